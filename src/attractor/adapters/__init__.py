@@ -1,0 +1,5 @@
+"""Checkpoints of every kind, each to a Denoiser."""
+
+from attractor.adapters.own_run import Weights, load, save
+
+__all__ = ["Weights", "load", "save"]

@@ -1,0 +1,1 @@
+"""Statistics and the location of the transition; no torch here."""

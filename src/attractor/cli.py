@@ -1,0 +1,202 @@
+"""The command line: thin, every word of it a config or a call."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import itertools
+import operator
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+import attractor
+from attractor.config import ProbeConfig, RunConfig, SweepConfig, preset
+from attractor.types import AttractorError
+
+Folder = tyro.conf.Positional[Path]
+DEMO = "demo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Train models over nested training sets, measure them, find the transition, write a report."""
+
+    config: Annotated[SweepConfig, tyro.conf.arg(name="")]
+    out: Path
+    """directory of the sweep; an unfinished one is taken up again"""
+    preset: str = DEMO
+    """settings to start from: demo, tiny, small, medium; the three last are the paper's models and sizes"""
+    workers: int | None = None
+    """models trained side by side; by default one for each core, or one on a GPU"""
+    force: bool = False
+    """throw away what the directory holds"""
+    dry_run: bool = False
+    """print the plan and stop"""
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor import console
+
+        if self.dry_run:
+            console.show_plan(self.config)
+        else:
+            console.run_sweep(self.config, self.out, self.workers, self.force)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """The whole story on a laptop in minutes: seven models on the World English Bible."""
+
+    out: Path = Path("runs/demo")
+    """directory of the sweep"""
+    workers: int | None = None
+    """models trained side by side; by default one for each core"""
+    force: bool = False
+    """train again even if the demo is finished"""
+    dry_run: bool = False
+    """print the plan and stop"""
+
+    def __call__(self) -> None:  # noqa: D102
+        config = preset(DEMO)
+        Sweep(config=config, out=self.out, workers=self.workers, force=self.force, dry_run=self.dry_run)()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train one model on the first rows of a corpus and measure it."""
+
+    config: Annotated[RunConfig, tyro.conf.arg(name="")]
+    out: Path
+    """directory of the run"""
+    preset: str = DEMO
+    """settings to start from: demo, tiny, small, medium"""
+    force: bool = False
+    """replace a finished run"""
+    dry_run: bool = False
+    """print the plan and stop"""
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor import console
+
+        if self.dry_run:
+            c = self.config
+            console.show_plan(SweepConfig(sizes=(c.n_train,), data=c.data, model=c.model, train=c.train, probe=c.probe))
+        else:
+            console.run_training(self.config, self.out, self.force)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Measure a finished run again, with other times, rows or noise, or on text of your own."""
+
+    run: Folder
+    """a run directory"""
+    config: Annotated[ProbeConfig, tyro.conf.arg(name="")]
+    text: Path | None = None
+    """measure this file as unseen text: .txt, .jsonl, .parquet or a folder; by default the run's own test rows"""
+    column: str = "text"
+    """text column of .jsonl and .parquet files"""
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor import console
+
+        console.run_probe(self.run, self.config, self.text, self.column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate:
+    """Let a model write."""
+
+    run: Folder
+    """a run directory"""
+    n: int = 5
+    """how many sequences"""
+    steps: int = 1000
+    """steps of the reverse process"""
+    seed: int = 0
+    """of the noise"""
+    weights: str = "ema"
+    """ema (averaged weights) or raw"""
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor import console
+
+        console.run_generate(self.run, self.n, self.steps, self.seed, self.weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write the report of a finished sweep again."""
+
+    sweep: Folder
+    """a sweep directory"""
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor.report.html import write_report
+
+        print(write_report(self.sweep))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; exit code 2 and one line on bad input."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        parse(arguments)()
+    except AttractorError as error:
+        print(f"attractor: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("attractor: interrupted; finished runs are kept", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parse(arguments: list[str]) -> Callable[[], None]:
+    """The command the arguments ask for; the defaults of a config are those of `--preset`.
+
+    Raises:
+        AttractorError: in one line, if they make no sense.
+    """
+    base = preset(_value_of("--preset", arguments) or DEMO)
+    single = RunConfig(data=base.data, model=base.model, train=base.train, probe=base.probe)
+    commands: dict[str, object] = {
+        "demo": Demo(),
+        "sweep": Sweep(config=base, out=tyro.MISSING),
+        "train": Train(config=single, out=tyro.MISSING),
+        "probe": Probe(run=tyro.MISSING, config=base.probe),
+        "generate": Generate(run=tyro.MISSING),
+        "report": Report(sweep=tyro.MISSING),
+    }
+    kinds = [Annotated[type(c), tyro.conf.subcommand(name, default=c)] for name, c in commands.items()]
+    command: Any = functools.reduce(operator.or_, kinds)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(command, args=arguments, prog="attractor", description=attractor.__doc__)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise AttractorError(_in_one_line(complaint.getvalue())) from None
+
+
+def _value_of(option: str, arguments: list[str]) -> str | None:
+    """The value of an option before the parser, which needs it for its defaults, has run."""
+    for i, argument in enumerate(arguments):
+        if argument == option and i + 1 < len(arguments):
+            return arguments[i + 1]
+        if argument.startswith(option + "="):
+            return argument.partition("=")[2]
+    return None
+
+
+def _in_one_line(box: str) -> str:
+    """The message in a framed complaint of the parser, without its frame and its repetition of the help."""
+    lines = [line.strip(" │") for line in box.splitlines() if line.startswith("│")]
+    message = " ".join(itertools.takewhile(lambda line: not line.startswith("─"), lines))
+    return re.sub(r"^Error parsing __tyro\S+ ", "", message) or box.strip()

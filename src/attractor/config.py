@@ -1,0 +1,242 @@
+"""Every setting, each default written once; frozen, hashed, and never handed to mathematics."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from attractor.types import AttractorError
+
+
+def _positive(config: object, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name) > 0:
+            raise AttractorError(f"{name} = {getattr(config, name)} must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which text, cut how."""
+
+    source: str = "bible"
+    """"bible" (built in, World English Bible) or the path of a .txt, .jsonl or .parquet file or a folder of those"""
+    column: str = "text"
+    """text column of .jsonl and .parquet files"""
+    tokenizer: str = "bpe"
+    """"bpe" or "char", trained on the training split; or the path of a tokenizer.json or vocab.txt"""
+    vocab_size: int = 512
+    """tokens of a trained "bpe" tokenizer; not used by the others"""
+    seq_len: int = 128
+    """tokens in a row, [BOS] and [EOS] included"""
+    test_share: float = 0.1
+    """share of documents held out"""
+    seed: int = 0
+    """of the one shuffle"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Shape of the diffusion transformer."""
+
+    hidden_size: int = 256
+    """width of the residual stream"""
+    n_blocks: int = 8
+    """transformer blocks"""
+    n_heads: int = 8
+    """attention heads"""
+    cond_dim: int = 128
+    """width of the noise-level embedding"""
+    dropout: float = 0.1
+    """in the residual branches while training"""
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % (2 * self.n_heads):
+            raise AttractorError(
+                f"hidden_size = {self.hidden_size} must be a multiple of 2 n_heads = {2 * self.n_heads}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """AdamW on the NELBO."""
+
+    steps: int = 1_000_000
+    """optimizer steps"""
+    batch_size: int = 512
+    """rows in a step"""
+    lr: float = 3e-4
+    """peak learning rate"""
+    warmup: int = 2_500
+    """steps of linear warm-up"""
+    decay: Literal["constant", "cosine"] = "constant"
+    """learning rate after the warm-up; "cosine" ends at a hundredth of the peak"""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """of AdamW"""
+    weight_decay: float = 0.0
+    """of AdamW"""
+    clip: float = 1.0
+    """largest gradient norm"""
+    ema: float = 0.9999
+    """decay of the averaged weights, ramped up as (1 + step) / (10 + step)"""
+    precision: Literal["float32", "bf16"] = "float32"
+    """bf16 runs the network under autocast; weights and loss stay in float32"""
+    t_min: float = 1e-3
+    """smallest training time"""
+    time_power: float = 1.0
+    """times are t = u ** time_power with u uniform, and weighted accordingly: 1 is uniform; 2 estimates the same loss
+    with less variance, which pays where training is short"""
+    log_every: int = 100
+    """steps between lines of metrics.jsonl"""
+    validate_every: int = 5_000
+    """steps between estimates of the validation NELBO"""
+    validation_rows: int = 256
+    """held-out rows of that estimate"""
+
+    def __post_init__(self) -> None:
+        _positive(
+            self, "steps", "batch_size", "lr", "time_power", "clip", "log_every", "validate_every", "validation_rows"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeConfig:
+    """What is measured, on how much."""
+
+    t: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0)
+    """corruption times in (0, 1]"""
+    rows: int = 500
+    """sequences of each split; at most the smallest training set, so that they are the same rows at every size"""
+    repeats: int = 1
+    """independent corruptions of each row"""
+    steps: int = 1_000
+    """steps of the reverse process from t = 1"""
+    entropy_t: float = 1e-5
+    """time at which conditional entropy is measured"""
+    nelbo_draws: int = 16
+    """times per row in the estimate of the NELBO"""
+    generated: int = 500
+    """sequences the model writes by itself for the entropy gap"""
+    seed: int = 0
+    """of the counted noise"""
+
+    def __post_init__(self) -> None:
+        _positive(self, "repeats", "steps", "nelbo_draws")
+        for name in ("rows", "generated"):
+            if getattr(self, name) < 2:
+                raise AttractorError(f"{name} = {getattr(self, name)}: an interval needs at least 2 sequences")
+        for t in (*self.t, self.entropy_t):
+            if not 0 < t <= 1:
+                raise AttractorError(f"t = {t} is outside (0, 1]")
+        if not self.t:
+            raise AttractorError("no corruption time t is given")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One model: trained on the first `n_train` rows, then measured."""
+
+    n_train: int = 1_000
+    """training rows"""
+    seed: int = 0
+    """of initialisation, data order and training noise"""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+
+    def __post_init__(self) -> None:
+        if self.n_train < 1:
+            raise AttractorError(f"n_train = {self.n_train} must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """Models over nested training sets."""
+
+    sizes: tuple[float, ...]
+    """training-set sizes: counts of rows, or fractions in (0, 1)"""
+    seeds: tuple[int, ...] = (0,)
+    """training seeds; each size is trained once for each"""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+
+
+def paper_fractions() -> tuple[float, ...]:
+    """The 54 nested fractions of the paper's sweep."""
+    low = [0.0001 + i * (0.01 - 0.0001) / 16 for i in range(17)]
+    middle = [i / 100 for i in range(2, 8)]
+    high = [i / 100 for i in range(10, 101, 3)]
+    return tuple(round(f, 8) for f in (*low, *middle, *high))
+
+
+_PAPER_MODELS = {
+    "tiny": ModelConfig(hidden_size=256, n_blocks=8, n_heads=8),
+    "small": ModelConfig(hidden_size=768, n_blocks=12, n_heads=12),
+    "medium": ModelConfig(hidden_size=1024, n_blocks=24, n_heads=16),
+}
+
+PRESETS: dict[str, SweepConfig] = {
+    "demo": SweepConfig(
+        sizes=(50, 150, 500, 1500, 5000, 15000, 50000),
+        data=DataConfig(tokenizer="char", seq_len=32),
+        model=ModelConfig(hidden_size=64, n_blocks=3, n_heads=4, cond_dim=32, dropout=0.0),
+        train=TrainConfig(
+            steps=900,
+            batch_size=64,
+            lr=4e-3,
+            warmup=50,
+            decay="cosine",
+            betas=(0.9, 0.98),
+            time_power=2.0,
+            log_every=20,
+            validate_every=300,
+        ),
+        probe=ProbeConfig(t=(0.15, 0.5), rows=50, repeats=4, generated=64, nelbo_draws=16),
+    ),
+    **{name: SweepConfig(sizes=paper_fractions(), model=model) for name, model in _PAPER_MODELS.items()},
+}
+
+
+def preset(name: str) -> SweepConfig:
+    """A named sweep.
+
+    Raises:
+        AttractorError: if there is none of that name.
+    """
+    if name not in PRESETS:
+        raise AttractorError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def to_dict(config: object) -> dict[str, Any]:
+    """A config as plain JSON types."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))  # type: ignore[call-overload]
+
+
+def config_hash(config: object) -> str:
+    """Twelve hexadecimal digits that name a resolved config."""
+    text = json.dumps(to_dict(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def run_config_from_dict(values: dict[str, Any]) -> RunConfig:
+    """Rebuild a RunConfig from its JSON.
+
+    Raises:
+        AttractorError: for an unknown or missing key.
+    """
+    parts = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig, "probe": ProbeConfig}
+    try:
+        built = {name: cls(**_tuples(values[name])) for name, cls in parts.items()}
+        return RunConfig(**{**values, **built})
+    except (KeyError, TypeError) as error:
+        raise AttractorError(f"config.json does not describe a run: {error}") from None
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -1,0 +1,189 @@
+"""What a person sees in the terminal: progress, plans, tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from attractor import adapters, pipeline
+from attractor.config import ProbeConfig, RunConfig, SweepConfig, config_hash, run_config_from_dict
+from attractor.data.corpus import read_documents
+from attractor.data.packing import pack
+from attractor.data.subsets import SplitCounts
+from attractor.data.tokenizer import Tokenizer
+from attractor.probes import sample
+from attractor.results import Row, read_results, write_results
+from attractor.sweep.executor import RunEvent, default_workers
+from attractor.sweep.run import TRANSITION, sweep
+from attractor.train.loop import Progress as Line
+from attractor.types import AttractorError
+
+out = Console()
+
+
+def run_sweep(config: SweepConfig, folder: Path, workers: int | None, force: bool) -> None:
+    """Sweep with a progress bar for each model; then the table and n_star."""
+    with _bars() as bars:
+        report = sweep(config, folder, _Watcher(bars, config.train.steps), workers=workers, force=force, note=note_data)
+    show_transition(json.loads((folder / TRANSITION).read_text()))
+    _say(f"report   {report}\nnumbers  {folder / TRANSITION}")
+
+
+def run_training(config: RunConfig, folder: Path, force: bool) -> None:
+    """Train and measure one model, its data beside it."""
+    if folder.exists() and any(folder.iterdir()) and not force:
+        if not pipeline.is_finished(folder):
+            raise AttractorError(f"'{folder}' is not empty and holds no run; choose another folder")
+        pipeline.require_same_config(folder / pipeline.CONFIG, config)
+        raise AttractorError(f"'{folder}' holds this run already, finished; --force trains it again")
+    with _bars() as bars:
+        task = bars.add_task(f"n = {config.n_train:,}", total=config.train.steps, note="")
+        pipeline.run_alone(config, folder, lambda line: _advance(bars, task, line))
+    show_rows(read_results(folder).rows, f"n = {config.n_train:,}")
+    _say(f"run  {folder}")
+
+
+def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str) -> None:
+    """Measure a run again; results go into `<run>/probes/<hash of the settings>`."""
+    denoiser = adapters.load(folder)
+    data = pipeline.data_of(folder)
+    trained = run_config_from_dict(json.loads((folder / pipeline.CONFIG).read_text()))
+    if data.tokenizer.vocab_size != denoiser.process.vocab_size:
+        raise AttractorError(
+            f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model {denoiser.process.vocab_size}"
+        )
+    unseen = data.test if text is None else _pack_text(text, column, data.tokenizer, data.test.shape[1])
+    measured = pipeline.measure(denoiser, data.train[: trained.n_train], unseen, config)
+    target = folder / "probes" / config_hash((config, str(text)))
+    target.mkdir(parents=True, exist_ok=True)
+    write_results(target, measured.rows, measured.tokens, pipeline.provenance(trained))
+    show_rows(measured.rows, f"n = {trained.n_train:,}")
+    _say(f"results  {target}")
+
+
+def run_generate(folder: Path, n: int, steps: int, seed: int, weights: str) -> None:
+    """Print sequences a model writes by itself."""
+    denoiser = adapters.load(folder, cast(adapters.Weights, weights))
+    tokenizer = Tokenizer.load(folder)
+    for row in sample(denoiser, n, steps=steps, seed=seed).tolist():
+        _say(tokenizer.decode(row))
+
+
+def show_plan(config: SweepConfig, runs: int | None = None) -> None:
+    """What a sweep would do, without doing it."""
+    runs = runs or len(config.sizes) * len(config.seeds)
+    tokens = config.train.steps * config.train.batch_size * config.data.seq_len
+    parameters = pipeline.parameter_count(config.model, config.data.vocab_size)
+    table = Table("what", "how much", box=None, show_header=False)
+    table.add_row("models", f"{runs:,}, {min(runs, default_workers())} at a time")
+    table.add_row("sizes", ", ".join(f"{size:g}" for size in config.sizes))
+    table.add_row("parameters", f"{parameters:,} (vocabulary of {config.data.vocab_size:,})")
+    table.add_row("training", f"{config.train.steps:,} steps, {tokens:,} tokens a model, {tokens * runs:,} in all")
+    times = ", ".join(f"{t:g}" for t in config.probe.t)
+    table.add_row(
+        "probes", f"up to {config.probe.rows} + {config.probe.rows} rows, t = {times}, {config.probe.steps} steps"
+    )
+    out.print(table)
+
+
+def note_data(counts: SplitCounts, rows: int, probe_rows: int) -> None:
+    """What became of the corpus."""
+    _say(
+        f"{counts.documents:,} documents: {counts.duplicates:,} exact duplicates and {counts.near_duplicates:,} "
+        f"near-duplicates of test documents dropped; {counts.train_documents:,} to train ({rows:,} rows), "
+        f"{counts.test_documents:,} held out; {probe_rows} + {probe_rows} rows are probed"
+    )
+
+
+def show_transition(content: dict[str, Any]) -> None:
+    """The rows of transition.json as a table, and where the transition is."""
+    table = Table("n", "t", "recovery train", "recovery test", "broken test", "entropy train", "entropy test", box=None)
+    for train, test in _pairs(content["rows"]):
+        table.add_row(
+            f"{train['n_train']:,}", f"{train['t']:g}", _interval(train["recovery_rate"], *train["recovery_ci"]),
+            _interval(test["recovery_rate"], *test["recovery_ci"]), f"{test['unstable_rate']:.2f}",
+            _interval(train["conditional_entropy"], *train["entropy_ci"]),
+            _interval(test["conditional_entropy"], *test["entropy_ci"]),
+        )  # fmt: skip
+    out.print(table)
+    for found in content["transition"]:
+        _say(f"t = {found['t']:g}: n* {_located(found)}")
+    _say(f"entropy: n* {_located(content['entropy_transition'])}   (95% intervals over sequences; entropies in nats)")
+
+
+def show_rows(rows: list[Row], title: str) -> None:
+    """Every measurement of one model."""
+    table = Table("measurement", "split", "t", "value", "95% interval", "sequences", title=title, box=None)
+    for row in rows:
+        t = "" if row.t is None else f"{row.t:g}"
+        interval = f"{row.low:.3f} to {row.high:.3f}"
+        table.add_row(row.measurement, row.split, t, f"{row.value:.3f}", interval, str(row.sequences))
+    out.print(table)
+
+
+class _Watcher:
+    """One bar for each model, from its first report to its last."""
+
+    def __init__(self, bars: Progress, steps: int) -> None:
+        self.bars, self.steps = bars, steps
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: RunEvent) -> None:
+        config = event.run.config
+        if event.run.run_id not in self.tasks:
+            name = f"n = {config.n_train:,}" + (f", seed {config.seed}" if config.seed else "")
+            self.tasks[event.run.run_id] = self.bars.add_task(name, total=self.steps, note="")
+        task = self.tasks[event.run.run_id]
+        if event.progress is None:
+            self.bars.update(task, note="measured")
+        else:
+            _advance(self.bars, task, event.progress)
+
+
+def _advance(bars: Progress, task: TaskID, line: Line) -> None:
+    note = f"loss {line.loss:.3f}  {line.tokens_per_s:,.0f} tok/s"
+    if line.validation_nelbo is not None:
+        note += f"  validation {line.validation_nelbo:.3f}"
+    bars.update(task, completed=line.step, note=note)
+
+
+def _bars() -> Progress:
+    return Progress(
+        TextColumn("{task.description:>12}"), BarColumn(20), TimeElapsedColumn(), TextColumn("left"),
+        TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=out,
+    )  # fmt: skip
+
+
+def _pack_text(path: Path, column: str, tokenizer: Tokenizer, seq_len: int) -> np.ndarray:
+    encoded = tokenizer.encode(read_documents(str(path), column))
+    return pack(encoded, seq_len, tokenizer.bos_id, tokenizer.eos_id)
+
+
+def _pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    test = {(row["n_train"], row["seed"], row["t"]): row for row in rows if row["split"] == "test"}
+    for row in rows:
+        if row["split"] == "train":
+            yield row, test[row["n_train"], row["seed"], row["t"]]
+
+
+def _located(found: dict[str, Any]) -> str:
+    if found["n_star"] is None:
+        return f"not located: {found.get('reason') or 'the curve has no half-way point inside the sizes'}"
+    if found["ci"] is None:
+        return f"= {found['n_star']:,.0f}, without an interval: {found.get('reason')}"
+    return "= {:,.0f} [{:,.0f}, {:,.0f}]".format(found["n_star"], *found["ci"])
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _say(text: str) -> None:
+    out.print(text, highlight=False, soft_wrap=True, markup=False)

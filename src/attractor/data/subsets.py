@@ -1,0 +1,120 @@
+"""The train/test split without shared text, and the sizes of nested training sets."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from attractor.types import AttractorError
+
+__all__ = ["Split", "SplitCounts", "nested_sizes", "split_documents"]
+
+GRAM_WORDS = 8
+NEAR_DUPLICATE_SHARE = 0.5
+
+Gram = tuple[str, ...]
+
+
+class SplitCounts(NamedTuple):
+    """How many documents came in and how many were dropped."""
+
+    documents: int
+    """Documents before anything is dropped."""
+    duplicates: int
+    """Exact copies of an earlier document."""
+    near_duplicates: int
+    """Training documents that share at least half of their word 8-grams with a test document."""
+    train_documents: int
+    """Documents left for training."""
+    test_documents: int
+    """Documents held out."""
+
+
+class Split(NamedTuple):
+    """Disjoint documents in shuffled order."""
+
+    train: list[str]
+    test: list[str]
+    counts: SplitCounts
+
+
+def split_documents(documents: Sequence[str], test_share: float, seed: int) -> Split:
+    """Split into train and test documents so that no test text is known from training.
+
+    Exact duplicates are dropped (the first stays), the n unique documents are shuffled once, the first
+    `round(test_share * n)` are the test documents. A training document is dropped as a near-duplicate if for any test
+    document `|A & B| / min(|A|, |B|) >= 0.5`, where A and B are the two sets of 8-grams of lower-cased words.
+
+    Raises `AttractorError` for a test share outside (0, 1) or if either side would be empty.
+    """
+    if not 0 < test_share < 1:
+        raise AttractorError(f"test_share={test_share} is outside (0, 1)")
+    unique = list(dict.fromkeys(documents))
+    order = np.random.default_rng(seed).permutation(len(unique))
+    shuffled = [unique[i] for i in order]
+    n_test = round(test_share * len(unique))
+    test, candidates = shuffled[:n_test], shuffled[n_test:]
+    if not test or not candidates:
+        raise AttractorError(
+            f"{len(unique)} different documents are too few for test_share={test_share}: "
+            "train and test each need at least one"
+        )
+    train = _without_near_duplicates(candidates, test)
+    if not train:
+        raise AttractorError(f"all {len(candidates)} training documents are near-duplicates of test documents")
+    near = len(candidates) - len(train)
+    counts = SplitCounts(len(documents), len(documents) - len(unique), near, len(train), len(test))
+    return Split(train, test, counts)
+
+
+def _without_near_duplicates(candidates: Iterable[str], test: Iterable[str]) -> list[str]:
+    test_grams = [_grams(document) for document in test]
+    holders: defaultdict[Gram, list[int]] = defaultdict(list)
+    for index, grams in enumerate(test_grams):
+        for gram in grams:
+            holders[gram].append(index)
+
+    def is_near_duplicate(document: str) -> bool:
+        grams = _grams(document)
+        shared = Counter(index for gram in grams for index in holders.get(gram, ()))
+        return any(
+            count / min(len(grams), len(test_grams[index])) >= NEAR_DUPLICATE_SHARE for index, count in shared.items()
+        )
+
+    return [document for document in candidates if not is_near_duplicate(document)]
+
+
+def _grams(document: str) -> set[Gram]:
+    """Return the word 8-grams; a shorter document is one gram, a document without words has none."""
+    words = re.findall(r"\w+", document.lower())
+    if not words:
+        return set()
+    return {tuple(words[i : i + GRAM_WORDS]) for i in range(max(1, len(words) - GRAM_WORDS + 1))}
+
+
+def nested_sizes(sizes: Sequence[int | float], available: int) -> list[int]:
+    """Return training-set sizes in rows, strictly increasing, at most `available`.
+
+    An integer is a number of rows, and so is a float above 1 without a fractional part. A float in (0, 1] is a
+    fraction of `available`, rounded, at least one row: 1.0 means all rows, 1 means one. Equal sizes are merged.
+
+    Raises `AttractorError` if no size is given, or for a size that is not positive, has a fractional part above 1,
+    or exceeds `available`.
+    """
+    if not sizes:
+        raise AttractorError("no training-set size given: at least one count or fraction is needed")
+    return sorted({_rows(size, available) for size in sizes})
+
+
+def _rows(size: int | float, available: int) -> int:
+    if isinstance(size, float) and 0 < size <= 1:
+        return max(1, round(size * available))
+    if not size >= 1 or (isinstance(size, float) and not size.is_integer()):
+        raise AttractorError(f"n_train={size} is neither a whole number of rows >= 1 nor a fraction in (0, 1]")
+    if size > available:
+        raise AttractorError(f"n_train={int(size)} but the training set has only {available} rows")
+    return int(size)

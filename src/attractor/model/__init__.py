@@ -1,0 +1,1 @@
+"""The Denoiser waist and the diffusion transformer."""

@@ -1,0 +1,182 @@
+"""The diffusion transformer of the public checkpoints: adaLN-zero blocks with rotary attention.
+
+Parameter names, shapes and arithmetic are those of the DDiT used by MDLM, Duo and UDLM (after Peebles & Xie,
+arXiv:2212.09748), so their weights load as they are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+class DDiT(nn.Module):
+    """Noisy tokens and noise level in, logits out.
+
+    Args:
+        vocab_size: V.
+        hidden_size: width of the residual stream, a multiple of 2 * n_heads.
+        n_blocks: transformer blocks.
+        n_heads: attention heads.
+        cond_dim: width of the noise-level embedding.
+        dropout: in the residual branches, while training.
+    """
+
+    def __init__(
+        self, vocab_size: int, hidden_size: int, n_blocks: int, n_heads: int, cond_dim: int = 128, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.vocab_embed = Embedding(vocab_size, hidden_size)
+        self.sigma_map = TimestepEmbedder(cond_dim)
+        self.rotary_emb = Rotary(hidden_size // n_heads)
+        self.blocks = nn.ModuleList([Block(hidden_size, n_heads, cond_dim, dropout) for _ in range(n_blocks)])
+        self.output_layer = OutputLayer(hidden_size, vocab_size, cond_dim)
+
+    def features(self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"]) -> tuple[Tensor, Tensor]:
+        """The residual stream before the output layer, (B, L, H), and the noise-level condition, (B, C)."""
+        x = self.vocab_embed(x_t)
+        condition = F.silu(self.sigma_map(sigma))
+        rotation = self.rotary_emb(x_t.shape[1])
+        for block in self.blocks:
+            x = block(x, condition, rotation)
+        return x, condition
+
+    def forward(
+        self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+    ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
+        """Logits at every position, or at those of `where` only."""
+        return self.output_layer(*self.features(x_t, sigma), where)
+
+
+class Embedding(nn.Module):
+    """Token embedding under the public name `vocab_embed.embedding`."""
+
+    def __init__(self, vocab_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.embedding = nn.Parameter(torch.empty(vocab_size, hidden_size))
+        nn.init.kaiming_uniform_(self.embedding, a=math.sqrt(5))
+
+    def forward(self, tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B L H"]:
+        """Look tokens up."""
+        return F.embedding(tokens, self.embedding)
+
+
+class TimestepEmbedder(nn.Module):
+    """Sinusoidal features of the noise level through a small network."""
+
+    def __init__(self, cond_dim: int, n_features: int = 256) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(n_features, cond_dim), nn.SiLU(), nn.Linear(cond_dim, cond_dim))
+        half = n_features // 2
+        frequencies = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32) / half)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, sigma: Float[Tensor, "B"]) -> Float[Tensor, "B C"]:
+        """Embed the noise level."""
+        angle = sigma[:, None].float() * self.get_buffer("frequencies")
+        return self.mlp(torch.cat([angle.cos(), angle.sin()], -1))
+
+
+class Rotary(nn.Module):
+    """Rotary position embedding (Su et al., arXiv:2104.09864), rotating the two halves of each head."""
+
+    def __init__(self, head_dim: int) -> None:
+        super().__init__()
+        inv_freq = 1.0 / 10_000 ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+        self.register_buffer("inv_freq", inv_freq, persistent=False)
+
+    def forward(self, length: int) -> tuple[Float[Tensor, "L D"], Float[Tensor, "L D"]]:
+        """Cosines and sines of every position."""
+        inv_freq = self.get_buffer("inv_freq")
+        angle = torch.outer(torch.arange(length, device=inv_freq.device, dtype=torch.float32), inv_freq)
+        angle = torch.cat([angle, angle], -1)
+        return angle.cos(), angle.sin()
+
+
+class Block(nn.Module):
+    """Self-attention and MLP, each shifted, scaled and gated by the noise level (adaLN-zero)."""
+
+    def __init__(self, hidden_size: int, n_heads: int, cond_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.dropout = dropout
+        self.norm1 = LayerNorm(hidden_size)
+        self.attn_qkv = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
+        self.attn_out = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.norm2 = LayerNorm(hidden_size)
+        self.mlp = nn.Sequential(
+            nn.Linear(hidden_size, 4 * hidden_size),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(4 * hidden_size, hidden_size),
+        )
+        self.adaLN_modulation = _zero_linear(cond_dim, 6 * hidden_size)
+
+    def forward(
+        self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"], rotation: tuple[Tensor, Tensor]
+    ) -> Float[Tensor, "B L H"]:
+        """One block."""
+        modulation = self.adaLN_modulation(condition)[:, None]
+        shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = modulation.chunk(6, dim=-1)
+        branch = self.attention(_modulate(self.norm1(x), shift_attn, scale_attn), rotation)
+        x = x + gate_attn * F.dropout(branch, self.dropout, self.training)
+        branch = self.mlp(_modulate(self.norm2(x), shift_mlp, scale_mlp))
+        return x + gate_mlp * F.dropout(branch, self.dropout, self.training)
+
+    def attention(self, x: Float[Tensor, "B L H"], rotation: tuple[Tensor, Tensor]) -> Float[Tensor, "B L H"]:
+        """Bidirectional rotary self-attention."""
+        batch, length, hidden = x.shape
+        qkv = self.attn_qkv(x).view(batch, length, 3, self.n_heads, hidden // self.n_heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(_rotate(q, rotation), _rotate(k, rotation), v)
+        return self.attn_out(y.transpose(1, 2).reshape(batch, length, hidden))
+
+
+class OutputLayer(nn.Module):
+    """Final norm, modulation and the untied projection to the vocabulary."""
+
+    def __init__(self, hidden_size: int, vocab_size: int, cond_dim: int) -> None:
+        super().__init__()
+        self.norm_final = LayerNorm(hidden_size)
+        self.linear = _zero_linear(hidden_size, vocab_size)
+        self.adaLN_modulation = _zero_linear(cond_dim, 2 * hidden_size)
+
+    def forward(
+        self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"], where: Bool[Tensor, "B L"] | None = None
+    ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
+        """Logits at every position, or at those of `where` only."""
+        shift, scale = self.adaLN_modulation(condition)[:, None].chunk(2, dim=-1)
+        x = _modulate(self.norm_final(x), shift, scale)
+        return self.linear(x if where is None else x[where])
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation with a weight and no bias, in float32."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: Float[Tensor, "B L H"]) -> Float[Tensor, "B L H"]:
+        """Normalise the last axis."""
+        return F.layer_norm(x.float(), self.weight.shape, self.weight)
+
+
+def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    return torch.addcmul(shift, x, 1 + scale)
+
+
+def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    cos, sin = (r.to(x.dtype) for r in rotation)
+    half = x.shape[-1] // 2
+    return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
+
+
+def _zero_linear(n_in: int, n_out: int) -> nn.Linear:
+    layer = nn.Linear(n_in, n_out)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

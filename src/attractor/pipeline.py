@@ -1,0 +1,250 @@
+"""One run: data -> train -> probe -> rows on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from attractor import adapters
+from attractor.analysis.statistics import Estimate, difference_interval, mean_interval
+from attractor.checkpoint import atomic_directory
+from attractor.config import DataConfig, ModelConfig, ProbeConfig, RunConfig, config_hash, to_dict
+from attractor.data.dataset import COUNTS, Dataset, open_dataset, prepare_dataset
+from attractor.data.packing import prefix
+from attractor.model.ddit import DDiT
+from attractor.model.denoiser import Denoiser
+from attractor.model.network import NetworkDenoiser
+from attractor.probes import conditional_entropy, fixed_points, likelihood, random_tokens, recovery, sample
+from attractor.process.uniform import UniformProcess
+from attractor.results import RESULTS, Provenance, Row, TokenRow, write_results
+from attractor.runtime import pick_device
+from attractor.train.loop import Progress, train
+from attractor.types import AttractorError, Tensor
+
+CONFIG, METRICS, DATA = "config.json", "metrics.jsonl", "data"
+
+
+class Measured(NamedTuple):
+    """Numbers with intervals, and the per-token arrays behind them."""
+
+    rows: list[Row]
+    tokens: list[TokenRow]
+
+
+def prepare(config: DataConfig, folder: Path) -> Dataset:
+    """The dataset of a config: prepared once in `folder`, then opened.
+
+    Raises:
+        AttractorError: if `folder` holds data of another config, or for bad input.
+    """
+    marker = folder / CONFIG
+    if (folder / COUNTS).is_file() and marker.is_file():
+        require_same_config(marker, config)
+        return open_dataset(folder)
+    with atomic_directory(folder) as partial:
+        fields = dataclasses.asdict(config)
+        prepare_dataset(partial, **fields)
+        (partial / CONFIG).write_text(json.dumps(to_dict(config), indent=1))
+    return open_dataset(folder)
+
+
+def require_same_config(path: Path, config: object) -> None:
+    """Raise AttractorError, naming the differing keys, unless the JSON at `path` is that of `config`."""
+    found, wanted = _flat(json.loads(path.read_text())), _flat(to_dict(config))
+    differing = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
+    if differing:
+        shown = ", ".join(f"{key} ({found.get(key)} there, {wanted.get(key)} asked for)" for key in differing[:4])
+        raise AttractorError(
+            f"'{path.parent}' was made with another config: {shown}; choose another folder, or --force to replace it"
+        )
+
+
+def run(
+    config: RunConfig, data: Dataset, folder: Path, on_progress: Callable[[Progress], None] = lambda progress: None
+) -> None:
+    """Train one model on the first `n_train` rows and measure it; `folder` appears when all of it is there.
+
+    Raises:
+        AttractorError: if the training set has fewer rows, or the loss is not finite; nothing is left behind.
+    """
+    with atomic_directory(folder) as partial:
+        fill(config, data, partial, on_progress)
+
+
+def run_alone(config: RunConfig, folder: Path, on_progress: Callable[[Progress], None]) -> None:
+    """A run that brings its own data, in `folder/data`; otherwise as `run`."""
+    with atomic_directory(folder) as partial:
+        fill(config, prepare(config.data, partial / DATA), partial, on_progress)
+
+
+def fill(config: RunConfig, data: Dataset, folder: Path, on_progress: Callable[[Progress], None]) -> None:
+    """Train, measure and write everything a run consists of into an existing folder."""
+    rows = prefix(data.train, config.n_train)
+    (folder / CONFIG).write_text(json.dumps(to_dict(config), indent=1))
+    data.tokenizer.save(folder)
+    denoiser = _train(config, rows, data, folder, on_progress)
+    measured = measure(denoiser, rows, data.test, config.probe)
+    write_results(folder, measured.rows, measured.tokens, provenance(config))
+
+
+def provenance(config: RunConfig) -> Provenance:
+    """The stamp on every row of a run."""
+    return Provenance(config_hash=config_hash(config), n_train=config.n_train, seed=config.seed)
+
+
+def parameter_count(model: ModelConfig, vocab_size: int) -> int:
+    """Weights of a network of that shape."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in DDiT(vocab_size, **dataclasses.asdict(model)).parameters())
+
+
+def data_of(folder: Path) -> Dataset:
+    """The dataset of a finished run: beside it in a sweep, or inside it.
+
+    Raises:
+        AttractorError: if neither is there.
+    """
+    for candidate in (folder / DATA, folder.parent / DATA):
+        if (candidate / COUNTS).is_file():
+            return open_dataset(candidate)
+    raise AttractorError(f"the data of '{folder}' are neither in '{folder / DATA}' nor in '{folder.parent / DATA}'")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run has been trained and measured."""
+    return (folder / RESULTS).is_file()
+
+
+def _train(
+    config: RunConfig, rows: np.ndarray, data: Dataset, folder: Path, on_progress: Callable[[Progress], None]
+) -> Denoiser:
+    device = pick_device()
+    process = UniformProcess(data.tokenizer.vocab_size)
+    model = dataclasses.asdict(config.model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = DDiT(process.vocab_size, **model).to(device)
+    held_out = data.test[-config.train.validation_rows :]
+
+    def validate(candidate: DDiT) -> float:
+        return likelihood(NetworkDenoiser(candidate, process), held_out, draws=4).mean
+
+    with (folder / METRICS).open("w") as metrics:
+
+        def log(progress: Progress) -> None:
+            print(json.dumps(progress._asdict()), file=metrics, flush=True)
+            on_progress(progress)
+
+        trained = train(network, process, rows, config.train, seed=config.seed, validate=validate, on_progress=log)
+    adapters.save(folder, trained, process, rows.shape[1], model)
+    return adapters.load(folder)
+
+
+def measure(denoiser: Denoiser, train_rows: np.ndarray, test_rows: np.ndarray, config: ProbeConfig) -> Measured:
+    """The measurements of one model on training rows, unseen rows, random tokens and its own generations.
+
+    Raises:
+        AttractorError: if there are fewer rows than asked for.
+    """
+    length, vocab = train_rows.shape[1], denoiser.process.vocab_size
+    splits = {
+        "train": torch.from_numpy(np.array(prefix(train_rows, config.rows))),
+        "test": torch.from_numpy(np.array(prefix(test_rows, config.rows))),
+        "random": random_tokens(config.rows, length, vocab, config.seed),
+        "generated": sample(denoiser, config.generated, length, config.steps, seed=config.seed),
+    }
+    parts = [
+        _measure_entropy(denoiser, splits, config),
+        *(_measure_recovery(denoiser, splits, t, config) for t in config.t),
+        _measure_fixed_points(denoiser, splits, config),
+        _measure_likelihood(denoiser, splits, config),
+    ]
+    return Measured([row for part in parts for row in part.rows], [token for part in parts for token in part.tokens])
+
+
+def _measure_recovery(denoiser: Denoiser, splits: dict[str, Tensor], t: float, config: ProbeConfig) -> Measured:
+    rows, tokens = [], []
+    for split in ("train", "test", "random"):
+        repeats = 1 if split == "random" else config.repeats
+        found = recovery(denoiser, splits[split], t, config.steps, config.seed, repeats)
+        rate, unstable = found.rate_per_sequence().numpy(), found.unstable_per_sequence().numpy()
+        estimate = mean_interval(rate, share=True, seed=config.seed)
+        rows.append(_row(split, t, "recovery_rate", estimate))
+        rows.append(_row(split, t, "recovery_micro", estimate._replace(value=found.micro_rate)))
+        if np.isfinite(unstable).any():
+            rows.append(_row(split, t, "unstable_rate", mean_interval(unstable, share=True, seed=config.seed)))
+        for repeat, (before, after) in enumerate(zip(found.corrupted, found.recovered, strict=True)):
+            for i, original in enumerate(found.original):
+                tokens.append(
+                    TokenRow(measurement="recovery", split=split, t=t, repeat=repeat, row=i, original=original.numpy(),
+                             corrupted=before[i].numpy(), recovered=after[i].numpy())
+                )  # fmt: skip
+    return Measured(rows, tokens)
+
+
+def _measure_entropy(denoiser: Denoiser, splits: dict[str, Tensor], config: ProbeConfig) -> Measured:
+    found = {
+        name: conditional_entropy(denoiser, splits[name], config.entropy_t, config.seed)
+        for name in ("train", "test", "generated")
+    }
+    rows = []
+    for split, entropy in found.items():
+        per_sequence = entropy.per_sequence().numpy()
+        rows.append(_row(split, None, "conditional_entropy", mean_interval(per_sequence, seed=config.seed)))
+        vanishing = (entropy.per_token < 0.01).float().mean(1).numpy()
+        rows.append(_row(split, None, "vanishing_share", mean_interval(vanishing, share=True, seed=config.seed)))
+    own = found["generated"].per_sequence().numpy()
+    for split in ("train", "test"):
+        gap = difference_interval(own, found[split].per_sequence().numpy(), config.seed)
+        rows.append(_row("generated", None, f"entropy_gap_{split}", gap))
+    return Measured(rows, _token_rows("entropy", {name: (splits[name], found[name].per_token) for name in found}))
+
+
+def _measure_fixed_points(denoiser: Denoiser, splits: dict[str, Tensor], config: ProbeConfig) -> Measured:
+    names = ("train", "test", "random")
+    found = {name: fixed_points(denoiser, splits[name], steps=config.steps).stays for name in names}
+    rows = []
+    for split, stays in found.items():
+        shares = {"fixed_tokens": stays.float().mean(1), "fixed_sequences": stays.all(1).float()}
+        for name, share in shares.items():
+            rows.append(_row(split, None, name, mean_interval(share.numpy(), share=True, seed=config.seed)))
+    return Measured(rows, _token_rows("fixed_point", {name: (splits[name], found[name].float()) for name in names}))
+
+
+def _measure_likelihood(denoiser: Denoiser, splits: dict[str, Tensor], config: ProbeConfig) -> Measured:
+    names = ("train", "test")
+    found = {name: likelihood(denoiser, splits[name], config.nelbo_draws, config.seed) for name in names}
+    rows = [
+        _row(name, None, "nelbo_per_token", mean_interval(found[name].per_sequence().numpy(), seed=config.seed))
+        for name in names
+    ]
+    return Measured(rows, _token_rows("nelbo", {name: (splits[name], found[name].per_token) for name in names}))
+
+
+def _row(split: str, t: float | None, measurement: str, estimate: Estimate) -> Row:
+    return Row(
+        split=split, t=t, measurement=measurement, value=estimate.value, low=estimate.low, high=estimate.high,
+        sequences=estimate.n,
+    )  # fmt: skip
+
+
+def _token_rows(measurement: str, values: dict[str, tuple[Tensor, Tensor]]) -> list[TokenRow]:
+    return [
+        TokenRow(measurement=measurement, split=split, row=i, original=original.numpy(), value=value.numpy())
+        for split, (tokens, numbers) in values.items()
+        for i, (original, value) in enumerate(zip(tokens, numbers, strict=True))
+    ]
+
+
+def _flat(values: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, dict) else {path + key: value}
+    return flat

@@ -1,0 +1,43 @@
+"""Text a model writes by itself."""
+
+from __future__ import annotations
+
+from jaxtyping import Int
+from torch import Tensor
+
+from attractor.model.denoiser import Denoiser
+from attractor.process.reverse import NoiseRemoval, reverse, time_grid
+from attractor.runtime import CountedNoise, row_address
+from attractor.types import AttractorError
+
+
+def sample(
+    denoiser: Denoiser,
+    n: int,
+    seq_len: int | None = None,
+    steps: int = 1000,
+    noise_removal: NoiseRemoval = "greedy",
+    seed: int = 0,
+) -> Int[Tensor, "N L"]:
+    """Generate sequences from pure noise by the reverse process.
+
+    Args:
+        denoiser: the model.
+        n: how many sequences.
+        seq_len: tokens in each; the denoiser's own unless given.
+        steps: of the grid from t = 1 to 1e-5.
+        noise_removal: "greedy" takes the likeliest token at the end, "ancestral" draws it.
+        seed: sequence i is a function of (seed, i).
+
+    Raises:
+        AttractorError: if n < 1, or no length is known.
+    """
+    length = seq_len or denoiser.seq_len
+    if n < 1 or length is None or length < 1:
+        raise AttractorError(f"n = {n} and seq_len = {length}: both must be given and at least 1")
+    if noise_removal not in ("greedy", "ancestral"):
+        raise AttractorError(f"noise_removal = {noise_removal!r}: allowed are 'greedy' and 'ancestral'")
+    rows = row_address(n, device=denoiser.device)
+    x_1 = denoiser.process.prior(CountedNoise(seed, "prior", 1.0).grid(rows, length)[..., :2])
+    noise = CountedNoise(seed, "generate", 1.0)
+    return reverse(denoiser.process, denoiser.log_probs, x_1, time_grid(1.0, steps), noise, rows, noise_removal).cpu()

@@ -1,0 +1,140 @@
+"""Basins of attraction: corrupt a sequence, run the reverse process, see what comes back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from attractor.model.denoiser import Denoiser
+from attractor.probes.tokens import check_tokens, sequence_mean
+from attractor.process.reverse import Callback, check_time, reverse, settle, time_grid
+from attractor.runtime import CountedNoise, row_address
+from attractor.types import AttractorError
+
+OUTCOMES = ("stable", "recovered", "failed", "unstable")
+
+
+class Recovery(NamedTuple):
+    """Tokens before, between and after; R repeats of N sequences."""
+
+    t: float
+    original: Int[Tensor, "N L"]
+    corrupted: Int[Tensor, "R N L"]
+    recovered: Int[Tensor, "R N L"]
+
+    @property
+    def perturbed(self) -> Bool[Tensor, "R N L"]:
+        """Tokens that the noise changed; a resampled token that lands on itself is not perturbed."""
+        return self.corrupted != self.original
+
+    @property
+    def restored(self) -> Bool[Tensor, "R N L"]:
+        """Tokens that end up right."""
+        return self.recovered == self.original
+
+    def rate_per_sequence(self) -> Float[Tensor, "N"]:
+        """Share of perturbed tokens that return, of each sequence; NaN where nothing was perturbed."""
+        return sequence_mean(self.restored, self.perturbed)
+
+    def unstable_per_sequence(self) -> Float[Tensor, "N"]:
+        """Share of unperturbed tokens that end up wrong, of each sequence; NaN where all were perturbed."""
+        return sequence_mean(~self.restored, ~self.perturbed)
+
+    @property
+    def rate(self) -> float:
+        """Recovery rate: per sequence, then averaged over sequences."""
+        return self.rate_per_sequence().nanmean().item()
+
+    @property
+    def micro_rate(self) -> float:
+        """Recovery rate over all perturbed tokens together."""
+        return (self.restored & self.perturbed).sum().item() / max(1, int(self.perturbed.sum()))
+
+    @property
+    def unstable_rate(self) -> float:
+        """Share of unperturbed tokens that end up wrong, averaged over sequences."""
+        return self.unstable_per_sequence().nanmean().item()
+
+    def outcome(self) -> Int[Tensor, "R N L"]:
+        """What became of each token, as an index into `OUTCOMES`."""
+        changed = torch.where(self.restored, 1, 2)
+        return torch.where(self.perturbed, changed, torch.where(self.restored, 0, 3))
+
+
+class FixedPoints(NamedTuple):
+    """Which tokens stay under the deterministic reverse process, without any corruption."""
+
+    stays: Bool[Tensor, "N L"]
+
+    @property
+    def tokens(self) -> float:
+        """Share of tokens that stay."""
+        return self.stays.float().mean().item()
+
+    @property
+    def sequences(self) -> float:
+        """Share of sequences of which every token stays."""
+        return self.stays.all(1).float().mean().item()
+
+
+def recovery(
+    denoiser: Denoiser,
+    tokens: Int[Tensor, "N L"] | np.ndarray,
+    t: float,
+    steps: int = 1000,
+    seed: int = 0,
+    repeats: int = 1,
+    batch_size: int = 64,
+    callback: Callback | None = None,
+) -> Recovery:
+    """Corrupt at time t and run the reverse process back to text, ancestral to the end (arXiv:2604.26841).
+
+    The random numbers of a row depend on (seed, row, t, repeat) only.
+
+    Args:
+        denoiser: what is probed.
+        tokens: clean sequences, (N, L).
+        t: corruption time in (0, 1].
+        steps: of the grid from 1 to 1e-5, of which those below t are run.
+        seed: of the noise.
+        repeats: independent corruptions of each sequence.
+        batch_size: sequences in one call of the network.
+        callback: sees every event of the reverse process.
+
+    Raises:
+        AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
+    """
+    check_time(t)
+    if repeats < 1:
+        raise AttractorError(f"repeats = {repeats} must be at least 1")
+    x_0 = check_tokens(denoiser, tokens)
+    n, length = x_0.shape
+    rows = row_address(n, repeats, x_0.device)
+    process = denoiser.process
+    noise = CountedNoise(seed, "corrupt", t).grid(rows, length)
+    x_t = process.corrupt(x_0.repeat(repeats, 1), noise.new_full((len(rows),), t), noise[..., :2])
+    end = reverse(
+        process, denoiser.log_probs, x_t, time_grid(t, steps), CountedNoise(seed, "reverse", t), rows,
+        batch_size=batch_size, callback=callback,
+    )  # fmt: skip
+    return Recovery(t, x_0.cpu(), x_t.view(repeats, n, length).cpu(), end.view(repeats, n, length).cpu())
+
+
+def fixed_points(
+    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 0.05, steps: int = 1000
+) -> FixedPoints:
+    """Run the deterministic reverse process from uncorrupted tokens: what stays is a fixed point.
+
+    Each step takes the likeliest entry of the posterior, and the noise removal the likeliest token of the network. A
+    step can move a token only near the end of the grid, so the result hardly depends on t.
+
+    Raises:
+        AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
+    """
+    x_0 = check_tokens(denoiser, tokens)
+    end = settle(denoiser.process, denoiser.log_probs, x_0, time_grid(t, steps))
+    return FixedPoints((end == x_0).cpu())

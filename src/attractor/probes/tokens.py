@@ -1,0 +1,52 @@
+"""What every probe does with the tokens it is handed: check them, split them into batches, make random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from attractor.model.denoiser import Denoiser
+from attractor.runtime import CountedNoise
+from attractor.types import AttractorError
+
+ENTRIES = 2**25
+"""Numbers a (rows, L, V) tensor may have in one batch: 128 MiB in float32."""
+
+
+def check_tokens(denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray) -> Int[Tensor, "N L"]:
+    """The tokens as int64 on the denoiser's device.
+
+    Raises:
+        AttractorError: if they are not an (N, L) integer matrix with ids and length the denoiser knows.
+    """
+    tokens = torch.as_tensor(np.array(tokens) if isinstance(tokens, np.ndarray) else tokens)
+    if tokens.ndim != 2 or tokens.is_floating_point() or not tokens.numel():
+        raise AttractorError(f"tokens must be an integer (N, L) matrix, not {tuple(tokens.shape)} {tokens.dtype}")
+    if denoiser.seq_len is not None and tokens.shape[1] != denoiser.seq_len:
+        raise AttractorError(f"rows have {tokens.shape[1]} tokens, but the denoiser was made for {denoiser.seq_len}")
+    low, high, vocab = int(tokens.min()), int(tokens.max()), denoiser.process.vocab_size
+    if low < 0 or high >= vocab:
+        raise AttractorError(f"token id {low if low < 0 else high} is outside the denoiser's vocabulary of {vocab}")
+    return tokens.long().to(denoiser.device)
+
+
+def batches(denoiser: Denoiser, tokens: Int[Tensor, "N L"]) -> Iterator[slice]:
+    """Slices of rows whose (rows, L, V) tensor stays within `ENTRIES` numbers."""
+    size = max(1, min(256, ENTRIES // (tokens.shape[1] * denoiser.process.vocab_size)))
+    for start in range(0, len(tokens), size):
+        yield slice(start, min(start + size, len(tokens)))
+
+
+def random_tokens(n: int, seq_len: int, vocab_size: int, seed: int = 0) -> Int[Tensor, "N L"]:
+    """Sequences without any structure: the control that no denoiser should recover."""
+    u = CountedNoise(seed, "random tokens").grid(torch.arange(n), seq_len)[..., 0]
+    return (u * vocab_size).long()
+
+
+def sequence_mean(values: Tensor, chosen: Tensor) -> Tensor:
+    """Mean over the chosen tokens of each sequence and its repeats, (R, N, L) to (N,); NaN where none is chosen."""
+    return (values & chosen).sum((0, 2)) / chosen.sum((0, 2))

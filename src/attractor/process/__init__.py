@@ -1,0 +1,1 @@
+"""Forward processes, their likelihood and the one reverse loop."""

@@ -1,0 +1,87 @@
+"""Uniform-state diffusion: a noisy token is a token drawn uniformly from the vocabulary."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from attractor.process.forward import ForwardProcess
+
+
+class UniformProcess(ForwardProcess):
+    """q(x_t | x_0) = Cat(alpha_t e_{x_0} + (1 - alpha_t) / V)  (UDLM, arXiv:2412.10193; Duo, arXiv:2506.10892).
+
+    Args:
+        vocab_size: V, at least 2.
+        schedule: alpha(t); log-linear unless given.
+    """
+
+    def corrupt(
+        self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]
+    ) -> Int[Tensor, "B L"]:
+        """Draw x_t given x_0. A resampled token may land on itself: it is then not *perturbed*."""
+        resampled = noise[..., 0] >= self.schedule.alpha(t)[:, None]
+        return torch.where(resampled, self.prior(noise), x_0)
+
+    def prior(self, noise: Float[Tensor, "B L 2"]) -> Int[Tensor, "B L"]:
+        """Draw uniform tokens."""
+        return _uniform_token(noise[..., 1], self.vocab_size)
+
+    def posterior(
+        self,
+        x_t: Int[Tensor, "B L"],
+        probs: Float[Tensor, "B L V"],
+        alpha_s: Float[Tensor, "B"],
+        alpha_t: Float[Tensor, "B"],
+    ) -> Float[Tensor, "B L V"]:
+        """q(x_s | x_t, x_0 ~ probs) for s < t (UDLM, eq. 14), rows summing to one; V-wide, so for small models only."""
+        vocab = probs.shape[-1]
+        a, b = alpha_t[:, None, None], alpha_s[:, None, None]
+        p_z = probs.gather(-1, x_t[..., None])
+        stay = (vocab * a * p_z + a / b - a) / (vocab * a * p_z + 1 - a)
+        move = ((b - a) * probs + (1 - a / b) * (1 - b) / vocab) / (vocab * a * p_z + 1 - a)
+        return move.scatter_add(-1, x_t[..., None], stay)
+
+    def coin(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """[(b - a) + (1 - a/b)(1 - b)] / (1 - a): the normaliser V a p_z + 1 - a is at least 1 - a."""
+        from_network, from_noise = _redraws(alpha_s, alpha_t)
+        return ((from_network + from_noise) / (1 - alpha_t)).clamp(max=1)
+
+    def jump(
+        self,
+        x_t: Int[Tensor, "M"],
+        log_probs: Float[Tensor, "M V"],
+        alpha_s: Float[Tensor, "M"],
+        alpha_t: Float[Tensor, "M"],
+        noise: Float[Tensor, "M 3"],
+    ) -> Int[Tensor, "M"]:
+        """Move with probability (1 - a) / (V a p_z + 1 - a): to a token of the network, or to a uniform one."""
+        probs = log_probs.exp()
+        vocab = probs.shape[-1]
+        p_z = probs.gather(-1, x_t[:, None])[:, 0]
+        moves = noise[:, 0] * (vocab * alpha_t * p_z + 1 - alpha_t) < 1 - alpha_t
+        from_network, from_noise = _redraws(alpha_s, alpha_t)
+        informed = noise[:, 1] * (from_network + from_noise) < from_network
+        token = torch.where(informed, categorical(probs, noise[:, 2]), _uniform_token(noise[:, 2], vocab))
+        return torch.where(moves, token, x_t)
+
+    def frozen(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Tensor:
+        """True where even p_v = 1 at another token cannot outweigh staying: b - a <= a/b - a."""
+        return alpha_s - alpha_t <= alpha_t / alpha_s - alpha_t
+
+
+def categorical(probs: Float[Tensor, "M V"], uniform: Float[Tensor, "M"]) -> Int[Tensor, "M"]:
+    """One token a row by inversion of the cumulative distribution; one uniform a row, and nothing V-wide in float64."""
+    cumulative = probs.cumsum(-1)
+    threshold = uniform.to(probs.dtype)[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, threshold, right=True)[:, 0].clamp(max=probs.shape[-1] - 1)
+
+
+def _redraws(alpha_s: Tensor, alpha_t: Tensor) -> tuple[Tensor, Tensor]:
+    """Unnormalised weights of a redraw from the network and of a redraw from the noise."""
+    return alpha_s - alpha_t, (1 - alpha_t / alpha_s) * (1 - alpha_s)
+
+
+def _uniform_token(uniform: Tensor, vocab_size: int) -> Tensor:
+    return (uniform * vocab_size).long().clamp(max=vocab_size - 1)

@@ -1,0 +1,229 @@
+"""The figures of the sweep report, in the order of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import log10
+from typing import Any
+
+from attractor.report import words
+from attractor.report.figures import (
+    INK,
+    MUTED,
+    Figure,
+    Key,
+    Panel,
+    Style,
+    canvas,
+    colour,
+    draw,
+    finish,
+    log_ticks,
+    star_marks,
+    style,
+    tag,
+)
+from attractor.report.view import Curve, Report, find
+
+SAME = "The same rows and the same noise are used at every n."
+
+
+def _styles(report: Report) -> Callable[[Curve], Style]:
+    return lambda curve: style(curve.split, None if curve.t is None else report.times.index(curve.t))
+
+
+def _timed(report: Report, curves: Iterable[Curve]) -> list[Curve]:
+    return [curve for curve in curves if curve.t in report.times]
+
+
+def _keys(report: Report, curves: Iterable[Curve], star: bool = False, names: str = "{}") -> tuple[Key, ...]:
+    """Return the legend: one entry a time, one a kind of text, then the transition and the seeds."""
+    curves = list(curves)
+    keys = []
+    for i, t in enumerate(report.times):
+        if any(curve.t == t for curve in curves):
+            look = style("train", i)._replace(dash="none")
+            keys.append(Key(tag=tag(t), label=f"t = {words.time(t)}", style=look))
+    timed = bool(keys)
+    for split in dict.fromkeys(curve.split for curve in curves):
+        look = style(split)._replace(colour=INK) if timed else style(split)
+        keys.append(Key(tag=split, label=names.format(words.NAMES[split]), style=look))
+    if star:
+        keys.append(Key(tag="star", label="n* and its interval", style=Style(MUTED, "bar", None)))
+    if any(len(point.seeds) > 1 for curve in curves for point in curve.points):
+        keys.append(Key(tag="seeds", label="single seeds", style=Style(MUTED, "none", "dot")))
+    return tuple(keys)
+
+
+def _label(title: str, curves: Iterable[Curve], form: Callable[[float], str]) -> str:
+    """Say in words where each curve starts and ends, for whoever cannot see the plot."""
+    parts = []
+    for c in curves:
+        first, last = c.points[0], c.points[-1]
+        name = words.NAMES[c.split] + ("" if c.t is None else f" at t = {words.time(c.t)}")
+        parts.append(
+            f"{name}: {form(first.mean.value)} at n = {words.count(first.n_train)}, "
+            f"{form(last.mean.value)} at n = {words.count(last.n_train)}"
+        )
+    return f"{title}. " + "; ".join(parts) + "."
+
+
+def _highest(curves: Iterable[Curve]) -> float:
+    return max(max(p.mean.hi if p.mean.hi is not None else p.mean.value, *p.seeds) for c in curves for p in c.points)
+
+
+def _share_axis(top: float = 1.0) -> dict[str, Any]:
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    return {"range": [-0.02, top + 0.02], "tickvals": ticks, "ticktext": [f"{100 * x:.0f}%" for x in ticks]}
+
+
+def recovery(report: Report) -> Figure:
+    """Recovery against n: where the two lines of a colour meet, the basins have the same width."""
+    figure = canvas(report.sizes, "corrupted tokens that return")
+    curves = [*report.recovery, *_timed(report, report.random)]
+    stars = [(t, n_star) for t, n_star in report.located if t in report.times]
+    step = 0.075
+    for i, (t, n_star) in enumerate(stars):
+        text = f"n* = {words.approx(n_star.value)} at t = {words.time(t)}"
+        paint, top = colour(report.times.index(t)), 1.0 + step * (len(stars) - i)
+        figure.add_traces(star_marks(n_star, t, paint, top, text, report.sizes))
+    draw(figure, curves, _styles(report), words.percent, "recovery")
+    figure.update_yaxes(**_share_axis(1.0 + step * (len(stars) + 0.4 if stars else 0)))
+    title = "Recovery against training-set size"
+    marked = (
+        " The vertical line is n*, where the gap between the two has fallen to half; its shade is the 95% interval."
+    )
+    control = " The dotted line is the same test on random tokens."
+    return Figure(
+        id="recovery",
+        title=title,
+        read="A point is the share of corrupted tokens that the model puts back. Where the solid and the dashed line "
+        "of one colour meet, a training sentence has no wider basin than an unseen one."
+        + (marked if stars else "")
+        + (control if report.random else ""),
+        assumed=f"{words.seeds_note(report, report.recovery)} {SAME}",
+        keys=_keys(report, curves, star=bool(stars)),
+        panels=(Panel(id="recovery-plot", label=_label(title, curves, words.percent), spec=finish(figure)),),
+    )
+
+
+def entropy(report: Report) -> Figure:
+    """Entropy against n, which needs no knowledge of what is training text."""
+    figure = canvas(report.sizes, "conditional entropy, nats per token")
+    high = _highest(report.entropy)
+    n_star = report.entropy_star.n_star if report.entropy_star is not None else None
+    if n_star is not None:
+        text = f"n* = {words.approx(n_star.value)} from entropy"
+        figure.add_traces(star_marks(n_star, None, MUTED, high * 1.12, text, report.sizes))
+    draw(figure, report.entropy, _styles(report), words.nats, "entropy")
+    figure.update_yaxes(range=[-0.02 * high, high * (1.06 if n_star is None else 1.18)], rangemode="tozero")
+    title = "Conditional entropy against training-set size"
+    own = find(report.entropy, "generated") is not None
+    return Figure(
+        id="entropy",
+        title=title,
+        read="Entropy near zero means that the model is sure of each token given its context, as if it had the text by "
+        "heart. A rise of the solid line marks the end of memorization"
+        + ("; the line of generated text needs no training data to be measured." if own else "."),
+        assumed=f"{words.seeds_note(report, report.entropy)} Entropy is taken at nearly no corruption, "
+        "so it does not depend on t.",
+        keys=_keys(report, report.entropy, star=n_star is not None),
+        panels=(Panel(id="entropy-plot", label=_label(title, report.entropy, words.nats), spec=finish(figure)),),
+    )
+
+
+def perplexity(report: Report) -> Figure:
+    """Perplexity against n; the logarithm keeps small and large values readable."""
+    figure = canvas(report.sizes, "perplexity per token (log scale)")
+    draw(figure, report.perplexity, _styles(report), words.approx, "perplexity")
+    values = [x for c in report.perplexity for p in c.points for x in (*p.mean, *p.seeds) if x is not None]
+    lo, hi = min(values) / 1.15, max(values) * 1.15
+    ticks = log_ticks(lo, hi)
+    figure.update_yaxes(type="log", range=[log10(lo), log10(hi)], tickvals=ticks.values, ticktext=ticks.labels)
+    title = "Perplexity against training-set size"
+    return Figure(
+        id="perplexity",
+        title=title,
+        read="Lower is better. The dashed line falls when more training text helps on unseen text; the distance "
+        "between the lines is overfitting.",
+        assumed=f"{words.seeds_note(report, report.perplexity)} Perplexity is exp of the NELBO per token, "
+        "an upper bound on the exact one; seeds are averaged in nats.",
+        keys=_keys(report, report.perplexity),
+        panels=(
+            Panel(id="perplexity-plot", label=_label(title, report.perplexity, words.approx), spec=finish(figure)),
+        ),
+    )
+
+
+def broken(report: Report) -> Figure:
+    """Tokens that were right and end up wrong."""
+    figure = canvas(report.sizes, "untouched tokens that end up wrong")
+    draw(figure, report.broken, _styles(report), words.percent, "broken")
+    figure.update_yaxes(**_share_axis())
+    title = "Broken tokens against training-set size"
+    return Figure(
+        id="broken",
+        title=title,
+        read="A point is the share of tokens that were left alone and still come out different. High values on unseen "
+        "text mean that the model pulls it towards something else.",
+        assumed=f"{words.seeds_note(report, report.broken)} {SAME}",
+        keys=_keys(report, report.broken),
+        panels=(Panel(id="broken-plot", label=_label(title, report.broken, words.percent), spec=finish(figure)),),
+    )
+
+
+def gap(report: Report) -> Figure | None:
+    """Entropy of generated text minus that of training and of unseen text."""
+    if not report.gap:
+        return None
+    figure = canvas(report.sizes, "entropy of generated text minus the other, nats per token")
+    draw(figure, report.gap, _styles(report), words.nats, "gap")
+    figure.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
+    title = "Entropy gap against training-set size"
+    return Figure(
+        id="gap",
+        title=title,
+        read="How much less sure the model is of the text it generates than of training or of unseen text. An interval "
+        "that contains zero is compatible with no difference.",
+        assumed=words.seeds_note(report, report.gap),
+        keys=_keys(report, report.gap, names="generated minus {}"),
+        panels=(Panel(id="gap-plot", label=_label(title, report.gap, words.nats), spec=finish(figure)),),
+    )
+
+
+def fixed_points(report: Report) -> Figure | None:
+    """What stays in place when nothing is corrupted and the reverse process is deterministic."""
+    panels, drawn = [], []
+    for name, what, curves in (
+        ("tokens", "tokens that stay", report.fixed_tokens),
+        ("sequences", "whole sequences that stay", report.fixed_sequences),
+    ):
+        if curves:
+            figure = canvas(report.sizes, what)
+            draw(figure, curves, _styles(report), words.percent, what)
+            figure.update_yaxes(**_share_axis())
+            label = _label(f"Fixed points: {what}", curves, words.percent)
+            panels.append(Panel(id=f"fixed-{name}-plot", label=label, spec=finish(figure)))
+            drawn.append(curves)
+    if not panels:
+        return None
+    return Figure(
+        id="fixed",
+        title="Fixed points",
+        read="Nothing is corrupted and the reverse process takes the most probable token at each step; the plots show "
+        "what stays as it was. A stored text is a fixed point, a random one should not be.",
+        assumed=words.seeds_note(report, drawn[0])
+        + (" No interval is recorded for whole sequences." if len(panels) > 1 and not _banded(drawn[1]) else ""),
+        keys=_keys(report, drawn[0]),
+        panels=tuple(panels),
+    )
+
+
+def _banded(curves: tuple[Curve, ...]) -> bool:
+    return any(point.mean.lo is not None for curve in curves for point in curve.points)
+
+
+def all_figures(report: Report) -> list[Figure]:
+    """Return the figures for which the sweep holds data."""
+    drawn = [recovery(report), entropy(report), perplexity(report), broken(report), gap(report), fixed_points(report)]
+    return [figure for figure in drawn if figure is not None]

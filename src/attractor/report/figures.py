@@ -1,0 +1,246 @@
+"""The visual language of every report, and the figures drawn in it.
+
+Training text is solid with filled markers, unseen text dashed with open markers, random tokens dotted. A colour and a
+marker shape stand for one time t; what does not depend on t is drawn in ink. A band is a 95% interval. All colours
+are from Okabe and Ito's palette. Figures are complete for light paper; `DARK` maps their colours to a dark page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from attractor.report import words
+from attractor.report.fields import Estimate
+from attractor.report.view import Curve
+
+INK, MUTED, RULE, PAPER = "#1b1e23", "#6a707a", "#e4e2dc", "#fbfaf7"
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
+GENERATED = PALETTE[5]
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down")
+DASHES = {"train": "solid", "test": "7px,4px", "generated": "10px,3px,2px,3px", "random": "1.5px,3.5px"}
+FONT = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+
+
+def faint(colour: str, opacity: float = 0.13) -> str:
+    """Return the colour of the band that belongs to a line."""
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},{opacity})"
+
+
+_DARK = {INK: "#eceae5", MUTED: "#a0a5ae", RULE: "#33363c", PAPER: "#17191c", PALETTE[0]: "#3d9bdb"}
+DARK = _DARK | {faint(light): faint(dark, 0.2) for light, dark in _DARK.items()}
+
+
+class Style(NamedTuple):
+    """How one curve is drawn."""
+
+    colour: str
+    dash: str
+    symbol: str | None
+    width: float = 2.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """One entry of a legend: pressing it hides what carries its tag."""
+
+    tag: str
+    label: str
+    style: Style
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One plot; `label` is what a screen reader says."""
+
+    id: str
+    label: str
+    spec: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One or two plots under one title, how to read them, and what was assumed."""
+
+    id: str
+    title: str
+    read: str
+    assumed: str
+    keys: tuple[Key, ...]
+    panels: tuple[Panel, ...]
+
+
+def colour(index: int) -> str:
+    """Return the colour of the index-th time."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def style(split: str, index: int | None = None) -> Style:
+    """Return the style of one kind of text at the index-th time, None for what does not depend on t."""
+    own = {"generated": GENERATED, "random": MUTED}.get(split, INK)
+    paint = own if index is None else colour(index)
+    if split == "random":
+        return Style(paint, DASHES[split], None, 1.4)
+    symbol = SYMBOLS[(index or 0) % len(SYMBOLS)] if split != "generated" else "diamond"
+    return Style(paint, DASHES[split], symbol if split == "train" else f"{symbol}-open")
+
+
+def tag(t: float | None) -> str:
+    """Return the tag that all traces of one time carry."""
+    return "t" if t is None else f"t{t:g}"
+
+
+class Ticks(NamedTuple):
+    """Major ticks with their labels, and minor ones without."""
+
+    values: list[float]
+    labels: list[str]
+    minor: list[float]
+
+
+def log_ticks(lo: float, hi: float, least: int = 3) -> Ticks:
+    """Return decades, or the 1-2-5 series where fewer than `least` decades are in sight."""
+    decades = range(floor(log10(lo)) - 1, ceil(log10(hi)) + 1)
+    inside = [m * 10.0**d for d in decades for m in range(1, 10) if lo <= m * 10.0**d <= hi]
+    for leading in ("1", "125", "123456789"):
+        major = [x for x in inside if f"{x:e}"[0] in leading]
+        if len(major) >= least:
+            break
+    if len(major) < 2:
+        # Less than a factor of two is in sight: equal steps serve better.
+        step = next(
+            m * 10.0**d for d in range(floor(log10(hi - lo)) - 1, 99) for m in (1, 2, 5) if m * 10.0**d * 5 > hi - lo
+        )
+        major = [k * step for k in range(ceil(lo / step), floor(hi / step) + 1)]
+    return Ticks(major, [f"{x:,.0f}" if x >= 1000 else f"{x:g}" for x in major], [x for x in inside if x not in major])
+
+
+TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"family": FONT, "size": 13, "color": INK},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "showlegend": False,
+        "dragmode": False,
+        "hovermode": "closest",
+        "hoverdistance": 24,
+        "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
+        "hoverlabel": {"bgcolor": PAPER, "bordercolor": RULE, "align": "left", "font": {"color": INK, "family": FONT}},
+        "title": {"x": 0, "xref": "container", "xanchor": "left", "y": 0.99, "yref": "container", "yanchor": "top"},
+        "xaxis": {"automargin": True, "fixedrange": True, "showgrid": False, "zeroline": False, "tickangle": 0},
+        "yaxis": {"automargin": True, "fixedrange": True, "gridcolor": RULE, "zeroline": False, "ticklabelstandoff": 6},
+    }
+)
+
+
+def canvas(sizes: Sequence[float], y_title: str, x_title: str = "training sequences n (log scale)") -> go.Figure:
+    """Return an empty figure over training-set sizes."""
+    lo, hi = min(sizes) / 1.35, max(sizes) * 1.35
+    ticks = log_ticks(lo, hi)
+    small = {"size": 12.5, "color": MUTED}
+    axis = {"type": "log", "range": [log10(lo), log10(hi)], "tickvals": ticks.values, "ticktext": ticks.labels}
+    line = {"ticks": "outside", "ticklen": 6, "tickcolor": MUTED, "linecolor": MUTED, "showline": True}
+    minor = {"minor": {"tickvals": ticks.minor, "ticks": "outside", "ticklen": 3, "tickcolor": MUTED}}
+    title = {"title": {"text": x_title, "font": small, "standoff": 10}}
+    return go.Figure(layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}}).update_xaxes(
+        **axis, **line, **minor, **title
+    )
+
+
+def band(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter | None:
+    """Return the interval of a curve, None where no interval is recorded."""
+    ends = [(p.n_train, p.mean.lo, p.mean.hi) for p in curve.points if p.mean.lo is not None]
+    if not ends:
+        return None
+    x, lo, hi = (list(column) for column in zip(*ends, strict=True))
+    if len(ends) == 1:
+        # A band over a single size has no width: draw a bar.
+        bar = {"color": style.colour, "width": 1.5}
+        return go.Scatter(x=x * 2, y=lo + hi, mode="lines", line=bar, hoverinfo="skip", meta={"tags": list(tags)})
+    return go.Scatter(
+        x=x + x[::-1], y=hi + lo[::-1], fill="toself", fillcolor=faint(style.colour), mode="lines",
+        line={"width": 0, "color": style.colour}, hoverinfo="skip", meta={"tags": list(tags)},
+    )  # fmt: skip
+
+
+def _marker(style: Style, size: float) -> dict[str, Any]:
+    symbol = style.symbol or "circle"
+    # A hollow marker is filled with the paper, so that no line runs through it.
+    fill = PAPER if symbol.endswith("-open") else style.colour
+    outline = {"width": 1.8, "color": style.colour}
+    return {"symbol": symbol.removesuffix("-open"), "color": fill, "size": size, "line": outline}
+
+
+def line(curve: Curve, style: Style, tags: Iterable[str], form: Callable[[float], str], what: str) -> go.Scatter:
+    """Return the mean curve, with what a pointer shows at each point."""
+    name = words.NAMES[curve.split] + ("" if curve.t is None else f", t = {words.time(curve.t)}")
+    text = [
+        f"<b>{name}</b><br>n = {words.count(p.n_train)}<br>{what} {words.with_interval(p.mean, form)}"
+        for p in curve.points
+    ]
+    return go.Scatter(
+        x=[p.n_train for p in curve.points], y=[p.mean.value for p in curve.points], text=text,
+        hovertemplate="%{text}<extra></extra>", mode="lines+markers" if style.symbol else "lines",
+        line={"color": style.colour, "width": style.width, "dash": style.dash},
+        marker=_marker(style, 8 if len(curve.points) <= 15 else 5),
+        meta={"tags": list(tags)}, cliponaxis=False,
+    )  # fmt: skip
+
+
+def dots(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter:
+    """Return each seed's own value, small."""
+    pairs = [(p.n_train, value) for p in curve.points for value in p.seeds]
+    return go.Scatter(
+        x=[n for n, _ in pairs], y=[value for _, value in pairs], mode="markers", hoverinfo="skip", cliponaxis=False,
+        marker={"color": style.colour, "size": 3.5, "opacity": 0.75}, meta={"tags": [*tags, "seeds"]},
+    )  # fmt: skip
+
+
+def draw(
+    figure: go.Figure,
+    curves: Iterable[Curve],
+    styles: Callable[[Curve], Style],
+    form: Callable[[float], str],
+    what: str,
+) -> None:
+    """Draw curves: bands at the back, then seeds, then lines."""
+    layers: tuple[list[go.Scatter], ...] = ([], [], [])
+    for curve in curves:
+        look, tags = styles(curve), [tag(curve.t), curve.split]
+        if curve.split != "random" or curve.t is None:
+            layers[0].extend(filter(None, [band(curve, look, tags)]))
+            if any(len(p.seeds) > 1 for p in curve.points):
+                layers[1].append(dots(curve, look, tags))
+        layers[2].append(line(curve, look, tags, form, what))
+    figure.add_traces([trace for layer in layers for trace in layer])
+
+
+def star_marks(
+    n_star: Estimate, t: float | None, paint: str, top: float, label: str, sizes: Sequence[float]
+) -> list[go.Scatter]:
+    """Return a vertical line at n*, its shaded interval up to `top`, and a label on the side with more room."""
+    n, lo, hi = n_star
+    tags = {"tags": [tag(t), "star"]}
+    middle = (min(sizes) * max(sizes)) ** 0.5
+    side = "middle right" if n < middle else "middle left"
+    # Two spaces keep the text off the line.
+    text = f"  {label}" if n < middle else f"{label}  "
+    rule = {"mode": "lines", "hoverinfo": "skip", "meta": tags}
+    marks = [go.Scatter(x=[n, n], y=[0, top], line={"color": paint, "width": 1.3}, **rule)]
+    if lo is not None and hi is not None:
+        shade = {"fill": "toself", "fillcolor": faint(paint), "line": {"width": 0, "color": paint}}
+        marks.insert(0, go.Scatter(x=[lo, hi, hi, lo], y=[0, 0, top, top], **shade, **rule))
+    marks.append(go.Scatter(x=[n], y=[top], mode="text", text=[text], textposition=side, hoverinfo="skip",
+                            textfont={"color": INK, "size": 12.5}, meta=tags))  # fmt: skip
+    return marks
+
+
+def finish(figure: go.Figure) -> dict[str, Any]:
+    """Return the figure as plain data."""
+    spec: dict[str, Any] = figure.to_plotly_json()
+    return spec

@@ -1,0 +1,141 @@
+"""One self-contained HTML page: it opens from disk, loads nothing and needs no network."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from attractor.report import words
+from attractor.report.charts import all_figures
+from attractor.report.figures import DARK
+from attractor.report.view import Curve, Report, Star, find, read_report
+from attractor.types import AttractorError
+
+FILE = "report.html"
+OUTCOME_NAMES = {"recovered": "recovered", "failed": "failed", "unstable": "broken", "stable": "unchanged"}
+PROVENANCE = {
+    "corpus": "Corpus",
+    "train_documents": "Training documents",
+    "test_documents": "Test documents",
+    "duplicates": "Duplicates dropped",
+    "near_duplicates": "Near-duplicates dropped",
+    "tokenizer": "Tokenizer",
+    "vocab_size": "Vocabulary size V",
+    "seq_len": "Sequence length L",
+    "model": "Model",
+    "parameters": "Parameters",
+    "train_steps": "Training steps",
+    "probe_rows": "Sequences probed per split",
+    "repeats": "Repeats",
+    "grid_steps": "Reverse grid steps",
+    "seeds": "Training seeds",
+    "version": "attractor version",
+    "config_hash": "Config hash",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the results table, written out; `span` > 0 starts a new training-set size."""
+
+    n_train: str
+    span: int
+    split: str
+    t: str
+    cells: tuple[str, ...]
+
+
+def _cell(curves: tuple[Curve, ...], split: str, t: float | None, n: int, form: Any) -> str:
+    curve = find(curves, split, t)
+    value = None if curve is None else curve.at(n)
+    return "" if value is None else words.with_interval(value, form)
+
+
+def table(report: Report) -> list[Row]:
+    """Return the numbers behind the figures, averaged over seeds."""
+    rows = []
+    for n in report.sizes:
+        block = [(split, t) for t in report.times for split in ("train", "test") if find(report.recovery, split, t)]
+        for i, (split, t) in enumerate(block):
+            cells = (
+                _cell(report.recovery, split, t, n, words.percent),
+                _cell(report.broken, split, t, n, words.percent),
+                _cell(report.entropy, split, None, n, words.nats),
+                _cell(report.perplexity, split, None, n, words.approx),
+            )
+            span = 0 if i else len(block)
+            rows.append(Row(n_train=words.count(n), span=span, split=words.NAMES[split], t=words.time(t), cells=cells))
+    return rows
+
+
+def stars(report: Report) -> list[tuple[str, str, str, str]]:
+    """Return (what, n*, interval, width) for each located or missing transition."""
+
+    def cells(star: Star) -> tuple[str, str, str]:
+        if star.n_star is None:
+            return ("none", star.reason or "no reason is recorded", "")
+        _, lo, hi = star.n_star
+        missing = star.reason or "not recorded"
+        interval = missing if lo is None or hi is None else f"{words.approx(lo)} to {words.approx(hi)}"
+        return (words.approx(star.n_star.value), interval, "" if star.width is None else words.approx(star.width))
+
+    found = [(f"recovery at t = {words.time(star.t or 0.0)}", *cells(star)) for star in report.stars]
+    if report.entropy_star is not None and (report.entropy_star.n_star is not None or report.entropy_star.reason):
+        found.append(("conditional entropy", *cells(report.entropy_star)))
+    return found
+
+
+def provenance(report: Report) -> list[tuple[str, str]]:
+    """Return the labelled facts about the run that the file holds."""
+
+    def text(key: str) -> str:
+        value = report.provenance[key]
+        if isinstance(value, list):
+            return ", ".join(map(str, value))
+        return words.count(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+    facts = [(label, text(key)) for key, label in PROVENANCE.items() if report.provenance.get(key) is not None]
+    return [*facts, ("Time for the sweep", words.duration(report.elapsed_s))]
+
+
+def render(report: Report) -> str:
+    """Return the page as text."""
+    loader = PackageLoader("attractor.report", "templates")
+    env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    env.filters |= {f.__name__: f for f in (words.nats, words.count, words.time, words.visible, words.unbroken)}
+    head, others = words.headline(report)
+    return env.get_template("report.html.j2").render(
+        report=report,
+        headline=head,
+        standfirst=[paragraph for paragraph in (others, words.summary(report)) if paragraph],
+        figures=all_figures(report),
+        stars=stars(report),
+        rows=table(report),
+        facts=provenance(report),
+        names=words.NAMES,
+        outcomes=OUTCOME_NAMES,
+        swap=DARK,
+        plotly=get_plotlyjs(),
+    )
+
+
+def write_report(sweep_dir: Path) -> Path:
+    """Read `transition.json` and `passages.json` of a sweep and write `report.html` beside them."""
+    sweep_dir = Path(sweep_dir)
+    if not sweep_dir.is_dir():
+        raise AttractorError(f"{sweep_dir}: no such directory; give the directory of a sweep")
+    page = render(read_report(sweep_dir))
+    path = sweep_dir / FILE
+    # A reader sees the old page or the new one, never half of one.
+    draft = path.with_name(f".{FILE}.{os.getpid()}")
+    try:
+        draft.write_text(page, encoding="utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path

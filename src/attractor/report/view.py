@@ -1,0 +1,289 @@
+"""What the report shows, as plain data: curves averaged over seeds, transitions, passages and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import exp
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from attractor.report.fields import Estimate, Fields, read_fields
+from attractor.types import AttractorError
+
+SPLITS = ("train", "test")
+OUTCOMES = ("recovered", "failed", "stable", "unstable")
+
+
+class Measured(NamedTuple):
+    """One measurement of one training run; `t` is None for what does not depend on it."""
+
+    split: str
+    t: float | None
+    n_train: int
+    seed: int
+    estimate: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One training-set size: the mean over seeds, and each seed's own value."""
+
+    n_train: int
+    mean: Estimate
+    seeds: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One measurement of one kind of text against the training-set size."""
+
+    split: str
+    t: float | None
+    points: tuple[Point, ...]
+
+    def at(self, n_train: int) -> Estimate | None:
+        """Return the mean over seeds at one size, None where it was not measured."""
+        return next((p.mean for p in self.points if p.n_train == n_train), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Star:
+    """Where the transition is; `width` is in decades of n; `reason` says why `n_star` or its interval is missing."""
+
+    t: float | None
+    n_star: Estimate | None
+    width: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """One token of a passage at its three stages; entropy in nats."""
+
+    original: str
+    corrupted: str
+    recovered: str
+    outcome: str
+    entropy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One passage as one model returned it."""
+
+    n_train: int
+    seed: int
+    tokens: tuple[Token, ...]
+
+    def count(self, *outcomes: str) -> int:
+        """Return how many tokens had one of these outcomes."""
+        return sum(token.outcome in outcomes for token in self.tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """One passage, read by models of several training-set sizes, smallest first."""
+
+    split: str
+    row: int
+    t: float
+    readings: tuple[Reading, ...]
+
+    @property
+    def shared(self) -> bool:
+        """Tell whether all models were given the same corrupted text."""
+        given = {tuple((token.original, token.corrupted) for token in r.tokens) for r in self.readings}
+        return len(given) <= 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything the page shows; what the files do not hold is empty or None."""
+
+    name: str
+    elapsed_s: float
+    sizes: tuple[int, ...]
+    times: tuple[float, ...]
+    seeds: tuple[int, ...]
+    recovery: tuple[Curve, ...]
+    broken: tuple[Curve, ...]
+    entropy: tuple[Curve, ...]
+    perplexity: tuple[Curve, ...]
+    random: tuple[Curve, ...]
+    gap: tuple[Curve, ...]
+    fixed_tokens: tuple[Curve, ...]
+    fixed_sequences: tuple[Curve, ...]
+    stars: tuple[Star, ...]
+    entropy_star: Star | None
+    peak: int | None
+    passages: tuple[Passage, ...]
+    provenance: dict[str, Any]
+
+    @property
+    def located(self) -> list[tuple[float, Estimate]]:
+        """Return (t, n*) for the times at which recovery shows a transition."""
+        return [(star.t, star.n_star) for star in self.stars if star.t is not None and star.n_star is not None]
+
+
+def find(curves: Iterable[Curve], split: str, t: float | None = None) -> Curve | None:
+    """Return the curve of one kind of text at one time (None for what does not depend on it)."""
+    return next((curve for curve in curves if curve.split == split and curve.t == t), None)
+
+
+def _mean(estimates: list[Estimate]) -> Estimate:
+    """Average seeds, end by end: all seeds see the same rows, so their intervals do not shrink together."""
+    value = fmean(e.value for e in estimates)
+    ends = [(e.lo, e.hi) for e in estimates if e.lo is not None and e.hi is not None]
+    if len(ends) < len(estimates):
+        return Estimate(value)
+    return Estimate(value, fmean(lo for lo, _ in ends), fmean(hi for _, hi in ends))
+
+
+def _scaled(e: Estimate, scale: Callable[[float], float]) -> Estimate:
+    return Estimate(scale(e.value), None if e.lo is None else scale(e.lo), None if e.hi is None else scale(e.hi))
+
+
+def curves(measured: Iterable[Measured], scale: Callable[[float], float] = float) -> tuple[Curve, ...]:
+    """Group measurements into curves and average over seeds; `scale` is applied after the average."""
+    # The first of a (split, t, n, seed) wins: rows repeat what does not depend on t.
+    groups: dict[tuple[str, float | None], dict[int, dict[int, Estimate]]] = {}
+    for m in measured:
+        groups.setdefault((m.split, m.t), {}).setdefault(m.n_train, {}).setdefault(m.seed, m.estimate)
+    found = []
+    for (split, t), sizes in groups.items():
+        points = []
+        for n_train, seeds in sorted(sizes.items()):
+            mean, values = _mean(list(seeds.values())), tuple(scale(seeds[seed].value) for seed in sorted(seeds))
+            points.append(Point(n_train=n_train, mean=_scaled(mean, scale), seeds=values))
+        found.append(Curve(split=split, t=t, points=tuple(points)))
+    return tuple(sorted(found, key=lambda c: (-1.0 if c.t is None else c.t, _rank(c.split))))
+
+
+def _rank(split: str) -> int:
+    return {"train": 0, "test": 1}.get(split, 2)
+
+
+def perplexity(nats: float) -> float:
+    """Return exp(nats), capped where a float would overflow."""
+    return exp(min(nats, 700.0))
+
+
+def _measured(row: Fields, key: str, interval: str, splits: tuple[str, ...], timed: bool) -> Measured:
+    return Measured(
+        split=row.text("split", splits),
+        t=row.number("t") if timed else None,
+        n_train=row.integer("n_train", least=1),
+        seed=row.integer("seed"),
+        estimate=row.estimate(key, interval),
+    )
+
+
+def _rows(rows: list[Fields], key: str, interval: str, timed: bool) -> list[Measured]:
+    return [_measured(row, key, interval, SPLITS, timed) for row in rows]
+
+
+class Measurements:
+    """The rows of `measurements.json`, by name; without the file there are none."""
+
+    def __init__(self, path: Path) -> None:
+        self.fields = read_fields(path) if path.exists() else Fields({}, path.name)
+        self.rows = self.fields.objects("rows")
+
+    def named(self, name: str, *splits: str) -> list[Measured]:
+        """Return the rows of one measurement and these kinds of text."""
+        chosen = [row for row in self.rows if row.text("measurement") == name and row.text("split") in splits]
+        return [_measured(row, "value", "ci", splits, timed=row.has("t")) for row in chosen]
+
+    def gap(self) -> list[Measured]:
+        """Return the entropy gap, each row under the kind of text that generations are compared with."""
+        pairs = [(split, self.named(f"entropy_gap_{split}", "generated")) for split in SPLITS]
+        return [measured._replace(split=split) for split, rows in pairs for measured in rows]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Return where the numbers come from."""
+        return Fields(self.fields.data.get("provenance") or {}, f"{self.fields.place}.provenance").data
+
+
+def _star(fields: Fields, timed: bool) -> Star:
+    n_star = fields.optional("n_star")
+    return Star(
+        t=fields.number("t") if timed else None,
+        n_star=None if n_star is None else Estimate(n_star, *(fields.interval("ci") or (None, None))),
+        width=fields.optional("width"),
+        reason=fields.text("reason") if fields.has("reason") else None,
+    )
+
+
+def _passage(fields: Fields) -> Passage:
+    fields.require("split", "row", "t", "views")
+    readings = [
+        Reading(
+            n_train=view.integer("n_train", least=1),
+            seed=view.integer("seed"),
+            tokens=tuple(_token(token) for token in view.objects("tokens")),
+        )
+        for view in fields.objects("views")
+    ]
+    return Passage(
+        split=fields.text("split", SPLITS),
+        row=fields.integer("row"),
+        t=fields.number("t"),
+        readings=tuple(sorted(readings, key=lambda reading: reading.n_train)),
+    )
+
+
+def _token(fields: Fields) -> Token:
+    return Token(
+        original=fields.text("original"),
+        corrupted=fields.text("corrupted"),
+        recovered=fields.text("recovered"),
+        outcome=fields.text("outcome", OUTCOMES),
+        entropy=fields.number("entropy"),
+    )
+
+
+def read_passages(path: Path) -> tuple[Passage, ...]:
+    """Read `passages.json`; no file, no passages."""
+    if not path.exists():
+        return ()
+    fields = read_fields(path)
+    fields.require("passages")
+    return tuple(_passage(passage) for passage in fields.objects("passages"))
+
+
+def read_report(sweep_dir: Path) -> Report:
+    """Build the view from the JSON files of a sweep: transition.json and, where there are, the two others."""
+    fields = read_fields(sweep_dir / "transition.json")
+    fields.require("elapsed_s", "rows", "transition", "entropy_transition")
+    rows = fields.objects("rows")
+    if not rows:
+        raise AttractorError(f"{fields.place}.rows: no rows; a report needs at least one measured model")
+    more = Measurements(sweep_dir / "measurements.json")
+    peak, located = fields.data.get("perplexity_peak"), fields.data["entropy_transition"]
+    # The two files agree where they overlap; measurements.json has more intervals.
+    broken = more.named("unstable_rate", *SPLITS) or _rows(rows, "unstable_rate", "unstable_ci", timed=True)
+    nelbo = more.named("nelbo_per_token", *SPLITS) or _rows(rows, "nelbo_per_token", "nelbo_ci", timed=False)
+    entropy = _rows(rows, "conditional_entropy", "entropy_ci", timed=False)
+    return Report(
+        name=sweep_dir.resolve().name,
+        elapsed_s=fields.number("elapsed_s"),
+        sizes=tuple(sorted({row.integer("n_train") for row in rows})),
+        times=tuple(sorted({row.number("t") for row in rows})),
+        seeds=tuple(sorted({row.integer("seed") for row in rows})),
+        recovery=curves(_rows(rows, "recovery_rate", "recovery_ci", timed=True)),
+        broken=curves(broken),
+        entropy=curves([*entropy, *more.named("conditional_entropy", "generated")]),
+        perplexity=curves(nelbo, scale=perplexity),
+        random=curves(more.named("recovery_rate", "random")),
+        gap=curves(more.gap()),
+        fixed_tokens=curves(more.named("fixed_tokens", *SPLITS, "random")),
+        fixed_sequences=curves(more.named("fixed_sequences", *SPLITS, "random")),
+        stars=tuple(_star(star, timed=True) for star in fields.objects("transition")),
+        entropy_star=None if located is None else _star(Fields(located, f"{fields.place}.entropy_transition"), False),
+        peak=None if peak is None else Fields(peak, f"{fields.place}.perplexity_peak").integer("n_train", least=1),
+        passages=read_passages(sweep_dir / "passages.json"),
+        provenance=more.provenance,
+    )

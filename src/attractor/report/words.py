@@ -1,0 +1,151 @@
+"""The sentences and numbers of the report, computed from the view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import floor, log, log10
+
+from attractor.report.fields import Estimate
+from attractor.report.view import Curve, Report, find
+
+NAMES = {"train": "training", "test": "unseen", "generated": "generated", "random": "random tokens"}
+
+
+def count(n: float) -> str:
+    """Write a whole number with thousands separators."""
+    return f"{n:,.0f}"
+
+
+def approx(x: float) -> str:
+    """Write a positive number with three significant digits."""
+    if x <= 0:
+        return f"{x:.3g}"
+    digits = 2 - floor(log10(x))
+    return f"{round(x, digits):,.{max(digits, 0)}f}"
+
+
+def percent(x: float) -> str:
+    """Write a share in per cent, one decimal."""
+    return f"{100 * x:.1f}%"
+
+
+def nats(x: float) -> str:
+    """Write an entropy; three decimals where it is small."""
+    return f"{x:.3f}" if abs(x) < 0.1 else f"{x:.2f}"
+
+
+def with_interval(e: Estimate, form: Callable[[float], str]) -> str:
+    """Write an estimate and, where there is one, its interval."""
+    return form(e.value) if e.lo is None or e.hi is None else f"{form(e.value)} ({form(e.lo)} to {form(e.hi)})"
+
+
+def time(t: float) -> str:
+    """Write a corruption time."""
+    return f"{t:g}"
+
+
+def joined(items: list[str]) -> str:
+    """Join with commas and a final "and"."""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
+
+
+def _star_sentence(t: float, n_star: Estimate) -> str:
+    n, lo, hi = n_star
+    interval = "" if lo is None or hi is None else f" (95% interval {approx(lo)} to {approx(hi)})"
+    return f"At t = {time(t)} the basins of training and unseen text meet near n* = {approx(n)}{interval}."
+
+
+def _spread(located: tuple[float, Estimate]) -> float:
+    """Return the width of an interval in log n, by which n* of several times are compared."""
+    _, lo, hi = located[1]
+    return float("inf") if lo is None or hi is None or lo <= 0 or hi <= 0 else log(hi / lo)
+
+
+def headline(report: Report) -> tuple[str, str]:
+    """Return the main sentence (the time whose n* is known best) and what is to say of the other times."""
+    others = [
+        f"At t = {time(star.t or 0.0)} there is no n*: {(star.reason or 'no reason is recorded').rstrip('.')}."
+        for star in report.stars
+        if star.n_star is None
+    ]
+    if not report.located:
+        return "No transition was located in this sweep.", " ".join(others)
+    best = min(report.located, key=_spread)
+    rest = [f"n* = {with_interval(n, approx)} at t = {time(t)}" for t, n in report.located if (t, n) != best]
+    if rest:
+        others.insert(0, f"At other times: {joined(rest)}.")
+    return _star_sentence(*best), " ".join(others)
+
+
+def _overlap(a: Estimate, b: Estimate) -> bool | None:
+    if a.lo is None or a.hi is None or b.lo is None or b.hi is None:
+        return None
+    return a.lo <= b.hi and b.lo <= a.hi
+
+
+def _ends(report: Report, n: int, t: float) -> str | None:
+    train, test = (find(report.recovery, split, t) for split in ("train", "test"))
+    a, b = (None if curve is None else curve.at(n) for curve in (train, test))
+    if a is None or b is None:
+        return None
+    overlap = _overlap(a, b)
+    tail = "" if overlap is None else f"; the intervals {'overlap' if overlap else 'do not overlap'}"
+    noun = "sequence" if n == 1 else "sequences"
+    return (
+        f"with {count(n)} training {noun} {percent(a.value)} of the corrupted training tokens return "
+        f"and {percent(b.value)} of the unseen ones{tail}."
+    )
+
+
+def summary(report: Report) -> str:
+    """Say what the smallest and the largest model do, and what their own entropy shows."""
+    measured = [at for at in report.located if at[0] in report.times]
+    t = min(measured, key=_spread)[0] if measured else report.times[0]
+    ends = dict.fromkeys((report.sizes[0], report.sizes[-1]))
+    said = [sentence for n in ends if (sentence := _ends(report, n, t))]
+    said = [f"At t = {time(t)}, {said[0]}", *(sentence.capitalize() for sentence in said[1:])] if said else []
+    train = find(report.entropy, "train")
+    if train is not None and len(train.points) > 1:
+        first, last = (train.points[i].mean.value for i in (0, -1))
+        said.append(
+            f"Over the same range the conditional entropy of training tokens goes from {nats(first)} "
+            f"to {nats(last)} nats per token."
+        )
+    star = report.entropy_star
+    if star is not None and star.n_star is not None:
+        place = with_interval(star.n_star, approx)
+        said.append(f"By the entropy of training tokens alone the change lies near n = {place}.")
+    if report.peak is not None:
+        said.append(f"Generative perplexity under the judge model is highest at n = {count(report.peak)}.")
+    return " ".join(said)
+
+
+def unbroken(sentence: str) -> str:
+    """Keep "n* = 1,830" on one line."""
+    return sentence.replace(" = ", "\u00a0=\u00a0")
+
+
+def seeds_note(report: Report, curves: tuple[Curve, ...]) -> str:
+    """Say what lines, dots and bands are, and what the bands leave out."""
+    banded = any(p.mean.lo is not None for curve in curves for p in curve.points)
+    k = len(report.seeds)
+    if k == 1:
+        band = "Bands: 95% intervals over sequences." if banded else "No interval is recorded here."
+        return f"{band} One training seed, so the spread between training runs is not shown."
+    lines = f"Lines: means over {k} training seeds. Small dots: single seeds."
+    if not banded:
+        return f"{lines} No interval is recorded here."
+    return f"{lines} Bands: means of the seeds' 95% intervals over sequences, without the spread between seeds."
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in the largest unit that fits."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.1f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def visible(token: str) -> str:
+    """Write a token so that an empty one and a line break can be seen."""
+    return token.replace("\n", "↵").replace("\r", "↵").replace("\t", "⇥") or "∅"

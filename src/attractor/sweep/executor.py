@@ -1,0 +1,98 @@
+"""Runs a plan on this machine: several models side by side, each on its own core."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from attractor import pipeline
+from attractor.data.dataset import open_dataset
+from attractor.runtime import cores
+from attractor.sweep.plan import PlannedRun
+from attractor.train.loop import Progress
+
+
+class RunEvent(NamedTuple):
+    """What a watcher hears of a run; `progress` is None when it has finished."""
+
+    run: PlannedRun
+    progress: Progress | None
+
+
+Watcher = Callable[[RunEvent], None]
+
+
+def default_workers() -> int:
+    """One process a core on a CPU, where small models gain little from threads; one process on a GPU."""
+    return 1 if torch.cuda.is_available() else cores()
+
+
+def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, workers: int | None = None) -> None:
+    """Do every run of the plan; results do not depend on `workers`.
+
+    Raises:
+        AttractorError: of the first run that failed; runs that have finished stay.
+    """
+    workers = min(workers or default_workers(), len(runs))
+    if workers == 0:
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        queue = manager.Queue()
+        with _relayed(queue, runs, watch), ProcessPoolExecutor(workers, context, _single_thread, (workers,)) as pool:
+            futures = [pool.submit(_one_run, run, data, sweep, queue) for run in runs]
+            _finish(futures, pool)
+
+
+def _one_run(planned: PlannedRun, data: Path, sweep: Path, queue: Any) -> None:
+    pipeline.run(
+        planned.config,
+        open_dataset(data),
+        sweep / planned.run_id,
+        lambda progress: queue.put((planned.run_id, progress)),
+    )
+    queue.put((planned.run_id, None))
+
+
+def _single_thread(workers: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    torch.set_num_threads(max(1, cores() // workers))
+
+
+def _finish(futures: list[Future[None]], pool: ProcessPoolExecutor) -> None:
+    try:
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        raise
+
+
+@contextmanager
+def _relayed(queue: Any, runs: list[PlannedRun], watch: Watcher) -> Iterator[None]:
+    """Hand what workers report to the watcher, in a thread of this process."""
+    by_id = {run.run_id: run for run in runs}
+
+    def relay() -> None:
+        while (message := queue.get()) is not None:
+            run_id, progress = message
+            watch(RunEvent(by_id[run_id], progress))
+
+    thread = threading.Thread(target=relay, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        queue.put(None)
+        thread.join()

@@ -1,0 +1,46 @@
+"""Passages to look at: the same sequence under the model of the smallest and of the largest training set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from attractor.data.tokenizer import Tokenizer
+from attractor.results import RunResults
+
+SCHEMA = 1
+PASSAGES = 2
+
+
+def passages(runs: list[RunResults], tokenizer: Tokenizer) -> dict[str, Any]:
+    """The first rows of each split at the smallest t, original, corrupted and recovered: content of passages.json."""
+    by_size = sorted(runs, key=lambda run: (run.provenance.n_train, run.provenance.seed))
+    ends = [by_size[0], next(r for r in by_size if r.provenance.n_train == by_size[-1].provenance.n_train)]
+    t = runs[0].times()[0]
+    found = [
+        {"split": split, "row": row, "t": t, "views": [_view(run, split, row, t, tokenizer) for run in ends]}
+        for row in range(PASSAGES)
+        for split in ("train", "test")
+    ]
+    return {"schema": SCHEMA, "passages": found}
+
+
+def _view(run: RunResults, split: str, row: int, t: float, tokenizer: Tokenizer) -> dict[str, Any]:
+    original, corrupted, recovered = (
+        run.array(column, "recovery", split, t)[0, row] for column in ("original", "corrupted", "recovered")
+    )
+    entropy = run.array("value", "entropy", split)[0, row]
+    pieces = [tokenizer.pieces([int(i) for i in ids]) for ids in (original, corrupted, recovered)]
+    outcomes = _outcomes(original, corrupted, recovered)
+    tokens = [
+        {"original": a, "corrupted": b, "recovered": c, "outcome": outcome, "entropy": round(float(h), 4)}
+        for a, b, c, outcome, h in zip(*pieces, outcomes, entropy, strict=True)
+    ]
+    return {"n_train": run.provenance.n_train, "seed": run.provenance.seed, "tokens": tokens}
+
+
+def _outcomes(original: np.ndarray, corrupted: np.ndarray, recovered: np.ndarray) -> list[str]:
+    perturbed, right = corrupted != original, recovered == original
+    names = np.where(perturbed, np.where(right, "recovered", "failed"), np.where(right, "stable", "unstable"))
+    return [str(name) for name in names]

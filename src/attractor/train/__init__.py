@@ -1,0 +1,1 @@
+"""Training by the negative evidence lower bound."""

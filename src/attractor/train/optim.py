@@ -1,0 +1,56 @@
+"""What moves the weights: learning rate, averaged weights, and the order of the data."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attractor.config import TrainConfig
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Linear warm-up, then constant, or a cosine down to a hundredth of the peak."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    if config.decay == "constant":
+        return config.lr
+    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+class Ema:
+    """Exponential moving average of weights whose decay is ramped up as (1 + updates) / (10 + updates), as in Duo."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.live = [p for p in module.parameters() if p.requires_grad]
+        self.shadow = [p.detach().clone() for p in self.live]
+        self.names = [name for name, p in module.named_parameters() if p.requires_grad]
+        self.decay, self.updates = decay, 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the averages towards the living weights."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(self.shadow, [p.detach() for p in self.live], 1 - decay)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The averages by parameter name."""
+        return dict(zip(self.names, self.shadow, strict=True))
+
+
+def batch_rows(step: int, batch_size: int, n_train: int, seed: int) -> np.ndarray:
+    """Row numbers of one step: the training set is permuted anew each epoch, and epochs follow without a gap."""
+    first = step * batch_size
+    ordinal = np.arange(first, first + batch_size)
+    epoch, place = ordinal // n_train, ordinal % n_train
+    return np.concatenate([_permutation(int(e), n_train, seed)[place[epoch == e]] for e in np.unique(epoch)])
+
+
+@functools.lru_cache(maxsize=2)
+def _permutation(epoch: int, n_train: int, seed: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch)).permutation(n_train)

@@ -1,0 +1,32 @@
+"""Array aliases and small shared types; imports nothing from the package."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+__all__ = ["AttractorError", "Bool", "Float", "Int", "LogProbs", "Noise", "Tensor"]
+
+
+class AttractorError(ValueError):
+    """Bad input from a person: the message names the value and what is allowed (exit code 2 on the command line)."""
+
+
+@runtime_checkable
+class LogProbs(Protocol):
+    """A denoiser's conditional distributions as a plain function, see `attractor.model.denoiser.Denoiser.log_probs`."""
+
+    def __call__(self, x_t: Tensor, t: Tensor, where: Tensor | None = None) -> Tensor:
+        """Return log-probabilities, (B, L, V), or (M, V) at the M positions of `where`."""
+        ...
+
+
+@runtime_checkable
+class Noise(Protocol):
+    """Random numbers addressed by their place, so that they do not depend on the order of the computation."""
+
+    def uniform(self, row: Tensor, position: Tensor, step: Tensor) -> Tensor:
+        """Return four independent uniforms on (0, 1) for each place: broadcast shape of the arguments + (4,)."""
+        ...

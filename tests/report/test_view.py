@@ -1,0 +1,198 @@
+"""What the page shows: reading, averaging over seeds, the sentences, and errors that name what is wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import made_up
+import pytest
+
+from attractor.report import words
+from attractor.report.charts import all_figures
+from attractor.report.fields import Estimate
+from attractor.report.figures import log_ticks
+from attractor.report.html import stars
+from attractor.report.view import find, read_report
+from attractor.types import AttractorError
+
+
+def read(tmp_path: Path, transition: Any, passages: Any = None) -> Any:
+    return read_report(made_up.write(tmp_path / "sweep", transition, passages))
+
+
+def test_means_over_seeds_and_single_seeds(tmp_path: Path) -> None:
+    data = made_up.full()
+    report = read(tmp_path, data)
+    point = find(report.recovery, "train", 0.15).points[2]
+    rows = [r for r in data["rows"] if (r["n_train"], r["split"], r["t"]) == (256, "train", 0.15)]
+    assert [r["seed"] for r in rows] == [0, 1]
+    assert point.seeds == tuple(r["recovery_rate"] for r in rows)
+    assert point.mean.value == pytest.approx(sum(point.seeds) / 2)
+    assert point.mean.lo == pytest.approx(sum(r["recovery_ci"][0] for r in rows) / 2)
+
+
+def test_what_does_not_depend_on_t_is_counted_once(tmp_path: Path) -> None:
+    report = read(tmp_path, made_up.full())
+    assert [(c.split, c.t) for c in report.entropy] == [("train", None), ("test", None), ("generated", None)]
+    assert all(len(p.seeds) == 2 for c in report.entropy for p in c.points)
+
+
+def test_perplexity_is_exp_of_the_mean_nelbo(tmp_path: Path) -> None:
+    data = made_up.full()
+    nelbo = [r["nelbo_per_token"] for r in data["rows"] if (r["n_train"], r["split"], r["t"]) == (16, "test", 0.15)]
+    mean = find(read(tmp_path, data).perplexity, "test").at(16)
+    assert mean.value == pytest.approx(math.exp(sum(nelbo) / 2))
+
+
+def test_minimal_file_leaves_parts_out(tmp_path: Path) -> None:
+    report = read(tmp_path, made_up.minimal())
+    assert report.passages == report.gap == report.random == report.fixed_tokens == ()
+    assert report.provenance == {}
+    assert [f.id for f in all_figures(report)] == ["recovery", "entropy", "perplexity", "broken"]
+
+
+def test_intervals_may_be_absent(tmp_path: Path) -> None:
+    data = made_up.minimal()
+    for row in data["rows"]:
+        row["recovery_ci"] = None
+    report = read(tmp_path, data)
+    assert find(report.recovery, "test", 0.5).at(16).lo is None
+    assert "No interval is recorded" in all_figures(report)[2].assumed
+
+
+def test_headline_takes_the_best_known_time(tmp_path: Path) -> None:
+    head, others = words.headline(read(tmp_path, made_up.full()))
+    assert head == (
+        "At t = 0.15 the basins of training and unseen text meet near n* = 1,830 (95% interval 1,200 to 2,610)."
+    )
+    assert others == "At other times: n* = 762 (310 to 1,490) at t = 0.5."
+
+
+def test_headline_without_a_transition_gives_the_reason(tmp_path: Path) -> None:
+    data = made_up.minimal()
+    data["transition"] = [{"t": 0.15, "n_star": None, "ci": None, "width": None, "reason": "the gap never closes"}]
+    data["entropy_transition"] = None
+    head, others = words.headline(read(tmp_path, data))
+    assert head == "No transition was located in this sweep."
+    assert others == "At t = 0.15 there is no n*: the gap never closes."
+
+
+def test_summary_says_whether_intervals_overlap(tmp_path: Path) -> None:
+    said = words.summary(read(tmp_path, made_up.full()))
+    assert said.startswith("At t = 0.15, with 16 training sequences 99.6% of the corrupted training tokens return")
+    assert "do not overlap. With 16,384" in said
+    assert "the intervals overlap." in said
+
+
+@pytest.mark.parametrize(
+    ("x", "text"), [(1830.4, "1,830"), (87.26, "87.3"), (0.01234, "0.0123"), (1e6, "1,000,000"), (0.0, "0")]
+)
+def test_three_significant_digits(x: float, text: str) -> None:
+    assert words.approx(x) == text
+
+
+def test_interval_in_words() -> None:
+    assert words.with_interval(Estimate(0.5, 0.4, 0.6), words.percent) == "50.0% (40.0% to 60.0%)"
+    assert words.with_interval(Estimate(0.5), words.percent) == "50.0%"
+
+
+@pytest.mark.parametrize(("lo", "hi"), [(12, 22000), (100, 180), (1.0, 1.02), (3, 900)])
+def test_log_ticks_lie_inside(lo: float, hi: float) -> None:
+    ticks = log_ticks(lo, hi)
+    assert len(ticks.values) >= 2
+    assert len(set(ticks.labels)) == len(ticks.labels)
+    assert all(lo <= x <= hi for x in [*ticks.values, *ticks.minor])
+
+
+def test_every_size_has_the_same_colour_and_marker_for_a_time(tmp_path: Path) -> None:
+    hero = all_figures(read(tmp_path, made_up.full()))[0]
+    curves = [t for t in hero.panels[0].spec["data"] if t["mode"] == "lines+markers"]
+    looks = {(t["meta"]["tags"][0], t["line"]["color"], t["marker"]["symbol"].removesuffix("-open")) for t in curves}
+    assert len(looks) == len(made_up.TIMES)
+    assert {t["line"]["dash"] for t in curves if "train" in t["meta"]["tags"]} == {"solid"}
+    assert "solid" not in {t["line"]["dash"] for t in curves if "test" in t["meta"]["tags"]}
+
+
+def broken(change: Any) -> Any:
+    data = made_up.full()
+    change(data)
+    return data
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda d: d.pop("transition"), "transition"),
+        (lambda d: d.pop("schema"), "schema"),
+        (lambda d: d.update(schema=2), "expected 1, found 2"),
+        (lambda d: d.update(rows=[]), "no rows"),
+        (lambda d: d.update(rows={}), "rows: expected a list, found an object"),
+        (lambda d: d["rows"][3].pop("recovery_rate"), r"rows\[3\]: missing recovery_rate"),
+        (lambda d: d["rows"][3].update(split="dev"), "one of train, test, found 'dev'"),
+        (lambda d: d["rows"][3].update(n_train=0), "n_train: expected a whole number, at least 1, found 0"),
+        (lambda d: d["rows"][3].update(recovery_rate=math.nan), "recovery_rate: expected a finite number, found nan"),
+        (lambda d: d["rows"][3].update(recovery_rate=True), "recovery_rate: expected a finite number, found True"),
+        (lambda d: d["rows"][3].update(recovery_ci=[0.1]), r"recovery_ci: expected \[lo, hi\] or null"),
+        (
+            lambda d: d["measurements"]["rows"][0].pop("measurement"),
+            r"measurements.json.rows\[0\]: missing measurement",
+        ),
+        (lambda d: d["measurements"]["rows"][0].update(value=None), "value: expected a finite number"),
+        (lambda d: d["measurements"].update(schema=2), "measurements.json.schema: expected 1, found 2"),
+        (lambda d: d["measurements"].update(provenance=[1]), "provenance: expected an object"),
+    ],
+)
+def test_bad_transition_file_is_named(tmp_path: Path, change: Any, named: str) -> None:
+    with pytest.raises(AttractorError, match=named):
+        read(tmp_path, broken(change))
+
+
+@pytest.mark.parametrize(
+    ("passages", "named"),
+    [
+        ({"schema": 1}, "passages.json: missing passages"),
+        ({"schema": 3, "passages": []}, "schema: expected 1, found 3"),
+        ({"schema": 1, "passages": [{"split": "train"}]}, r"passages\[0\]: missing row, t, views"),
+        ([], "expected an object, found a list"),
+    ],
+)
+def test_bad_passages_file_is_named(tmp_path: Path, passages: Any, named: str) -> None:
+    with pytest.raises(AttractorError, match=named):
+        read(tmp_path, made_up.full(), passages)
+
+
+def test_unknown_outcome_is_named(tmp_path: Path) -> None:
+    texts = made_up.passages()
+    texts["passages"][0]["views"][1]["tokens"][2]["outcome"] = "lost"
+    with pytest.raises(AttractorError, match=r"views\[1\]\.tokens\[2\]\.outcome: expected one of recovered, failed"):
+        read(tmp_path, made_up.full(), texts)
+
+
+def test_no_sweep_and_no_json(tmp_path: Path) -> None:
+    with pytest.raises(AttractorError, match="no such file"):
+        read_report(tmp_path)
+    (tmp_path / "transition.json").write_text("{", encoding="utf-8")
+    with pytest.raises(AttractorError, match="not a JSON file"):
+        read_report(tmp_path)
+
+
+def test_single_size_draws(tmp_path: Path) -> None:
+    data = made_up.full(seeds=(0,))
+    for part in (data, data["measurements"]):
+        part["rows"] = [item for item in part["rows"] if item["n_train"] == 256]
+    figures = all_figures(read(tmp_path, data))
+    assert len(figures) == 6
+    assert "One training seed" in figures[0].assumed
+    json.dumps([panel.spec for figure in figures for panel in figure.panels], allow_nan=False)
+
+
+def test_n_star_without_an_interval_gives_the_reason(tmp_path: Path) -> None:
+    data = made_up.minimal()
+    data["transition"][0] |= {"ci": None, "reason": "only 3 of 400 bootstrap fits"}
+    report = read(tmp_path, data)
+    assert stars(report)[0] == ("recovery at t = 0.15", "1,830", "only 3 of 400 bootstrap fits", "1.21")
+    # The other time is known better.
+    assert words.headline(report)[0].startswith("At t = 0.5 ")
