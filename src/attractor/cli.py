@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import itertools
 import operator
 import re
 import sys
@@ -196,7 +195,12 @@ def _value_of(option: str, arguments: list[str]) -> str | None:
 
 
 def _in_one_line(box: str) -> str:
-    """The message in a framed complaint of the parser, without its frame and its repetition of the help."""
-    lines = [line.strip(" │") for line in box.splitlines() if line.startswith("│")]
-    message = " ".join(itertools.takewhile(lambda line: not line.startswith("─"), lines))
-    return re.sub(r"^Error parsing __tyro\S+ ", "", message) or box.strip()
+    """The message in a framed complaint of the parser, without its title, its frame and its repetition of the help."""
+    lines = [line.strip(" │|") for line in box.splitlines()[1:]]
+    message: list[str] = []
+    for line in lines:
+        is_rule = not line.strip("─-╭╮╰╯+ ")
+        if is_rule and message:
+            break
+        message += [] if is_rule else [line]
+    return re.sub(r"^Error parsing __tyro\S+ ", "", " ".join(message)) or box.strip()

@@ -182,21 +182,22 @@ _PAPER_MODELS = {
 
 PRESETS: dict[str, SweepConfig] = {
     "demo": SweepConfig(
-        sizes=(50, 150, 500, 1500, 5000, 15000, 50000),
+        sizes=(32, 64, 128, 256, 1024, 32768),
         data=DataConfig(tokenizer="char", seq_len=32),
         model=ModelConfig(hidden_size=64, n_blocks=3, n_heads=4, cond_dim=32, dropout=0.0),
         train=TrainConfig(
-            steps=900,
-            batch_size=64,
+            steps=2000,
+            batch_size=32,
             lr=4e-3,
             warmup=50,
             decay="cosine",
-            betas=(0.9, 0.98),
-            time_power=2.0,
+            betas=(0.9, 0.95),
+            clip=0.5,
+            time_power=3.0,
             log_every=20,
-            validate_every=300,
+            validate_every=500,
         ),
-        probe=ProbeConfig(t=(0.15, 0.5), rows=50, repeats=4, generated=64, nelbo_draws=16),
+        probe=ProbeConfig(t=(0.15, 0.5), rows=32, repeats=4, generated=64, nelbo_draws=16),
     ),
     **{name: SweepConfig(sizes=paper_fractions(), model=model) for name, model in _PAPER_MODELS.items()},
 }

@@ -51,7 +51,7 @@ def run_training(config: RunConfig, folder: Path, force: bool) -> None:
 
 
 def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str) -> None:
-    """Measure a run again; results go into `<run>/probes/<hash of the settings>`."""
+    """Measure a run again; results go into `<run>/probes/`, named by the settings and the text."""
     denoiser = adapters.load(folder)
     data = pipeline.data_of(folder)
     trained = run_config_from_dict(json.loads((folder / pipeline.CONFIG).read_text()))
@@ -61,7 +61,7 @@ def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str)
         )
     unseen = data.test if text is None else _pack_text(text, column, data.tokenizer, data.test.shape[1])
     measured = pipeline.measure(denoiser, data.train[: trained.n_train], unseen, config)
-    target = folder / "probes" / config_hash((config, str(text)))
+    target = folder / "probes" / (config_hash(config) + (f"-{text.stem}" if text else ""))
     target.mkdir(parents=True, exist_ok=True)
     write_results(target, measured.rows, measured.tokens, pipeline.provenance(trained))
     show_rows(measured.rows, f"n = {trained.n_train:,}")

@@ -71,7 +71,8 @@ def test_an_exact_denoiser_generates_its_own_law_as_the_grid_gets_finer() -> Non
     law = joint_law()
     denoiser = Exact(law)
     distance = [
-        (dense_transition(denoiser, time_grid(1.0, steps)).mean(0) - law).abs().sum().item() / 2 for steps in (50, 100, 200)
+        (dense_transition(denoiser, time_grid(1.0, steps)).mean(0) - law).abs().sum().item() / 2
+        for steps in (50, 100, 200)
     ]
     assert distance[1] < 0.6 * distance[0]
     assert distance[2] < 0.6 * distance[1] < 0.01

@@ -124,5 +124,5 @@ def test_categorical_inverts_the_cumulative_distribution() -> None:
 def test_bad_settings_are_named() -> None:
     with pytest.raises(AttractorError, match="vocab_size = 1 "):
         UniformProcess(1)
-    with pytest.raises(AttractorError, match="eps = 0.0 "):
+    with pytest.raises(AttractorError, match=r"eps = 0\.0 "):
         LogLinear(0.0)

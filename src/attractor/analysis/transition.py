@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeWarning, curve_fit
 from scipy.special import expit
 
 from attractor.analysis.statistics import LEVEL, resampled_means
@@ -17,17 +15,19 @@ MIN_SIZES = 4
 RESAMPLES = 400
 
 
-class Logistic(NamedTuple):
-    """`top / (1 + exp((log n - log n_star) / scale))`: falls from `top` to 0."""
+class Logistics(NamedTuple):
+    """Fitted curves `top / (1 + exp((log n - log n_star) / scale))`, which fall from `top` to 0; each (R,)."""
 
-    top: float
-    log_n_star: float
-    scale: float
+    top: Values
+    log_n_star: Values
+    scale: Values
+    inside: NDArray[np.bool_]
+    """whether the half-way point lies strictly inside the measured sizes; a fit that rests on a bound found nothing"""
 
     @property
-    def width(self) -> float:
-        """Decades of n over which the curve falls from 90% to 10% of its top."""
-        return abs(self.scale) * float(np.log(81) / np.log(10))
+    def width(self) -> Values:
+        """Decades of n over which each curve falls from 90% to 10% of its top."""
+        return self.scale * np.log(81) / np.log(10)
 
 
 class Transition(NamedTuple):
@@ -39,25 +39,31 @@ class Transition(NamedTuple):
     reason: str | None = None
 
 
-def fit_logistic(sizes: Values, curve: Values) -> Logistic | None:
-    """Least-squares fit in log n; None if it does not converge to a half point inside the measured sizes."""
+def fit_logistics(sizes: Values, curves: Values) -> Logistics:
+    """Least squares in log n of R curves, (R, S): a grid over half-way point and scale, refined around its best.
+
+    For a given shape b the best top is y.b / b.b, so only the two shape parameters are searched.
+    """
     log_n = np.log(sizes)
-    span = float(np.ptp(log_n))
-    top = float(np.max(curve))
-    if top <= 0:
-        return None
-    start = (top, float(np.interp(-top / 2, -np.maximum.accumulate(curve[::-1])[::-1], log_n)), span / 10)
-    bounds = ([0.0, log_n.min(), span / 200], [1.5 * top, log_n.max(), span])
-    start = tuple(np.clip(start, bounds[0], bounds[1]))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OptimizeWarning)
-            found, _ = curve_fit(_falling, log_n, curve, p0=start, bounds=bounds, max_nfev=2000)
-    except RuntimeError:
-        return None
-    fit = Logistic(*map(float, found))
-    inside = log_n.min() < fit.log_n_star < log_n.max()
-    return fit if inside else None
+    low, high = log_n[0], log_n[-1]
+    span = high - low
+    centre = np.broadcast_to(np.linspace(low, high, 101)[:, None], (101, 25)).ravel()
+    log_scale = np.broadcast_to(np.log(span) - np.linspace(0, np.log(200), 25), (101, 25)).ravel()
+    rows = np.arange(len(curves))
+    centres, log_scales = centre[None].repeat(len(curves), 0), log_scale[None].repeat(len(curves), 0)
+    reach_centre, reach_scale = span / 100, np.log(200) / 24
+    for _ in range(6):
+        shape = expit(-(log_n - centres[..., None]) / np.exp(log_scales)[..., None])
+        overlap, norm = np.einsum("rgs,rs->rg", shape, curves), (shape**2).sum(-1)
+        best = (np.maximum(overlap, 0) ** 2 / norm).argmax(1)
+        at = (rows, best)
+        top, m, log_s = overlap[at] / norm[at], centres[at], log_scales[at]
+        around = np.linspace(-1, 1, 9)
+        centres = np.clip(m[:, None] + reach_centre * around.repeat(9), low, high)
+        log_scales = np.clip(log_s[:, None] + reach_scale * np.tile(around, 9), np.log(span / 200), np.log(span))
+        reach_centre, reach_scale = reach_centre / 4, reach_scale / 4
+    margin = span / 1000
+    return Logistics(top, m, np.exp(log_s), (top > 0) & (m > low + margin) & (m < high - margin))
 
 
 def recovery_transition(sizes: Values, train: Values, test: Values, seed: int = 0) -> Transition:
@@ -84,18 +90,14 @@ def entropy_transition(sizes: Values, train: Values, seed: int = 0) -> Transitio
 def _locate(sizes: Values, curve: Values, resampled: Values) -> Transition:
     if len(sizes) < MIN_SIZES:
         return Transition(None, None, None, f"{len(sizes)} sizes are too few for n_star, which needs {MIN_SIZES}")
-    fit = fit_logistic(sizes, curve)
-    if fit is None:
+    if np.nanquantile(resampled[:, 0], (1 - LEVEL) / 2) <= 0:
+        return Transition(None, None, None, "no gap at the smallest size: the transition is below it, if at all")
+    fit, fits = fit_logistics(sizes, curve[None]), fit_logistics(sizes, resampled)
+    if not fit.inside[0]:
         return Transition(None, None, None, "no half-way point inside the measured sizes")
-    fits = [f for f in (fit_logistic(sizes, c) for c in resampled) if f is not None]
-    if len(fits) < 0.9 * len(resampled):
-        return Transition(
-            float(np.exp(fit.log_n_star)), None, fit.width,
-            f"only {len(fits)} of {len(resampled)} bootstrap fits have a half-way point inside the measured sizes",
-        )  # fmt: skip
-    low, high = np.exp(np.quantile([f.log_n_star for f in fits], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
-    return Transition(float(np.exp(fit.log_n_star)), (float(low), float(high)), fit.width)
-
-
-def _falling(log_n: Values, top: float, log_n_star: float, scale: float) -> Values:
-    return top * expit(-(log_n - log_n_star) / scale)
+    n_star, width, found = float(np.exp(fit.log_n_star[0])), float(fit.width[0]), int(fits.inside.sum())
+    if found < 0.9 * len(resampled):
+        reason = f"only {found} of {len(resampled)} bootstrap curves have a half-way point inside the measured sizes"
+        return Transition(n_star, None, width, reason)
+    low, high = np.exp(np.quantile(fits.log_n_star[fits.inside], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    return Transition(n_star, (float(low), float(high)), width)

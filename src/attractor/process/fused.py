@@ -1,0 +1,160 @@
+"""Output layer and NELBO as one function: the loss and its gradient, without ever keeping the logits.
+
+The logits of a batch, tokens times V, are the largest tensor of a training step, and plain autograd holds several of
+that size. But the gradient of the NELBO with respect to them is known in closed form, so it is formed chunk by chunk
+of rows while the logits are there, carried through the output layer at once, and the logits are forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+CHUNK = 2**23
+"""Logits made at a time: 32 MiB in float32, enough rows for matrix products at full speed."""
+BLOCK = 2**18
+"""Logits on which a CPU works at a time: with two scratch tensors of that size they stay in a core's cache."""
+
+
+class Tokens(NamedTuple):
+    """What the loss must know of M tokens, each (M,)."""
+
+    x_t: Tensor
+    """noisy token"""
+    x_0: Tensor
+    """clean token"""
+    alpha: Tensor
+    dalpha: Tensor
+    weight: Tensor
+    """of the token in the sum"""
+
+    def split(self, rows: int) -> list[Tokens]:
+        """Consecutive parts of `rows` tokens."""
+        return [Tokens(*part) for part in zip(*(field.split(rows) for field in self), strict=True)]
+
+
+def nelbo_loss(
+    hidden: Float[Tensor, "M H"],
+    weight: Float[Tensor, "V H"],
+    bias: Float[Tensor, "V"] | None,
+    x_t: Int[Tensor, "M"],
+    x_0: Int[Tensor, "M"],
+    alpha_t: Float[Tensor, "M"],
+    dalpha_t: Float[Tensor, "M"],
+    row_weight: Float[Tensor, "M"],
+) -> Float[Tensor, ""]:
+    """Weighted sum of the NELBO of M tokens, `sum_m row_weight_m l_m` in nats, with logits `hidden @ weight.T + bias`.
+
+    Equal to `process.nelbo.nelbo` of the log-softmax of those logits (UDLM, arXiv:2412.10193, eq. 18), up to rounding;
+    the gradient flows to hidden, weight and bias. Under autocast the three matrix products are in its precision, all
+    else and the sums over chunks in that of `hidden`.
+
+    Args:
+        hidden: input of the output layer, (M, H), float32 or float64.
+        weight: of the output layer, (V, H).
+        bias: of the output layer, (V,), or None.
+        x_t: noisy tokens, (M,).
+        x_0: clean tokens, (M,).
+        alpha_t: alpha at each token's time, (M,), in (0, 1).
+        dalpha_t: its time derivative, (M,).
+        row_weight: weight of each token in the sum, (M,); 1 / M for the mean.
+    """
+    return _NelboLoss.apply(hidden, weight, bias, *Tokens(x_t, x_0, alpha_t, dalpha_t, row_weight))
+
+
+class _NelboLoss(torch.autograd.Function):
+    """Forms all gradients in the forward pass; the backward pass only scales them."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, *tokens: Tensor) -> Tensor:
+        """Sum of losses over chunks of rows."""
+        vocab, precision = len(weight), _product_precision(hidden)
+        w = weight.to(precision)
+        b = weight.new_zeros(vocab) if bias is None else bias
+        grad_hidden, grad_weight, grad_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(b)
+        loss = hidden.new_zeros(())
+        rows = max(1, CHUNK // vocab)
+        buffer = hidden.new_empty(min(rows, len(hidden)), vocab)
+        chunks = zip(hidden.split(rows), grad_hidden.split(rows), Tokens(*tokens).split(rows), strict=True)
+        for h, grad_h, part in chunks:
+            h, logits = h.to(precision), buffer[: len(h)]
+            _product(h, w.T, out=logits)
+            loss += _to_gradient(logits, b, part, grad_bias)
+            gradient = logits.to(precision)
+            _product(gradient, w, out=grad_h)
+            _add_product(gradient.T, h, total=grad_weight)
+        ctx.save_for_backward(grad_hidden, grad_weight, None if bias is None else grad_bias)
+        return loss
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Scale what the forward pass has formed."""
+        return *(None if g is None else g * grad for g in ctx.saved_tensors), None, None, None, None, None
+
+
+def _to_gradient(logits: Float[Tensor, "m V"], bias: Float[Tensor, "V"], tokens: Tokens, grad_bias: Tensor) -> Tensor:
+    """The summed loss of some rows; *their logits, still without bias, are overwritten* with its gradient."""
+    rows = max(1, BLOCK // logits.shape[1]) if logits.device.type == "cpu" else len(logits)
+    losses = []
+    for block, part in zip(logits.split(rows), tokens.split(rows), strict=True):
+        losses.append(_nelbo_and_gradient(block.add_(bias), part))
+        grad_bias += block.sum(0)
+    return torch.stack(losses).sum()
+
+
+def _nelbo_and_gradient(logits: Float[Tensor, "m V"], tokens: Tokens) -> Tensor:
+    """UDLM eq. 18 and its derivative, in terms of u_v = V a p_v / c with c = 1 - a, so that pbar_v = c (1 + u_v).
+
+    With r_v = V a p_v / pbar_v = u_v / (1 + u_v) and k = dalpha / (V a), and using that xbar takes two values only,
+
+        l = k [V/xbar_z - V/pbar_z - (V log(pbar_z/xbar_z) - c sum_v log(1 + u_v) - V a log(pbar_x/top)
+                                      + c log(top/c)) / xbar_z],     top = V a + c = xbar at the clean token,
+        V a p_v dl/dpbar_v = k [c r_v + 1{v=x} V a r_x] / xbar_z + 1{v=z} k V r_z (1/pbar_z - 1/xbar_z),
+
+    and the softmax subtracts from the latter p_v times its sum over v.
+    """
+    vocab = logits.shape[1]
+    z, x, a, da, weight = (field[:, None] for field in tokens)
+    c, k, top = 1 - a, weight * da / (vocab * a), vocab * a + 1 - a
+    u = torch.softmax(logits, -1, out=logits).mul_(vocab * a / c)
+    r = u + 1
+    pbar_z, pbar_x = c * r.gather(1, z), c * r.gather(1, x)
+    log_sum = r.log().sum(1, keepdim=True)
+    r = torch.div(u, r, out=r)
+
+    xbar_z = torch.where(z == x, top, c)
+    cross = vocab * (pbar_z / xbar_z).log() - c * log_sum - vocab * a * (pbar_x / top).log() + c * (top / c).log()
+    loss = k * (vocab / xbar_z - vocab / pbar_z - cross / xbar_z)
+
+    at_z = k * vocab * r.gather(1, z) * (1 / pbar_z - 1 / xbar_z)
+    at_x = k * vocab * a * r.gather(1, x) / xbar_z
+    everywhere = k * c / xbar_z
+    total = everywhere * r.sum(1, keepdim=True) + at_z + at_x
+    u.mul_(-total * c / (vocab * a)).add_(r.mul_(everywhere)).scatter_add_(1, z, at_z).scatter_add_(1, x, at_x)
+    return loss.sum()
+
+
+def _product_precision(hidden: Tensor) -> torch.dtype:
+    device = hidden.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+
+
+def _product(left: Tensor, right: Tensor, *, out: Tensor) -> None:
+    """out = left @ right, whatever the precision of `out`."""
+    if out.dtype == left.dtype:
+        torch.mm(left, right, out=out)
+    else:
+        out.copy_(left @ right)
+
+
+def _add_product(left: Tensor, right: Tensor, *, total: Tensor) -> None:
+    """total += left @ right, whatever the precision of `total`."""
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import tiny
+
+from attractor.cli import main
+
+FAST = [
+    "--data.seq-len", "12", "--model.hidden-size", "16", "--model.n-blocks", "1", "--model.n-heads", "2",
+    "--model.cond-dim", "8", "--train.steps", "20", "--train.batch-size", "8", "--train.log-every", "10",
+    "--train.validation-rows", "8", "--probe.t", "0.5", "--probe.rows", "8", "--probe.repeats", "1",
+    "--probe.steps", "10", "--probe.generated", "4", "--probe.nelbo-draws", "1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    assert main(["train", "--out", str(folder), "--data.source", str(corpus), "--n-train", "16", *FAST]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("command", ["demo", "train", "sweep", "probe", "generate", "report"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert f"attractor {command}" in text
+    if command not in ("report",):
+        assert "default:" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sweep", "--out", "x", "--preset", "huge"], "unknown preset 'huge'; there are demo, tiny, small, medium"),
+        (["sweep", "--out", "x", "--train.stepz", "3"], "--train.stepz"),
+        (["sweep", "--out", "x", "--train.steps", "-3"], "steps = -3 must be positive"),
+        (["sweep", "--out", "x", "--train.lr", "nan"], "lr = nan must be positive"),
+        (["sweep", "--out", "x", "--probe.t", "1.5"], "t = 1.5 is outside (0, 1]"),
+        (["sweep", "--out", "x", "--probe.t", "0"], "t = 0.0 is outside (0, 1]"),
+        (["sweep", "--out", "x", "--probe.rows", "1"], "rows = 1: an interval needs at least 2 sequences"),
+        (["sweep"], "--out"),
+        (["train", "--out", "x", "--n-train", "0"], "n_train = 0 must be at least 1"),
+        (["train", "--out", "x", "--model.hidden-size", "30"], "hidden_size = 30 must be a multiple of"),
+        (["dance"], "dance"),
+        ([], "demo"),
+    ],
+)
+def test_bad_arguments_give_one_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("attractor: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data.source", "nowhere.txt"], "nowhere.txt"),
+        (["--data.source", "empty.txt"], "empty"),
+        (["--data.tokenizer", "nothing.json"], "nothing.json"),
+        (["--n-train", "1000000"], "n_train=1000000"),
+        (["--probe.rows", "100000"], "100000"),
+    ],
+)
+def test_bad_data_gives_one_line_and_leaves_nothing(
+    arguments: list[str], message: str, corpus: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("empty.txt").write_text("\n\n")
+    source = [] if "--data.source" in arguments else ["--data.source", str(corpus)]
+    assert main(["train", "--out", "run", "--n-train", "16", *FAST, *source, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["empty.txt"]
+
+
+def test_dry_run_prints_a_plan_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["demo"], ["sweep", "--preset", "tiny", "--out", "x"], ["train", "--out", "x"]):
+        assert main([*arguments, "--dry-run"]) == 0
+        assert "models" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_presets_are_defaults_that_options_override(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "--preset=tiny", "--out", "x", "--dry-run", "--train.steps", "7"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "models 54" in text
+    assert "7 steps" in text
+
+
+def test_a_trained_run_is_probed_and_generates(run: Path, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", str(run), "--n", "3", "--steps", "10"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) >= 3
+    fast = ["--t", "0.4", "--rows", "6", "--repeats", "1", "--steps", "10", "--generated", "4", "--nelbo-draws", "1"]
+    assert main(["probe", str(run), *fast]) == 0
+    assert main(["probe", str(run), *fast, "--text", str(corpus)]) == 0
+    assert "recovery_rate" in capsys.readouterr().out
+    assert len(list((run / "probes").glob("*/results.parquet"))) == 2
+
+
+def test_a_finished_run_is_never_overwritten_without_force(
+    run: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "--out", str(run), "--data.source", str(corpus), "--n-train", "16", *FAST]
+    before = (run / "metrics.jsonl").read_text()
+    assert main(arguments) == 2
+    assert "--force trains it again" in capsys.readouterr().err
+    assert main([*arguments, "--seed", "1"]) == 2
+    assert "seed (0 there, 1 asked for)" in capsys.readouterr().err
+    assert (run / "metrics.jsonl").read_text() == before
+    assert main([*arguments, "--force"]) == 0
+
+
+@pytest.mark.parametrize("command", ["probe", "generate", "report"])
+def test_a_folder_that_is_none_is_named(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, str(tmp_path / "nothing")]) == 2
+    assert str(tmp_path / "nothing") in capsys.readouterr().err
+
+
+def test_a_tokenizer_of_another_size_is_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    path = copy / "data" / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["model"]["vocab"]["\u03a9"] = 1 + max(content["model"]["vocab"].values())
+    path.write_text(json.dumps(content))
+    assert main(["probe", str(copy)]) == 2
+    assert "tokenizer has" in capsys.readouterr().err

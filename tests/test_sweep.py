@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import attractor
+import tiny
+from attractor import AttractorError
+from attractor.config import RunConfig, SweepConfig, config_hash, run_config_from_dict, to_dict
+from attractor.pipeline import data_of, is_finished, run_alone
+from attractor.results import read_results
+from attractor.sweep.executor import RunEvent
+from attractor.sweep.plan import plan
+from attractor.sweep.run import sweep
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> SweepConfig:
+    return tiny.config(tiny.corpus(tmp_path_factory.mktemp("corpus")))
+
+
+@pytest.fixture(scope="module")
+def finished(config: SweepConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweeps") / "small"
+    events: list[RunEvent] = []
+    sweep(config, folder, events.append)
+    assert Counter(event.progress is None for event in events) == {False: 12, True: 4}
+    return folder
+
+
+def single(config: SweepConfig, **changes: object) -> RunConfig:
+    run = RunConfig(n_train=16, data=config.data, model=config.model, train=config.train, probe=config.probe)
+    return dataclasses.replace(run, **changes)  # type: ignore[arg-type]
+
+
+def test_transition_file_has_exactly_its_schema(finished: Path) -> None:
+    content = json.loads((finished / "transition.json").read_text())
+    assert set(content) == {"schema", "elapsed_s", "rows", "transition", "entropy_transition", "perplexity_peak"}
+    assert content["schema"] == 1
+    keys = "n_train seed split t recovery_rate recovery_ci unstable_rate conditional_entropy entropy_ci"
+    expected = {*keys.split(), "vanishing_share", "nelbo_per_token"}
+    assert all(set(row) == expected for row in content["rows"])
+    cells = [(row["n_train"], row["split"], row["t"]) for row in content["rows"]]
+    assert len(set(cells)) == len(cells) == 4 * 2 * 2
+    for row in content["rows"]:
+        low, high = row["recovery_ci"]
+        assert 0 <= low <= row["recovery_rate"] <= high <= 1
+    assert [found["t"] for found in content["transition"]] == [0.3, 0.8]
+    assert content["elapsed_s"] > 0
+
+
+def test_report_is_written_and_escapes_the_corpus(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    assert "<b>dark" not in page
+    passages = json.loads((finished / "passages.json").read_text())["passages"]
+    assert {p["split"] for p in passages} == {"train", "test"}
+    assert all([view["n_train"] for view in p["views"]] == [8, 64] for p in passages)
+
+
+def test_same_rows_and_same_noise_at_every_size(finished: Path, config: SweepConfig) -> None:
+    runs = [read_results(finished / run.run_id) for run in plan(config, 10**6)]
+    for split in ("train", "test"):
+        for column in ("original", "corrupted"):
+            arrays = [run.array(column, "recovery", split, 0.3) for run in runs]
+            assert arrays[0].shape == (2, 8, 12)
+            assert all(np.array_equal(arrays[0], other) for other in arrays[1:])
+
+
+def test_every_row_of_results_carries_its_provenance(finished: Path, config: SweepConfig) -> None:
+    for planned in plan(config, 10**6):
+        found = read_results(finished / planned.run_id).provenance
+        assert (found.config_hash, found.n_train, found.seed) == (planned.run_id, planned.config.n_train, 0)
+        assert found.schema == 1
+
+
+def test_a_run_on_disk_is_a_denoiser(finished: Path, config: SweepConfig) -> None:
+    folder = finished / plan(config, 10**6)[0].run_id
+    ema, raw = attractor.load(folder), attractor.load(folder, weights="raw")
+    assert ema.seq_len == 12
+    x_t, t = torch.zeros(2, 12, dtype=torch.int64), torch.tensor([0.2, 0.7])
+    assert not torch.equal(ema.log_probs(x_t, t), raw.log_probs(x_t, t))
+    tokens = data_of(folder).train[:4]
+    stored = read_results(folder).array("recovered", "recovery", "train", 0.3)[0, :4]
+    again = attractor.probes.recovery(ema, np.array(tokens), 0.3, steps=20).recovered[0]
+    assert np.array_equal(again.numpy(), stored)
+    assert {p.name for p in (folder / "checkpoint").glob("*/*")} == {
+        "model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"
+    }  # fmt: skip
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [10, 20, 30]
+    assert [line["validation_nelbo"] is None for line in lines] == [True, False, False]
+
+
+def test_config_round_trips_through_its_json(finished: Path, config: SweepConfig) -> None:
+    for planned in plan(config, 10**6):
+        stored = json.loads((finished / planned.run_id / "config.json").read_text())
+        assert run_config_from_dict(stored) == planned.config
+        assert config_hash(planned.config) == planned.run_id
+    with pytest.raises(AttractorError, match=r"config\.json does not describe a run"):
+        run_config_from_dict(to_dict(planned.config) | {"colour": 3})
+
+
+def test_finished_runs_are_kept_and_lost_ones_are_done_again(
+    config: SweepConfig, finished: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "again"
+    shutil.copytree(finished, folder)
+    before = (folder / "transition.json").read_text()
+    events: list[RunEvent] = []
+    sweep(config, folder, events.append)
+    assert events == []
+    assert (folder / "transition.json").read_text() == before
+    shutil.rmtree(folder / plan(config, 10**6)[2].run_id)
+    sweep(config, folder, events.append, workers=1)
+    assert {event.run.config.n_train for event in events} == {16}
+    again = json.loads((folder / "transition.json").read_text())
+    assert [row["recovery_rate"] for row in again["rows"]] == pytest.approx(
+        [row["recovery_rate"] for row in json.loads(before)["rows"]], abs=0.1
+    )
+
+
+def test_another_config_is_refused_with_the_keys_that_differ(
+    config: SweepConfig, finished: Path, tmp_path: Path
+) -> None:
+    other = dataclasses.replace(config, train=dataclasses.replace(config.train, lr=1e-4, steps=31))
+    with pytest.raises(AttractorError, match=r"train.lr \(0.003 there, 0.0001 asked for\), train.steps \(30 there, 31"):
+        sweep(other, finished, lambda event: None)
+    (tmp_path / "mine.txt").write_text("keep me")
+    with pytest.raises(AttractorError, match="is not empty and holds no sweep"):
+        sweep(config, tmp_path, lambda event: None, force=True)
+    assert (tmp_path / "mine.txt").exists()
+
+
+def test_too_large_a_training_set_fails_before_any_training(config: SweepConfig, tmp_path: Path) -> None:
+    big = dataclasses.replace(config, sizes=(8, 10**6))
+    with pytest.raises(AttractorError, match="1000000"):
+        sweep(big, tmp_path / "s", lambda event: None)
+    with pytest.raises(AttractorError, match="20000"):
+        run_alone(single(config, n_train=20_000), tmp_path / "r", lambda line: None)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_diverging_run_leaves_nothing_behind(config: SweepConfig, tmp_path: Path) -> None:
+    wild = single(config, train=dataclasses.replace(config.train, lr=1e39, clip=1e30, warmup=0))
+    with pytest.raises(AttractorError, match="the loss became"):
+        run_alone(wild, tmp_path / "r", lambda line: None)
+    assert list(tmp_path.iterdir()) == []
+    wild_sweep = dataclasses.replace(config, train=wild.train, sizes=(8, 16))
+    with pytest.raises(AttractorError, match="the loss became"):
+        sweep(wild_sweep, tmp_path / "s", lambda event: None)
+    assert not any(is_finished(p) for p in (tmp_path / "s").iterdir())
+    assert not list((tmp_path / "s").glob(".*partial"))
+
+
+def test_two_seeds_are_averaged_and_kept_apart(config: SweepConfig, tmp_path: Path) -> None:
+    two = dataclasses.replace(config, seeds=(0, 1), sizes=(8, 0.1))
+    sweep(two, tmp_path / "s", lambda event: None)
+    content = json.loads((tmp_path / "s" / "transition.json").read_text())
+    assert {row["seed"] for row in content["rows"]} == {0, 1}
+    assert content["transition"][0]["n_star"] is None
+    assert "2 sizes are too few" in content["transition"][0]["reason"]
