@@ -50,7 +50,7 @@ class Sweep:
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """The whole story on a laptop in minutes: seven models on the World English Bible."""
+    """The whole story on a laptop in minutes: six small models on the World English Bible."""
 
     out: Path = Path("runs/demo")
     """directory of the sweep"""

@@ -157,7 +157,7 @@ class SweepConfig:
     """Models over nested training sets."""
 
     sizes: tuple[float, ...]
-    """training-set sizes: counts of rows, or fractions in (0, 1)"""
+    """training-set sizes: counts of rows, or fractions in (0, 1], where 1 is all of them"""
     seeds: tuple[int, ...] = (0,)
     """training seeds; each size is trained once for each"""
     data: DataConfig = field(default_factory=DataConfig)
@@ -197,9 +197,12 @@ PRESETS: dict[str, SweepConfig] = {
             log_every=20,
             validate_every=500,
         ),
-        probe=ProbeConfig(t=(0.15, 0.5), rows=32, repeats=4, generated=64, nelbo_draws=16),
+        probe=ProbeConfig(t=(0.1, 0.25), rows=32, repeats=4, generated=64, nelbo_draws=16),
     ),
-    **{name: SweepConfig(sizes=paper_fractions(), model=model) for name, model in _PAPER_MODELS.items()},
+    **{
+        name: SweepConfig(sizes=paper_fractions(), data=DataConfig(vocab_size=30_522), model=model)
+        for name, model in _PAPER_MODELS.items()
+    },
 }
 
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from attractor import adapters, pipeline
-from attractor.config import ProbeConfig, RunConfig, SweepConfig, config_hash, run_config_from_dict
+from attractor.config import DataConfig, ProbeConfig, RunConfig, SweepConfig, config_hash, run_config_from_dict
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack
 from attractor.data.subsets import SplitCounts
@@ -80,17 +80,24 @@ def show_plan(config: SweepConfig, runs: int | None = None) -> None:
     """What a sweep would do, without doing it."""
     runs = runs or len(config.sizes) * len(config.seeds)
     tokens = config.train.steps * config.train.batch_size * config.data.seq_len
-    parameters = pipeline.parameter_count(config.model, config.data.vocab_size)
+    vocab = planned_vocab_size(config.data)
     table = Table("what", "how much", box=None, show_header=False)
     table.add_row("models", f"{runs:,}, {min(runs, default_workers())} at a time")
     table.add_row("sizes", ", ".join(f"{size:g}" for size in config.sizes))
-    table.add_row("parameters", f"{parameters:,} (vocabulary of {config.data.vocab_size:,})")
+    table.add_row("parameters", f"{pipeline.parameter_count(config.model, vocab):,} for a vocabulary of {vocab:,}")
     table.add_row("training", f"{config.train.steps:,} steps, {tokens:,} tokens a model, {tokens * runs:,} in all")
     times = ", ".join(f"{t:g}" for t in config.probe.t)
     table.add_row(
         "probes", f"up to {config.probe.rows} + {config.probe.rows} rows, t = {times}, {config.probe.steps} steps"
     )
     out.print(table)
+
+
+def planned_vocab_size(data: DataConfig) -> int:
+    """Tokens to expect before the tokenizer is trained; for characters a round number."""
+    if data.tokenizer == "bpe":
+        return data.vocab_size
+    return 100 if data.tokenizer == "char" else Tokenizer.load(data.tokenizer).vocab_size
 
 
 def note_data(counts: SplitCounts, rows: int, probe_rows: int) -> None:

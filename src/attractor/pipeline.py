@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from attractor import adapters
-from attractor.analysis.statistics import Estimate, difference_interval, mean_interval
+from attractor.analysis.statistics import Estimate, difference_interval, mean_interval, ratio_interval
 from attractor.checkpoint import atomic_directory
 from attractor.config import DataConfig, ModelConfig, ProbeConfig, RunConfig, config_hash, to_dict
 from attractor.data.dataset import COUNTS, Dataset, open_dataset, prepare_dataset
@@ -174,9 +174,10 @@ def _measure_recovery(denoiser: Denoiser, splits: dict[str, Tensor], t: float, c
         repeats = 1 if split == "random" else config.repeats
         found = recovery(denoiser, splits[split], t, config.steps, config.seed, repeats)
         rate, unstable = found.rate_per_sequence().numpy(), found.unstable_per_sequence().numpy()
-        estimate = mean_interval(rate, share=True, seed=config.seed)
-        rows.append(_row(split, t, "recovery_rate", estimate))
-        rows.append(_row(split, t, "recovery_micro", estimate._replace(value=found.micro_rate)))
+        rows.append(_row(split, t, "recovery_rate", mean_interval(rate, share=True, seed=config.seed)))
+        returned, perturbed = (found.restored & found.perturbed).sum((0, 2)), found.perturbed.sum((0, 2))
+        pooled = ratio_interval(returned.numpy().astype(float), perturbed.numpy().astype(float), config.seed)
+        rows.append(_row(split, t, "recovery_micro", pooled))
         if np.isfinite(unstable).any():
             rows.append(_row(split, t, "unstable_rate", mean_interval(unstable, share=True, seed=config.seed)))
         for repeat, (before, after) in enumerate(zip(found.corrupted, found.recovered, strict=True)):
@@ -197,7 +198,7 @@ def _measure_entropy(denoiser: Denoiser, splits: dict[str, Tensor], config: Prob
     for split, entropy in found.items():
         per_sequence = entropy.per_sequence().numpy()
         rows.append(_row(split, None, "conditional_entropy", mean_interval(per_sequence, seed=config.seed)))
-        vanishing = (entropy.per_token < 0.01).float().mean(1).numpy()
+        vanishing = entropy.vanishing.float().mean(1).numpy()
         rows.append(_row(split, None, "vanishing_share", mean_interval(vanishing, share=True, seed=config.seed)))
     own = found["generated"].per_sequence().numpy()
     for split in ("train", "test"):

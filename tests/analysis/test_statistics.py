@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from attractor import AttractorError
-from attractor.analysis.statistics import difference_interval, mean_interval, resampled_means
+from attractor.analysis.statistics import difference_interval, mean_interval, ratio_interval, resampled_means
 
 
 def test_interval_of_a_mean_agrees_with_the_t_interval() -> None:
@@ -42,6 +42,13 @@ def test_missing_sequences_are_left_out() -> None:
     assert np.nanmean(resampled_means(values[:, None], 0)) == pytest.approx(2, abs=0.05)
     with pytest.raises(AttractorError, match="1 sequences with a value"):
         mean_interval(np.array([1.0, np.nan]))
+
+
+def test_a_ratio_weighs_sequences_by_their_tokens() -> None:
+    found = ratio_interval(np.array([1.0, 9.0]), np.array([10.0, 10.0]))
+    assert (found.value, found.low, found.high) == (0.5, 0.1, 0.9)
+    with pytest.raises(AttractorError, match="0 tokens"):
+        ratio_interval(np.zeros(3), np.zeros(3))
 
 
 def test_whole_curves_are_resampled() -> None:

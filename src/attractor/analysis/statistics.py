@@ -57,11 +57,29 @@ def resampled_means(curves: NDArray[np.float64], seed: int, resamples: int = RES
 
     NaN entries (a sequence in which nothing was perturbed) are left out of the mean of their point.
     """
-    n = len(curves)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     known = ~np.isnan(curves)
+    counts = _resampled_counts(len(curves), seed, resamples)
     with np.errstate(invalid="ignore"):
         return (counts @ np.where(known, curves, 0.0)) / (counts @ known)
+
+
+def ratio_interval(part: Values, whole: Values, seed: int = 0) -> Estimate:
+    """Sum of `part` over sum of `whole`, such as tokens of all sequences together, with a 95% bootstrap interval.
+
+    Raises:
+        AttractorError: for fewer than two sequences, or if `whole` is zero everywhere.
+    """
+    if len(part) < 2 or whole.sum() == 0:
+        raise AttractorError(f"{len(part)} sequences with {whole.sum():g} tokens: no interval")
+    counts = _resampled_counts(len(part), seed, RESAMPLES)
+    with np.errstate(invalid="ignore"):
+        samples = (counts @ part) / (counts @ whole)
+    return Estimate(float(part.sum() / whole.sum()), *_percentiles(samples), len(part))
+
+
+def _resampled_counts(n: int, seed: int, resamples: int) -> NDArray[np.int64]:
+    """How often each of n sequences is drawn in each resample, (resamples, n)."""
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
 
 
 def _percentiles(samples: Values) -> tuple[float, float]:

@@ -7,11 +7,13 @@ arXiv:2212.09748), so their weights load as they are.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 class DDiT(nn.Module):
@@ -93,11 +95,10 @@ class Rotary(nn.Module):
         inv_freq = 1.0 / 10_000 ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
         self.register_buffer("inv_freq", inv_freq, persistent=False)
 
-    def forward(self, length: int) -> tuple[Float[Tensor, "L D"], Float[Tensor, "L D"]]:
-        """Cosines and sines of every position."""
+    def forward(self, length: int) -> tuple[Float[Tensor, "L D2"], Float[Tensor, "L D2"]]:
+        """Cosines and sines of every position, for one half of a head."""
         inv_freq = self.get_buffer("inv_freq")
         angle = torch.outer(torch.arange(length, device=inv_freq.device, dtype=torch.float32), inv_freq)
-        angle = torch.cat([angle, angle], -1)
         return angle.cos(), angle.sin()
 
 
@@ -126,16 +127,17 @@ class Block(nn.Module):
         modulation = self.adaLN_modulation(condition)[:, None]
         shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = modulation.chunk(6, dim=-1)
         branch = self.attention(_modulate(self.norm1(x), shift_attn, scale_attn), rotation)
-        x = x + gate_attn * F.dropout(branch, self.dropout, self.training)
+        x = torch.addcmul(x, gate_attn, F.dropout(branch, self.dropout, self.training))
         branch = self.mlp(_modulate(self.norm2(x), shift_mlp, scale_mlp))
-        return x + gate_mlp * F.dropout(branch, self.dropout, self.training)
+        return torch.addcmul(x, gate_mlp, F.dropout(branch, self.dropout, self.training))
 
     def attention(self, x: Float[Tensor, "B L H"], rotation: tuple[Tensor, Tensor]) -> Float[Tensor, "B L H"]:
         """Bidirectional rotary self-attention."""
         batch, length, hidden = x.shape
         qkv = self.attn_qkv(x).view(batch, length, 3, self.n_heads, hidden // self.n_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(_rotate(q, rotation), _rotate(k, rotation), v)
+        cos, sin = (r.to(qkv.dtype)[:, None, None] for r in rotation)
+        q, k = _Rotate.apply(qkv[:, :, :2], cos, sin).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, qkv[:, :, 2].transpose(1, 2))
         return self.attn_out(y.transpose(1, 2).reshape(batch, length, hidden))
 
 
@@ -177,10 +179,28 @@ def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return torch.addcmul(shift, x, 1 + scale)
 
 
-def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    cos, sin = (r.to(x.dtype) for r in rotation)
-    half = x.shape[-1] // 2
-    return x * cos + torch.cat([-x[..., half:], x[..., :half]], -1) * sin
+class _Rotate(torch.autograd.Function):
+    """Rotate queries and keys together, (B, L, 2, heads, D); the backward pass rotates back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _rotated(x, cos, sin)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _rotated(grad, cos, -sin), None, None
+
+
+def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """The two halves of the last axis turned by an angle, written straight into place."""
+    y = torch.empty_like(x)
+    (x1, x2), (y1, y2) = x.chunk(2, -1), y.chunk(2, -1)
+    torch.mul(x1, cos, out=y1).addcmul_(x2, sin, value=-1)
+    torch.mul(x2, cos, out=y2).addcmul_(x1, sin)
+    return y
 
 
 def _zero_linear(n_in: int, n_out: int) -> nn.Linear:

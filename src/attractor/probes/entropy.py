@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
@@ -33,9 +33,14 @@ class Entropy(NamedTuple):
         return self.per_token.mean().item()
 
     @property
+    def vanishing(self) -> Bool[Tensor, "N L"]:
+        """Tokens below 0.01 nats."""
+        return self.per_token < VANISHING
+
+    @property
     def vanishing_share(self) -> float:
         """Share of tokens below 0.01 nats."""
-        return (self.per_token < VANISHING).float().mean().item()
+        return self.vanishing.float().mean().item()
 
 
 def conditional_entropy(

@@ -108,34 +108,36 @@ def _to_gradient(logits: Float[Tensor, "m V"], bias: Float[Tensor, "V"], tokens:
 
 
 def _nelbo_and_gradient(logits: Float[Tensor, "m V"], tokens: Tokens) -> Tensor:
-    """UDLM eq. 18 and its derivative, in terms of u_v = V a p_v / c with c = 1 - a, so that pbar_v = c (1 + u_v).
+    """UDLM eq. 18 and its derivative, in terms of u_v = V a p_v / c with c = 1 - a: pbar_v = c (1 + u_v).
 
-    With r_v = V a p_v / pbar_v = u_v / (1 + u_v) and k = dalpha / (V a), and using that xbar takes two values only,
+    xbar_v = c (1 + y_v) in the same way, where y_v = y 1{v=x_0}, y = V a / c. With k = dalpha / (V a (1 + y_z)) and the
+    sum of 1 + y_v over v, n = V + y,
 
-        l = k [V/xbar_z - V/pbar_z - (V log(pbar_z/xbar_z) - c sum_v log(1 + u_v) - V a log(pbar_x/top)
-                                      + c log(top/c)) / xbar_z],     top = V a + c = xbar at the clean token,
-        V a p_v dl/dpbar_v = k [c r_v + 1{v=x} V a r_x] / xbar_z + 1{v=z} k V r_z (1/pbar_z - 1/xbar_z),
+        l = k [n (u_z - y_z) / (1 + u_z) - n log((1 + u_z) / (1 + y_z))
+               + sum_v log(1 + u_v) + y log(1 + u_x) - (1 + y) log(1 + y)].
 
-    and the softmax subtracts from the latter p_v times its sum over v.
+    Since p = u / y, the softmax gives dl/dlogit_v = g_v - (u_v / y) sum_w g_w, where with r = u / (1 + u)
+
+        g_v = u_v dl/du_v = k [r_v + 1{v=x} y r_x + 1{v=z} n u_z (y_z - u_z) / (1 + u_z)^2].
     """
     vocab = logits.shape[1]
     z, x, a, da, weight = (field[:, None] for field in tokens)
-    c, k, top = 1 - a, weight * da / (vocab * a), vocab * a + 1 - a
-    u = torch.softmax(logits, -1, out=logits).mul_(vocab * a / c)
-    r = u + 1
-    pbar_z, pbar_x = c * r.gather(1, z), c * r.gather(1, x)
-    log_sum = r.log().sum(1, keepdim=True)
-    r = torch.div(u, r, out=r)
+    y = vocab * a / (1 - a)
+    y_z = torch.where(z == x, y, 0)
+    n = vocab + y
+    k = weight * da / (vocab * a * (1 + y_z))
 
-    xbar_z = torch.where(z == x, top, c)
-    cross = vocab * (pbar_z / xbar_z).log() - c * log_sum - vocab * a * (pbar_x / top).log() + c * (top / c).log()
-    loss = k * (vocab / xbar_z - vocab / pbar_z - cross / xbar_z)
+    u = torch.softmax(logits, -1, out=logits).mul_(y)
+    u_z, u_x = u.gather(1, z), u.gather(1, x)
+    r = u.log1p()
+    log_sum = r.sum(1, keepdim=True)
+    at_z = n * ((u_z - y_z) / (1 + u_z) - u_z.log1p() + y_z.log1p())
+    loss = k * (at_z + log_sum + y * u_x.log1p() - (1 + y) * y.log1p())
 
-    at_z = k * vocab * r.gather(1, z) * (1 / pbar_z - 1 / xbar_z)
-    at_x = k * vocab * a * r.gather(1, x) / xbar_z
-    everywhere = k * c / xbar_z
-    total = everywhere * r.sum(1, keepdim=True) + at_z + at_x
-    u.mul_(-total * c / (vocab * a)).add_(r.mul_(everywhere)).scatter_add_(1, z, at_z).scatter_add_(1, x, at_x)
+    r = torch.div(u, torch.add(u, 1, out=r), out=r)
+    grad_z, grad_x = k * n * u_z * (y_z - u_z) / (1 + u_z) ** 2, k * y * u_x / (1 + u_x)
+    total = k * r.sum(1, keepdim=True) + grad_z + grad_x
+    u.mul_(-total / y).add_(r.mul_(k)).scatter_add_(1, z, grad_z).scatter_add_(1, x, grad_x)
     return loss.sum()
 
 

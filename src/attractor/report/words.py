@@ -52,7 +52,7 @@ def joined(items: list[str]) -> str:
 def _star_sentence(t: float, n_star: Estimate) -> str:
     n, lo, hi = n_star
     interval = "" if lo is None or hi is None else f" (95% interval {approx(lo)} to {approx(hi)})"
-    return f"At t = {time(t)} the basins of training and unseen text meet near n* = {approx(n)}{interval}."
+    return f"At t = {time(t)} half of the gap between training and unseen text is gone at n* = {approx(n)}{interval}."
 
 
 def _spread(located: tuple[float, Estimate]) -> float:
