@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import tiny
 
+import tiny
 from attractor.cli import main
 
 FAST = [

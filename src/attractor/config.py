@@ -186,7 +186,7 @@ PRESETS: dict[str, SweepConfig] = {
         data=DataConfig(tokenizer="char", seq_len=32),
         model=ModelConfig(hidden_size=64, n_blocks=3, n_heads=4, cond_dim=32, dropout=0.0),
         train=TrainConfig(
-            steps=1500,
+            steps=1800,
             batch_size=32,
             lr=4e-3,
             warmup=50,
@@ -197,7 +197,7 @@ PRESETS: dict[str, SweepConfig] = {
             log_every=20,
             validate_every=500,
         ),
-        probe=ProbeConfig(t=(0.1, 0.25), rows=32, repeats=3, generated=64, nelbo_draws=16),
+        probe=ProbeConfig(t=(0.1, 0.25), rows=32, repeats=2, generated=64, nelbo_draws=16),
     ),
     **{
         name: SweepConfig(sizes=paper_fractions(), data=DataConfig(vocab_size=30_522), model=model)
