@@ -74,3 +74,9 @@ def test_generation_writes_what_the_denoiser_knows() -> None:
 def test_bad_input_is_named(call, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(AttractorError, match=message):
         call()
+
+
+def test_tokens_of_probability_zero_count_for_nothing() -> None:
+    denoiser = Certain([0] * 12)
+    denoiser.table = torch.where(denoiser.table < -1, -torch.inf, 0.0)
+    assert conditional_entropy(denoiser, random_tokens(3, 12, V)).per_token.abs().max() == 0

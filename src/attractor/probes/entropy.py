@@ -67,5 +67,6 @@ def conditional_entropy(
     parts = []
     for part in batches(denoiser, x_t):
         log_p = denoiser.log_probs(x_t[part], times[part].float())
-        parts.append(torch.special.entr(log_p.exp()).sum(-1).float().cpu())
+        # A token of probability zero counts for nothing, and 0 * -inf would not.
+        parts.append(-(log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min)).sum(-1).float().cpu())
     return Entropy(torch.cat(parts))

@@ -1,0 +1,198 @@
+"""Single measurements, each run in a process of its own: `python -m benchmarks.cases NAME SIZE DEVICE ...`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attractor import UniformProcess, probes
+from attractor.config import TrainConfig, preset
+from attractor.model.ddit import DDiT
+from attractor.model.network import NetworkDenoiser
+from attractor.process.fused import nelbo_loss
+from attractor.process.reverse import time_grid
+from attractor.runtime import Precision, pick_device
+from attractor.train import loop
+from attractor.train.optim import Ema
+from benchmarks import reference
+from benchmarks.sizes import SIZES, Size
+
+Result = dict[str, Any]
+STEPS = 1000
+
+
+class Bench:
+    """A network of some size, its process, and tokens to feed it."""
+
+    def __init__(self, size: Size, device: torch.device) -> None:
+        torch.manual_seed(0)
+        self.size, self.device = size, device
+        model = dataclasses.asdict(preset(size.preset).model)
+        self.network = DDiT(size.vocab_size, **model).to(device)
+        for name, parameter in self.network.named_parameters():
+            if "adaLN" in name or "output_layer.linear" in name:  # zero in an untrained network
+                torch.nn.init.normal_(parameter, std=0.02)
+        self.process = UniformProcess(size.vocab_size)
+        self.tokens = self.draw(size.batch)
+
+    def draw(self, n: int) -> Tensor:
+        """Random sequences, (n, L)."""
+        return torch.randint(self.size.vocab_size, (n, self.size.seq_len)).to(self.device)
+
+    def seconds(self, run: Callable[[], object]) -> float:
+        """Wall time of one call."""
+        self.wait()
+        start = time.perf_counter()
+        run()
+        self.wait()
+        return time.perf_counter() - start
+
+    def medians(self, *runs: Callable[[], object], repeats: int | None = None) -> list[float]:
+        """Median wall time of each, taken in turns so that a busy machine slows all alike; one warm-up each."""
+        for run in runs:
+            run()
+        turns = [[self.seconds(run) for run in runs] for _ in range(repeats or self.size.repeats)]
+        return [statistics.median(column) for column in zip(*turns, strict=True)]
+
+    def wait(self) -> None:
+        """Until the device has done its work."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def denoiser(self) -> NetworkDenoiser:
+        """The network as the probes see it."""
+        return NetworkDenoiser(self.network, self.process, self.size.seq_len)
+
+
+def trainer(bench: Bench, kind: str, precision: Precision = "float32") -> Callable[[Tensor], None]:
+    """One whole training step: "ours", or the "reference"'s dense loss under the same network and optimizer."""
+    config = TrainConfig(precision=precision)
+    network = bench.network.train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
+    ema = Ema(network, 0.9999)
+
+    def step(x_0: Tensor) -> None:
+        optimizer.zero_grad()
+        loss = loop._loss(network, bench.process, x_0, 0, config, 0) if kind == "ours" else dense_loss(bench, x_0)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        ema.update()
+
+    return step
+
+
+def dense_loss(bench: Bench, x_0: Tensor) -> Tensor:
+    """Mean NELBO with every tensor over the vocabulary kept for autograd."""
+    schedule = bench.process.schedule
+    t = (torch.rand(len(x_0)) * 0.999 + 1e-3).to(bench.device)
+    x_t = bench.process.corrupt(x_0, t, torch.rand(*x_0.shape, 2).to(bench.device))
+    log_p = bench.network(x_t, schedule.sigma(t)).log_softmax(-1)
+    return reference.nelbo(log_p, x_t, x_0, schedule.alpha(t), schedule.dalpha(t)).mean()
+
+
+def train_time(bench: Bench, precision: Precision = "float32") -> Result:
+    """Training step against the reference (always float32), and its share of the matrix-product peak."""
+    ours, theirs = trainer(bench, "ours", precision), trainer(bench, "reference")
+    n = torch.randn(2048, 2048, device=bench.device).to(torch.bfloat16 if precision == "bf16" else torch.float32)
+    x_0 = bench.tokens
+    seconds, reference_seconds, product = bench.medians(lambda: ours(x_0), lambda: theirs(x_0), lambda: n @ n)
+    embedding = bench.network.vocab_embed.embedding.numel()
+    parameters = sum(p.numel() for p in bench.network.parameters()) - embedding
+    flops, peak = 6 * parameters * x_0.numel() / seconds, 2 * 2048**3 / product
+    return {"seconds": seconds, "reference_seconds": reference_seconds, "peak_share": flops / peak, "peak_flops": peak}
+
+
+def train_memory(bench: Bench, kind: str, before: int) -> Result:
+    """Peak memory of a training step, weights, gradients and optimizer state included, in bytes."""
+    step = trainer(bench, kind)
+    step(bench.draw(1))  # makes the optimizer's state
+    step(bench.draw(bench.size.memory_batch or bench.size.batch))
+    return {"bytes": peak_memory(bench.device) - before}
+
+
+def recovery(bench: Bench, t: float, sequences: int | None = None, steps: int | None = None) -> Result:
+    """A whole recovery probe; the reference is timed for a few of its equal steps and multiplied by their number."""
+    denoiser = bench.denoiser()
+    n, steps = sequences or bench.size.sequences, steps or STEPS
+    tokens = bench.draw(n)
+    rows = {"forward": 0, "output": 0}
+
+    def count(event: Any) -> None:
+        rows["forward"] += len(event.rows)
+        rows["output"] += len(event.log_probs)
+
+    with torch.no_grad():
+        denoiser.log_probs(tokens, tokens.new_ones(n, dtype=torch.float32), tokens < 100)  # warm-up
+    grid = time_grid(t, steps)
+    seconds = bench.seconds(lambda: probes.recovery(denoiser, tokens, t, steps, callback=count))
+    at, to = grid[0].item(), grid[1].item()
+    step = bench.medians(lambda: reference.reverse_step(bench.network, bench.process, tokens, at, to), repeats=3)[0]
+    dense_rows = len(grid) * n
+    return {
+        "seconds": seconds, "reference_seconds": step * len(grid), "sequences": n, "steps": len(grid),
+        "forward_share": rows["forward"] / dense_rows,
+        "output_share": rows["output"] / (dense_rows * bench.size.seq_len),
+    }  # fmt: skip
+
+
+def entropy(bench: Bench) -> Result:
+    """The entropy probe against a bare forward pass with its output layer."""
+    denoiser, sigma = bench.denoiser(), torch.full((len(bench.tokens),), 1e-5, device=bench.device)
+
+    @torch.no_grad()
+    def forward() -> None:
+        denoiser.network(bench.tokens, sigma)
+
+    probe, bare = bench.medians(lambda: probes.conditional_entropy(denoiser, bench.tokens), forward)
+    return {"seconds": probe, "forward_seconds": bare}
+
+
+def loss_memory(device: torch.device, vocab: int, before: int) -> Result:
+    """Peak memory of the fused loss beyond its arguments and their gradients, in bytes."""
+    m, width = 2048, 16
+    leaves = [torch.randn(s, device=device, requires_grad=True) for s in ((m, width), (vocab, width), (vocab,))]
+    x, a = torch.randint(vocab, (m,), device=device), torch.full((m,), 0.5, device=device)
+    nelbo_loss(*leaves, x, x.flip(0), a, -a, a / m).backward()
+    own = 2 * sum(leaf.numel() for leaf in leaves) * 4
+    return {"bytes": peak_memory(device) - before - own}
+
+
+def peak_memory(device: torch.device) -> int:
+    """Largest memory of this process so far: of the device where it has its own, else resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def run(name: str, size: str, device_name: str, *arguments: str) -> Result:
+    """The measurement of that name."""
+    device = pick_device(device_name)
+    before = peak_memory(device)
+    if name == "loss_memory":
+        return loss_memory(device, int(arguments[0]), before)
+    bench = Bench(SIZES[size], device)
+    match name:
+        case "train_time":
+            return train_time(bench, arguments[0])  # type: ignore[arg-type]
+        case "train_memory":
+            return train_memory(bench, arguments[0], before)
+        case "recovery":
+            return recovery(bench, float(arguments[0]), *(int(a) for a in arguments[1:]))
+        case "entropy":
+            return entropy(bench)
+    raise ValueError(f"no measurement is called {name!r}")
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(*sys.argv[1:])))
