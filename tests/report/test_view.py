@@ -66,7 +66,8 @@ def test_intervals_may_be_absent(tmp_path: Path) -> None:
 def test_headline_takes_the_best_known_time(tmp_path: Path) -> None:
     head, others = words.headline(read(tmp_path, made_up.full()))
     assert head == (
-        "At t = 0.15 half of the gap between training and unseen text is gone at n* = 1,830 (95% interval 1,200 to 2,610)."
+        "At t = 0.15 half of the gap between training and unseen text is gone at n* = 1,830 "
+        "(95% interval 1,200 to 2,610)."
     )
     assert others == "At other times: n* = 762 (310 to 1,490) at t = 0.5."
 
