@@ -11,7 +11,8 @@ from attractor.cli import main
 FAST = [
     "--data.seq-len", "12", "--model.hidden-size", "16", "--model.n-blocks", "1", "--model.n-heads", "2",
     "--model.cond-dim", "8", "--train.steps", "20", "--train.batch-size", "8", "--train.log-every", "10",
-    "--train.validation-rows", "8", "--probe.t", "0.5", "--probe.rows", "8", "--probe.repeats", "1",
+    "--train.validation-rows", "8",
+    "--probe.t", "0.5", "--probe.rows", "8", "--probe.test-rows", "8", "--probe.repeats", "1",
     "--probe.steps", "10", "--probe.generated", "4", "--probe.nelbo-draws", "1",
 ]  # fmt: skip
 
@@ -28,7 +29,7 @@ def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "sweep", "probe", "generate", "report"])
+@pytest.mark.parametrize("command", ["demo", "train", "sweep", "probe", "generate", "report", "theory"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
@@ -79,7 +80,8 @@ def test_bad_arguments_give_one_line_and_exit_code_2(
         (["--data.source", "empty.txt"], "empty"),
         (["--data.tokenizer", "nothing.json"], "nothing.json"),
         (["--n-train", "1000000"], "n_train=1000000"),
-        (["--probe.rows", "100000"], "100000"),
+        (["--probe.rows", "17"], "17"),
+        (["--probe.test-rows", "100000"], "100000"),
     ],
 )
 def test_bad_data_gives_one_line_and_leaves_nothing(
@@ -116,7 +118,22 @@ def test_presets_are_defaults_that_options_override(capsys: pytest.CaptureFixtur
 def test_a_trained_run_is_probed_and_generates(run: Path, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", str(run), "--n", "3", "--steps", "10"]) == 0
     assert len(capsys.readouterr().out.splitlines()) >= 3
-    fast = ["--t", "0.4", "--rows", "6", "--repeats", "1", "--steps", "10", "--generated", "4", "--nelbo-draws", "1"]
+    fast = [
+        "--t",
+        "0.4",
+        "--rows",
+        "6",
+        "--test-rows",
+        "7",
+        "--repeats",
+        "1",
+        "--steps",
+        "10",
+        "--generated",
+        "4",
+        "--nelbo-draws",
+        "1",
+    ]
     assert main(["probe", str(run), *fast]) == 0
     assert main(["probe", str(run), *fast, "--text", str(corpus)]) == 0
     assert "recovery_rate" in capsys.readouterr().out

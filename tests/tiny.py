@@ -28,5 +28,5 @@ def config(source: Path, sizes: tuple[float, ...] = (8, 16, 32, 64), steps: int 
         train=TrainConfig(
             steps=steps, batch_size=8, lr=3e-3, warmup=5, log_every=10, validate_every=20, validation_rows=8
         ),
-        probe=ProbeConfig(t=(0.3, 0.8), rows=8, repeats=2, steps=20, generated=6, nelbo_draws=2),
+        probe=ProbeConfig(t=(0.3, 0.8), rows=8, test_rows=10, repeats=2, steps=20, generated=6, nelbo_draws=2),
     )

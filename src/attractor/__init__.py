@@ -4,7 +4,7 @@ Basins of attraction and conditional entropy of uniform-state diffusion language
 Models are Associative Memories Capable of Retrieving Unseen Data" (arXiv:2604.26841).
 """
 
-from attractor import probes
+from attractor import probes, theory
 from attractor.adapters import load
 from attractor.model.denoiser import Denoiser
 from attractor.probes import sample
@@ -24,4 +24,5 @@ __all__ = [
     "nelbo",
     "probes",
     "sample",
+    "theory",
 ]

@@ -142,6 +142,30 @@ class Report:
         print(write_report(self.sweep))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Theory:
+    """Measure spin memories and exactly solvable denoisers, whose answers are known, and write a page about them."""
+
+    out: Path = Path("runs/theory")
+    """directory of the page"""
+    n: int = 500
+    """spins of each memory, at least 10"""
+    loads: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)
+    """patterns per spin"""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """of the patterns; intervals are over them"""
+    markov: bool = False
+    """also train a network on data of the Markov source, at several numbers of sequences"""
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor.theory_report import write_theory_report
+
+        page = write_theory_report(
+            self.out, n=self.n, loads=self.loads, seeds=self.seeds, markov=self.markov, on_progress=print
+        )
+        print(page)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run a command; exit code 2 and one line on bad input."""
     arguments = sys.argv[1:] if argv is None else argv
@@ -171,6 +195,7 @@ def parse(arguments: list[str]) -> Callable[[], None]:
         "probe": Probe(run=tyro.MISSING, config=base.probe),
         "generate": Generate(run=tyro.MISSING),
         "report": Report(sweep=tyro.MISSING),
+        "theory": Theory(),
     }
     kinds = [Annotated[type(c), tyro.conf.subcommand(name, default=c)] for name, c in commands.items()]
     command: Any = functools.reduce(operator.or_, kinds)

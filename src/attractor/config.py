@@ -108,7 +108,9 @@ class ProbeConfig:
     t: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0)
     """corruption times in (0, 1]"""
     rows: int = 500
-    """sequences of each split; at most the smallest training set, so that they are the same rows at every size"""
+    """training sequences; at most the smallest training set, so that they are the same rows at every size"""
+    test_rows: int = 500
+    """unseen sequences"""
     repeats: int = 1
     """independent corruptions of each row"""
     steps: int = 1_000
@@ -124,7 +126,7 @@ class ProbeConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "repeats", "steps", "nelbo_draws")
-        for name in ("rows", "generated"):
+        for name in ("rows", "test_rows", "generated"):
             if getattr(self, name) < 2:
                 raise AttractorError(f"{name} = {getattr(self, name)}: an interval needs at least 2 sequences")
         for t in (*self.t, self.entropy_t):
@@ -197,7 +199,7 @@ PRESETS: dict[str, SweepConfig] = {
             log_every=20,
             validate_every=500,
         ),
-        probe=ProbeConfig(t=(0.1, 0.25), rows=32, repeats=2, generated=64, nelbo_draws=16),
+        probe=ProbeConfig(t=(0.15, 0.3), rows=32, test_rows=96, repeats=2, generated=64),
     ),
     **{
         name: SweepConfig(sizes=paper_fractions(), data=DataConfig(vocab_size=30_522), model=model)

@@ -15,7 +15,7 @@ from rich.table import Table
 from attractor import adapters, pipeline
 from attractor.config import DataConfig, ProbeConfig, RunConfig, SweepConfig, config_hash, run_config_from_dict
 from attractor.data.corpus import read_documents
-from attractor.data.packing import pack
+from attractor.data.packing import pack, prefix
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
 from attractor.probes import sample
@@ -60,7 +60,8 @@ def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str)
             f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model {denoiser.process.vocab_size}"
         )
     unseen = data.test if text is None else _pack_text(text, column, data.tokenizer, data.test.shape[1])
-    measured = pipeline.measure(denoiser, data.train[: trained.n_train], unseen, config)
+    rows = prefix(data.train, trained.n_train)
+    measured = pipeline.measure(denoiser, prefix(rows, config.rows), prefix(unseen, config.test_rows), config)
     target = folder / "probes" / (config_hash(config) + (f"-{text.stem}" if text else ""))
     target.mkdir(parents=True, exist_ok=True)
     write_results(target, measured.rows, measured.tokens, pipeline.provenance(trained))
@@ -88,7 +89,7 @@ def show_plan(config: SweepConfig, runs: int | None = None) -> None:
     table.add_row("training", f"{config.train.steps:,} steps, {tokens:,} tokens a model, {tokens * runs:,} in all")
     times = ", ".join(f"{t:g}" for t in config.probe.t)
     table.add_row(
-        "probes", f"up to {config.probe.rows} + {config.probe.rows} rows, t = {times}, {config.probe.steps} steps"
+        "probes", f"up to {config.probe.rows} + {config.probe.test_rows} rows, t = {times}, {config.probe.steps} steps"
     )
     out.print(table)
 
@@ -100,12 +101,12 @@ def planned_vocab_size(data: DataConfig) -> int:
     return 100 if data.tokenizer == "char" else Tokenizer.load(data.tokenizer).vocab_size
 
 
-def note_data(counts: SplitCounts, rows: int, probe_rows: int) -> None:
+def note_data(counts: SplitCounts, rows: int, probe: ProbeConfig) -> None:
     """What became of the corpus."""
     _say(
         f"{counts.documents:,} documents: {counts.duplicates:,} exact duplicates and {counts.near_duplicates:,} "
         f"near-duplicates of test documents dropped; {counts.train_documents:,} to train ({rows:,} rows), "
-        f"{counts.test_documents:,} held out; {probe_rows} + {probe_rows} rows are probed"
+        f"{counts.test_documents:,} held out; {probe.rows} training and {probe.test_rows} unseen rows are probed"
     )
 
 

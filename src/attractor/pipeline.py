@@ -86,10 +86,11 @@ def run_alone(config: RunConfig, folder: Path, on_progress: Callable[[Progress],
 def fill(config: RunConfig, data: Dataset, folder: Path, on_progress: Callable[[Progress], None]) -> None:
     """Train, measure and write everything a run consists of into an existing folder."""
     rows = prefix(data.train, config.n_train)
+    probed = prefix(rows, config.probe.rows), prefix(data.test, config.probe.test_rows)  # fails before training
     (folder / CONFIG).write_text(json.dumps(to_dict(config), indent=1))
     data.tokenizer.save(folder)
     denoiser = _train(config, rows, data, folder, on_progress)
-    measured = measure(denoiser, rows, data.test, config.probe)
+    measured = measure(denoiser, *probed, config.probe)
     write_results(folder, measured.rows, measured.tokens, provenance(config))
 
 
@@ -149,14 +150,17 @@ def _train(
 def measure(denoiser: Denoiser, train_rows: np.ndarray, test_rows: np.ndarray, config: ProbeConfig) -> Measured:
     """The measurements of one model on training rows, unseen rows, random tokens and its own generations.
 
-    Raises:
-        AttractorError: if there are fewer rows than asked for.
+    Args:
+        denoiser: the model.
+        train_rows: training sequences to probe, (N, L).
+        test_rows: unseen sequences to probe, (M, L).
+        config: times, repeats, steps, seed.
     """
     length, vocab = train_rows.shape[1], denoiser.process.vocab_size
     splits = {
-        "train": torch.from_numpy(np.array(prefix(train_rows, config.rows))),
-        "test": torch.from_numpy(np.array(prefix(test_rows, config.rows))),
-        "random": random_tokens(config.rows, length, vocab, config.seed),
+        "train": torch.from_numpy(np.array(train_rows)),
+        "test": torch.from_numpy(np.array(test_rows)),
+        "random": random_tokens(len(train_rows), length, vocab, config.seed),
         "generated": sample(denoiser, config.generated, length, config.steps, seed=config.seed),
     }
     parts = [

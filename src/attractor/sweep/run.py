@@ -13,8 +13,9 @@ from typing import Any
 from attractor import pipeline
 from attractor.analysis.summary import measurements_summary, transition_summary
 from attractor.checkpoint import write_atomically
-from attractor.config import SweepConfig, config_hash, to_dict
+from attractor.config import ProbeConfig, SweepConfig, config_hash, to_dict
 from attractor.data.dataset import Dataset
+from attractor.data.packing import prefix
 from attractor.data.subsets import SplitCounts
 from attractor.report.html import write_report
 from attractor.results import RunResults, code_version, read_results
@@ -32,12 +33,13 @@ def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
     rows = min(config.probe.rows, smallest)
     if rows < 2:
         raise AttractorError(f"the smallest training set has {smallest} row: an interval needs at least 2")
+    prefix(data.test, config.probe.test_rows)  # fails before any training
     return dataclasses.replace(config, probe=dataclasses.replace(config.probe, rows=rows))
 
 
 def sweep(
     config: SweepConfig, out: Path, watch: Watcher, *, workers: int | None = None, force: bool = False,
-    note: Callable[[SplitCounts, int, int], None] = lambda counts, rows, probe_rows: None,
+    note: Callable[[SplitCounts, int, ProbeConfig], None] = lambda counts, rows, probe: None,
 ) -> Path:  # fmt: skip
     """Train and measure every model, locate the transition, write the report; finished runs are kept.
 
@@ -47,7 +49,7 @@ def sweep(
         watch: hears of progress.
         workers: processes side by side.
         force: throw away what another config, or an earlier sweep, left in `out`.
-        note: hears what became of the corpus: its counts, rows to train on, rows to be probed.
+        note: hears what became of the corpus: its counts, rows to train on, what will be probed.
 
     Returns:
         the path of report.html.
@@ -59,7 +61,7 @@ def sweep(
     claim(config, out, force)
     data = pipeline.prepare(config.data, out / pipeline.DATA)
     config = resolve(config, data)
-    note(data.counts, len(data.train), config.probe.rows)
+    note(data.counts, len(data.train), config.probe)
     runs = plan(config, len(data.train))
     waiting = [run for run in runs if not pipeline.is_finished(out / run.run_id)]
     execute(waiting, out / pipeline.DATA, out, watch, workers)
@@ -108,6 +110,7 @@ def _provenance(config: SweepConfig, results: list[RunResults], data: Dataset) -
         "train_steps": config.train.steps,
         "batch_size": config.train.batch_size,
         "probe_rows": config.probe.rows,
+        "test_rows": config.probe.test_rows,
         "repeats": config.probe.repeats,
         "grid_steps": config.probe.steps,
         "seeds": sorted({run.provenance.seed for run in results}),

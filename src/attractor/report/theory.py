@@ -1,0 +1,97 @@
+"""The page of `attractor theory`: one self-contained file, its sentences computed from the numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from attractor.report import words
+from attractor.report.fields import Estimate
+from attractor.report.figures import DARK
+from attractor.report.theory_charts import all_figures, decimal
+from attractor.report.theory_view import Line, Theory
+
+FILE = "theory.html"
+
+
+def headline(theory: Theory) -> str:
+    """Say what pseudo-likelihood's basins are beside Hebb's, at the load where they differ most."""
+    ours, hebb = ({x: y.value for x, y in _line(theory.radius, name).points} for name in ("pseudo-likelihood", "Hebb"))
+    load = max(ours, key=lambda x: ours[x] - hebb[x])
+    return (
+        f"Basins need no energy: at load {load:g} a network trained on conditional likelihood returns from "
+        f"{ours[load]:.0%} of its spins flipped, Hebb's from {hebb[load]:.0%}."
+    )
+
+
+def standfirst(theory: Theory) -> list[str]:
+    """Say what the random-features model and the controls show."""
+    train, test = (next(line for line in theory.manifold if line.split == split) for split in ("train", "test"))
+    first, last = train.points[0][0], train.points[-1][0]
+
+    def pair(x: float) -> str:
+        a, b = train.at(x), test.at(x)
+        assert a is not None
+        assert b is not None
+        return f"{decimal(a.value)} on training and {decimal(b.value)} on unseen patterns"
+
+    said = [
+        f"When patterns share features, the overlap after retrieval is {pair(first)} at {first:g} patterns per "
+        f"feature, and {pair(last)} at {last:g}."
+    ]
+    memory, rest = ([line for line in theory.recovery if line.name == name] for name in ("memorizer", "generalizer"))
+    parts = [
+        f"{lines[0].name} {words.percent(lines[0].points[0][1].value)} of training and "
+        f"{words.percent(lines[1].points[0][1].value)} of unseen tokens"
+        for lines in (memory, rest)
+    ]
+    n = memory[0].points[0][0]
+    said.append(f"The exact controls under the same probe, at n = {words.count(n)}: the {parts[0]}, the {parts[1]}.")
+    return said
+
+
+def _line(lines: Iterable[Line], name: str) -> Line:
+    return next(line for line in lines if line.name == name)
+
+
+def render(theory: Theory) -> str:
+    """Return the page as text."""
+    loader = PackageLoader("attractor.report", "templates")
+    env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+    def cell(e: Estimate | None, form: Callable[[float], str]) -> str:
+        if e is None:
+            return ""
+        same = e.lo is not None and e.hi is not None and form(e.lo) == form(e.hi)
+        return form(e.value) if same else words.with_interval(e, form)
+
+    rows = [
+        (f"{r.load:g}", r.rule,
+         (cell(r.radius, words.percent), cell(r.stable, words.percent), cell(r.fixed, words.percent),
+          cell(r.lowest_margin, decimal), cell(r.asymmetry, words.nats)))
+        for r in theory.numbers
+    ]  # fmt: skip
+    env.filters["unbroken"] = words.unbroken
+    # The macros of the sweep report name these filters.
+    env.filters |= {f.__name__: f for f in (words.nats, words.count, words.time, words.visible)}
+    return env.get_template("theory.html.j2").render(
+        headline=headline(theory), standfirst=standfirst(theory), figures=all_figures(theory), rows=rows,
+        facts=theory.facts, swap=DARK, plotly=get_plotlyjs(), outcomes={},
+    )  # fmt: skip
+
+
+def write_page(theory: Theory, out: Path) -> Path:
+    """Write `theory.html` into a directory, made if need be."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / FILE
+    draft = path.with_name(f".{FILE}.{os.getpid()}")
+    try:
+        draft.write_text(render(theory), encoding="utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path

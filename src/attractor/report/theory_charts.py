@@ -1,0 +1,381 @@
+"""The figures of the theory page, in the visual language of the sweep report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import log10
+from typing import Any
+
+import plotly.graph_objects as go
+
+from attractor.report import words
+from attractor.report.figures import (
+    DASHES,
+    INK,
+    MUTED,
+    PALETTE,
+    PAPER,
+    SYMBOLS,
+    TEMPLATE,
+    Figure,
+    Key,
+    Panel,
+    Style,
+    faint,
+    finish,
+    log_ticks,
+)
+from attractor.report.theory_view import Line, Theory
+
+MODELS = ("memorizer", "network", "generalizer")
+_MODEL_COLOURS = dict(zip(MODELS, (PALETTE[1], PALETTE[0], PALETTE[2]), strict=True))
+
+
+def _canvas(x_title: str, y_title: str, x_range: tuple[float, float], log: bool) -> go.Figure:
+    small = {"size": 12.5, "color": MUTED}
+    figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}})
+    figure.update_xaxes(
+        ticks="outside", ticklen=6, tickcolor=MUTED, linecolor=MUTED, showline=True,
+        title={"text": x_title, "font": small, "standoff": 10},
+    )  # fmt: skip
+    lo, hi = x_range
+    if not log:
+        return figure.update_xaxes(range=[lo, hi])
+    ticks = log_ticks(lo, hi)
+    minor = {"tickvals": ticks.minor, "ticks": "outside", "ticklen": 3, "tickcolor": MUTED}
+    return figure.update_xaxes(
+        type="log", range=[log10(lo), log10(hi)], tickvals=ticks.values, ticktext=ticks.labels, minor=minor
+    )
+
+
+def _band(line: Line, style: Style, tags: list[str]) -> go.Scatter | None:
+    ends = [(x, y.lo, y.hi) for x, y in line.points if y.lo is not None]
+    if len(ends) < 2:
+        return None
+    x, lo, hi = (list(column) for column in zip(*ends, strict=True))
+    return go.Scatter(
+        x=x + x[::-1], y=hi + lo[::-1], fill="toself", fillcolor=faint(style.colour), mode="lines",
+        line={"width": 0, "color": style.colour}, hoverinfo="skip", meta={"tags": tags},
+    )  # fmt: skip
+
+
+def _stroke(line: Line, style: Style, tags: list[str], title: str, form: Callable[[float], str]) -> go.Scatter:
+    text = [f"<b>{title}</b><br>{x:g}: {words.with_interval(y, form)}" for x, y in line.points]
+    symbol = style.symbol or "circle"
+    fill = PAPER if symbol.endswith("-open") else style.colour
+    marker = {"symbol": symbol.removesuffix("-open"), "color": fill, "line": {"width": 1.8, "color": style.colour}}
+    return go.Scatter(
+        x=[x for x, _ in line.points], y=[y.value for _, y in line.points], text=text, cliponaxis=False,
+        hovertemplate="%{text}<extra></extra>", mode="lines+markers" if style.symbol else "lines",
+        line={"color": style.colour, "width": style.width, "dash": style.dash},
+        marker=marker | {"size": 7 if len(line.points) <= 12 else 5}, meta={"tags": tags},
+    )  # fmt: skip
+
+
+def _draw(
+    figure: go.Figure,
+    lines: Iterable[Line],
+    styles: Callable[[Line], Style],
+    titles: Callable[[Line], str],
+    form: Callable[[float], str],
+) -> None:
+    bands, strokes = [], []
+    for line in lines:
+        style, tags = styles(line), [_tag(line.name), _tag(line.split)]
+        bands.append(_band(line, style, tags))
+        strokes.append(_stroke(line, style, tags, titles(line), form))
+    figure.add_traces([trace for trace in (*bands, *strokes) if trace is not None])
+
+
+def _tag(name: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in name)
+
+
+def _label(title: str, lines: Iterable[Line], titles: Callable[[Line], str], form: Callable[[float], str]) -> str:
+    """Say where each curve starts and ends, for whoever cannot see the plot."""
+    parts = [
+        f"{titles(line)}: {form(line.points[0][1].value)} at {line.points[0][0]:g}, "
+        f"{form(line.points[-1][1].value)} at {line.points[-1][0]:g}"
+        for line in lines
+    ]
+    return f"{title}. " + "; ".join(parts) + "."
+
+
+def decimal(x: float) -> str:
+    """Write an overlap or a margin."""
+    return f"{x:.2f}"
+
+
+def _span(lines: Iterable[Line], stretch: float = 1.2) -> tuple[float, float]:
+    xs = [x for line in lines for x, _ in line.points]
+    return min(xs) / stretch, max(xs) * stretch
+
+
+def _name(line: Line) -> str:
+    return line.name
+
+
+def _name_and_split(line: Line) -> str:
+    return f"{line.name}, {words.NAMES.get(line.split, line.split)}"
+
+
+def _share_axis(top: float = 1.0, step: float = 0.25) -> dict[str, Any]:
+    ticks = [k * step for k in range(int(top / step + 1e-9) + 1)]
+    return {"range": [-0.02 * top, 1.03 * top], "tickvals": ticks, "ticktext": [f"{100 * x:.0f}%" for x in ticks]}
+
+
+def _seeds(theory: Theory) -> str:
+    k = len(theory.seeds)
+    return (
+        "One seed, so no interval." if k == 1 else f"Means over {k} seeds; bands: Student's 95% intervals over seeds."
+    )
+
+
+def _rule_style(rules: Sequence[str]) -> Callable[[Line], Style]:
+    def style(line: Line) -> Style:
+        i = rules.index(line.name)
+        return Style(PALETTE[i % 6], "solid", SYMBOLS[i % len(SYMBOLS)], 2.0)
+
+    return style
+
+
+def _split_keys(lines: Iterable[Line], names: dict[str, str]) -> list[Key]:
+    splits = dict.fromkeys(line.split for line in lines)
+    return [
+        Key(
+            tag=_tag(s), label=names.get(s, s), style=Style(INK, DASHES[s], "circle" if s == "train" else "circle-open")
+        )
+        for s in splits
+    ]
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------
+
+
+def retrieval(theory: Theory) -> Figure:
+    """Overlap after retrieval, one plot a load."""
+    rules = [line.name for line in theory.radius]
+    style = _rule_style(rules)
+    panels: list[Panel] = []
+    for load, lines in theory.retrieval:
+        figure = _canvas(
+            "flipped share of the spins", f"overlap after retrieval at load {load:g}", (-0.01, 0.51), False
+        )
+        thin = {line.name: style(line)._replace(symbol=None) for line in lines}
+        _draw(figure, lines, lambda line, thin=thin: thin[line.name], _name, decimal)  # type: ignore[misc]
+        figure.update_yaxes(range=[-0.08, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
+        label = _label(f"Overlap at load {load:g} against the flipped share", lines, _name, decimal)
+        panels.append(Panel(id=f"retrieval-{len(panels)}", label=label, spec=finish(figure)))
+    return Figure(
+        id="retrieval",
+        title="Retrieval after corruption",
+        read="Spins of a stored pattern are flipped, the network runs until nothing moves, and the overlap with the "
+        "pattern is taken: 1 is the pattern itself. Where a line leaves 1 is the edge of the basin. No energy is put "
+        "into pseudo-likelihood couplings: each spin learns by itself to follow the others, and there are basins all "
+        "the same.",
+        assumed=f"N = {theory.n} spins, random patterns, synchronous updates at zero temperature. {_seeds(theory)}",
+        keys=tuple(
+            Key(tag=_tag(rule), label=rule, style=style(Line(name=rule, points=()))._replace(symbol=None))
+            for rule in rules
+        ),
+        panels=tuple(panels),
+    )
+
+
+def radius(theory: Theory) -> Figure:
+    """Basin radius against load, with what the margin alone promises."""
+    rules = [line.name for line in theory.radius]
+    rule_style = _rule_style(rules)
+    floors = {
+        line.name: Style(INK, dash, None, 1.6)
+        for line, dash in zip(theory.floors, ("7px,4px", "1.5px,3.5px"), strict=True)
+    }
+
+    def style(line: Line) -> Style:
+        return floors.get(line.name) or rule_style(line)
+
+    lines = (*theory.radius, *theory.floors)
+    figure = _canvas("load P/N, patterns per spin (log scale)", "basin radius, flipped share", _span(lines), True)
+    _draw(figure, lines, style, _name, words.percent)
+    figure.update_yaxes(**_share_axis(0.5, 0.1))
+    title = "Basin radius against load"
+    return Figure(
+        id="radius",
+        title=title,
+        read="The radius is the largest share of flipped spins from which a pattern returns with 95% of its spins "
+        "right. Pseudo-likelihood keeps its basins at loads where Hebb's couplings have lost theirs, because it weighs "
+        "each pattern by its margin. The dashed line is what the largest possible margin promises after one step for "
+        "random flips; the dotted line what it promises for flips chosen as badly as can be.",
+        assumed="Dashed: 5% of the spins are wrong after one step if every margin is Gardner's. Dotted: "
+        "(kappa/2)\u00b2 with kappa the margin as a cosine, Gardner's divided by the root of N; it holds for every "
+        f"corruption and is therefore far below. {_seeds(theory)}",
+        keys=tuple(Key(tag=_tag(line.name), label=line.name, style=style(line)) for line in lines),
+        panels=(Panel(id="radius-plot", label=_label(title, lines, _name, words.percent), spec=finish(figure)),),
+    )
+
+
+def training(theory: Theory) -> Figure:
+    """Margins while pseudo-likelihood is trained: the lowest against Gardner's bound, and their density at one load."""
+    loads = list(dict.fromkeys(line.name for line in theory.training))
+    dashes = {"lowest": "solid", "median": "7px,4px", "Gardner": "1.5px,3.5px"}
+
+    def style(line: Line) -> Style:
+        i = loads.index(line.name)
+        symbol = SYMBOLS[i % len(SYMBOLS)] if line.split == "lowest" else None
+        return Style(PALETTE[i % 6], dashes[line.split], symbol, 1.4 if line.split == "Gardner" else 2.0)
+
+    def title_of(line: Line) -> str:
+        return f"load {line.name}, {line.split if line.split != 'Gardner' else 'largest possible'}"
+
+    left = _canvas("training step (log scale)", "margin of a spin in a stored pattern", _span(theory.training), True)
+    _draw(left, theory.training, style, title_of, decimal)
+    left.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
+    seen = [x for line in theory.density for x, y in line.points if y.value > 0.01]
+    right = _canvas("margin", f"density of margins at load {theory.density_load:g}", (min(seen), max(seen)), False)
+    shades = (0.25, 0.45, 0.7, 1.0)
+    for line, opacity in zip(theory.density, shades[-len(theory.density) :], strict=True):
+        trace = _stroke(line, Style(INK, "solid", None, 1.9), [], f"step {line.name}", decimal)
+        right.add_trace(trace.update(opacity=opacity))
+        x, top = max(((x, y.value) for x, y in line.points), key=lambda at: at[1])
+        right.add_annotation(
+            x=x,
+            y=top,
+            text=f"step {line.name}",
+            xanchor="left",
+            xshift=6,
+            showarrow=False,
+            font={"size": 12, "color": INK},
+        )
+    right.update_yaxes(rangemode="tozero")
+    keys = [
+        Key(tag=_tag(load), label=f"load {load}", style=Style(PALETTE[i % 6], "none", SYMBOLS[i % 5]))
+        for i, load in enumerate(loads)
+    ]
+    keys += [
+        Key(tag="lowest", label="lowest margin", style=Style(INK, "solid", None)),
+        Key(tag="median", label="median margin", style=Style(INK, dashes["median"], None)),
+        Key(tag="Gardner", label="largest possible (Gardner)", style=Style(INK, dashes["Gardner"], None)),
+    ]
+    said = _label("Margins against training step", theory.training, title_of, decimal)
+    return Figure(
+        id="training",
+        title="Margins over training",
+        read="The margin of a spin is its field in a stored pattern, in units of the length of its couplings. The "
+        "first step is Hebb's rule. Later steps are Hebbian too, each pattern weighted by 1 minus the tanh of its "
+        "margin, so that what is least safe is stored again: the lowest margin rises towards the largest possible one.",
+        assumed=f"Pseudo-likelihood couplings, N = {theory.n}; Gardner's value is that of infinitely many spins. "
+        f"The densities on the right are those of one seed. {_seeds(theory)}",
+        keys=tuple(keys),
+        panels=(
+            Panel(id="training-plot", label=said, spec=finish(left)),
+            Panel(id="density-plot", label=f"Density of margins at load {theory.density_load:g}.", spec=finish(right)),
+        ),
+    )
+
+
+def generalization(theory: Theory) -> Figure:
+    """Train and unseen overlap against P/D in spins, and recovery against n in a trained network where there is one."""
+
+    def style(line: Line) -> Style:
+        if line.split == "features":
+            return Style(PALETTE[5], "10px,3px,2px,3px", "diamond-open")
+        return Style(INK, DASHES[line.split], "circle" if line.split == "train" else "circle-open")
+
+    def title_of(line: Line) -> str:
+        return {"train": "training patterns", "test": "unseen patterns", "features": "features"}.get(
+            line.split, line.split
+        )
+
+    lines = theory.manifold
+    spins = _canvas(
+        "training patterns per feature, P/D (log scale)", "overlap after retrieval, spins", _span(lines), True
+    )
+    _draw(spins, lines, style, title_of, decimal)
+    spins.update_yaxes(range=[-0.02, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
+    panels = [Panel(id="spins-plot", label=_label("Overlap against P/D", lines, title_of, decimal), spec=finish(spins))]
+    network = tuple(line for line in theory.recovery if line.name == "network")
+    beside = ""
+    if network:
+        figure = _canvas(
+            "training sequences n (log scale)", "corrupted tokens that return, sequences", _span(network), True
+        )
+        _draw(figure, network, style, _name_and_split, words.percent)
+        figure.update_yaxes(**_share_axis())
+        label = _label("Recovery of the network against n", network, _name_and_split, words.percent)
+        panels.append(Panel(id="network-plot", label=label, spec=finish(figure)))
+        beside = " On the right a diffusion model of sequences goes the same way as its training set grows."
+    keys = _split_keys([line for line in lines if line.split != "features"], {"train": "training", "test": "unseen"})
+    keys.append(Key(tag="features", label="features", style=Style(PALETTE[5], "10px,3px,2px,3px", "diamond-open")))
+    return Figure(
+        id="generalization",
+        title="From memorization to generalization",
+        read="All patterns are mixtures of three of a few shared features. With few patterns per feature the network "
+        "holds each of them and knows no others; with many it can no longer hold them, and what it stores instead are "
+        "the features, so that an unseen mixture is as good as a trained one: the solid line falls, the dashed line "
+        "rises, and they meet." + beside,
+        assumed=f"Random-features model, N = {theory.n} spins, 0.3 N features, 10% of the spins flipped, "
+        f"pseudo-likelihood couplings. {_seeds(theory)}",
+        keys=tuple(keys),
+        panels=tuple(panels),
+    )
+
+
+def controls(theory: Theory) -> list[Figure]:
+    """Recovery, entropy and distance of denoisers whose law is known exactly."""
+    drawn = [
+        _control(theory, "controls", "Controls: the perfect memorizer and the perfect generalizer", theory.recovery,
+                 "corrupted tokens that return", words.percent, "Two denoisers that are exact, under the probe of the "
+                 "language-model report. The memorizer knows its training sequences and nothing else; the generalizer "
+                 "knows the source they were drawn from and no sequence. A trained model is read against both."),
+        _control(theory, "control-entropy", "Entropy of the controls", theory.entropy,
+                 "conditional entropy, nats per token", words.nats,
+                 "The memorizer is sure of every training token until its training set is so large that sequences "
+                 "differing in one token are in it; the generalizer is as unsure as the source allows, which for a "
+                 f"token between two neighbours is {words.nats(theory.closed_form)} nats in closed form."),
+    ]  # fmt: skip
+    if theory.distance:
+        drawn.append(
+            _control(theory, "distance", "Distance to the perfect generalizer", theory.distance,
+                     "KL from the source, nats per token (log scale)", words.nats,
+                     "How far the conditional distributions of the network, each token given all the others, are from "
+                     "those of the source. Only where the source is known exactly can this be measured.")
+        )  # fmt: skip
+    return drawn
+
+
+def _control(
+    theory: Theory, id: str, title: str, lines: tuple[Line, ...], y_title: str, form: Callable[[float], str], read: str
+) -> Figure:
+    def style(line: Line) -> Style:
+        symbol = SYMBOLS[MODELS.index(line.name)]
+        return Style(
+            _MODEL_COLOURS[line.name], DASHES[line.split], symbol if line.split == "train" else f"{symbol}-open"
+        )
+
+    figure = _canvas("training sequences n (log scale)", y_title, _span(lines), True)
+    _draw(figure, lines, style, _name_and_split, form)
+    if id == "controls":
+        figure.update_yaxes(**_share_axis())
+    elif id == "distance":
+        figure.update_yaxes(type="log", dtick=1)
+    else:
+        figure.update_yaxes(rangemode="tozero")
+        figure.add_hline(y=theory.closed_form, line={"color": MUTED, "width": 1, "dash": "1.5px,3.5px"}, layer="below")
+    names = dict.fromkeys(line.name for line in lines)
+    keys = [
+        Key(tag=name, label=name, style=Style(_MODEL_COLOURS[name], "none", SYMBOLS[MODELS.index(name)]))
+        for name in names
+    ]
+    return Figure(
+        id=id,
+        title=title,
+        read=read,
+        assumed=theory.control_note + (" The dotted line is the closed form." if id == "control-entropy" else ""),
+        keys=(*keys, *_split_keys(lines, {"train": "training", "test": "unseen"})),
+        panels=(Panel(id=f"{id}-plot", label=_label(title, lines, _name_and_split, form), spec=finish(figure)),),
+    )
+
+
+def all_figures(theory: Theory) -> list[Figure]:
+    """Return the figures in the order of the page."""
+    return [retrieval(theory), radius(theory), training(theory), generalization(theory), *controls(theory)]

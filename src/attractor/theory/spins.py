@@ -1,0 +1,318 @@
+"""Associative memories on spins: learning rules, retrieval at zero temperature, and what is measured on them.
+
+Spins are +1 and -1 in float32. Patterns are (P, N), states (R, N), couplings J[i, j] from spin j to spin i; any number
+of leading dimensions, such as one for seeds, goes through every function.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from attractor.theory.capacities import check_spins
+from attractor.types import AttractorError
+
+RETURNED = 0.95
+"""Share of spins that must be right for a pattern to count as retrieved."""
+
+
+# ---- data ------------------------------------------------------------------------------------------------------------
+
+
+def random_patterns(p: int, n: int, seed: int = 0, device: torch.device | str = "cpu") -> Float[Tensor, "P N"]:
+    """Independent fair spins.
+
+    Raises:
+        AttractorError: for n < 10 or p < 1.
+    """
+    check_spins(n)
+    _check_count("p", p)
+    return _signs(torch.randn(p, n, generator=_generator(seed))).to(device)
+
+
+class HiddenManifold(NamedTuple):
+    """Patterns that share features, xi = sign(c F): the random-features model (Negri et al., arXiv:2303.16880)."""
+
+    features: Float[Tensor, "D N"]
+    train: Float[Tensor, "P N"]
+    test: Float[Tensor, "Q N"]
+
+
+def hidden_manifold(
+    p: int, n: int, d: int, test: int, active: int = 3, seed: int = 0, device: torch.device | str = "cpu"
+) -> HiddenManifold:
+    """Train and unseen test patterns, each the majority of an odd number of its features with random signs.
+
+    The features and the test patterns do not depend on p, and the training sets of different p are nested.
+
+    Args:
+        p: training patterns.
+        n: spins, at least 10.
+        d: features, at least `active`.
+        test: unseen patterns.
+        active: features in a pattern, odd, so that there is always a majority.
+        seed: of everything.
+        device: where the patterns live.
+
+    Raises:
+        AttractorError: for numbers outside these ranges.
+    """
+    check_spins(n)
+    _check_count("p", p)
+    _check_count("test", test)
+    if not 1 <= active <= d or active % 2 == 0:
+        raise AttractorError(f"active = {active} must be odd and at most the number of features, d = {d}")
+    features = _signs(torch.randn(d, n, generator=_generator(seed, 1)))
+
+    def mix(count: int, stream: int) -> Tensor:
+        chosen = torch.rand(count, d, generator=_generator(seed, stream)).topk(active, 1).indices
+        signs = _signs(torch.randn(count, active, generator=_generator(seed, stream + 1)))
+        return (signs[..., None] * features[chosen]).sum(1).sign().to(device)
+
+    return HiddenManifold(features.to(device), mix(p, 2), mix(test, 4))
+
+
+def flip(patterns: Float[Tensor, "*S P N"], share: float, seed: int = 0) -> Float[Tensor, "*S P N"]:
+    """Flip exactly round(share N) spins of every pattern, drawn at random; larger shares flip the same ones and more.
+
+    Raises:
+        AttractorError: for a share outside [0, 1/2].
+    """
+    if not 0 <= share <= 0.5:
+        raise AttractorError(f"share = {share} is outside [0, 1/2]")
+    order = torch.rand(patterns.shape, generator=_generator(seed, 6)).argsort(-1).argsort(-1)
+    return torch.where(order.to(patterns.device) < round(share * patterns.shape[-1]), -patterns, patterns)
+
+
+# ---- learning rules --------------------------------------------------------------------------------------------------
+
+
+def hebb(patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S N N"]:
+    """J = xi^T xi / N without its diagonal."""
+    return without_diagonal(patterns.mT @ patterns / patterns.shape[-1])
+
+
+def projector(patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S N N"]:
+    """Onto the span of the patterns; its mean diagonal is P/N for independent ones.
+
+    Raises:
+        AttractorError: unless there are fewer patterns than spins.
+    """
+    p, n = patterns.shape[-2:]
+    if p >= n:
+        raise AttractorError(f"load = {p / n:g}: the pseudo-inverse needs fewer patterns than spins, load < 1")
+    return patterns.mT @ torch.linalg.pinv(patterns.mT)
+
+
+def pseudo_inverse(patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S N N"]:
+    """The projector without its diagonal (Personnaz, Guyon & Dreyfus 1985; Kanter & Sompolinsky 1987)."""
+    return without_diagonal(projector(patterns))
+
+
+def pseudo_likelihood(
+    patterns: Float[Tensor, "*S P N"],
+    steps: int = 300,
+    symmetric: bool = False,
+    on_step: Callable[[int, Tensor], None] = lambda step, couplings: None,
+) -> Float[Tensor, "*S N N"]:
+    """Minimise mean[-xi_i h_i + log 2 cosh h_i], the negative log-likelihood of each spin given the others.
+
+    The gradient is Hebbian storage weighted by the margin, -(xi_i - tanh h_i) xi_j = -xi_i xi_j (1 - tanh(xi_i h_i))
+    (D'Amico et al., arXiv:2507.05147), so the first step from J = 0 is Hebb's rule. The step is divided by the largest
+    weight of each spin: it is as long as the curvature allows while the weights fade, which is what separable patterns
+    ask for, whose loss has no minimum but a direction, the one of largest margin.
+
+    Args:
+        patterns: what is stored.
+        steps: of gradient descent.
+        symmetric: keep J_ij = J_ji; otherwise every spin is a perceptron of its own.
+        on_step: sees (number of steps done, J).
+    """
+    couplings = patterns.new_zeros((*patterns.shape[:-2], patterns.shape[-1], patterns.shape[-1]))
+    length = 1 / torch.linalg.matrix_norm(patterns, ord=2)[..., None, None] ** 2
+    for step in range(steps):
+        # xi - tanh h = xi (1 - tanh(xi h)), and 1 - tanh x = 2 sigmoid(-2x) keeps its digits where tanh is 1.
+        weighted = 2 * patterns * (-2 * patterns * (patterns @ couplings.mT)).sigmoid()
+        largest = weighted.abs().amax((-2, -1) if symmetric else -2, keepdim=True)
+        storage = without_diagonal((weighted / largest.clamp(min=1e-30)).mT @ patterns)
+        couplings = couplings + length * ((storage + storage.mT) / 2 if symmetric else storage)
+        on_step(step + 1, couplings)
+    return couplings
+
+
+def pseudo_likelihood_loss(couplings: Float[Tensor, "*S N N"], patterns: Float[Tensor, "*S P N"]) -> Tensor:
+    """Mean over patterns and spins of -log P(xi_i | the others), nats per spin."""
+    return torch.nn.functional.softplus(-2 * patterns * (patterns @ couplings.mT)).mean((-2, -1))
+
+
+def without_diagonal(couplings: Float[Tensor, "*S N N"]) -> Float[Tensor, "*S N N"]:
+    """No spin acts on itself."""
+    return couplings - torch.diag_embed(couplings.diagonal(dim1=-2, dim2=-1))
+
+
+# ---- memories and retrieval ------------------------------------------------------------------------------------------
+
+
+class Memory(ABC):
+    """What a network does: the fields on its spins."""
+
+    @abstractmethod
+    def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
+        """The fields on the spins `at`, given the state of all."""
+
+
+class Couplings(Memory):
+    """h_i = sum_j J_ij s_j."""
+
+    def __init__(self, couplings: Float[Tensor, "*S N N"]) -> None:
+        self.couplings = couplings
+
+    def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
+        """Fields of the couplings."""
+        return state @ self.couplings[..., at, :].mT
+
+
+class DenseMemory(Memory):
+    """Energy E = -sum_mu F(m_mu), m_mu = xi_mu . s; the field is half the energy a flip of the spin to -1 would cost.
+
+    With F(m) = (m/N)^degree for m > 0 (Krotov & Hopfield, arXiv:1606.01164), or F(m) = exp(m) where the degree is None
+    (Demircigil et al., arXiv:1702.01929). A spin sees each pattern without its own contribution to m.
+
+    Args:
+        patterns: what is stored.
+        degree: of the polynomial, at least 2; None for the exponential.
+
+    Raises:
+        AttractorError: for a degree below 2.
+    """
+
+    def __init__(self, patterns: Float[Tensor, "*S P N"], degree: int | None = None) -> None:
+        if degree is not None and degree < 2:
+            raise AttractorError(f"degree = {degree} must be at least 2")
+        self.patterns, self.degree = patterns, degree
+
+    def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
+        """sum_mu xi_i [F(rest + 1) - F(rest - 1)], where rest = m - xi_i s_i takes one of two values."""
+        overlap = state @ self.patterns.mT
+        top = overlap.amax(-1, keepdim=True)
+        lower, middle, upper = (self._energy(overlap + shift, top) for shift in (-2.0, 0.0, 2.0))
+        agreeing, opposing = middle - lower, upper - middle
+        mixed = (agreeing + opposing) @ self.patterns[..., at]
+        return (mixed + state[..., at] * (agreeing - opposing).sum(-1, keepdim=True)) / 2
+
+    def _energy(self, overlap: Tensor, top: Tensor) -> Tensor:
+        if self.degree is None:
+            return (overlap - top).exp()
+        return (overlap.clamp(min=0) / self.patterns.shape[-1]) ** self.degree
+
+
+class ModernHopfield(Memory):
+    """h = xi^T softmax(beta xi s): one head of attention over the stored patterns (Ramsauer et al., arXiv:2008.02217).
+
+    Args:
+        patterns: what is stored.
+        beta: inverse temperature of the attention.
+
+    Raises:
+        AttractorError: unless beta > 0.
+    """
+
+    def __init__(self, patterns: Float[Tensor, "*S P N"], beta: float = 1.0) -> None:
+        if not beta > 0:
+            raise AttractorError(f"beta = {beta} must be positive")
+        self.patterns, self.beta = patterns, beta
+
+    def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
+        """The attended mean of the patterns."""
+        attention = (self.beta * state @ self.patterns.mT).softmax(-1)
+        return attention @ self.patterns[..., at]
+
+
+def retrieve(
+    memory: Memory, state: Float[Tensor, "*S R N"], steps: int = 50, asynchronous: bool = False
+) -> Float[Tensor, "*S R N"]:
+    """Zero-temperature dynamics s_i <- sign(h_i) until nothing moves, for at most `steps` sweeps.
+
+    A spin without a field keeps its value: the dynamics knows the state and the couplings, never the patterns.
+
+    Args:
+        memory: the network.
+        state: where it starts.
+        steps: sweeps; synchronous dynamics of couplings may end in a cycle of two states.
+        asynchronous: one spin after the other instead of all at once.
+    """
+    for _ in range(steps):
+        before = state
+        if asynchronous:
+            state = state.clone()
+            for i in range(state.shape[-1]):
+                at = slice(i, i + 1)
+                state[..., at] = _update(state[..., at], memory.field(state, at))
+        else:
+            state = _update(state, memory.field(state))
+        if torch.equal(state, before):
+            break
+    return state
+
+
+# ---- measurements ----------------------------------------------------------------------------------------------------
+
+
+def overlap(a: Float[Tensor, "*S P N"], b: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S P"]:
+    """m = a . b / N of each row; the share of spins that agree is (1 + m)/2."""
+    return (a * b).mean(-1)
+
+
+def stable_share(memory: Memory, patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S P"]:
+    """Share of the spins of each pattern that one synchronous step leaves alone; a fixed point has share 1."""
+    return (1 + overlap(_update(patterns, memory.field(patterns)), patterns)) / 2
+
+
+def margins(couplings: Float[Tensor, "*S N N"], patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S P N"]:
+    """xi_i h_i / |J_i| of each spin of each pattern; zero where a spin has no couplings."""
+    norm = couplings.norm(dim=-1)[..., None, :]
+    return patterns * (patterns @ couplings.mT) / norm.clamp(min=1e-30)
+
+
+def asymmetry(couplings: Float[Tensor, "*S N N"]) -> Float[Tensor, "*S"]:
+    """|J - J^T| / 2|J|: 0 for symmetric couplings, 1 for antisymmetric ones, 0.71 for independent ones."""
+    return (couplings - couplings.mT).norm(dim=(-2, -1)) / (2 * couplings.norm(dim=(-2, -1)))
+
+
+def retrieval_curve(
+    memory: Memory, patterns: Float[Tensor, "*S P N"], shares: Sequence[float], seed: int = 0
+) -> Float[Tensor, "*S P K"]:
+    """Overlap of each pattern with what the dynamics makes of it after each share of its spins was flipped."""
+    return torch.stack([overlap(retrieve(memory, flip(patterns, share, seed)), patterns) for share in shares], -1)
+
+
+def basin_radius(curve: Float[Tensor, "*S P K"], shares: Sequence[float]) -> Float[Tensor, "*S P"]:
+    """Largest flipped share from which each pattern, as from every smaller one of the ascending `shares`, comes back.
+
+    It has come back when 95% of its spins are right; the radius is 0 if it does not even stay.
+    """
+    reached = (curve >= 2 * RETURNED - 1).long().cumprod(-1).sum(-1)
+    return curve.new_tensor([0.0, *shares])[reached]
+
+
+def _update(state: Tensor, field: Tensor) -> Tensor:
+    return torch.where(field == 0, state, field.sign())
+
+
+def _signs(normal: Tensor) -> Tensor:
+    return torch.where(normal >= 0, 1.0, -1.0)
+
+
+def _generator(seed: int, stream: int = 0) -> torch.Generator:
+    """On the CPU, so that a seed means the same on every device."""
+    return torch.Generator().manual_seed(16 * seed + stream)
+
+
+def _check_count(name: str, count: int) -> None:
+    if count < 1:
+        raise AttractorError(f"{name} = {count} patterns: at least 1 is needed")

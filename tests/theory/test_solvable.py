@@ -1,0 +1,232 @@
+"""The exact Denoisers against enumeration: conditionals, likelihood, closed forms."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from attractor import Denoiser, nelbo
+from attractor.theory.solvable import (
+    EmpiricalDenoiser,
+    MarkovDenoiser,
+    SpinDenoiser,
+    ordinary_posterior,
+    random_source,
+    stationary_law,
+)
+from attractor.types import AttractorError
+
+T = torch.tensor([1e-5, 0.03, 0.4, 0.9, 1.0], dtype=torch.float64)
+TRANSITION = torch.tensor([[0.7, 0.2, 0.1], [0.0, 0.5, 0.5], [0.3, 0.3, 0.4]], dtype=torch.float64)
+INITIAL = torch.tensor([0.6, 0.4, 0.0], dtype=torch.float64)
+TRAIN = torch.tensor([[0, 1, 2], [0, 1, 1], [2, 1, 1], [2, 1, 1]])
+
+
+def states(vocab: int, length: int) -> Tensor:
+    return torch.tensor(list(itertools.product(range(vocab), repeat=length)))
+
+
+def channel(alpha: float, vocab: int) -> Tensor:
+    return alpha * torch.eye(vocab, dtype=torch.float64) + (1 - alpha) / vocab
+
+
+def enumerated(law: Tensor, x_t: Tensor, alpha: float, vocab: int, own: bool) -> Tensor:
+    """P(x_0[l] = v | x_t at all positions but l), or with the position's own evidence: sums over all sequences."""
+    clean = states(vocab, x_t.shape[1])
+    q = channel(alpha, vocab)
+    out = torch.zeros(*x_t.shape, vocab, dtype=torch.float64)
+    for b, noisy in enumerate(x_t):
+        seen = q[clean, noisy]  # (V**L, L)
+        for position in range(x_t.shape[1]):
+            factors = seen.clone()
+            if not own:
+                factors[:, position] = 1
+            weight = law * factors.prod(1)
+            out[b, position].index_add_(0, clean[:, position], weight / weight.sum())
+    return out
+
+
+def markov_law(length: int) -> Tensor:
+    x = states(3, length)
+    return INITIAL[x[:, 0]] * TRANSITION[x[:, :-1], x[:, 1:]].prod(1)
+
+
+def empirical_law() -> Tensor:
+    return torch.tensor([(x == TRAIN).all(1).double().mean() for x in states(3, 3)], dtype=torch.float64)
+
+
+def boltzmann() -> tuple[Tensor, Tensor]:
+    """Symmetric couplings of four spins, and their law over the 16 states."""
+    j = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 4)))
+    j = (j + j.T) / 2
+    j.fill_diagonal_(0)
+    s = 2.0 * states(2, 4).double() - 1
+    return j, (0.5 * torch.einsum("ni,ij,nj->n", s, j, s)).softmax(0)
+
+
+CASES: dict[str, Callable[[], tuple[Denoiser, Tensor, int, int]]] = {
+    "empirical": lambda: (EmpiricalDenoiser(TRAIN, 3), empirical_law(), 3, 3),
+    "markov, L = 2": lambda: (MarkovDenoiser(TRANSITION, INITIAL), markov_law(2), 3, 2),
+    "markov, L = 3": lambda: (MarkovDenoiser(TRANSITION, INITIAL), markov_law(3), 3, 3),
+    "weighted": lambda: (EmpiricalDenoiser(states(2, 4), 2, boltzmann()[1]), boltzmann()[1], 2, 4),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_log_probs_are_the_leave_one_out_law(case: str) -> None:
+    denoiser, law, vocab, length = CASES[case]()
+    x_t = states(vocab, length)
+    for t in T:
+        alpha = denoiser.process.schedule.alpha(t).item()
+        log_r = denoiser.log_probs(x_t, t.expand(len(x_t)))
+        assert log_r.isfinite().all()
+        torch.testing.assert_close(log_r.exp(), enumerated(law, x_t, alpha, vocab, own=False), rtol=1e-9, atol=1e-12)
+        posterior = ordinary_posterior(log_r, x_t, torch.full((len(x_t),), alpha, dtype=torch.float64))
+        exact = enumerated(law, x_t, alpha, vocab, own=True)
+        torch.testing.assert_close(posterior.exp(), exact, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_time_may_differ_from_row_to_row_and_where_picks_positions(case: str) -> None:
+    denoiser, _, vocab, length = CASES[case]()
+    x_t = states(vocab, length)[:5]
+    full = denoiser.log_probs(x_t, T)
+    alone = torch.cat([denoiser.log_probs(x_t[i : i + 1], T[i : i + 1]) for i in range(5)])
+    torch.testing.assert_close(full, alone, rtol=0, atol=1e-12)
+    where = torch.rand(5, length, generator=torch.Generator().manual_seed(0)) < 0.5
+    torch.testing.assert_close(denoiser.log_probs(x_t, T, where), full[where], rtol=0, atol=1e-12)
+    assert denoiser.log_probs(x_t, T, torch.zeros_like(where)).shape == (0, vocab)
+
+
+def integrated_nelbo(denoiser: Denoiser, vocab: int, length: int, nodes: int = 120) -> Tensor:
+    """NELBO of every sequence in nats: Gauss-Legendre in u with t = u**2, exact sum over x_t."""
+    clean, schedule = states(vocab, length), denoiser.process.schedule
+    n = len(clean)
+    x_0, x_t = clean.repeat_interleave(n, 0), clean.repeat(n, 1)  # every pair
+    u, weights = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(nodes))
+    u, weights = (u + 1) / 2, weights / 2
+    total = torch.zeros(n, dtype=torch.float64)
+    for u_k, weight in zip(u, weights, strict=True):
+        t = (u_k**2).expand(n * n)
+        alpha, dalpha = schedule.alpha(t), schedule.dalpha(t)
+        log_p = denoiser.log_probs(clean, t[:n]).repeat(n, 1, 1)
+        chance = channel(alpha[0].item(), vocab)[x_0, x_t].prod(1)
+        rate = nelbo(log_p, x_t, x_0, alpha, dalpha).sum(1)
+        total += weight * 2 * u_k * (chance * rate).view(n, n).sum(1)
+    return total
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nelbo_integrates_to_the_exact_likelihood(case: str) -> None:
+    """Of every sequence the law can produce; what is left at t = 1, where alpha = 1e-3, is worth less than 1e-4."""
+    denoiser, law, vocab, length = CASES[case]()
+    possible = law > 0
+    found = integrated_nelbo(denoiser, vocab, length)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found[possible], -law[possible].log(), rtol=0, atol=2e-4)
+    torch.testing.assert_close(denoiser.nll(states(vocab, length)[possible]), -law[possible].log(), rtol=0, atol=1e-9)  # type: ignore[attr-defined]
+
+
+def test_spin_conditionals_are_what_a_diffusion_model_holds_as_t_goes_to_zero() -> None:
+    """The exact denoiser of a Boltzmann law tends to sigmoid(2h), linearly in t; at finite t it is something else."""
+    j, law = boltzmann()
+    x = states(2, 4)
+    bridge = SpinDenoiser(j).log_probs(x, torch.zeros(16)).exp()
+    exact = EmpiricalDenoiser(x, 2, law)
+    distance = [(exact.log_probs(x, torch.full((16,), t)).exp() - bridge).abs().max().item() for t in (1e-6, 1e-4, 0.5)]
+    assert distance[0] < 5e-6
+    assert distance[1] == pytest.approx(100 * distance[0], rel=0.05)
+    assert distance[2] > 0.1
+
+
+def test_the_nelbo_of_spin_conditionals_bounds_the_likelihood() -> None:
+    """Exact at t -> 0 only: the bound holds in the mean, and is tight for independent spins."""
+    j, law = boltzmann()
+    entropy = torch.special.entr(law).sum()
+    assert law @ integrated_nelbo(SpinDenoiser(j), 2, 4) > entropy + 0.01
+    free = integrated_nelbo(SpinDenoiser(torch.zeros(4, 4)), 2, 4)
+    torch.testing.assert_close(free, torch.full((16,), 4 * np.log(2), dtype=torch.float64), rtol=0, atol=1e-4)
+
+
+def test_closed_forms_of_the_source() -> None:
+    """Entropies by summation over sequences of the stationary source."""
+    pi = stationary_law(TRANSITION)
+    torch.testing.assert_close(pi @ TRANSITION, pi)
+    source = MarkovDenoiser(TRANSITION, pi)
+    x = states(3, 3)
+    nll = source.nll(x[nonzero := (pi[x[:, 0]] * TRANSITION[x[:, :-1], x[:, 1:]].prod(1)) > 0])
+    triple = (nll.neg().exp() * nll).sum()
+    pair = torch.special.entr(pi[:, None] * TRANSITION).sum()
+    assert int(nonzero.sum()) < 27
+    assert source.entropy_rate() == pytest.approx((triple - pair).item(), abs=1e-12)
+    law = nll.neg().exp()
+    inner = source.log_probs(x[nonzero], torch.zeros(len(law)))[:, 1]
+    assert source.token_entropy() == pytest.approx((law @ torch.special.entr(inner.exp()).sum(1)).item(), abs=1e-9)
+
+
+def test_samples_follow_the_source() -> None:
+    """Chi-square over the 27 sequences of length 3: false alarm rate 1e-4; seeds differ, rows are stable."""
+    source = MarkovDenoiser(TRANSITION, INITIAL)
+    n, law = 20_000, markov_law(3)
+    x = source.sample(n, 3, seed=1)
+    count = torch.bincount(x @ torch.tensor([9, 3, 1]), minlength=27).numpy()
+    possible = law.numpy() > 0
+    assert count[~possible].sum() == 0
+    assert stats.chisquare(count[possible], n * law.numpy()[possible]).pvalue > 1e-4
+    assert torch.equal(source.sample(10, 3, seed=1), x[:10])
+    assert not torch.equal(source.sample(n, 3, seed=2), x)
+
+
+def test_long_contradictory_rows_stay_finite() -> None:
+    """Two sources in one row, nothing corrupted: the weights differ by far more than float64 can hold."""
+    source = MarkovDenoiser(torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.tensor([0.5, 0.5]))
+    x = torch.cat([torch.zeros(1, 100), torch.ones(1, 100)], 1).long()
+    memorizer = EmpiricalDenoiser(torch.cat([torch.zeros(1, 200), torch.ones(1, 200)]).long(), 3)
+    for t in (torch.zeros(1), torch.full((1,), 1e-5)):
+        for denoiser in (source, memorizer):
+            log_r = denoiser.log_probs(x, t)
+            assert log_r.isfinite().all()
+            torch.testing.assert_close(log_r.exp().sum(-1), torch.ones(1, 200, dtype=torch.float64))
+            rate = nelbo(log_r, x, 1 - x, denoiser.process.schedule.alpha(t.double() + 1e-7), -torch.ones(1))
+            assert rate.isfinite().all()
+
+
+def test_random_sources_are_stationary_and_reproducible() -> None:
+    source = random_source(6, seed=3)
+    torch.testing.assert_close(source.initial @ source.transition, source.initial)
+    torch.testing.assert_close(random_source(6, seed=3).transition, source.transition)
+    assert 0 < source.token_entropy() < source.entropy_rate() < np.log(6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: MarkovDenoiser(torch.tensor([[0.5, 0.6], [0.5, 0.5]]), torch.tensor([0.5, 0.5])), "row 0 .* 1.1"),
+        (lambda: MarkovDenoiser(torch.tensor([[1.5, -0.5], [0.5, 0.5]]), torch.tensor([0.5, 0.5])), "-0.5"),
+        (lambda: MarkovDenoiser(torch.eye(2), torch.tensor([0.5, 0.4])), "initial sums to 0.9"),
+        (lambda: MarkovDenoiser(torch.eye(3), torch.tensor([0.5, 0.5])), r"\(3, 3\)"),
+        (lambda: MarkovDenoiser(torch.full((2, 2), torch.nan), torch.tensor([0.5, 0.5])), "nan"),
+        (lambda: MarkovDenoiser(torch.eye(2), torch.tensor([0.5, 0.5])).entropy_rate(), "2 stationary"),
+        (lambda: MarkovDenoiser(TRANSITION, INITIAL).nll(torch.tensor([[0, 1], [1, 0]])), r"row 1 .*zero.*\[1, 0\]"),
+        (lambda: MarkovDenoiser(TRANSITION, INITIAL).nll(torch.tensor([[0, 3]])), "token id 3"),
+        (lambda: MarkovDenoiser(TRANSITION, INITIAL).sample(0, 3), "n = 0"),
+        (lambda: EmpiricalDenoiser(TRAIN, 3).nll(torch.tensor([[0, 0, 0]])), "zero"),
+        (lambda: EmpiricalDenoiser(TRAIN, 2), "token id 2"),
+        (lambda: EmpiricalDenoiser(TRAIN[:0], 3), r"\(0, 3\)"),
+        (lambda: EmpiricalDenoiser(TRAIN, 3, torch.tensor([1.0, -1, 1, 1])), "weights"),
+        (lambda: EmpiricalDenoiser(TRAIN, 3).log_probs(torch.zeros(1, 4).long(), torch.ones(1)), "4 tokens"),
+        (lambda: SpinDenoiser(torch.eye(3)), "diagonal"),
+        (lambda: SpinDenoiser(torch.full((3, 3), torch.nan)), "finite"),
+        (lambda: SpinDenoiser(torch.zeros(2, 3)), r"\(2, 3\)"),
+        (lambda: random_source(4, concentration=0.0), "0.0"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_named(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(AttractorError, match=message):
+        make()
