@@ -53,6 +53,12 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         (["sweep"], "--out"),
         (["train", "--out", "x", "--n-train", "0"], "n_train = 0 must be at least 1"),
         (["train", "--out", "x", "--model.hidden-size", "30"], "hidden_size = 30 must be a multiple of"),
+        (["train", "--out", "x", "--seed", "-1"], "seed = -1 must be at least 0"),
+        (["train", "--out", "x", "--model.n-heads", "0"], "n_heads = 0 must be positive"),
+        (["train", "--out", "x", "--train.t-min", "2"], "t_min = 2.0 must be at least 0 and below 1"),
+        (["train", "--out", "x", "--train.betas", "2", "2"], "betas = (2.0, 2.0)"),
+        (["sweep", "--out", "x", "--probe.t", "0.1", "0.1"], "none twice"),
+        (["sweep", "--out", "x", "--seeds", "0", "0"], "none twice"),
         (["dance"], "dance"),
         ([], "demo"),
     ],
@@ -82,6 +88,7 @@ def test_bad_arguments_give_one_line_and_exit_code_2(
         (["--n-train", "1000000"], "n_train=1000000"),
         (["--probe.rows", "17"], "17"),
         (["--probe.test-rows", "100000"], "100000"),
+        (["--probe.t", "0.0001"], "t = 0.0001 corrupts about"),
     ],
 )
 def test_bad_data_gives_one_line_and_leaves_nothing(
@@ -151,6 +158,22 @@ def test_a_finished_run_is_never_overwritten_without_force(
     assert "seed (0 there, 1 asked for)" in capsys.readouterr().err
     assert (run / "metrics.jsonl").read_text() == before
     assert main([*arguments, "--force"]) == 0
+
+
+def test_force_replaces_runs_and_nothing_else(
+    corpus: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("precious").mkdir()
+    Path("precious/thesis.tex").write_text("x")
+    Path("file").write_text("x")
+    source = ["--data.source", str(corpus)]
+    for command in (["train", "--n-train", "16"], ["sweep", "--sizes", "8", "16"]):
+        assert main([*command, *FAST, *source, "--out", "precious", "--force"]) == 2
+        assert "choose another folder" in capsys.readouterr().err
+        assert main([*command, *FAST, *source, "--out", "file"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "precious", "thesis.tex"]
 
 
 @pytest.mark.parametrize("command", ["probe", "generate", "report"])

@@ -147,6 +147,40 @@ def test_too_large_a_training_set_fails_before_any_training(config: SweepConfig,
     assert not (tmp_path / "r").exists()
 
 
+def test_force_keeps_the_old_sweep_until_the_new_input_is_checked(
+    config: SweepConfig, finished: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(finished, folder)
+    before = sorted(p.name for p in folder.iterdir())
+    missing = dataclasses.replace(config, data=dataclasses.replace(config.data, source="missing.txt"))
+    with pytest.raises(AttractorError, match="does not exist"):
+        sweep(missing, folder, lambda event: None, force=True)
+    assert sorted(p.name for p in folder.iterdir()) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_failed_first_attempt_does_not_block_the_folder(config: SweepConfig, tmp_path: Path) -> None:
+    missing = dataclasses.replace(config, data=dataclasses.replace(config.data, source="missing.txt"))
+    for bad in (missing, dataclasses.replace(config, sizes=(8, 10**6))):
+        with pytest.raises(AttractorError):
+            sweep(bad, tmp_path / "s", lambda event: None)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_at_t_1_nothing_is_left_alone_and_nothing_fails(config: SweepConfig, tmp_path: Path) -> None:
+    probe = dataclasses.replace(config.probe, t=(1.0,), rows=3, test_rows=3, repeats=1)
+    data = dataclasses.replace(config.data, tokenizer="bpe", vocab_size=300)
+    sweep(dataclasses.replace(config, probe=probe, data=data, sizes=(8,)), tmp_path / "s", lambda event: None)
+    rows = json.loads((tmp_path / "s" / "transition.json").read_text())["rows"]
+    assert {row["t"] for row in rows} == {1.0}
+
+
+def test_workers_must_be_at_least_one(config: SweepConfig, tmp_path: Path) -> None:
+    with pytest.raises(AttractorError, match="workers = 0 must be at least 1"):
+        sweep(config, tmp_path / "s", lambda event: None, workers=0)
+
+
 def test_a_diverging_run_leaves_nothing_behind(config: SweepConfig, tmp_path: Path) -> None:
     wild = single(config, train=dataclasses.replace(config.train, lr=1e39, clip=1e30, warmup=0))
     with pytest.raises(AttractorError, match="the loss became"):

@@ -66,6 +66,9 @@ def _read_group(file: Path, state: dict[str, Any]) -> dict[str, Tensor]:
 @contextlib.contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
     """A directory to fill, which takes its place at `path` when the block ends well and vanishes otherwise."""
+    path = path.resolve()
+    if path.exists() and not path.is_dir():
+        raise AttractorError(f"'{path}' is a file where a directory is to be written")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -7,7 +7,9 @@ import functools
 import io
 import operator
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,9 +171,11 @@ class Theory:
 def main(argv: list[str] | None = None) -> int:
     """Run a command; exit code 2 and one line on bad input."""
     arguments = sys.argv[1:] if argv is None else argv
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that nothing half-written stays
     try:
         parse(arguments)()
-    except AttractorError as error:
+    except (AttractorError, OSError) as error:
         print(f"attractor: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

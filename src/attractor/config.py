@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +16,12 @@ def _positive(config: object, *names: str) -> None:
     for name in names:
         if not getattr(config, name) > 0:
             raise AttractorError(f"{name} = {getattr(config, name)} must be positive")
+
+
+def _within(config: object, low: float, high: float, *names: str) -> None:
+    for name in names:
+        if not low <= getattr(config, name) < high:
+            raise AttractorError(f"{name} = {getattr(config, name)} must be at least {low} and below {high}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,9 @@ class DataConfig:
     seed: int = 0
     """of the one shuffle"""
 
+    def __post_init__(self) -> None:
+        _within(self, 0, 2**63, "seed")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -53,6 +63,8 @@ class ModelConfig:
     """in the residual branches while training"""
 
     def __post_init__(self) -> None:
+        _positive(self, "hidden_size", "n_blocks", "n_heads", "cond_dim")
+        _within(self, 0, 1, "dropout")
         if self.hidden_size % (2 * self.n_heads):
             raise AttractorError(
                 f"hidden_size = {self.hidden_size} must be a multiple of 2 n_heads = {2 * self.n_heads}"
@@ -96,9 +108,12 @@ class TrainConfig:
     """held-out rows of that estimate"""
 
     def __post_init__(self) -> None:
-        _positive(
-            self, "steps", "batch_size", "lr", "time_power", "clip", "log_every", "validate_every", "validation_rows"
-        )
+        _positive(self, "steps", "batch_size", "lr", "time_power", "clip", "t_min")
+        _positive(self, "log_every", "validate_every", "validation_rows")
+        _within(self, 0, 1, "t_min", "ema")
+        _within(self, 0, math.inf, "warmup", "weight_decay", "lr", "clip", "time_power")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise AttractorError(f"betas = {self.betas}: both must be in [0, 1)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +147,9 @@ class ProbeConfig:
         for t in (*self.t, self.entropy_t):
             if not 0 < t <= 1:
                 raise AttractorError(f"t = {t} is outside (0, 1]")
-        if not self.t:
-            raise AttractorError("no corruption time t is given")
+        if not self.t or len(set(self.t)) < len(self.t):
+            raise AttractorError(f"t = {self.t}: at least one corruption time is needed, and none twice")
+        _within(self, 0, 2**63, "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +168,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.n_train < 1:
             raise AttractorError(f"n_train = {self.n_train} must be at least 1")
+        _within(self, 0, 2**63, "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +183,14 @@ class SweepConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("sizes", "seeds"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise AttractorError(f"{name} = {values}: at least one is needed, and none twice")
+        if min(self.seeds) < 0:
+            raise AttractorError(f"seeds = {self.seeds} must not be negative")
 
 
 def paper_fractions() -> tuple[float, ...]:
@@ -220,8 +245,9 @@ def preset(name: str) -> SweepConfig:
 
 
 def to_dict(config: object) -> dict[str, Any]:
-    """A config as plain JSON types."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))  # type: ignore[call-overload]
+    """A config, or a dictionary, as plain JSON types."""
+    plain = config if isinstance(config, dict) else dataclasses.asdict(config)  # type: ignore[call-overload]
+    return json.loads(json.dumps(plain))
 
 
 def config_hash(config: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from attractor import adapters, pipeline
-from attractor.config import DataConfig, ProbeConfig, RunConfig, SweepConfig, config_hash, run_config_from_dict
+from attractor.checkpoint import atomic_directory
+from attractor.config import DataConfig, ProbeConfig, RunConfig, SweepConfig, config_hash, run_config_from_dict, to_dict
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack, prefix
 from attractor.data.subsets import SplitCounts
@@ -38,9 +40,9 @@ def run_sweep(config: SweepConfig, folder: Path, workers: int | None, force: boo
 
 def run_training(config: RunConfig, folder: Path, force: bool) -> None:
     """Train and measure one model, its data beside it."""
-    if folder.exists() and any(folder.iterdir()) and not force:
-        if not pipeline.is_finished(folder):
-            raise AttractorError(f"'{folder}' is not empty and holds no run; choose another folder")
+    if folder.is_dir() and any(folder.iterdir()) and not pipeline.is_finished(folder):
+        raise AttractorError(f"'{folder}' is not empty and holds no run; choose another folder")
+    if pipeline.is_finished(folder) and not force:
         pipeline.require_same_config(folder / pipeline.CONFIG, config)
         raise AttractorError(f"'{folder}' holds this run already, finished; --force trains it again")
     with _bars() as bars:
@@ -61,10 +63,14 @@ def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str)
         )
     unseen = data.test if text is None else _pack_text(text, column, data.tokenizer, data.test.shape[1])
     rows = prefix(data.train, trained.n_train)
+    pipeline.require_enough_noise(config, unseen.shape[1])
     measured = pipeline.measure(denoiser, prefix(rows, config.rows), prefix(unseen, config.test_rows), config)
-    target = folder / "probes" / (config_hash(config) + (f"-{text.stem}" if text else ""))
-    target.mkdir(parents=True, exist_ok=True)
-    write_results(target, measured.rows, measured.tokens, pipeline.provenance(trained))
+    settings = {"probe": to_dict(config), "text": str(text.resolve()) if text else None, "column": column}
+    target = folder / "probes" / config_hash(settings)
+    stamp = dataclasses.replace(pipeline.provenance(trained), config_hash=config_hash(settings))
+    with atomic_directory(target) as partial:
+        (partial / pipeline.CONFIG).write_text(json.dumps(settings, indent=1))
+        write_results(partial, measured.rows, measured.tokens, stamp)
     show_rows(measured.rows, f"n = {trained.n_train:,}")
     _say(f"results  {target}")
 
@@ -74,7 +80,7 @@ def run_generate(folder: Path, n: int, steps: int, seed: int, weights: str) -> N
     denoiser = adapters.load(folder, cast(adapters.Weights, weights))
     tokenizer = Tokenizer.load(folder)
     for row in sample(denoiser, n, steps=steps, seed=seed).tolist():
-        _say(tokenizer.decode(row))
+        _say("".join(c if c.isprintable() else "\ufffd" for c in tokenizer.decode(row)))
 
 
 def show_plan(config: SweepConfig, runs: int | None = None) -> None:
@@ -112,14 +118,15 @@ def note_data(counts: SplitCounts, rows: int, probe: ProbeConfig) -> None:
 
 def show_transition(content: dict[str, Any]) -> None:
     """The rows of transition.json as a table, and where the transition is."""
-    table = Table("n", "t", "recovery train", "recovery test", "broken test", "entropy train", "entropy test", box=None)
+    table = Table("n", "t", "recovery train", "recovery test", "entropy train", "entropy test", "broken test", box=None)
     for train, test in _pairs(content["rows"]):
-        table.add_row(
-            f"{train['n_train']:,}", f"{train['t']:g}", _interval(train["recovery_rate"], *train["recovery_ci"]),
-            _interval(test["recovery_rate"], *test["recovery_ci"]), f"{test['unstable_rate']:.2f}",
-            _interval(train["conditional_entropy"], *train["entropy_ci"]),
-            _interval(test["conditional_entropy"], *test["entropy_ci"]),
-        )  # fmt: skip
+        broken = test["unstable_rate"]
+        cells = [
+            _interval(row[name], *row[interval])
+            for name, interval in (("recovery_rate", "recovery_ci"), ("conditional_entropy", "entropy_ci"))
+            for row in (train, test)
+        ]
+        table.add_row(f"{train['n_train']:,}", f"{train['t']:g}", *cells, "" if broken is None else f"{broken:.2f}")
     out.print(table)
     for found in content["transition"]:
         _say(f"t = {found['t']:g}: n* {_located(found)}")
@@ -171,7 +178,8 @@ def _bars() -> Progress:
 
 def _pack_text(path: Path, column: str, tokenizer: Tokenizer, seq_len: int) -> np.ndarray:
     encoded = tokenizer.encode(read_documents(str(path), column))
-    return pack(encoded, seq_len, tokenizer.bos_id, tokenizer.eos_id)
+    rows = pack(encoded, seq_len, tokenizer.bos_id, tokenizer.eos_id)
+    return np.random.default_rng(0).permutation(rows)  # neighbouring rows are of one document
 
 
 def _pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

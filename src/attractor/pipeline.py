@@ -86,12 +86,23 @@ def run_alone(config: RunConfig, folder: Path, on_progress: Callable[[Progress],
 def fill(config: RunConfig, data: Dataset, folder: Path, on_progress: Callable[[Progress], None]) -> None:
     """Train, measure and write everything a run consists of into an existing folder."""
     rows = prefix(data.train, config.n_train)
+    require_enough_noise(config.probe, rows.shape[1])
     probed = prefix(rows, config.probe.rows), prefix(data.test, config.probe.test_rows)  # fails before training
     (folder / CONFIG).write_text(json.dumps(to_dict(config), indent=1))
     data.tokenizer.save(folder)
     denoiser = _train(config, rows, data, folder, on_progress)
     measured = measure(denoiser, *probed, config.probe)
     write_results(folder, measured.rows, measured.tokens, provenance(config))
+
+
+def require_enough_noise(config: ProbeConfig, seq_len: int) -> None:
+    """Raise AttractorError if a corruption time is so small that there would be nothing to recover."""
+    for t in config.t:
+        expected = t * seq_len * min(config.rows, config.test_rows)
+        if expected < 10:
+            raise AttractorError(
+                f"t = {t} corrupts about {expected:.1g} tokens of all rows together: use a larger t or more rows"
+            )
 
 
 def provenance(config: RunConfig) -> Provenance:
@@ -182,7 +193,7 @@ def _measure_recovery(denoiser: Denoiser, splits: dict[str, Tensor], t: float, c
         returned, perturbed = (found.restored & found.perturbed).sum((0, 2)), found.perturbed.sum((0, 2))
         pooled = ratio_interval(returned.numpy().astype(float), perturbed.numpy().astype(float), config.seed)
         rows.append(_row(split, t, "recovery_micro", pooled))
-        if np.isfinite(unstable).any():
+        if np.isfinite(unstable).sum() >= 2:  # near t = 1 hardly a token is left alone
             rows.append(_row(split, t, "unstable_rate", mean_interval(unstable, share=True, seed=config.seed)))
         for repeat, (before, after) in enumerate(zip(found.corrupted, found.recovered, strict=True)):
             for i, original in enumerate(found.original):

@@ -108,6 +108,11 @@ class RunResults:
                 return row
         raise AttractorError(f"the run has no {measurement} for split {split} at t = {t}")
 
+    def value(self, split: str, measurement: str, t: float | None = None) -> float | None:
+        """The number of that name, or None where it was not measured."""
+        found = [row.value for row in self.rows if (row.split, row.measurement, row.t) == (split, measurement, t)]
+        return found[0] if found else None
+
     def times(self) -> list[float]:
         """Corruption times at which recovery was measured."""
         return sorted({row.t for row in self.rows if row.measurement == "recovery_rate" and row.t is not None})

@@ -60,6 +60,22 @@ def test_a_transition_above_the_largest_size_is_not_invented() -> None:
     assert found.reason == "no half-way point inside the measured sizes"
 
 
+def test_an_entropy_that_does_not_rise_has_no_transition() -> None:
+    flat = np.random.default_rng(0).normal(3.4, 0.01, (50, len(SIZES)))
+    found = entropy_transition(SIZES, flat)
+    assert found.n_star is None
+    assert "rises by less than 0.1 nats" in found.reason
+
+
+def test_an_interval_is_never_narrower_than_the_step_it_lies_in() -> None:
+    """All at 1,024 and nothing at 32,768 says no more than that it happens in between."""
+    sizes = np.array([32, 128, 1024, 32768], dtype=float)
+    rng = np.random.default_rng(0)
+    train = np.array([1.0, 1.0, 1.0, 0.2]) + rng.normal(0, 0.02, (50, 4))
+    found = recovery_transition(sizes, train, 0.2 + rng.normal(0, 0.02, (50, 4)))
+    assert found.ci is None or (found.ci[0] <= 1024 and found.ci[1] >= 32768)
+
+
 def test_entropy_rises_through_its_half() -> None:
     rng = np.random.default_rng(0)
     rise = 1.8 * expit((np.log(SIZES) - math.log(400)) / 0.5)

@@ -49,7 +49,7 @@ def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
         "t": t,
         "recovery_rate": rate.value,
         "recovery_ci": [rate.low, rate.high],
-        "unstable_rate": run.row(split, "unstable_rate", t).value,
+        "unstable_rate": run.value(split, "unstable_rate", t),
         "conditional_entropy": entropy.value,
         "entropy_ci": [entropy.low, entropy.high],
         "vanishing_share": run.row(split, "vanishing_share").value,

@@ -12,6 +12,8 @@ from attractor.analysis.statistics import LEVEL, resampled_means
 
 Values = NDArray[np.float64]
 MIN_SIZES = 4
+MIN_RISE = 0.1
+"""Nats by which entropy must rise for its half to mean anything."""
 RESAMPLES = 400
 
 
@@ -81,10 +83,15 @@ def recovery_transition(sizes: Values, train: Values, test: Values, seed: int = 
 
 
 def entropy_transition(sizes: Values, train: Values, seed: int = 0) -> Transition:
-    """Size at which the entropy of training tokens has risen to half of its last value; `train` is (N, S), nats."""
+    """Size at which the entropy of training tokens has risen half-way to its value at the largest size.
+
+    While the entropy still rises there, that is a lower bound. `train` is (N, S), nats.
+    """
     mean, resampled = train.mean(0), resampled_means(train, seed, RESAMPLES)
+    if np.quantile(resampled[:, -1] - resampled[:, 0], (1 - LEVEL) / 2) < MIN_RISE:
+        return Transition(None, None, None, f"the entropy of training tokens rises by less than {MIN_RISE} nats")
     # The same falling logistic, seen from what is still missing.
-    return _locate(sizes, mean.max() - mean, resampled.max(1, keepdims=True) - resampled)
+    return _locate(sizes, mean[-1] - mean, resampled[:, -1:] - resampled)
 
 
 def _locate(sizes: Values, curve: Values, resampled: Values) -> Transition:
@@ -96,8 +103,11 @@ def _locate(sizes: Values, curve: Values, resampled: Values) -> Transition:
     if not fit.inside[0]:
         return Transition(None, None, None, "no half-way point inside the measured sizes")
     n_star, width, found = float(np.exp(fit.log_n_star[0])), float(fit.width[0]), int(fits.inside.sum())
-    if found < 0.9 * len(resampled):
+    if found < (1 + LEVEL) / 2 * len(resampled):
         reason = f"only {found} of {len(resampled)} bootstrap curves have a half-way point inside the measured sizes"
         return Transition(n_star, None, width, reason)
-    low, high = np.exp(np.quantile(fits.log_n_star[fits.inside], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    low, high = np.exp(np.quantile(fits.log_n_star, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    below, above = sizes[sizes <= n_star].max(), sizes[sizes > n_star].min()
+    if width < np.log10(above / below):  # it happens between two sizes, and nothing says where
+        low, high = min(low, below), max(high, above)
     return Transition(n_star, (float(low), float(high)), width)

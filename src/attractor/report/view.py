@@ -264,7 +264,9 @@ def read_report(sweep_dir: Path) -> Report:
     more = Measurements(sweep_dir / "measurements.json")
     peak, located = fields.data.get("perplexity_peak"), fields.data["entropy_transition"]
     # The two files agree where they overlap; measurements.json has more intervals.
-    broken = more.named("unstable_rate", *SPLITS) or _rows(rows, "unstable_rate", "unstable_ci", timed=True)
+    broken = more.named("unstable_rate", *SPLITS) or _rows(
+        [row for row in rows if row.has("unstable_rate")], "unstable_rate", "unstable_ci", timed=True
+    )
     nelbo = more.named("nelbo_per_token", *SPLITS) or _rows(rows, "nelbo_per_token", "nelbo_ci", timed=False)
     entropy = _rows(rows, "conditional_entropy", "entropy_ci", timed=False)
     return Report(

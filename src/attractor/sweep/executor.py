@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import signal
 import threading
@@ -19,6 +20,7 @@ from attractor.data.dataset import open_dataset
 from attractor.runtime import cores
 from attractor.sweep.plan import PlannedRun
 from attractor.train.loop import Progress
+from attractor.types import AttractorError
 
 
 class RunEvent(NamedTuple):
@@ -42,8 +44,10 @@ def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, wor
     Raises:
         AttractorError: of the first run that failed; runs that have finished stay.
     """
+    if workers is not None and workers < 1:
+        raise AttractorError(f"workers = {workers} must be at least 1")
     workers = min(workers or default_workers(), len(runs))
-    if workers == 0:
+    if not runs:
         return
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
@@ -69,7 +73,17 @@ def _one_run(planned: PlannedRun, data: Path, sweep: Path, queue: Any) -> None:
 
 def _single_thread(workers: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     torch.set_num_threads(max(1, cores() // workers))
+
+
+def _exit_with_parent() -> None:
+    """A worker whose parent was killed does not go on by itself."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _finish(futures: list[Future[None]], pool: ProcessPoolExecutor) -> None:
@@ -78,9 +92,12 @@ def _finish(futures: list[Future[None]], pool: ProcessPoolExecutor) -> None:
         for future in done:
             future.result()
     except BaseException:
+        processes = list((pool._processes or {}).values())  # shutdown forgets them
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in list((pool._processes or {}).values()):
+        for process in processes:
             process.terminate()
+        for process in processes:
+            process.join(timeout=10)
         raise
 
 

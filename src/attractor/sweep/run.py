@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
     if rows < 2:
         raise AttractorError(f"the smallest training set has {smallest} row: an interval needs at least 2")
     prefix(data.test, config.probe.test_rows)  # fails before any training
+    pipeline.require_enough_noise(dataclasses.replace(config.probe, rows=rows), data.train.shape[1])
     return dataclasses.replace(config, probe=dataclasses.replace(config.probe, rows=rows))
 
 
@@ -58,27 +60,43 @@ def sweep(
         AttractorError: for bad input, and if `out` holds something else.
     """
     start = time.perf_counter()
-    claim(config, out, force)
-    data = pipeline.prepare(config.data, out / pipeline.DATA)
-    config = resolve(config, data)
-    note(data.counts, len(data.train), config.probe)
-    runs = plan(config, len(data.train))
+    with _claimed(config, out, force):
+        data = pipeline.prepare(config.data, out / pipeline.DATA)
+        resolved = resolve(config, data)
+        runs = plan(resolved, len(data.train))
+    note(data.counts, len(data.train), resolved.probe)
     waiting = [run for run in runs if not pipeline.is_finished(out / run.run_id)]
     execute(waiting, out / pipeline.DATA, out, watch, workers)
-    return summarize(config, runs, data, out, time.perf_counter() - start if waiting else None)
+    return summarize(resolved, runs, data, out, time.perf_counter() - start if waiting else None)
 
 
-def claim(config: SweepConfig, out: Path, force: bool) -> None:
-    """Make `out` ours: empty, or with a sweep of this very config."""
-    marker = out / SWEEP
-    if force and marker.is_file():
-        shutil.rmtree(out)
-    if marker.is_file():
+@contextlib.contextmanager
+def _claimed(config: SweepConfig, out: Path, force: bool) -> Iterator[None]:
+    """Make `out` the directory of this sweep once the block, which checks the input, has ended well.
+
+    Until then nothing is lost: what `force` is to replace is set aside, and comes back if the block fails.
+    """
+    marker, aside = out / SWEEP, out.with_name(f".{out.name}.replaced")
+    replaces = force and marker.is_file()
+    if replaces:
+        shutil.rmtree(aside, ignore_errors=True)
+        out.rename(aside)
+    elif marker.is_file():
         pipeline.require_same_config(marker, config)
-    elif out.exists() and any(out.iterdir()):
+    elif out.is_dir() and any(out.iterdir()):
         raise AttractorError(f"'{out}' is not empty and holds no sweep; choose another folder")
-    out.mkdir(parents=True, exist_ok=True)
+    is_new = not marker.is_file()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        if is_new:
+            shutil.rmtree(out, ignore_errors=True)
+        if replaces:
+            aside.rename(out)
+        raise
     write_atomically(marker, json.dumps(to_dict(config), indent=1))
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def summarize(config: SweepConfig, runs: list[PlannedRun], data: Dataset, out: Path, elapsed: float | None) -> Path:
