@@ -1,0 +1,56 @@
+"""A sweep that is stopped leaves no half-written run and no worker behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import tiny
+
+
+def children(pid: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return [int(child) for child in found]
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for(condition, seconds: float = 60) -> bool:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes with pgrep")
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_sweep_leaves_nothing_half_written(stop: signal.Signals, code: int, tmp_path: Path) -> None:
+    source, folder = tiny.corpus(tmp_path), tmp_path / "sweep"
+    command = [sys.executable, "-m", "attractor", "sweep", "--out", str(folder), "--data.source", str(source)]
+    small = "--sizes 40 80 --train.steps 1000000 --data.seq-len 12 --probe.test-rows 8 --model.hidden-size 16"
+    process = subprocess.Popen(
+        [*command, *small.split()], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert wait_for(lambda: list(folder.glob(".*.partial/metrics.jsonl")))
+    workers = children(process.pid)
+    process.send_signal(stop)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in error
+    assert wait_for(lambda: not any(alive(worker) for worker in workers), 20)
+    assert not list(folder.glob(".*.partial"))
