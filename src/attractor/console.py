@@ -34,7 +34,7 @@ def run_sweep(config: SweepConfig, folder: Path, workers: int | None, force: boo
     """Sweep with a progress bar for each model; then the table and n_star."""
     with _bars() as bars:
         report = sweep(config, folder, _Watcher(bars, config.train.steps), workers=workers, force=force, note=note_data)
-    show_transition(json.loads((folder / TRANSITION).read_text()))
+    show_transition(pipeline.read_json(folder / TRANSITION))
     _say(f"report   {report}\nnumbers  {folder / TRANSITION}")
 
 
@@ -56,15 +56,14 @@ def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str)
     """Measure a run again; results go into `<run>/probes/`, named by the settings and the text."""
     denoiser = adapters.load(folder)
     data = pipeline.data_of(folder)
-    trained = run_config_from_dict(json.loads((folder / pipeline.CONFIG).read_text()))
+    trained = run_config_from_dict(pipeline.read_json(folder / pipeline.CONFIG))
     if data.tokenizer.vocab_size != denoiser.process.vocab_size:
         raise AttractorError(
             f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model {denoiser.process.vocab_size}"
         )
     unseen = data.test if text is None else _pack_text(text, column, data.tokenizer, data.test.shape[1])
     rows = prefix(data.train, trained.n_train)
-    pipeline.require_enough_noise(config, unseen.shape[1])
-    measured = pipeline.measure(denoiser, prefix(rows, config.rows), prefix(unseen, config.test_rows), config)
+    measured = pipeline.measure(denoiser, *pipeline.probed_rows(rows, unseen, config), config)
     settings = {"probe": to_dict(config), "text": str(text.resolve()) if text else None, "column": column}
     target = folder / "probes" / config_hash(settings)
     stamp = dataclasses.replace(pipeline.provenance(trained), config_hash=config_hash(settings))

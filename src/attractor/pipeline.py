@@ -56,7 +56,7 @@ def prepare(config: DataConfig, folder: Path) -> Dataset:
 
 def require_same_config(path: Path, config: object) -> None:
     """Raise AttractorError, naming the differing keys, unless the JSON at `path` is that of `config`."""
-    found, wanted = _flat(json.loads(path.read_text())), _flat(to_dict(config))
+    found, wanted = _flat(read_json(path)), _flat(to_dict(config))
     differing = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
     if differing:
         shown = ", ".join(f"{key} ({found.get(key)} there, {wanted.get(key)} asked for)" for key in differing[:4])
@@ -86,8 +86,7 @@ def run_alone(config: RunConfig, folder: Path, on_progress: Callable[[Progress],
 def fill(config: RunConfig, data: Dataset, folder: Path, on_progress: Callable[[Progress], None]) -> None:
     """Train, measure and write everything a run consists of into an existing folder."""
     rows = prefix(data.train, config.n_train)
-    require_enough_noise(config.probe, rows.shape[1])
-    probed = prefix(rows, config.probe.rows), prefix(data.test, config.probe.test_rows)  # fails before training
+    probed = probed_rows(rows, data.test, config.probe)  # fails before training
     (folder / CONFIG).write_text(json.dumps(to_dict(config), indent=1))
     data.tokenizer.save(folder)
     denoiser = _train(config, rows, data, folder, on_progress)
@@ -95,14 +94,35 @@ def fill(config: RunConfig, data: Dataset, folder: Path, on_progress: Callable[[
     write_results(folder, measured.rows, measured.tokens, provenance(config))
 
 
-def require_enough_noise(config: ProbeConfig, seq_len: int) -> None:
-    """Raise AttractorError if a corruption time is so small that there would be nothing to recover."""
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object that this package wrote.
+
+    Raises:
+        AttractorError: if the file is damaged.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise AttractorError(f"'{path}' is damaged: {error}") from None
+    if not isinstance(content, dict):
+        raise AttractorError(f"'{path}' is damaged: it holds no JSON object")
+    return content
+
+
+def probed_rows(train: np.ndarray, test: np.ndarray, config: ProbeConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Training and unseen rows to measure on.
+
+    Raises:
+        AttractorError: if there are too few, or a corruption time is so small that there would be nothing to recover.
+    """
+    rows = prefix(train, config.rows, "rows"), prefix(test, config.test_rows, "test_rows")
     for t in config.t:
-        expected = t * seq_len * min(config.rows, config.test_rows)
+        expected = t * train.shape[1] * min(config.rows, config.test_rows)
         if expected < 10:
             raise AttractorError(
                 f"t = {t} corrupts about {expected:.1g} tokens of all rows together: use a larger t or more rows"
             )
+    return rows
 
 
 def provenance(config: RunConfig) -> Provenance:

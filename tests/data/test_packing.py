@@ -92,7 +92,7 @@ def test_too_little_text() -> None:
     [
         (0, "n_train=0 must be at least 1 row"),
         (-2, "n_train=-2 must be"),
-        (13, "n_train=13 but the training set has only 12 rows"),
+        (13, "n_train=13 but there are only 12 rows"),
     ],
 )
 def test_bad_prefix(n: int, message: str) -> None:

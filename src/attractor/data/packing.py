@@ -66,13 +66,13 @@ def open_rows(path: str | Path) -> np.memmap:
     return rows
 
 
-def prefix(rows: Int[np.ndarray, "N L"], n: int) -> Int[np.ndarray, "n L"]:
+def prefix(rows: Int[np.ndarray, "N L"], n: int, name: str = "n_train") -> Int[np.ndarray, "n L"]:
     """Return the first `n` rows (a view), so that every smaller training set lies inside every larger one.
 
-    Raises `AttractorError` if `n` is below 1 or exceeds the number of rows.
+    Raises `AttractorError` if `n` is below 1 or exceeds the number of rows; `name` is what its setting is called.
     """
     if n < 1:
-        raise AttractorError(f"n_train={n} must be at least 1 row")
+        raise AttractorError(f"{name}={n} must be at least 1 row")
     if n > len(rows):
-        raise AttractorError(f"n_train={n} but the training set has only {len(rows)} rows")
+        raise AttractorError(f"{name}={n} but there are only {len(rows)} rows")
     return rows[:n]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+import torch
 
 from attractor.data.tokenizer import Tokenizer
+from attractor.probes import OUTCOMES, Recovery
 from attractor.results import RunResults
 
 SCHEMA = 1
@@ -30,15 +31,11 @@ def _view(run: RunResults, split: str, row: int, t: float, tokenizer: Tokenizer)
     )
     entropy = run.array("value", "entropy", split)[0, row]
     pieces = [tokenizer.pieces([int(i) for i in ids]) for ids in (original, corrupted, recovered)]
-    outcomes = _outcomes(original, corrupted, recovered)
+    before, after = (torch.as_tensor(ids)[None, None] for ids in (corrupted, recovered))
+    seen = Recovery(t, torch.as_tensor(original)[None], before, after)
+    outcomes = [OUTCOMES[i] for i in seen.outcome().flatten().tolist()]
     tokens = [
         {"original": a, "corrupted": b, "recovered": c, "outcome": outcome, "entropy": round(float(h), 4)}
         for a, b, c, outcome, h in zip(*pieces, outcomes, entropy, strict=True)
     ]
     return {"n_train": run.provenance.n_train, "seed": run.provenance.seed, "tokens": tokens}
-
-
-def _outcomes(original: np.ndarray, corrupted: np.ndarray, recovered: np.ndarray) -> list[str]:
-    perturbed, right = corrupted != original, recovered == original
-    names = np.where(perturbed, np.where(right, "recovered", "failed"), np.where(right, "stable", "unstable"))
-    return [str(name) for name in names]

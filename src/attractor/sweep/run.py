@@ -16,7 +16,6 @@ from attractor.analysis.summary import measurements_summary, transition_summary
 from attractor.checkpoint import write_atomically
 from attractor.config import ProbeConfig, SweepConfig, config_hash, to_dict
 from attractor.data.dataset import Dataset
-from attractor.data.packing import prefix
 from attractor.data.subsets import SplitCounts
 from attractor.report.html import write_report
 from attractor.results import RunResults, code_version, read_results
@@ -34,9 +33,9 @@ def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
     rows = min(config.probe.rows, smallest)
     if rows < 2:
         raise AttractorError(f"the smallest training set has {smallest} row: an interval needs at least 2")
-    prefix(data.test, config.probe.test_rows)  # fails before any training
-    pipeline.require_enough_noise(dataclasses.replace(config.probe, rows=rows), data.train.shape[1])
-    return dataclasses.replace(config, probe=dataclasses.replace(config.probe, rows=rows))
+    probe = dataclasses.replace(config.probe, rows=rows)
+    pipeline.probed_rows(data.train, data.test, probe)  # fails before any training
+    return dataclasses.replace(config, probe=probe)
 
 
 def sweep(
