@@ -20,8 +20,8 @@ from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.process.fused import nelbo_loss
 from attractor.process.reverse import time_grid
-from attractor.runtime import Precision, pick_device
-from attractor.train import loop
+from attractor.runtime import Precision, autocast, pick_device
+from attractor.train.objective import batch_loss, noisy_batch
 from attractor.train.optim import Ema
 from benchmarks import reference
 from benchmarks.sizes import SIZES, Size
@@ -73,17 +73,15 @@ class Bench:
         return NetworkDenoiser(self.network, self.process, self.size.seq_len)
 
 
-def trainer(bench: Bench, kind: str, precision: Precision = "float32") -> Callable[[Tensor], None]:
+def trainer(bench: Bench, kind: str, precision: Precision) -> Callable[[Tensor], None]:
     """One whole training step: "ours", or the "reference"'s dense loss under the same network and optimizer."""
-    config = TrainConfig(precision=precision)
     network = bench.network.train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
     ema = Ema(network, 0.9999)
 
     def step(x_0: Tensor) -> None:
         optimizer.zero_grad()
-        loss = loop._loss(network, bench.process, x_0, 0, config, 0) if kind == "ours" else dense_loss(bench, x_0)
-        loss.backward()
+        (our_loss if kind == "ours" else dense_loss)(bench, x_0, precision).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         ema.update()
@@ -91,18 +89,25 @@ def trainer(bench: Bench, kind: str, precision: Precision = "float32") -> Callab
     return step
 
 
-def dense_loss(bench: Bench, x_0: Tensor) -> Tensor:
+def our_loss(bench: Bench, x_0: Tensor, precision: Precision) -> Tensor:
+    """Mean NELBO as the training loop takes it."""
+    batch = noisy_batch(bench.process, x_0, TrainConfig(), torch.Generator().manual_seed(0))
+    return batch_loss(bench.network, bench.process, batch, x_0.numel(), precision)
+
+
+def dense_loss(bench: Bench, x_0: Tensor, precision: Precision) -> Tensor:
     """Mean NELBO with every tensor over the vocabulary kept for autograd."""
     schedule = bench.process.schedule
     t = (torch.rand(len(x_0)) * 0.999 + 1e-3).to(bench.device)
     x_t = bench.process.corrupt(x_0, t, torch.rand(*x_0.shape, 2).to(bench.device))
-    log_p = bench.network(x_t, schedule.sigma(t)).log_softmax(-1)
+    with autocast(bench.device, precision):
+        log_p = bench.network(x_t, schedule.sigma(t)).float().log_softmax(-1)
     return reference.nelbo(log_p, x_t, x_0, schedule.alpha(t), schedule.dalpha(t)).mean()
 
 
 def train_time(bench: Bench, precision: Precision = "float32") -> Result:
     """Training step against the reference (always float32), and its share of the matrix-product peak."""
-    ours, theirs = trainer(bench, "ours", precision), trainer(bench, "reference")
+    ours, theirs = trainer(bench, "ours", precision), trainer(bench, "reference", "float32")
     n = torch.randn(2048, 2048, device=bench.device).to(torch.bfloat16 if precision == "bf16" else torch.float32)
     x_0 = bench.tokens
     seconds, reference_seconds, product = bench.medians(lambda: ours(x_0), lambda: theirs(x_0), lambda: n @ n)
@@ -114,7 +119,7 @@ def train_time(bench: Bench, precision: Precision = "float32") -> Result:
 
 def train_memory(bench: Bench, kind: str, before: int) -> Result:
     """Peak memory of a training step, weights, gradients and optimizer state included, in bytes."""
-    step = trainer(bench, kind)
+    step = trainer(bench, kind, "float32")
     step(bench.draw(1))  # makes the optimizer's state
     step(bench.draw(bench.size.memory_batch or bench.size.batch))
     return {"bytes": peak_memory(bench.device) - before}

@@ -9,7 +9,8 @@ import torch
 from attractor import AttractorError, UniformProcess
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
-from attractor.train.loop import Progress, antithetic_times, train
+from attractor.train.loop import Progress, train
+from attractor.train.objective import antithetic_times
 from attractor.train.optim import Ema, batch_rows, learning_rate
 
 CONFIG = TrainConfig(steps=30, batch_size=16, lr=3e-3, warmup=5, log_every=10, validate_every=20)

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
-from attractor.process.fused import nelbo_loss
-from attractor.runtime import autocast
+from attractor.train.objective import batch_loss, noisy_batch
 from attractor.train.optim import Ema, batch_rows, learning_rate
 from attractor.types import AttractorError
 
@@ -32,13 +31,6 @@ class Progress(NamedTuple):
     tokens_per_s: float
     validation_nelbo: float | None
     """NELBO of held-out rows under the averaged weights, where it was estimated"""
-
-
-class Times(NamedTuple):
-    """Training times and the weights that make the loss unbiased, each (B,)."""
-
-    t: Tensor
-    weight: Tensor
 
 
 class TrainState(NamedTuple):
@@ -85,7 +77,9 @@ def train(
     network.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for step, x_0 in _batches(rows, config, seed, device):
-            loss = _loss(network, process, x_0, step, config, seed)
+            torch.manual_seed(_step_seed(seed, step))  # dropout
+            batch = noisy_batch(process, x_0, config, torch.Generator().manual_seed(_step_seed(seed, step)))
+            loss = batch_loss(network, process, batch, x_0.numel(), config.precision)
             optimizer.zero_grad()
             loss.backward()
             grad_norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
@@ -107,34 +101,6 @@ def averaged(network: DDiT, ema: Ema) -> DDiT:
     twin = copy.deepcopy(network)
     twin.load_state_dict(ema.state_dict())
     return twin.eval()
-
-
-def _loss(network: DDiT, process: ForwardProcess, x_0: Tensor, step: int, config: TrainConfig, seed: int) -> Tensor:
-    """Mean NELBO of a batch in nats per token, at antithetic times and fresh noise."""
-    source = torch.Generator().manual_seed(_step_seed(seed, step))
-    torch.manual_seed(_step_seed(seed, step))  # dropout
-    t, weight = (x.to(x_0.device) for x in antithetic_times(len(x_0), config.t_min, config.time_power, source))
-    noise = torch.rand((*x_0.shape, 2), generator=source).to(x_0.device)
-    x_t = process.corrupt(x_0, t, noise)
-    schedule = process.schedule
-    per_row = (schedule.alpha(t), schedule.dalpha(t), weight / x_0.numel())
-    per_token = (x.repeat_interleave(x_0.shape[1]) for x in per_row)
-    with autocast(x_0.device, config.precision):
-        hidden = network.hidden(x_t, schedule.sigma(t)).flatten(0, 1)
-        output = network.output_layer.linear
-        return nelbo_loss(hidden, output.weight, output.bias, x_t.flatten(), x_0.flatten(), *per_token)
-
-
-def antithetic_times(n: int, t_min: float, power: float, generator: torch.Generator) -> Times:
-    """One time in each of n parts of [t_min, 1]: the variance over times falls out of the loss (VDM, arXiv:2107.00630).
-
-    With u uniform, t = u ** power has the density t ** (1/power - 1) / power, which is divided out again. The NELBO
-    at a time t is large and rare, about 1/t on a share t of the tokens: a power of 2 evens that out.
-    """
-    u_min = t_min ** (1 / power)
-    u = (torch.rand(n, generator=generator) + torch.arange(n)) / n
-    u = u_min + (1 - u_min) * u
-    return Times(u**power, (1 - u_min) * power * u ** (power - 1))
 
 
 def _batches(rows: np.ndarray, config: TrainConfig, seed: int, device: torch.device) -> Iterator[tuple[int, Tensor]]:
