@@ -4,4 +4,5 @@ from __future__ import annotations
 
 from jaxtyping import install_import_hook
 
-_hook = install_import_hook(["attractor.process", "attractor.model", "attractor.probes"], "beartype.beartype")
+_CHECKED = ["attractor.process", "attractor.model", "attractor.probes", "attractor.theory"]
+_hook = install_import_hook(_CHECKED, "typechecker.check")

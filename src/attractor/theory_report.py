@@ -6,17 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
-
-from attractor.analysis.statistics import Estimate as Interval
-from attractor.analysis.statistics import mean_interval
-from attractor.config import TrainConfig, preset
-from attractor.model.ddit import DDiT
-from attractor.model.denoiser import Denoiser
-from attractor.model.network import NetworkDenoiser
-from attractor.probes import conditional_entropy, recovery
+from attractor import controls
+from attractor.analysis import statistics
+from attractor.controls import Control
 from attractor.report.fields import Estimate
 from attractor.report.theory import write_page
 from attractor.report.theory_view import Line, Numbers, Theory
@@ -24,29 +17,11 @@ from attractor.report.words import duration
 from attractor.runtime import pick_device
 from attractor.theory import experiments
 from attractor.theory.capacities import basin_floor, max_margin
-from attractor.theory.experiments import Load
-from attractor.theory.solvable import EmpiricalDenoiser, MarkovDenoiser, random_source
-from attractor.train.loop import averaged, train
-from attractor.types import Tensor
+from attractor.theory.experiments import Generalization, Load
+from attractor.theory.solvable import MarkovDenoiser
 
 LOADS = (0.05, 0.1, 0.2, 0.4)
 SEEDS = (0, 1, 2)
-VOCAB, LENGTH, CONCENTRATION = 24, 16, 0.15
-SIZES = (30, 120, 480, 1920, 7680)
-ROWS, REPEATS, TIME, GRID = 30, 4, 0.25, 200
-TRAIN = TrainConfig(steps=700, batch_size=64, lr=4e-3, warmup=50, decay="cosine", betas=(0.9, 0.98), time_power=2.0)
-
-
-class Control(NamedTuple):
-    """One model under the probes, at one number of training sequences."""
-
-    name: str
-    split: str
-    n_train: int
-    recovery: Interval
-    entropy: Interval
-    distance: Interval
-    """KL from the source, nats per token"""
 
 
 def write_theory_report(
@@ -58,7 +33,7 @@ def write_theory_report(
     markov: bool = False,
     on_progress: Callable[[str], None] = lambda done: None,
 ) -> Path:
-    """Write `theory.html` into a directory.
+    """Write `theory.html` and its numbers, `theory.json`, into a directory; `why-basins.svg` too with a network.
 
     Args:
         out: the directory.
@@ -71,115 +46,87 @@ def write_theory_report(
     Raises:
         AttractorError: for n, loads or seeds outside their range.
     """
-    start = time.perf_counter()
-    loads = sorted(set(loads))
-    measured = []
-    for load in loads:
-        measured.append(experiments.measure_load(n, load, seeds))
-        on_progress(f"spins at load {load:g}")
-    points = experiments.measure_generalization(n, seeds)
+    start, device = time.perf_counter(), pick_device()
+    measured = experiments.measure_loads(n, loads, seeds, device, on_progress)
+    manifold = experiments.measure_generalization(n, seeds, device=device)
     on_progress("random features")
-    source = random_source(VOCAB, CONCENTRATION, seed=1)
-    controls = measure_controls(source, markov, on_progress)
+    source = controls.markov_source()
+    found = controls.measure_controls(source, markov, on_progress)
+    facts = (
+        ("Spins N", str(n)),
+        ("Loads", ", ".join(f"{m.load:g}" for m in measured)),
+        ("Seeds", ", ".join(map(str, seeds))),
+        ("Markov source", f"V = {controls.VOCAB}, L = {controls.LENGTH}, {source.entropy_rate():.3f} nats per token"),
+        ("attractor version", version("attractor")),
+        ("Time", duration(time.perf_counter() - start)),
+    )
+    return write_page(view(n, seeds, measured, manifold, source, found, facts), Path(out))
+
+
+def view(
+    n: int,
+    seeds: Sequence[int],
+    measured: Sequence[Load],
+    manifold: Sequence[Generalization],
+    source: MarkovDenoiser,
+    found: Sequence[Control],
+    facts: tuple[tuple[str, str], ...],
+) -> Theory:
+    """Everything that was measured, as the page shows it."""
     middle = measured[len(measured) // 2]
-    theory = Theory(
+    network = [c for c in found if c.name == "network"]
+    return Theory(
         n=n,
         seeds=tuple(seeds),
-        loads=tuple(loads),
+        loads=tuple(m.load for m in measured),
         retrieval=tuple((m.load, _retrieval(m)) for m in measured),
         radius=_by_rule(measured),
         floors=_floors(measured, n),
         training=tuple(line for m in measured for line in _training(m)),
         density_load=middle.load,
         density=_density(middle),
-        manifold=tuple(
-            Line(name="overlap", split=split, points=tuple((p.per_feature, _plain(getattr(p, split))) for p in points))
-            for split in ("train", "test", "features")
-        ),
-        recovery=_lines(controls, "recovery"),
-        entropy=_lines(controls, "entropy"),
-        distance=_lines([c for c in controls if c.name == "network"], "distance"),
+        manifold=_manifold(manifold),
+        recovery=_lines(found, "recovery"),
+        entropy=_lines(found, "entropy"),
+        distance=_lines(network, "distance"),
         closed_form=source.token_entropy(),
-        control_note=_note(source, markov),
+        control_note=_note(source, bool(network)),
         numbers=tuple(_numbers(measured)),
-        facts=(
-            ("Spins N", str(n)),
-            ("Loads", ", ".join(f"{load:g}" for load in loads)),
-            ("Seeds", ", ".join(map(str, seeds))),
-            ("Markov source", f"V = {VOCAB}, L = {LENGTH}, {source.entropy_rate():.3f} nats per token"),
-            ("attractor version", version("attractor")),
-            ("Time", duration(time.perf_counter() - start)),
-        ),
+        facts=facts,
     )
-    return write_page(theory, Path(out))
 
 
-def measure_controls(
-    source: MarkovDenoiser, with_network: bool, on_progress: Callable[[str], None] = lambda done: None
-) -> list[Control]:
-    """Memorizer and generalizer, and a network between them if asked for, on the same rows at every training size."""
-    rows = source.sample(max(SIZES), LENGTH, seed=1)
-    unseen = source.sample(8 * ROWS, LENGTH, seed=2)
-    unseen = torch.stack([x for x in unseen if not (rows == x).all(1).any()])[:ROWS]
-    found = []
-    for n in SIZES:
-        models: dict[str, Denoiser] = {"memorizer": EmpiricalDenoiser(rows[:n], VOCAB), "generalizer": source}
-        if with_network:
-            models["network"] = train_network(rows[:n], source)
-        for name, model in models.items():
-            for split, tokens in (("train", rows[:ROWS]), ("test", unseen)):
-                found.append(_probe(name, model, split, n, tokens, source))
-        on_progress(f"controls at n = {n}")
-    return found
+def _note(source: MarkovDenoiser, network: bool) -> str:
+    note = (
+        f"Sequences of {controls.LENGTH} tokens from a Markov source with {controls.VOCAB} tokens and an entropy rate "
+        f"of {source.entropy_rate():.2f} nats; t = {controls.TIME:g}, {controls.ROWS} sequences of each kind, "
+        f"{controls.REPEATS} corruptions of each. Bands: 95% intervals over sequences."
+    )
+    return note + (f" The network: {controls.TRAIN.steps:,} steps, one training seed." if network else "")
 
 
-def train_network(rows: Tensor, source: MarkovDenoiser) -> Denoiser:
-    """A network of the demo's shape on these rows, with its averaged weights."""
-    model, device = preset("demo").model, pick_device()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = DDiT(
-            VOCAB, model.hidden_size, model.n_blocks, model.n_heads, cond_dim=model.cond_dim, dropout=model.dropout
-        ).to(device)
-    state = train(network, source.process, rows.numpy(), TRAIN)
-    return NetworkDenoiser(averaged(state.network, state.ema), source.process, rows.shape[1])
+def _manifold(points: Sequence[Generalization]) -> tuple[Line, ...]:
+    return tuple(
+        Line(name="overlap", split=split, points=tuple((p.per_feature, _plain(getattr(p, split))) for p in points))
+        for split in ("train", "test", "features")
+    )
 
 
-def kl_from_source(model: Denoiser, source: MarkovDenoiser, tokens: Tensor, t: float = 1e-5) -> Tensor:
-    """KL(source | model) of the conditional distributions at clean tokens, as t -> 0: nats per token, (N,)."""
-    times = torch.full((len(tokens),), t)
-    log_r = source.log_probs(tokens, times)
-    log_p = model.log_probs(tokens.to(model.device), times.to(model.device)).double().cpu()
-    return (log_r.exp() * (log_r - log_p)).sum(-1).mean(1)
-
-
-def _probe(name: str, model: Denoiser, split: str, n: int, tokens: Tensor, source: MarkovDenoiser) -> Control:
-    rate = recovery(model, tokens, TIME, GRID, repeats=REPEATS).rate_per_sequence()
-    entropy = conditional_entropy(model, tokens).per_token[:, 1:-1].mean(1)  # inner tokens have two neighbours
-    return Control(
-        name, split, n,
-        recovery=mean_interval(rate.double().numpy(), share=True),
-        entropy=mean_interval(entropy.double().numpy()),
-        distance=mean_interval(kl_from_source(model, source, tokens).numpy()),
-    )  # fmt: skip
-
-
-def _lines(controls: Iterable[Control], what: str) -> tuple[Line, ...]:
-    controls = list(controls)
-    kinds = dict.fromkeys((c.name, c.split) for c in controls)
+def _lines(found: Sequence[Control], what: str) -> tuple[Line, ...]:
+    kinds = dict.fromkeys((c.name, c.split) for c in found)
     return tuple(
         Line(
             name=name,
             split=split,
             points=tuple(
-                (float(c.n_train), _plain(getattr(c, what))) for c in controls if (c.name, c.split) == (name, split)
+                (float(c.n_train), _plain(getattr(c, what))) for c in found if (c.name, c.split) == (name, split)
             ),
         )
         for name, split in kinds
     )
 
 
-def _plain(e: experiments.Interval | Interval) -> Estimate:
+def _plain(e: experiments.Interval | statistics.Estimate) -> Estimate:
     return Estimate(e.value, e.low, e.high)
 
 
@@ -190,7 +137,7 @@ def _retrieval(measured: Load) -> tuple[Line, ...]:
     )
 
 
-def _by_rule(measured: list[Load]) -> tuple[Line, ...]:
+def _by_rule(measured: Sequence[Load]) -> tuple[Line, ...]:
     names = dict.fromkeys(rule.name for m in measured for rule in m.rules)
     return tuple(
         Line(name=name, points=tuple((m.load, _plain(r.radius)) for m in measured for r in m.rules if r.name == name))
@@ -198,7 +145,7 @@ def _by_rule(measured: list[Load]) -> tuple[Line, ...]:
     )
 
 
-def _floors(measured: list[Load], n: int) -> tuple[Line, ...]:
+def _floors(measured: Sequence[Load], n: int) -> tuple[Line, ...]:
     kappas = [(m.load, max_margin(m.load)) for m in measured]
     return (
         Line(
@@ -237,7 +184,7 @@ def _density(measured: Load) -> tuple[Line, ...]:
     )
 
 
-def _numbers(measured: list[Load]) -> Iterable[Numbers]:
+def _numbers(measured: Sequence[Load]) -> Iterable[Numbers]:
     for m in measured:
         for r in m.rules:
             yield Numbers(
@@ -248,13 +195,5 @@ def _numbers(measured: list[Load]) -> Iterable[Numbers]:
                 fixed=_plain(r.fixed),
                 asymmetry=None if r.asymmetry is None else _plain(r.asymmetry),
                 lowest_margin=None if r.lowest_margin is None else _plain(r.lowest_margin),
+                floor=None if r.floor is None else _plain(r.floor),
             )
-
-
-def _note(source: MarkovDenoiser, markov: bool) -> str:
-    note = (
-        f"Sequences of {LENGTH} tokens from a Markov source with {VOCAB} tokens and an entropy rate of "
-        f"{source.entropy_rate():.2f} nats; t = {TIME:g}, {ROWS} sequences of each kind, {REPEATS} corruptions "
-        "of each. Bands: 95% intervals over sequences."
-    )
-    return note + (f" The network: {TRAIN.steps} steps, one training seed." if markov else "")

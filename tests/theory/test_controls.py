@@ -10,7 +10,8 @@ from torch import Tensor
 
 from attractor.analysis.statistics import difference_interval
 from attractor.probes import conditional_entropy, fixed_points, likelihood, random_tokens, recovery, sample
-from attractor.theory.solvable import EmpiricalDenoiser, MarkovDenoiser, ordinary_posterior, random_source
+from attractor.theory.solvable import EmpiricalDenoiser, MarkovDenoiser, ordinary_posterior
+from attractor.theory.sources import random_source
 
 V, L, N = 8, 16, 200
 
@@ -26,10 +27,9 @@ def train(source: MarkovDenoiser) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def test(source: MarkovDenoiser, train: Tensor) -> Tensor:
+def unseen(source: MarkovDenoiser, train: Tensor) -> Tensor:
     rows = source.sample(2 * N, L, seed=2).unique(dim=0)
-    unseen = ~(rows[:, None] == train).all(-1).any(1)
-    return rows[unseen][:N]
+    return rows[~(rows[:, None] == train).all(-1).any(1)][:N]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def memorizer(train: Tensor) -> EmpiricalDenoiser:
 
 
 def test_memorizer_recovers_training_rows_and_no_others(
-    memorizer: EmpiricalDenoiser, train: Tensor, test: Tensor
+    memorizer: EmpiricalDenoiser, train: Tensor, unseen: Tensor
 ) -> None:
     """With one or two of 16 tokens changed it puts every training row back; an unseen row is no row it can return.
 
@@ -50,14 +50,14 @@ def test_memorizer_recovers_training_rows_and_no_others(
     easy = (touched > 0) & (touched <= 2) & apart
     assert easy.sum() > 50
     assert found.restored.all(-1)[easy].all()
-    unseen = recovery(memorizer, test, 0.05, steps=200)
-    assert not unseen.restored.all(-1).any()
-    assert unseen.rate < found.rate - 0.4
-    assert unseen.unstable_rate > 0.1
+    failed = recovery(memorizer, unseen, 0.05, steps=200)
+    assert not failed.restored.all(-1).any()
+    assert failed.rate < found.rate - 0.4
+    assert failed.unstable_rate > 0.1
 
 
 def test_memorizer_has_vanishing_entropy_and_fixed_points_exactly_on_its_training_set(
-    memorizer: EmpiricalDenoiser, train: Tensor, test: Tensor
+    memorizer: EmpiricalDenoiser, train: Tensor, unseen: Tensor
 ) -> None:
     """A training token is certain unless another training row differs in it alone."""
     differ = (train[:, None] != train).sum(-1)
@@ -65,7 +65,7 @@ def test_memorizer_has_vanishing_entropy_and_fixed_points_exactly_on_its_trainin
     entropy = conditional_entropy(memorizer, train).per_token[~twin]
     assert (entropy < 0.01).all()
     assert fixed_points(memorizer, train, steps=100).stays[~twin].all()
-    assert fixed_points(memorizer, test, steps=100).sequences == 0
+    assert fixed_points(memorizer, unseen, steps=100).sequences == 0
     assert fixed_points(memorizer, random_tokens(50, L, V), steps=100).sequences == 0
 
 

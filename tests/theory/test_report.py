@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
 
-from attractor import theory_report
+from attractor import controls, theory_report
+from attractor.config import TrainConfig
+from attractor.report.fields import Estimate
+from attractor.report.story import same_story
+from attractor.report.theory_view import Line
 from attractor.theory import EmpiricalDenoiser, random_source
 from attractor.types import AttractorError
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(theory_report, "SIZES", (10, 40))
-    monkeypatch.setattr(theory_report, "ROWS", 10)
-    monkeypatch.setattr(theory_report, "GRID", 40)
-    monkeypatch.setattr(theory_report, "TRAIN", theory_report.TrainConfig(steps=3, batch_size=4, warmup=1))
+    monkeypatch.setattr(controls, "SIZES", (10, 40))
+    monkeypatch.setattr(controls, "ROWS", 10)
+    monkeypatch.setattr(controls, "GRID", 40)
+    monkeypatch.setattr(controls, "TRAIN", TrainConfig(steps=3, batch_size=4, warmup=1))
 
 
 @pytest.mark.usefixtures("quick")
@@ -35,6 +40,26 @@ def test_page_is_complete_and_loads_nothing(tmp_path: Path, markov: bool) -> Non
     assert len(specs) == len(re.findall('class="plot"', text))
     assert "NaN" not in json.dumps(specs)
     assert "no energy: at load" in text
+    numbers = json.loads((page.parent / "theory.json").read_text())
+    assert numbers["loads"] == [0.1, 0.2]
+    assert {line["name"] for line in numbers["recovery"]} == (
+        {"memorizer", "generalizer", "network"} if markov else {"memorizer", "generalizer"}
+    )
+    assert (page.parent / "why-basins.svg").is_file() == markov
+    assert not list(page.parent.glob(".*"))
+
+
+def test_the_picture_names_both_kinds_of_data_and_keeps_in_its_frame() -> None:
+    def line(split: str, y: float) -> Line:
+        return Line(name="x", split=split, points=((1.0, Estimate(y, y - 0.1, y + 0.1)), (32.0, Estimate(0.5))))
+
+    lines = (line("train", 0.9), line("test", 0.1))
+    root = ElementTree.fromstring(same_story(lines, lines))
+    texts = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count("training") == texts.count("unseen") == 2
+    circles = list(root.iter("{http://www.w3.org/2000/svg}circle"))
+    assert len(circles) == 8
+    assert all(0 <= float(c.attrib["cx"]) <= 860 and 50 <= float(c.attrib["cy"]) <= 240 for c in circles)
 
 
 @pytest.mark.usefixtures("quick")
@@ -43,7 +68,17 @@ def test_one_seed_and_loads_beyond_the_pseudo_inverse(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "message"), [({"n": 9}, "n = 9"), ({"loads": (2.5,)}, "2.5"), ({"seeds": ()}, "seeds")]
+    ("bad", "message"),
+    [
+        ({"n": 9}, "n = 9"),
+        ({"loads": (2.5,)}, "2.5"),
+        ({"loads": ()}, "no loads"),
+        ({"loads": (0.001,)}, "0.001"),
+        ({"loads": (float("nan"),)}, "nan"),
+        ({"seeds": ()}, "seeds"),
+        ({"seeds": (1, 1)}, "none twice"),
+        ({"seeds": (-1,)}, "seed = -1"),
+    ],
 )
 def test_bad_input_is_named(tmp_path: Path, bad: dict[str, object], message: str) -> None:
     with pytest.raises(AttractorError, match=message):
@@ -53,6 +88,6 @@ def test_bad_input_is_named(tmp_path: Path, bad: dict[str, object], message: str
 def test_distance_from_the_source_is_zero_for_the_source_only() -> None:
     source = random_source(5, seed=2)
     x = source.sample(20, 8, seed=1)
-    assert theory_report.kl_from_source(source, source, x).abs().max() == 0
-    assert (theory_report.kl_from_source(EmpiricalDenoiser(x, 5), source, x) > 0).all()
-    assert torch.isfinite(theory_report.kl_from_source(EmpiricalDenoiser(x[:1], 5), source, x)).all()
+    assert controls.kl_from_source(source, source, x).abs().max() == 0
+    assert (controls.kl_from_source(EmpiricalDenoiser(x, 5), source, x) > 0).all()
+    assert torch.isfinite(controls.kl_from_source(EmpiricalDenoiser(x[:1], 5), source, x)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -12,14 +13,15 @@ from scipy import stats
 from torch import Tensor
 
 from attractor import Denoiser, nelbo
+from attractor.theory import solvable
 from attractor.theory.solvable import (
     EmpiricalDenoiser,
     MarkovDenoiser,
     SpinDenoiser,
     ordinary_posterior,
-    random_source,
     stationary_law,
 )
+from attractor.theory.sources import bigram_source, random_source
 from attractor.types import AttractorError
 
 T = torch.tensor([1e-5, 0.03, 0.4, 0.9, 1.0], dtype=torch.float64)
@@ -197,6 +199,66 @@ def test_long_contradictory_rows_stay_finite() -> None:
             assert rate.isfinite().all()
 
 
+def test_patterns_without_weight_count_for_nothing() -> None:
+    """Even where one of them is the noisy row itself and the others are so far away that float64 cannot tell."""
+    far = torch.cat([torch.zeros(1, 100), torch.ones(1, 100)]).long()
+    log_r = EmpiricalDenoiser(far, 3, torch.tensor([0.0, 2.0])).log_probs(far[:1], torch.full((1,), 1e-5))
+    assert torch.equal(log_r.argmax(-1), far[1:])
+    assert log_r.isfinite().all()
+
+
+def test_many_patterns_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    denoiser, x_t = EmpiricalDenoiser(TRAIN, 3), states(3, 3)
+    where = torch.rand(27, 3, generator=torch.Generator().manual_seed(1)) < 0.4
+    whole = denoiser.log_probs(x_t, torch.full((27,), 0.3), where), denoiser.nll(TRAIN)
+    monkeypatch.setattr(solvable, "PAIRS", 2 * len(TRAIN))
+    parts = denoiser.log_probs(x_t, torch.full((27,), 0.3), where), denoiser.nll(TRAIN)
+    assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
+
+
+def test_longer_rows_than_a_byte_can_count() -> None:
+    x = random_source(5, seed=2).sample(4, 300)
+    assert torch.equal(EmpiricalDenoiser(x, 5).log_probs(x, torch.full((4,), 0.2)).argmax(-1), x)
+
+
+def test_everything_is_made_on_the_device_of_the_input() -> None:
+    """Where the default device is another one, a tensor that forgot its device meets one of the input and fails."""
+    couplings = torch.zeros(3, 3)
+    with torch.device("meta"):
+        for denoiser in (EmpiricalDenoiser(TRAIN, 3), MarkovDenoiser(TRANSITION, INITIAL), SpinDenoiser(couplings)):
+            log_r = denoiser.log_probs(TRAIN.clamp(max=1), T[:4], TRAIN == 1)
+            assert log_r.device == denoiser.device == TRAIN.device
+        source = bigram_source(TRAIN, 3)
+        assert source.nll(source.sample(5, 4)).device == TRAIN.device
+        assert source.token_entropy() > 0
+        assert EmpiricalDenoiser(TRAIN, 3).nll(TRAIN).device == TRAIN.device
+
+
+def test_bigram_source_has_the_pair_counts_of_its_text() -> None:
+    """Of a known source, each probability within five binomial standard errors: false alarm rate 1e-5."""
+    x = MarkovDenoiser(TRANSITION, INITIAL).sample(4000, 6, seed=5)
+    found = bigram_source(x, 3, smoothing=1e-6)
+    seen = torch.bincount(x[:, :-1].flatten(), minlength=3)[:, None]
+    assert ((found.transition - TRANSITION).abs() <= 5 * (TRANSITION * (1 - TRANSITION) / seen).sqrt() + 1e-6).all()
+    assert ((found.initial - INITIAL).abs() <= 5 * (INITIAL * (1 - INITIAL) / 4000).sqrt() + 1e-6).all()
+    unseen = bigram_source(TRAIN, 4)
+    torch.testing.assert_close(unseen.transition[3], torch.full((4,), 0.25).double())
+    assert unseen.nll(torch.tensor([[3, 3, 0]])).isfinite()
+
+
+@pytest.mark.parametrize("vocab", [3, 40])
+def test_messages_are_exact_however_far_apart(vocab: int) -> None:
+    """The matrix product of the messages against sums of logarithms, where float64 holds it and where it does not."""
+    source = random_source(vocab, 0.05, seed=1)
+    transition = source.transition.clone()
+    transition[0] = torch.nn.functional.one_hot(torch.tensor(0), vocab)  # a state that is never left
+    for scale in (1.0, 300.0, 3000.0):
+        log_row = scale * torch.randn(50, vocab, generator=torch.Generator().manual_seed(0)).double()
+        log_row[:, 0] = log_row.amax(1) + scale
+        exact = (log_row[:, :, None] + transition.log()).logsumexp(1)
+        torch.testing.assert_close(solvable._log_matmul(log_row, transition), exact, rtol=1e-12, atol=1e-12)
+
+
 def test_random_sources_are_stationary_and_reproducible() -> None:
     source = random_source(6, seed=3)
     torch.testing.assert_close(source.initial @ source.transition, source.initial)
@@ -224,7 +286,21 @@ def test_random_sources_are_stationary_and_reproducible() -> None:
         (lambda: SpinDenoiser(torch.eye(3)), "diagonal"),
         (lambda: SpinDenoiser(torch.full((3, 3), torch.nan)), "finite"),
         (lambda: SpinDenoiser(torch.zeros(2, 3)), r"\(2, 3\)"),
+        (lambda: SpinDenoiser(torch.zeros(3, 3)).log_probs(torch.tensor([[0, 1, 2]]), torch.ones(1)), "token id 2"),
+        (lambda: EmpiricalDenoiser(TRAIN, 3, torch.ones(3)), r"\(3,\).* 4 rows"),
+        (lambda: EmpiricalDenoiser(TRAIN, 3, torch.zeros(4)), "weights sums to 0"),
+        (lambda: EmpiricalDenoiser(TRAIN, 3, torch.full((4,), math.nan)), "nan"),
+        (lambda: EmpiricalDenoiser(TRAIN[0], 3), r"\(3,\)"),
+        (lambda: EmpiricalDenoiser(TRAIN, 3).log_probs(TRAIN - 1, torch.ones(4)), "token id -1"),
+        (lambda: MarkovDenoiser(TRANSITION, INITIAL).log_probs(TRAIN + 1, torch.ones(4)), "token id 3"),
+        (lambda: MarkovDenoiser(TRANSITION, INITIAL).sample(3, 0), "length = 0"),
+        (lambda: MarkovDenoiser(TRANSITION, torch.zeros(3)), "initial sums to 0"),
+        (lambda: MarkovDenoiser(torch.ones(1, 1), torch.ones(1)), "vocab_size = 1"),
         (lambda: random_source(4, concentration=0.0), "0.0"),
+        (lambda: random_source(4, concentration=math.inf), "inf"),
+        (lambda: random_source(1), "vocab_size = 1"),
+        (lambda: bigram_source(TRAIN, 3, smoothing=0.0), "smoothing = 0.0"),
+        (lambda: bigram_source(TRAIN, 2), "token id 2"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(make: Callable[[], object], message: str) -> None:

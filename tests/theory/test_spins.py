@@ -105,6 +105,20 @@ def test_no_corruption_below_the_floor_survives_one_step() -> None:
         assert (support.sum(1) - 2 * worst > 0).all()
 
 
+@pytest.mark.parametrize("rule", ["Hebb", "pseudo-inverse", "pseudo-likelihood"])
+def test_measured_basins_are_never_below_the_floor(rule: str) -> None:
+    """Random flips of every number up to half of 100 spins, against the floor of each pattern's own lowest margin."""
+    for p in (1, 2, 5, 20):
+        x = torch.stack([spins.random_patterns(p, 100, seed) for seed in range(3)])
+        j = {"Hebb": spins.hebb, "pseudo-inverse": spins.pseudo_inverse}.get(rule, spins.pseudo_likelihood)(x)
+        shares = [k / 100 for k in range(51)]
+        radius = spins.basin_radius(spins.retrieval_curve(spins.Couplings(j), x, shares), shares)
+        lowest = spins.margins(j, x).amin(-1).clamp(min=0)
+        floor = lowest.clone().apply_(lambda kappa: capacities.basin_floor(kappa, 100))
+        assert (radius >= (100 * floor).ceil().sub(1) / 100 - 1e-6).all()
+        assert p > 2 or (floor > 0.05).all()
+
+
 def test_ties_keep_the_spin_and_do_not_touch_the_patterns() -> None:
     state = spins.random_patterns(5, 20)
     silent = spins.Couplings(torch.zeros(20, 20))
@@ -195,6 +209,26 @@ def test_generalization_in_the_random_features_model() -> None:
     assert many.features.value > 0.95
 
 
+def test_no_couplings_have_no_asymmetry_and_no_margin() -> None:
+    nothing = torch.zeros(12, 12)
+    assert spins.asymmetry(nothing) == 0
+    assert not spins.margins(nothing, spins.random_patterns(3, 12)).any()
+
+
+def test_everything_is_made_on_the_device_of_the_input() -> None:
+    """Where the default device is another one, a tensor that forgot its device meets one of the input and fails."""
+    with torch.device("meta"):
+        found = experiments.measure_load(20, 0.1, seeds=(0, 1), device="cpu")
+        points = experiments.measure_generalization(20, seeds=(0, 1), per_feature=(1.0,), device="cpu")
+    assert found.rules[0].radius.value > 0
+    assert points[0].train.value > 0
+
+
+def test_loads_are_those_of_whole_patterns_and_none_twice() -> None:
+    found = experiments.measure_loads(10, (0.33, 0.3, 0.1), (0,))
+    assert [load.load for load in found] == [0.1, 0.3]
+
+
 def test_experiments_bring_intervals_over_seeds() -> None:
     found = experiments.measure_load(60, 0.1, seeds=(0, 1, 2))
     assert [rule.name for rule in found.rules][:3] == ["Hebb", "pseudo-inverse", "pseudo-likelihood"]
@@ -215,6 +249,19 @@ def test_experiments_bring_intervals_over_seeds() -> None:
     [
         (lambda: spins.random_patterns(3, 9), "n = 9"),
         (lambda: spins.random_patterns(0, 20), "p = 0"),
+        (lambda: spins.random_patterns(3, 20, seed=-1), "seed = -1"),
+        (lambda: spins.hebb(torch.full((2, 20), math.nan)), "found nan"),
+        (lambda: spins.hebb(torch.zeros(2, 20)), "found 0"),
+        (lambda: spins.hebb(torch.ones(0, 20)), r"\(0, 20\)"),
+        (lambda: spins.pseudo_inverse(torch.full((2, 20), 2.0)), "found 2"),
+        (lambda: spins.pseudo_likelihood(torch.full((2, 20), math.inf)), "found inf"),
+        (lambda: spins.pseudo_likelihood(spins.random_patterns(2, 20), steps=0), "steps = 0"),
+        (lambda: spins.DenseMemory(torch.full((2, 20), math.nan)), "found nan"),
+        (lambda: spins.ModernHopfield(torch.full((2, 20), math.nan)), "found nan"),
+        (lambda: spins.ModernHopfield(spins.random_patterns(2, 20), math.nan), "beta = nan"),
+        (lambda: spins.Couplings(torch.full((20, 20), math.nan)), "finite"),
+        (lambda: spins.flip(torch.full((2, 20), math.nan), 0.1), "found nan"),
+        (lambda: spins.flip(spins.random_patterns(2, 20), math.nan), "share = nan"),
         (lambda: spins.hidden_manifold(3, 20, 2, test=1), "active = 3"),
         (lambda: spins.hidden_manifold(3, 20, 8, test=1, active=2), "active = 2"),
         (lambda: spins.flip(spins.random_patterns(2, 20), 0.6), "0.6"),
@@ -225,7 +272,12 @@ def test_experiments_bring_intervals_over_seeds() -> None:
         (lambda: experiments.measure_load(50, 0.0, (0,)), "load = 0.0"),
         (lambda: experiments.measure_load(50, math.nan, (0,)), "load = nan"),
         (lambda: experiments.measure_load(50, 3.0, (0,)), "load = 3.0"),
+        (lambda: experiments.measure_load(50, 0.019, (0,)), "load = 0.019"),
         (lambda: experiments.measure_load(50, 0.1, ()), "seeds"),
+        (lambda: experiments.measure_load(50, 0.1, (3, 3)), "none twice"),
+        (lambda: experiments.measure_loads(50, (), (0,)), "no loads"),
+        (lambda: experiments.measure_generalization(50, ()), "seeds"),
+        (lambda: experiments.measure_generalization(50, (0,), per_feature=(0.0,)), "per_feature = 0.0"),
     ],
 )
 def test_bad_input_is_named(call: Callable[[], object], message: str) -> None:

@@ -138,28 +138,36 @@ TEMPLATE = go.layout.Template(
 )
 
 
-def canvas(sizes: Sequence[float], y_title: str, x_title: str = "training sequences n (log scale)") -> go.Figure:
-    """Return an empty figure over training-set sizes."""
-    lo, hi = min(sizes) / 1.35, max(sizes) * 1.35
-    ticks = log_ticks(lo, hi)
+def plane(x_title: str, y_title: str, x_range: tuple[float, float], log: bool) -> go.Figure:
+    """Return an empty figure over a range of x."""
     small = {"size": 12.5, "color": MUTED}
-    axis = {"type": "log", "range": [log10(lo), log10(hi)], "tickvals": ticks.values, "ticktext": ticks.labels}
-    line = {"ticks": "outside", "ticklen": 6, "tickcolor": MUTED, "linecolor": MUTED, "showline": True}
-    minor = {"minor": {"tickvals": ticks.minor, "ticks": "outside", "ticklen": 3, "tickcolor": MUTED}}
-    title = {"title": {"text": x_title, "font": small, "standoff": 10}}
-    return go.Figure(layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}}).update_xaxes(
-        **axis, **line, **minor, **title
+    figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}})
+    figure.update_xaxes(
+        ticks="outside", ticklen=6, tickcolor=MUTED, linecolor=MUTED, showline=True,
+        title={"text": x_title, "font": small, "standoff": 10},
+    )  # fmt: skip
+    lo, hi = x_range
+    if not log:
+        return figure.update_xaxes(range=[lo, hi])
+    ticks = log_ticks(lo, hi)
+    minor = {"tickvals": ticks.minor, "ticks": "outside", "ticklen": 3, "tickcolor": MUTED}
+    return figure.update_xaxes(
+        type="log", range=[log10(lo), log10(hi)], tickvals=ticks.values, ticktext=ticks.labels, minor=minor
     )
 
 
-def band(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter | None:
-    """Return the interval of a curve, None where no interval is recorded."""
-    ends = [(p.n_train, p.mean.lo, p.mean.hi) for p in curve.points if p.mean.lo is not None]
+def canvas(sizes: Sequence[float], y_title: str, x_title: str = "training sequences n (log scale)") -> go.Figure:
+    """Return an empty figure over training-set sizes."""
+    return plane(x_title, y_title, (min(sizes) / 1.35, max(sizes) * 1.35), log=True)
+
+
+def ribbon(ends: Sequence[tuple[float, float, float]], style: Style, tags: Iterable[str]) -> go.Scatter | None:
+    """Return the area between (x, low, high), a bar where there is a single x, None where there is none."""
     if not ends:
         return None
     x, lo, hi = (list(column) for column in zip(*ends, strict=True))
     if len(ends) == 1:
-        # A band over a single size has no width: draw a bar.
+        # A band over a single x has no width: draw a bar.
         bar = {"color": style.colour, "width": 1.5}
         return go.Scatter(x=x * 2, y=lo + hi, mode="lines", line=bar, hoverinfo="skip", meta={"tags": list(tags)})
     return go.Scatter(
@@ -168,9 +176,15 @@ def band(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter | None:
     )  # fmt: skip
 
 
-def _marker(style: Style, size: float) -> dict[str, Any]:
+def band(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter | None:
+    """Return the interval of a curve, None where no interval is recorded."""
+    means = [(p.n_train, p.mean) for p in curve.points]
+    return ribbon([(n, y.lo, y.hi) for n, y in means if y.lo is not None and y.hi is not None], style, tags)
+
+
+def marker(style: Style, size: float) -> dict[str, Any]:
+    """Return a marker; a hollow one is filled with the paper, so that no line runs through it."""
     symbol = style.symbol or "circle"
-    # A hollow marker is filled with the paper, so that no line runs through it.
     fill = PAPER if symbol.endswith("-open") else style.colour
     outline = {"width": 1.8, "color": style.colour}
     return {"symbol": symbol.removesuffix("-open"), "color": fill, "size": size, "line": outline}
@@ -187,7 +201,7 @@ def line(curve: Curve, style: Style, tags: Iterable[str], form: Callable[[float]
         x=[p.n_train for p in curve.points], y=[p.mean.value for p in curve.points], text=text,
         hovertemplate="%{text}<extra></extra>", mode="lines+markers" if style.symbol else "lines",
         line={"color": style.colour, "width": style.width, "dash": style.dash},
-        marker=_marker(style, 8 if len(curve.points) <= 15 else 5),
+        marker=marker(style, 8 if len(curve.points) <= 15 else 5),
         meta={"tags": list(tags)}, cliponaxis=False,
     )  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,10 +14,12 @@ from plotly.offline import get_plotlyjs
 from attractor.report import words
 from attractor.report.fields import Estimate
 from attractor.report.figures import DARK
-from attractor.report.theory_charts import all_figures, decimal
+from attractor.report.story import same_story
+from attractor.report.theory_charts import all_figures
+from attractor.report.theory_curves import decimal
 from attractor.report.theory_view import Line, Theory
 
-FILE = "theory.html"
+FILE, NUMBERS, PICTURE = "theory.html", "theory.json", "why-basins.svg"
 
 
 def headline(theory: Theory) -> str:
@@ -58,6 +62,10 @@ def _line(lines: Iterable[Line], name: str) -> Line:
     return next(line for line in lines if line.name == name)
 
 
+def _fine_percent(x: float) -> str:
+    return f"{100 * x:.2f}%"
+
+
 def render(theory: Theory) -> str:
     """Return the page as text."""
     loader = PackageLoader("attractor.report", "templates")
@@ -71,8 +79,8 @@ def render(theory: Theory) -> str:
 
     rows = [
         (f"{r.load:g}", r.rule,
-         (cell(r.radius, words.percent), cell(r.stable, words.percent), cell(r.fixed, words.percent),
-          cell(r.lowest_margin, decimal), cell(r.asymmetry, words.nats)))
+         (cell(r.radius, words.percent), cell(r.floor, _fine_percent), cell(r.stable, words.percent),
+          cell(r.fixed, words.percent), cell(r.lowest_margin, decimal), cell(r.asymmetry, words.nats)))
         for r in theory.numbers
     ]  # fmt: skip
     env.filters["unbroken"] = words.unbroken
@@ -85,12 +93,24 @@ def render(theory: Theory) -> str:
 
 
 def write_page(theory: Theory, out: Path) -> Path:
-    """Write `theory.html` into a directory, made if need be."""
+    """Write the page and its numbers into a directory, made if need be; the picture of the story twice if it is there.
+
+    Returns:
+        the path of the page.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    path = out / FILE
-    draft = path.with_name(f".{FILE}.{os.getpid()}")
+    network = [line for line in theory.recovery if line.name == "network"]
+    if network:
+        spins = [line for line in theory.manifold if line.split != "features"]
+        _write(out / PICTURE, same_story(spins, network))
+    _write(out / NUMBERS, json.dumps(dataclasses.asdict(theory), indent=1))
+    return _write(out / FILE, render(theory))
+
+
+def _write(path: Path, text: str) -> Path:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(render(theory), encoding="utf-8")
+        draft.write_text(text, encoding="utf-8")
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

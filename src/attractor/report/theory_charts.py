@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from math import log10
-from typing import Any
-
-import plotly.graph_objects as go
+from collections.abc import Callable, Sequence
 
 from attractor.report import words
 from attractor.report.figures import (
@@ -14,114 +10,30 @@ from attractor.report.figures import (
     INK,
     MUTED,
     PALETTE,
-    PAPER,
     SYMBOLS,
-    TEMPLATE,
     Figure,
     Key,
     Panel,
     Style,
-    faint,
     finish,
-    log_ticks,
+    plane,
+)
+from attractor.report.theory_curves import (
+    decimal,
+    draw,
+    label,
+    name_and_split,
+    name_of,
+    share_axis,
+    span,
+    split_keys,
+    stroke,
+    tag,
 )
 from attractor.report.theory_view import Line, Theory
 
 MODELS = ("memorizer", "network", "generalizer")
 _MODEL_COLOURS = dict(zip(MODELS, (PALETTE[1], PALETTE[0], PALETTE[2]), strict=True))
-
-
-def _canvas(x_title: str, y_title: str, x_range: tuple[float, float], log: bool) -> go.Figure:
-    small = {"size": 12.5, "color": MUTED}
-    figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}})
-    figure.update_xaxes(
-        ticks="outside", ticklen=6, tickcolor=MUTED, linecolor=MUTED, showline=True,
-        title={"text": x_title, "font": small, "standoff": 10},
-    )  # fmt: skip
-    lo, hi = x_range
-    if not log:
-        return figure.update_xaxes(range=[lo, hi])
-    ticks = log_ticks(lo, hi)
-    minor = {"tickvals": ticks.minor, "ticks": "outside", "ticklen": 3, "tickcolor": MUTED}
-    return figure.update_xaxes(
-        type="log", range=[log10(lo), log10(hi)], tickvals=ticks.values, ticktext=ticks.labels, minor=minor
-    )
-
-
-def _band(line: Line, style: Style, tags: list[str]) -> go.Scatter | None:
-    ends = [(x, y.lo, y.hi) for x, y in line.points if y.lo is not None]
-    if len(ends) < 2:
-        return None
-    x, lo, hi = (list(column) for column in zip(*ends, strict=True))
-    return go.Scatter(
-        x=x + x[::-1], y=hi + lo[::-1], fill="toself", fillcolor=faint(style.colour), mode="lines",
-        line={"width": 0, "color": style.colour}, hoverinfo="skip", meta={"tags": tags},
-    )  # fmt: skip
-
-
-def _stroke(line: Line, style: Style, tags: list[str], title: str, form: Callable[[float], str]) -> go.Scatter:
-    text = [f"<b>{title}</b><br>{x:g}: {words.with_interval(y, form)}" for x, y in line.points]
-    symbol = style.symbol or "circle"
-    fill = PAPER if symbol.endswith("-open") else style.colour
-    marker = {"symbol": symbol.removesuffix("-open"), "color": fill, "line": {"width": 1.8, "color": style.colour}}
-    return go.Scatter(
-        x=[x for x, _ in line.points], y=[y.value for _, y in line.points], text=text, cliponaxis=False,
-        hovertemplate="%{text}<extra></extra>", mode="lines+markers" if style.symbol else "lines",
-        line={"color": style.colour, "width": style.width, "dash": style.dash},
-        marker=marker | {"size": 7 if len(line.points) <= 12 else 5}, meta={"tags": tags},
-    )  # fmt: skip
-
-
-def _draw(
-    figure: go.Figure,
-    lines: Iterable[Line],
-    styles: Callable[[Line], Style],
-    titles: Callable[[Line], str],
-    form: Callable[[float], str],
-) -> None:
-    bands, strokes = [], []
-    for line in lines:
-        style, tags = styles(line), [_tag(line.name), _tag(line.split)]
-        bands.append(_band(line, style, tags))
-        strokes.append(_stroke(line, style, tags, titles(line), form))
-    figure.add_traces([trace for trace in (*bands, *strokes) if trace is not None])
-
-
-def _tag(name: str) -> str:
-    return "".join(c if c.isalnum() else "-" for c in name)
-
-
-def _label(title: str, lines: Iterable[Line], titles: Callable[[Line], str], form: Callable[[float], str]) -> str:
-    """Say where each curve starts and ends, for whoever cannot see the plot."""
-    parts = [
-        f"{titles(line)}: {form(line.points[0][1].value)} at {line.points[0][0]:g}, "
-        f"{form(line.points[-1][1].value)} at {line.points[-1][0]:g}"
-        for line in lines
-    ]
-    return f"{title}. " + "; ".join(parts) + "."
-
-
-def decimal(x: float) -> str:
-    """Write an overlap or a margin."""
-    return f"{x:.2f}"
-
-
-def _span(lines: Iterable[Line], stretch: float = 1.2) -> tuple[float, float]:
-    xs = [x for line in lines for x, _ in line.points]
-    return min(xs) / stretch, max(xs) * stretch
-
-
-def _name(line: Line) -> str:
-    return line.name
-
-
-def _name_and_split(line: Line) -> str:
-    return f"{line.name}, {words.NAMES.get(line.split, line.split)}"
-
-
-def _share_axis(top: float = 1.0, step: float = 0.25) -> dict[str, Any]:
-    ticks = [k * step for k in range(int(top / step + 1e-9) + 1)]
-    return {"range": [-0.02 * top, 1.03 * top], "tickvals": ticks, "ticktext": [f"{100 * x:.0f}%" for x in ticks]}
 
 
 def _seeds(theory: Theory) -> str:
@@ -139,33 +51,18 @@ def _rule_style(rules: Sequence[str]) -> Callable[[Line], Style]:
     return style
 
 
-def _split_keys(lines: Iterable[Line], names: dict[str, str]) -> list[Key]:
-    splits = dict.fromkeys(line.split for line in lines)
-    return [
-        Key(
-            tag=_tag(s), label=names.get(s, s), style=Style(INK, DASHES[s], "circle" if s == "train" else "circle-open")
-        )
-        for s in splits
-    ]
-
-
-# ---- figures ---------------------------------------------------------------------------------------------------------
-
-
 def retrieval(theory: Theory) -> Figure:
     """Overlap after retrieval, one plot a load."""
     rules = [line.name for line in theory.radius]
     style = _rule_style(rules)
     panels: list[Panel] = []
     for load, lines in theory.retrieval:
-        figure = _canvas(
-            "flipped share of the spins", f"overlap after retrieval at load {load:g}", (-0.01, 0.51), False
-        )
+        figure = plane("flipped share of the spins", f"overlap after retrieval at load {load:g}", (-0.01, 0.51), False)
         thin = {line.name: style(line)._replace(symbol=None) for line in lines}
-        _draw(figure, lines, lambda line, thin=thin: thin[line.name], _name, decimal)  # type: ignore[misc]
+        draw(figure, lines, lambda line, thin=thin: thin[line.name], name_of, decimal)  # type: ignore[misc]
         figure.update_yaxes(range=[-0.08, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
-        label = _label(f"Overlap at load {load:g} against the flipped share", lines, _name, decimal)
-        panels.append(Panel(id=f"retrieval-{len(panels)}", label=label, spec=finish(figure)))
+        said = label(f"Overlap at load {load:g} against the flipped share", lines, name_of, decimal)
+        panels.append(Panel(id=f"retrieval-{len(panels)}", label=said, spec=finish(figure)))
     return Figure(
         id="retrieval",
         title="Retrieval after corruption",
@@ -175,7 +72,7 @@ def retrieval(theory: Theory) -> Figure:
         "the same.",
         assumed=f"N = {theory.n} spins, random patterns, synchronous updates at zero temperature. {_seeds(theory)}",
         keys=tuple(
-            Key(tag=_tag(rule), label=rule, style=style(Line(name=rule, points=()))._replace(symbol=None))
+            Key(tag=tag(rule), label=rule, style=style(Line(name=rule, points=()))._replace(symbol=None))
             for rule in rules
         ),
         panels=tuple(panels),
@@ -195,9 +92,9 @@ def radius(theory: Theory) -> Figure:
         return floors.get(line.name) or rule_style(line)
 
     lines = (*theory.radius, *theory.floors)
-    figure = _canvas("load P/N, patterns per spin (log scale)", "basin radius, flipped share", _span(lines), True)
-    _draw(figure, lines, style, _name, words.percent)
-    figure.update_yaxes(**_share_axis(0.5, 0.1))
+    figure = plane("load P/N, patterns per spin (log scale)", "basin radius, flipped share", span(lines), True)
+    draw(figure, lines, style, name_of, words.percent)
+    figure.update_yaxes(**share_axis(0.5, 0.1))
     title = "Basin radius against load"
     return Figure(
         id="radius",
@@ -209,54 +106,23 @@ def radius(theory: Theory) -> Figure:
         assumed="Dashed: 5% of the spins are wrong after one step if every margin is Gardner's. Dotted: "
         "(kappa/2)\u00b2 with kappa the margin as a cosine, Gardner's divided by the root of N; it holds for every "
         f"corruption and is therefore far below. {_seeds(theory)}",
-        keys=tuple(Key(tag=_tag(line.name), label=line.name, style=style(line)) for line in lines),
-        panels=(Panel(id="radius-plot", label=_label(title, lines, _name, words.percent), spec=finish(figure)),),
+        keys=tuple(Key(tag=tag(line.name), label=line.name, style=style(line)) for line in lines),
+        panels=(Panel(id="radius-plot", label=label(title, lines, name_of, words.percent), spec=finish(figure)),),
     )
+
+
+_TRAINED = {"lowest": "solid", "median": "7px,4px", "Gardner": "1.5px,3.5px"}
 
 
 def training(theory: Theory) -> Figure:
     """Margins while pseudo-likelihood is trained: the lowest against Gardner's bound, and their density at one load."""
     loads = list(dict.fromkeys(line.name for line in theory.training))
-    dashes = {"lowest": "solid", "median": "7px,4px", "Gardner": "1.5px,3.5px"}
-
-    def style(line: Line) -> Style:
-        i = loads.index(line.name)
-        symbol = SYMBOLS[i % len(SYMBOLS)] if line.split == "lowest" else None
-        return Style(PALETTE[i % 6], dashes[line.split], symbol, 1.4 if line.split == "Gardner" else 2.0)
-
-    def title_of(line: Line) -> str:
-        return f"load {line.name}, {line.split if line.split != 'Gardner' else 'largest possible'}"
-
-    left = _canvas("training step (log scale)", "margin of a spin in a stored pattern", _span(theory.training), True)
-    _draw(left, theory.training, style, title_of, decimal)
-    left.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
-    seen = [x for line in theory.density for x, y in line.points if y.value > 0.01]
-    right = _canvas("margin", f"density of margins at load {theory.density_load:g}", (min(seen), max(seen)), False)
-    shades = (0.25, 0.45, 0.7, 1.0)
-    for line, opacity in zip(theory.density, shades[-len(theory.density) :], strict=True):
-        trace = _stroke(line, Style(INK, "solid", None, 1.9), [], f"step {line.name}", decimal)
-        right.add_trace(trace.update(opacity=opacity))
-        x, top = max(((x, y.value) for x, y in line.points), key=lambda at: at[1])
-        right.add_annotation(
-            x=x,
-            y=top,
-            text=f"step {line.name}",
-            xanchor="left",
-            xshift=6,
-            showarrow=False,
-            font={"size": 12, "color": INK},
-        )
-    right.update_yaxes(rangemode="tozero")
     keys = [
-        Key(tag=_tag(load), label=f"load {load}", style=Style(PALETTE[i % 6], "none", SYMBOLS[i % 5]))
+        Key(tag=tag(load), label=f"load {load}", style=Style(PALETTE[i % 6], "none", SYMBOLS[i % len(SYMBOLS)]))
         for i, load in enumerate(loads)
     ]
-    keys += [
-        Key(tag="lowest", label="lowest margin", style=Style(INK, "solid", None)),
-        Key(tag="median", label="median margin", style=Style(INK, dashes["median"], None)),
-        Key(tag="Gardner", label="largest possible (Gardner)", style=Style(INK, dashes["Gardner"], None)),
-    ]
-    said = _label("Margins against training step", theory.training, title_of, decimal)
+    names = {"lowest": "lowest margin", "median": "median margin", "Gardner": "largest possible (Gardner)"}
+    keys += [Key(tag=s, label=name, style=Style(INK, _TRAINED[s], None)) for s, name in names.items()]
     return Figure(
         id="training",
         title="Margins over training",
@@ -266,11 +132,41 @@ def training(theory: Theory) -> Figure:
         assumed=f"Pseudo-likelihood couplings, N = {theory.n}; Gardner's value is that of infinitely many spins. "
         f"The densities on the right are those of one seed. {_seeds(theory)}",
         keys=tuple(keys),
-        panels=(
-            Panel(id="training-plot", label=said, spec=finish(left)),
-            Panel(id="density-plot", label=f"Density of margins at load {theory.density_load:g}.", spec=finish(right)),
-        ),
+        panels=(_margin_plot(theory, loads), _density_plot(theory)),
     )
+
+
+def _margin_plot(theory: Theory, loads: Sequence[str]) -> Panel:
+    def style(line: Line) -> Style:
+        i = loads.index(line.name)
+        symbol = SYMBOLS[i % len(SYMBOLS)] if line.split == "lowest" else None
+        return Style(PALETTE[i % 6], _TRAINED[line.split], symbol, 1.4 if line.split == "Gardner" else 2.0)
+
+    def title_of(line: Line) -> str:
+        return f"load {line.name}, {line.split if line.split != 'Gardner' else 'largest possible'}"
+
+    figure = plane("training step (log scale)", "margin of a spin in a stored pattern", span(theory.training), True)
+    draw(figure, theory.training, style, title_of, decimal)
+    figure.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
+    said = label("Margins against training step", theory.training, title_of, decimal)
+    return Panel(id="training-plot", label=said, spec=finish(figure))
+
+
+def _density_plot(theory: Theory) -> Panel:
+    seen = [x for line in theory.density for x, y in line.points if y.value > 0.01]
+    figure = plane("margin", f"density of margins at load {theory.density_load:g}", (min(seen), max(seen)), False)
+    shades = (0.25, 0.45, 0.7, 1.0)
+    for line, opacity in zip(theory.density, shades[-len(theory.density) :], strict=True):
+        trace = stroke(line, Style(INK, "solid", None, 1.9), [], f"step {line.name}", decimal)
+        figure.add_trace(trace.update(opacity=opacity))
+        x, top = max(((x, y.value) for x, y in line.points), key=lambda at: at[1])
+        figure.add_annotation(
+            x=x, y=top, text=f"step {line.name}", xanchor="left", xshift=6, showarrow=False,
+            font={"size": 12, "color": INK},
+        )  # fmt: skip
+    figure.update_yaxes(rangemode="tozero")
+    said = f"Density of margins at load {theory.density_load:g}, after {len(theory.density)} numbers of steps."
+    return Panel(id="density-plot", label=said, spec=finish(figure))
 
 
 def generalization(theory: Theory) -> Figure:
@@ -287,24 +183,22 @@ def generalization(theory: Theory) -> Figure:
         )
 
     lines = theory.manifold
-    spins = _canvas(
-        "training patterns per feature, P/D (log scale)", "overlap after retrieval, spins", _span(lines), True
-    )
-    _draw(spins, lines, style, title_of, decimal)
+    spins = plane("training patterns per feature, P/D (log scale)", "overlap after retrieval, spins", span(lines), True)
+    draw(spins, lines, style, title_of, decimal)
     spins.update_yaxes(range=[-0.02, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
-    panels = [Panel(id="spins-plot", label=_label("Overlap against P/D", lines, title_of, decimal), spec=finish(spins))]
+    panels = [Panel(id="spins-plot", label=label("Overlap against P/D", lines, title_of, decimal), spec=finish(spins))]
     network = tuple(line for line in theory.recovery if line.name == "network")
     beside = ""
     if network:
-        figure = _canvas(
-            "training sequences n (log scale)", "corrupted tokens that return, sequences", _span(network), True
+        figure = plane(
+            "training sequences n (log scale)", "corrupted tokens that return, sequences", span(network), True
         )
-        _draw(figure, network, style, _name_and_split, words.percent)
-        figure.update_yaxes(**_share_axis())
-        label = _label("Recovery of the network against n", network, _name_and_split, words.percent)
-        panels.append(Panel(id="network-plot", label=label, spec=finish(figure)))
+        draw(figure, network, style, name_and_split, words.percent)
+        figure.update_yaxes(**share_axis())
+        said = label("Recovery of the network against n", network, name_and_split, words.percent)
+        panels.append(Panel(id="network-plot", label=said, spec=finish(figure)))
         beside = " On the right a diffusion model of sequences goes the same way as its training set grows."
-    keys = _split_keys([line for line in lines if line.split != "features"], {"train": "training", "test": "unseen"})
+    keys = split_keys([line for line in lines if line.split != "features"], {"train": "training", "test": "unseen"})
     keys.append(Key(tag="features", label="features", style=Style(PALETTE[5], "10px,3px,2px,3px", "diamond-open")))
     return Figure(
         id="generalization",
@@ -352,10 +246,10 @@ def _control(
             _MODEL_COLOURS[line.name], DASHES[line.split], symbol if line.split == "train" else f"{symbol}-open"
         )
 
-    figure = _canvas("training sequences n (log scale)", y_title, _span(lines), True)
-    _draw(figure, lines, style, _name_and_split, form)
+    figure = plane("training sequences n (log scale)", y_title, span(lines), True)
+    draw(figure, lines, style, name_and_split, form)
     if id == "controls":
-        figure.update_yaxes(**_share_axis())
+        figure.update_yaxes(**share_axis())
     elif id == "distance":
         figure.update_yaxes(type="log", dtick=1)
     else:
@@ -371,8 +265,8 @@ def _control(
         title=title,
         read=read,
         assumed=theory.control_note + (" The dotted line is the closed form." if id == "control-entropy" else ""),
-        keys=(*keys, *_split_keys(lines, {"train": "training", "test": "unseen"})),
-        panels=(Panel(id=f"{id}-plot", label=_label(title, lines, _name_and_split, form), spec=finish(figure)),),
+        keys=(*keys, *split_keys(lines, {"train": "training", "test": "unseen"})),
+        panels=(Panel(id=f"{id}-plot", label=label(title, lines, name_and_split, form), spec=finish(figure)),),
     )
 
 

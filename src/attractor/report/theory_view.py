@@ -19,6 +19,10 @@ class Line:
         """Return the estimate at one x, None where there is none."""
         return next((y for at, y in self.points if at == x), None)
 
+    def ends(self) -> list[tuple[float, float, float]]:
+        """Return (x, low, high) wherever there is an interval."""
+        return [(x, y.lo, y.hi) for x, y in self.points if y.lo is not None and y.hi is not None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Numbers:
@@ -31,6 +35,8 @@ class Numbers:
     fixed: Estimate
     asymmetry: Estimate | None
     lowest_margin: Estimate | None
+    floor: Estimate | None
+    """share of flips that the lowest margin puts beyond doubt"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,9 @@ from attractor.theory.solvable import (
     MarkovDenoiser,
     SpinDenoiser,
     ordinary_posterior,
-    random_source,
     stationary_law,
 )
+from attractor.theory.sources import bigram_source, random_source
 
 __all__ = [
     "EmpiricalDenoiser",
@@ -25,6 +25,7 @@ __all__ = [
     "Retrieval",
     "SpinDenoiser",
     "basin_floor",
+    "bigram_source",
     "gardner_capacity",
     "hebb_error",
     "hopfield_capacity",

@@ -94,8 +94,10 @@ def pseudo_inverse_margin(load: float) -> float:
 def basin_floor(kappa: float, n: int) -> float:
     """Share of spins that may be flipped, chosen as badly as can be, and are put right in one synchronous step.
 
-    Flipping the share rho changes a field by at most 2 |J_i| sqrt(rho n) (Cauchy-Schwarz): all signs survive if
-    rho < (k/2)^2, where k = kappa / sqrt(n) is the margin as a cosine between couplings and pattern.
+    Flipping a share rho of the spins takes from xi_i h_i = kappa |J_i| at most 2 sum_{flipped j} |J_ij|, which is at
+    most 2 |J_i| sqrt(rho n) by Cauchy-Schwarz. So every sign survives if rho < kappa^2 / 4n. Written with the cosine
+    between couplings and pattern, k = kappa / sqrt(n), it is rho < (k/2)^2; in Gardner's units, where kappa is of order
+    one however many spins there are, the division by n must not be forgotten.
 
     Raises:
         AttractorError: for a margin below zero or n < 10.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import optimize, stats
 from torch import Tensor
 
 from attractor.theory import spins
-from attractor.theory.capacities import check_spins, one_step_error
+from attractor.theory.capacities import basin_floor, check_spins, one_step_error
 from attractor.theory.spins import Couplings, DenseMemory, Memory, ModernHopfield
 from attractor.types import AttractorError
 
@@ -48,6 +49,8 @@ class Rule(NamedTuple):
     asymmetry: Interval | None
     """of the couplings; None where there are none"""
     lowest_margin: Interval | None
+    floor: Interval | None
+    """share of flips, any flips, that every pattern surely survives: `basin_floor` of the lowest margin"""
 
 
 class Training(NamedTuple):
@@ -74,6 +77,7 @@ class Load(NamedTuple):
     """Everything measured at one load."""
 
     load: float
+    """patterns per spin, after rounding to whole patterns"""
     rules: tuple[Rule, ...]
     training: Training
 
@@ -91,18 +95,17 @@ def over_seeds(values: Float[Tensor, "S"], low: float = -np.inf, high: float = n
     return Interval(mean, max(low, mean - half), min(high, mean + half))
 
 
-def measure_load(n: int, load: float, seeds: Sequence[int]) -> Load:
+def measure_load(n: int, load: float, seeds: Sequence[int], device: torch.device | str = "cpu") -> Load:
     """All memories at one load, each on the same patterns and the same flips.
 
     Raises:
-        AttractorError: for n < 10, no seeds, or a load that leaves no pattern.
+        AttractorError: for n < 10, no seeds or one twice, or a load that leaves no pattern.
     """
     check_spins(n)
-    if not seeds:
-        raise AttractorError("no seeds are given: at least one is needed")
-    if not (0 < load <= 2 and round(load * n) >= 1):
+    _check_seeds(seeds)
+    if not 1 / n <= load <= 2:
         raise AttractorError(f"load = {load} is outside [{1 / n:g}, 2]: at least one pattern, at most 2 for each spin")
-    patterns = torch.stack([spins.random_patterns(round(load * n), n, seed) for seed in seeds])
+    patterns = torch.stack([spins.random_patterns(round(load * n), n, seed, device) for seed in seeds])
     learned = {"Hebb": spins.hebb(patterns)}
     if patterns.shape[1] < n:
         learned["pseudo-inverse"] = spins.pseudo_inverse(patterns)
@@ -114,7 +117,30 @@ def measure_load(n: int, load: float, seeds: Sequence[int]) -> Load:
         "modern Hopfield": ModernHopfield(patterns),
     }
     rules = tuple(_rule(name, memory, patterns, learned.get(name)) for name, memory in memories.items())
-    return Load(load, rules, training)
+    return Load(patterns.shape[1] / n, rules, training)
+
+
+def measure_loads(
+    n: int,
+    loads: Sequence[float],
+    seeds: Sequence[int],
+    device: torch.device | str = "cpu",
+    on_progress: Callable[[str], None] = lambda done: None,
+) -> tuple[Load, ...]:
+    """`measure_load` at each load in ascending order; loads that come to the same number of patterns are one.
+
+    Raises:
+        AttractorError: for no loads, or as `measure_load`.
+    """
+    if not loads:
+        raise AttractorError("no loads are given: at least one is needed")
+    found: dict[float, Load] = {}
+    for load in sorted(loads):
+        if not (math.isfinite(load) and round(load * n) / n in found):
+            measured = measure_load(n, load, seeds, device)
+            found[measured.load] = measured
+            on_progress(f"spins at load {measured.load:g}")
+    return tuple(found.values())
 
 
 def measure_generalization(
@@ -122,13 +148,21 @@ def measure_generalization(
     seeds: Sequence[int],
     per_feature: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0),
     flipped: float = 0.1,
+    device: torch.device | str = "cpu",
 ) -> tuple[Generalization, ...]:
-    """Random-features model with D = 0.3 n features, 3 in a pattern: pseudo-likelihood couplings as P/D grows."""
+    """Random-features model with D = 0.3 n features, 3 in a pattern: pseudo-likelihood couplings as P/D grows.
+
+    Raises:
+        AttractorError: for n < 10, no seeds or one twice, or a number of patterns per feature that leaves none.
+    """
     check_spins(n)
+    _check_seeds(seeds)
     d = max(3, round(0.3 * n))
     points = []
     for ratio in per_feature:
-        found = torch.stack([_generalize(max(1, round(ratio * d)), n, d, flipped, seed) for seed in seeds])
+        if not 1 / d <= ratio < math.inf:
+            raise AttractorError(f"per_feature = {ratio} leaves no pattern: with {d} features at least {1 / d:.2g}")
+        found = torch.stack([_generalize(round(ratio * d), n, d, flipped, seed, device) for seed in seeds])
         points.append(Generalization(ratio, *(over_seeds(x, -1.0, 1.0) for x in found.T)))
     return tuple(points)
 
@@ -143,6 +177,7 @@ def _rule(name: str, memory: Memory, patterns: Tensor, couplings: Tensor | None)
     probed = patterns[:, :PROBED]
     curve = spins.retrieval_curve(memory, probed, SHARES)
     stable = spins.stable_share(memory, probed)
+    lowest = None if couplings is None else spins.margins(couplings, patterns).amin((1, 2))
     return Rule(
         name=name,
         overlaps=tuple(over_seeds(m, -1.0, 1.0) for m in curve.mean(1).T),
@@ -150,8 +185,13 @@ def _rule(name: str, memory: Memory, patterns: Tensor, couplings: Tensor | None)
         stable=over_seeds(stable.mean(1), 0.0, 1.0),
         fixed=over_seeds((stable == 1).float().mean(1), 0.0, 1.0),
         asymmetry=None if couplings is None else over_seeds(spins.asymmetry(couplings), 0.0, 1.0),
-        lowest_margin=None if couplings is None else over_seeds(spins.margins(couplings, patterns).amin((1, 2))),
+        lowest_margin=None if lowest is None else over_seeds(lowest),
+        floor=None if lowest is None else over_seeds(_floors(lowest, patterns.shape[-1]), 0.0, 1.0),
     )
+
+
+def _floors(lowest: Float[Tensor, "S"], n: int) -> Float[Tensor, "S"]:
+    return lowest.new_tensor([basin_floor(max(kappa, 0.0), n) for kappa in lowest.tolist()])
 
 
 def _train(patterns: Float[Tensor, "S P N"]) -> tuple[Tensor, Training]:
@@ -162,7 +202,7 @@ def _train(patterns: Float[Tensor, "S P N"]) -> tuple[Tensor, Training]:
             margins = spins.margins(couplings, patterns).flatten(1)
             lowest.append(over_seeds(margins.amin(1)))
             median.append(over_seeds(margins.median(1).values))
-            density.append(_density(margins[0].numpy()))
+            density.append(_density(margins[0].cpu().numpy()))
 
     couplings = spins.pseudo_likelihood(patterns, STEPS[-1], on_step=look)
     return couplings, Training(tuple(lowest), tuple(median), tuple(density))
@@ -174,8 +214,8 @@ def _density(margins: NDArray[np.float32]) -> tuple[float, ...]:
     return tuple((np.histogram(margins, edges)[0] / (len(margins) * width)).tolist())
 
 
-def _generalize(p: int, n: int, d: int, flipped: float, seed: int) -> Float[Tensor, "3"]:
-    data = spins.hidden_manifold(p, n, d, test=PROBED, seed=seed)
+def _generalize(p: int, n: int, d: int, flipped: float, seed: int, device: torch.device | str) -> Float[Tensor, "3"]:
+    data = spins.hidden_manifold(p, n, d, test=PROBED, seed=seed, device=device)
     memory = Couplings(spins.pseudo_likelihood(data.train, steps=100))
     return torch.stack(
         [
@@ -183,3 +223,8 @@ def _generalize(p: int, n: int, d: int, flipped: float, seed: int) -> Float[Tens
             for x in (data.train[:PROBED], data.test, data.features)
         ]
     )
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise AttractorError(f"seeds = {tuple(seeds)}: at least one is needed, and none twice")

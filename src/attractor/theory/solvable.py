@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
@@ -22,8 +22,8 @@ FLOOR = -690.0
 """Nats in the place of log 0; exp(FLOOR) = 2e-300."""
 CLEAN = 1e-30
 """Smallest 1 - alpha: at t = 0 exactly, tokens that no sequence of the law explains still have a likelihood."""
-ENTRIES = 2**24
-"""Numbers in the (patterns, rows) matrix of weights at a time: 128 MiB in float64."""
+PAIRS = 2**24
+"""Pairs of a row and a pattern that are looked at together."""
 
 
 def ordinary_posterior(
@@ -46,40 +46,44 @@ class EmpiricalDenoiser(Denoiser):
     with x_t at c_k tokens has prod_m q = (odds)^c_k up to a constant, odds = 1 + V alpha / (1 - alpha): so counting
     agreements is all there is to do, and leaving position l out divides by the odds where the pattern agrees there.
 
-    Needs 8 bytes for each pattern and row of a batch, in parts of 128 MiB, beside the result.
+    Beside the result, rows and patterns are held against each other in parts of 2^24 pairs, about 20 bytes each.
 
     Args:
-        tokens: training set; repeated rows count as often as they occur.
+        tokens: training set, (K, L); repeated rows count as often as they occur.
         vocab_size: V, larger than every token.
-        weights: probability of each row, proportionally; equal unless given.
+        weights: probability of each row, proportionally, (K,); equal unless given.
 
     Raises:
         AttractorError: for an empty matrix, tokens outside the vocabulary, or weights that are no law.
     """
 
-    def __init__(self, tokens: Int[Tensor, "K L"], vocab_size: int, weights: Float[Tensor, "K"] | None = None) -> None:
-        if tokens.ndim != 2 or not tokens.numel():
-            raise AttractorError(f"tokens must be a (K, L) matrix with at least one row, not {tuple(tokens.shape)}")
+    def __init__(
+        self, tokens: Int[Tensor, "..."], vocab_size: int, weights: Float[Tensor, "..."] | None = None
+    ) -> None:
         self.process = UniformProcess(vocab_size)
-        _check_range(tokens, vocab_size)
+        check_tokens(tokens, vocab_size)
         self.seq_len, self.device = tokens.shape[1], tokens.device
-        self.by_position = tokens.long().T.contiguous()
-        weights = torch.ones(len(tokens), device=self.device) if weights is None else weights
-        self.law = _law(weights / weights.sum(), "weights")
+        law = torch.ones(len(tokens), device=self.device) if weights is None else weights
+        if law.shape != (len(tokens),):
+            raise AttractorError(f"weights are {tuple(law.shape)}, but there are {len(tokens)} rows of tokens")
+        law = _law(law.double() / law.double().sum().clamp(min=1e-300), "weights")
+        # A row of weight zero is no pattern; narrow integers make counting quicker.
+        self.by_position = tokens[law > 0].T.to(torch.int16 if vocab_size <= 2**15 else torch.int32).contiguous()
+        self.law = law[law > 0]
 
     def log_probs(
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Return log r in float64."""
-        _check_length(x_t, self.seq_len)
+        check_tokens(x_t, self.process.vocab_size, self.seq_len)
         wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
-        log_odds = _log_odds(self, t)
-        rows = max(1, ENTRIES // self.by_position.shape[1])
-        parts = [
-            self._part(x, odds, chosen)
-            for x, odds, chosen in zip(x_t.split(rows), log_odds.split(rows), wanted.split(rows), strict=True)
-        ]
-        log_r = torch.cat(parts) if len(parts) > 1 else parts[0]
+        log_r = self.law.new_empty(int(wanted.sum()), self.process.vocab_size)
+        size = max(1, PAIRS // len(self.law))
+        done = 0
+        for x, odds, chosen in zip(x_t.split(size), _log_odds(self, t).split(size), wanted.split(size), strict=True):
+            part = log_r[done : done + int(chosen.sum())]
+            self._fill(part, x, odds, chosen)
+            done += len(part)
         return log_r.view(*x_t.shape, -1) if where is None else log_r
 
     def nll(self, tokens: Int[Tensor, "N L"]) -> Float[Tensor, "N"]:
@@ -88,32 +92,30 @@ class EmpiricalDenoiser(Denoiser):
         Raises:
             AttractorError: for a sequence that is not in the training set.
         """
-        _check_length(tokens, self.seq_len)
-        same = self._agreements(tokens) == self.seq_len
-        return _finite_nll((self.law[:, None] * same).sum(0).log(), tokens)
+        check_tokens(tokens, self.process.vocab_size, self.seq_len)
+        parts = tokens.split(max(1, PAIRS // len(self.law)))
+        mass = [torch.eq(self._agreements(part), tokens.shape[1]).double() @ self.law for part in parts]
+        return _finite_nll(torch.cat(mass).log(), tokens)
 
-    def _agreements(self, x_t: Int[Tensor, "B L"]) -> Int[Tensor, "K B"]:
-        """How many tokens of each pattern agree with each row; no (K, B, L) array is made."""
-        count = torch.zeros(self.by_position.shape[1], len(x_t), dtype=torch.int32, device=self.device)
-        for pattern, x in zip(self.by_position, x_t.T, strict=True):
-            count += pattern[:, None] == x
+    def _agreements(self, x_t: Int[Tensor, "B L"]) -> Integer[Tensor, "B K"]:
+        """How many tokens of each row agree with each pattern; no (B, K, L) array is made."""
+        agrees = torch.empty(len(x_t), len(self.law), dtype=torch.bool, device=self.device)
+        count = torch.zeros_like(agrees, dtype=torch.uint8 if x_t.shape[1] < 256 else torch.int32)
+        for pattern, x in zip(self.by_position, x_t.to(self.by_position.dtype).T, strict=True):
+            count += torch.eq(pattern, x[:, None], out=agrees).view(torch.uint8)
         return count
 
-    def _part(self, x_t: Tensor, log_odds: Tensor, where: Tensor) -> Float[Tensor, "M V"]:
-        count = self._agreements(x_t)
-        # In float64 what underflows here is below 1e-300 of the largest weight, whichever position is left out.
-        weight = ((count - count.amax(0)) * log_odds).exp_() * self.law[:, None]
+    def _fill(self, log_r: Float[Tensor, "M V"], x_t: Tensor, log_odds: Tensor, where: Tensor) -> None:
+        count = self._agreements(x_t).int()
+        # In float64 what underflows here is below 1e-280 of the largest weight, whichever position is left out.
+        weight = ((count - count.amax(1, keepdim=True)) * log_odds[:, None]).exp_().mul_(self.law)
         place = (where.flatten().cumsum(0) - 1).view(where.shape)
-        out = weight.new_empty(int(where.sum()), self.process.vocab_size)
         for position in where.any(0).nonzero()[:, 0].tolist():
             rows = where[:, position].nonzero()[:, 0]
-            mass = weight.new_zeros(self.process.vocab_size, len(rows))
-            mass.index_add_(0, self.by_position[position], weight[:, rows])
-            log_mass = mass.T.log()
-            log_mass[torch.arange(len(rows)), x_t[rows, position]] -= log_odds[rows]
-            out[place[rows, position]] = log_mass
-        out -= out.logsumexp(-1, keepdim=True)
-        return out.clamp_(min=FLOOR)
+            token = self.by_position[position].long().expand(len(rows), -1)
+            mass = weight.new_zeros(len(rows), self.process.vocab_size).scatter_add_(1, token, weight[rows])
+            without_own = mass.log_().scatter_add_(1, x_t[rows, position, None], -log_odds[rows, None])
+            log_r[place[rows, position]] = without_own.log_softmax(-1).clamp_(min=FLOOR)
 
 
 class MarkovDenoiser(Denoiser):
@@ -123,14 +125,14 @@ class MarkovDenoiser(Denoiser):
     neither that of l itself (Rabiner, Proc. IEEE 77, 257, without the emission at l). Messages are kept in log space.
 
     Args:
-        transition: P(next = j | this = i), rows summing to one.
-        initial: law of the first token.
+        transition: P(next = j | this = i), (V, V), rows summing to one.
+        initial: law of the first token, (V,).
 
     Raises:
         AttractorError: if they are not probabilities, or not of one size.
     """
 
-    def __init__(self, transition: Float[Tensor, "V V"], initial: Float[Tensor, "V"]) -> None:
+    def __init__(self, transition: Float[Tensor, "..."], initial: Float[Tensor, "..."]) -> None:
         if transition.ndim != 2 or transition.shape != (len(initial), len(initial)):
             raise AttractorError(
                 f"transition is {tuple(transition.shape)} and initial {tuple(initial.shape)}: allowed are (V, V), (V,)"
@@ -144,15 +146,15 @@ class MarkovDenoiser(Denoiser):
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Return log r in float64."""
+        check_tokens(x_t, self.process.vocab_size)
         agrees = torch.nn.functional.one_hot(x_t, self.process.vocab_size)
         evidence = agrees * _log_odds(self, t)[:, None, None]  # log q(x_t | v) up to a constant
-        log_step = self.transition.log()
         forward = [self.initial.log().expand(len(x_t), -1)]
         backward = [torch.zeros_like(forward[0])]
         for e in evidence.unbind(1)[:-1]:
-            forward.append(_log_matmul(forward[-1] + e, log_step))
+            forward.append(_log_matmul(forward[-1] + e, self.transition))
         for e in evidence.flip(1).unbind(1)[:-1]:
-            backward.append(_log_matmul(backward[-1] + e, log_step.T))
+            backward.append(_log_matmul(backward[-1] + e, self.transition.T))
         log_r = torch.stack([f + b for f, b in zip(forward, reversed(backward), strict=True)], 1)
         log_r = (log_r - log_r.logsumexp(-1, keepdim=True)).clamp(min=FLOOR)
         return log_r if where is None else log_r[where]
@@ -177,7 +179,7 @@ class MarkovDenoiser(Denoiser):
         Raises:
             AttractorError: for a token outside the vocabulary, or a sequence of probability zero.
         """
-        _check_range(tokens, self.process.vocab_size)
+        check_tokens(tokens, self.process.vocab_size)
         steps = self.transition.log()[tokens[:, :-1], tokens[:, 1:]].sum(1)
         return _finite_nll(self.initial.log()[tokens[:, 0]] + steps, tokens)
 
@@ -204,13 +206,13 @@ class SpinDenoiser(Denoiser):
     t it takes the noisy spins for clean ones, so there its NELBO is a bound and not the likelihood.
 
     Args:
-        couplings: J_lj, from spin j to spin l, zero on the diagonal.
+        couplings: J_lj, from spin j to spin l, (L, L), zero on the diagonal.
 
     Raises:
         AttractorError: if J is not square, not finite, or has a diagonal.
     """
 
-    def __init__(self, couplings: Float[Tensor, "L L"]) -> None:
+    def __init__(self, couplings: Float[Tensor, "..."]) -> None:
         if couplings.ndim != 2 or couplings.shape[0] != couplings.shape[1]:
             raise AttractorError(f"couplings must be an (L, L) matrix, not {tuple(couplings.shape)}")
         if not couplings.isfinite().all() or couplings.diagonal().any():
@@ -226,7 +228,7 @@ class SpinDenoiser(Denoiser):
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Return log sigmoid(-2h) and log sigmoid(2h) in float64, whatever t is."""
-        _check_length(x_t, self.seq_len)
+        check_tokens(x_t, 2, self.seq_len)
         field = (2.0 * x_t - 1).double() @ self.couplings.T
         log_r = torch.nn.functional.logsigmoid(torch.stack([-2 * field, 2 * field], -1)).clamp(min=FLOOR)
         return log_r if where is None else log_r[where]
@@ -239,25 +241,25 @@ def stationary_law(transition: Float[Tensor, "V V"]) -> Float[Tensor, "V"]:
         AttractorError: if there is more than one.
     """
     vocab = len(transition)
-    system = torch.cat([transition.double().T - torch.eye(vocab), torch.ones(1, vocab)])
+    system = torch.cat([transition.double().T, transition.new_ones(1, vocab)])
+    system[:vocab].diagonal().sub_(1)
     rank = int(torch.linalg.matrix_rank(system))
     if rank < vocab:
         raise AttractorError(f"transition has {vocab - rank + 1} stationary laws; only a source with one is allowed")
-    target = torch.zeros(vocab + 1, dtype=torch.float64)
+    target = system.new_zeros(vocab + 1)
     target[-1] = 1
     return torch.linalg.lstsq(system, target[:, None]).solution[:, 0].clamp(min=0)
 
 
-def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) -> MarkovDenoiser:
-    """A stationary Markov source whose transition rows are Dirichlet draws; a small concentration makes them peaked."""
-    if not concentration > 0:
-        raise AttractorError(f"concentration = {concentration} must be positive")
-    gamma = torch.distributions.Gamma(torch.full((vocab_size, vocab_size), concentration).double(), 1.0)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        weights = gamma.sample() + 1e-3 * concentration  # no step is impossible
-    transition = weights / weights.sum(1, keepdim=True)
-    return MarkovDenoiser(transition, stationary_law(transition))
+def check_tokens(tokens: Tensor, vocab_size: int, length: int | None = None) -> None:
+    """Raise AttractorError unless the tokens are a matrix with rows, of ids in [0, V), `length` in a row if given."""
+    if tokens.ndim != 2 or not tokens.numel():
+        raise AttractorError(f"tokens must be a (K, L) matrix with at least one row, not {tuple(tokens.shape)}")
+    if length is not None and tokens.shape[1] != length:
+        raise AttractorError(f"rows have {tokens.shape[1]} tokens, but the law is one of {length}")
+    for end in (int(tokens.min()), int(tokens.max())):
+        if not 0 <= end < vocab_size:
+            raise AttractorError(f"token id {end} is outside the vocabulary of {vocab_size}")
 
 
 def _log_odds(denoiser: Denoiser, t: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
@@ -266,8 +268,15 @@ def _log_odds(denoiser: Denoiser, t: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
     return torch.log1p(denoiser.process.vocab_size * alpha / (1 - alpha).clamp(min=CLEAN))
 
 
-def _log_matmul(log_row: Float[Tensor, "B I"], log_matrix: Float[Tensor, "I J"]) -> Float[Tensor, "B J"]:
-    return (log_row[:, :, None] + log_matrix).logsumexp(1)
+def _log_matmul(log_row: Float[Tensor, "B I"], matrix: Float[Tensor, "I J"]) -> Float[Tensor, "B J"]:
+    """log(exp(log_row) @ matrix), exact however far the entries of a row are apart."""
+    top = log_row.amax(1, keepdim=True)
+    product = top + ((log_row - top).exp() @ matrix).log()
+    # Terms below exp(-745) of the largest are lost in the product: where they could matter, they are added as logs.
+    small = (product < top - 650).any(1).nonzero()[:, 0]
+    if len(small):
+        product[small] = (log_row[small, :, None] + matrix.log()).logsumexp(1)
+    return product
 
 
 def _invert(law: Float[Tensor, "N V"], u: Float[Tensor, "N 1"]) -> Int[Tensor, "N"]:
@@ -282,17 +291,6 @@ def _law(values: Tensor, what: str) -> Float[Tensor, "V"]:
     if not (math.isfinite(total) and (values >= 0).all() and abs(total - 1) < 1e-5):
         raise AttractorError(f"{what} sums to {total:g}, lowest entry {values.min().item():g}: it must be a law")
     return values.double() / total
-
-
-def _check_range(tokens: Tensor, vocab_size: int) -> None:
-    for end in (int(tokens.min()), int(tokens.max())):
-        if not 0 <= end < vocab_size:
-            raise AttractorError(f"token id {end} is outside the vocabulary of {vocab_size}")
-
-
-def _check_length(x_t: Tensor, length: int | None) -> None:
-    if x_t.shape[1] != length:
-        raise AttractorError(f"rows have {x_t.shape[1]} tokens, but the law is one of {length}")
 
 
 def _finite_nll(log_p: Float[Tensor, "N"], tokens: Int[Tensor, "N L"]) -> Float[Tensor, "N"]:

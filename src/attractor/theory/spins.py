@@ -6,6 +6,7 @@ of leading dimensions, such as one for seeds, goes through every function.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -32,7 +33,7 @@ def random_patterns(p: int, n: int, seed: int = 0, device: torch.device | str = 
     """
     check_spins(n)
     _check_count("p", p)
-    return _signs(torch.randn(p, n, generator=_generator(seed))).to(device)
+    return _signs(torch.randn(p, n, generator=_generator(seed), device="cpu")).to(device)
 
 
 class HiddenManifold(NamedTuple):
@@ -67,11 +68,11 @@ def hidden_manifold(
     _check_count("test", test)
     if not 1 <= active <= d or active % 2 == 0:
         raise AttractorError(f"active = {active} must be odd and at most the number of features, d = {d}")
-    features = _signs(torch.randn(d, n, generator=_generator(seed, 1)))
+    features = _signs(torch.randn(d, n, generator=_generator(seed, 1), device="cpu"))
 
     def mix(count: int, stream: int) -> Tensor:
-        chosen = torch.rand(count, d, generator=_generator(seed, stream)).topk(active, 1).indices
-        signs = _signs(torch.randn(count, active, generator=_generator(seed, stream + 1)))
+        chosen = torch.rand(count, d, generator=_generator(seed, stream), device="cpu").topk(active, 1).indices
+        signs = _signs(torch.randn(count, active, generator=_generator(seed, stream + 1), device="cpu"))
         return (signs[..., None] * features[chosen]).sum(1).sign().to(device)
 
     return HiddenManifold(features.to(device), mix(p, 2), mix(test, 4))
@@ -81,11 +82,12 @@ def flip(patterns: Float[Tensor, "*S P N"], share: float, seed: int = 0) -> Floa
     """Flip exactly round(share N) spins of every pattern, drawn at random; larger shares flip the same ones and more.
 
     Raises:
-        AttractorError: for a share outside [0, 1/2].
+        AttractorError: for a share outside [0, 1/2], or patterns that are not of spins.
     """
+    _check_spin_values(patterns)
     if not 0 <= share <= 0.5:
         raise AttractorError(f"share = {share} is outside [0, 1/2]")
-    order = torch.rand(patterns.shape, generator=_generator(seed, 6)).argsort(-1).argsort(-1)
+    order = torch.rand(patterns.shape, generator=_generator(seed, 6), device="cpu").argsort(-1).argsort(-1)
     return torch.where(order.to(patterns.device) < round(share * patterns.shape[-1]), -patterns, patterns)
 
 
@@ -94,6 +96,7 @@ def flip(patterns: Float[Tensor, "*S P N"], share: float, seed: int = 0) -> Floa
 
 def hebb(patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S N N"]:
     """J = xi^T xi / N without its diagonal."""
+    _check_spin_values(patterns)
     return without_diagonal(patterns.mT @ patterns / patterns.shape[-1])
 
 
@@ -103,6 +106,7 @@ def projector(patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S N N"]:
     Raises:
         AttractorError: unless there are fewer patterns than spins.
     """
+    _check_spin_values(patterns)
     p, n = patterns.shape[-2:]
     if p >= n:
         raise AttractorError(f"load = {p / n:g}: the pseudo-inverse needs fewer patterns than spins, load < 1")
@@ -132,7 +136,13 @@ def pseudo_likelihood(
         steps: of gradient descent.
         symmetric: keep J_ij = J_ji; otherwise every spin is a perceptron of its own.
         on_step: sees (number of steps done, J).
+
+    Raises:
+        AttractorError: for patterns that are not of spins, or fewer than one step.
     """
+    _check_spin_values(patterns)
+    if steps < 1:
+        raise AttractorError(f"steps = {steps}: at least 1 is needed")
     couplings = patterns.new_zeros((*patterns.shape[:-2], patterns.shape[-1], patterns.shape[-1]))
     length = 1 / torch.linalg.matrix_norm(patterns, ord=2)[..., None, None] ** 2
     for step in range(steps):
@@ -167,9 +177,15 @@ class Memory(ABC):
 
 
 class Couplings(Memory):
-    """h_i = sum_j J_ij s_j."""
+    """h_i = sum_j J_ij s_j.
+
+    Raises:
+        AttractorError: for couplings that are not finite.
+    """
 
     def __init__(self, couplings: Float[Tensor, "*S N N"]) -> None:
+        if not couplings.isfinite().all():
+            raise AttractorError("couplings must be finite, but there is a NaN or an infinity among them")
         self.couplings = couplings
 
     def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
@@ -178,7 +194,7 @@ class Couplings(Memory):
 
 
 class DenseMemory(Memory):
-    """Energy E = -sum_mu F(m_mu), m_mu = xi_mu . s; the field is half the energy a flip of the spin to -1 would cost.
+    """Energy E = -sum_mu F(m_mu), m_mu = xi_mu . s; the field is the energy at spin -1 minus that at spin +1.
 
     With F(m) = (m/N)^degree for m > 0 (Krotov & Hopfield, arXiv:1606.01164), or F(m) = exp(m) where the degree is None
     (Demircigil et al., arXiv:1702.01929). A spin sees each pattern without its own contribution to m.
@@ -194,6 +210,7 @@ class DenseMemory(Memory):
     def __init__(self, patterns: Float[Tensor, "*S P N"], degree: int | None = None) -> None:
         if degree is not None and degree < 2:
             raise AttractorError(f"degree = {degree} must be at least 2")
+        _check_spin_values(patterns)
         self.patterns, self.degree = patterns, degree
 
     def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
@@ -219,12 +236,13 @@ class ModernHopfield(Memory):
         beta: inverse temperature of the attention.
 
     Raises:
-        AttractorError: unless beta > 0.
+        AttractorError: unless beta is positive and finite.
     """
 
     def __init__(self, patterns: Float[Tensor, "*S P N"], beta: float = 1.0) -> None:
-        if not beta > 0:
-            raise AttractorError(f"beta = {beta} must be positive")
+        if not 0 < beta < math.inf:
+            raise AttractorError(f"beta = {beta} must be positive and finite")
+        _check_spin_values(patterns)
         self.patterns, self.beta = patterns, beta
 
     def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
@@ -280,8 +298,8 @@ def margins(couplings: Float[Tensor, "*S N N"], patterns: Float[Tensor, "*S P N"
 
 
 def asymmetry(couplings: Float[Tensor, "*S N N"]) -> Float[Tensor, "*S"]:
-    """|J - J^T| / 2|J|: 0 for symmetric couplings, 1 for antisymmetric ones, 0.71 for independent ones."""
-    return (couplings - couplings.mT).norm(dim=(-2, -1)) / (2 * couplings.norm(dim=(-2, -1)))
+    """|J - J^T| / 2|J|: 0 for symmetric couplings, 1 for antisymmetric ones, 0.71 for independent ones; 0 for none."""
+    return (couplings - couplings.mT).norm(dim=(-2, -1)) / (2 * couplings.norm(dim=(-2, -1))).clamp(min=1e-30)
 
 
 def retrieval_curve(
@@ -310,7 +328,16 @@ def _signs(normal: Tensor) -> Tensor:
 
 def _generator(seed: int, stream: int = 0) -> torch.Generator:
     """On the CPU, so that a seed means the same on every device."""
+    if not 0 <= seed < 2**59:
+        raise AttractorError(f"seed = {seed} is outside [0, 2^59)")
     return torch.Generator().manual_seed(16 * seed + stream)
+
+
+def _check_spin_values(patterns: Tensor) -> None:
+    wrong = patterns[patterns.abs() != 1]
+    if wrong.numel() or not patterns.numel():
+        found = f"{wrong[0].item():g}" if wrong.numel() else f"shape {tuple(patterns.shape)}"
+        raise AttractorError(f"patterns must be spins, +1 or -1, and at least one of them; found {found}")
 
 
 def _check_count(name: str, count: int) -> None:
