@@ -200,3 +200,38 @@ def test_two_seeds_are_averaged_and_kept_apart(config: SweepConfig, tmp_path: Pa
     assert {row["seed"] for row in content["rows"]} == {0, 1}
     assert content["transition"][0]["n_star"] is None
     assert "2 sizes are too few" in content["transition"][0]["reason"]
+
+
+def test_a_sweep_under_masking_noise(tmp_path: Path) -> None:
+    config = dataclasses.replace(tiny.config(tiny.corpus(tmp_path), sizes=(8, 64), steps=10), process="absorbing")
+    folder = tmp_path / "sweep"
+    sweep(config, folder, lambda event: None)
+    for run in plan(config, 10**6):
+        check_masks(folder / run.run_id)
+        unstable = [row.value for row in read_results(folder / run.run_id).rows if row.measurement == "unstable_rate"]
+        assert unstable
+        assert not any(unstable)  # a visible token stays
+    assert "[MASK]" in (folder / "passages.json").read_text()
+    assert (folder / "report.html").is_file()
+
+
+def test_a_run_under_hybrid_noise(tmp_path: Path) -> None:
+    base = tiny.config(tiny.corpus(tmp_path), steps=10)
+    run_alone(single(base, process="hybrid", uniform_share=0.5), tmp_path / "run", lambda progress: None)
+    check_masks(tmp_path / "run")
+    assert vars(attractor.load(tmp_path / "run").process)["uniform_share"] == 0.5
+
+
+def check_masks(run: Path) -> None:
+    """Noise masks, the reverse process leaves none, and every token has an entropy of its own."""
+    denoiser, found = attractor.load(run), read_results(run)
+    mask = denoiser.process.mask_id
+    assert mask == denoiser.process.vocab_size - 1
+    original, corrupted, recovered = (
+        found.array(name, "recovery", "test", 0.8) for name in ("original", "corrupted", "recovered")
+    )
+    assert (corrupted == mask).any()
+    assert recovered.max() < mask
+    assert original.max() < mask
+    assert found.array("original", "recovery", "random", 0.8).max() < mask
+    assert (found.array("value", "entropy", "test") > 0).all()

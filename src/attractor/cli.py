@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import io
 import operator
@@ -87,7 +88,8 @@ class Train:
 
         if self.dry_run:
             c = self.config
-            console.show_plan(SweepConfig(sizes=(c.n_train,), data=c.data, model=c.model, train=c.train, probe=c.probe))
+            shared = {f.name: getattr(c, f.name) for f in dataclasses.fields(c) if f.name not in ("n_train", "seed")}
+            console.show_plan(SweepConfig(sizes=(c.n_train,), **shared))
         else:
             console.run_training(self.config, self.out, self.force)
 

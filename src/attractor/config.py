@@ -7,9 +7,9 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from attractor.types import AttractorError
+from attractor.types import AttractorError, ProcessName
 
 
 def _positive(config: object, *names: str) -> None:
@@ -22,6 +22,11 @@ def _within(config: object, low: float, high: float, *names: str) -> None:
     for name in names:
         if not low <= getattr(config, name) < high:
             raise AttractorError(f"{name} = {getattr(config, name)} must be at least {low} and below {high}")
+
+
+def _check_share(uniform_share: float) -> None:
+    if not 0 < uniform_share < 1:
+        raise AttractorError(f"uniform_share = {uniform_share} is outside (0, 1); 0 is the absorbing process")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +165,10 @@ class RunConfig:
     """training rows"""
     seed: int = 0
     """of initialisation, data order and training noise"""
+    process: ProcessName = "uniform"
+    """what a noisy token is: any token, a mask, or a mixture of both"""
+    uniform_share: float = 0.2
+    """of a hybrid process: share of uniform noise where it is largest"""
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -169,6 +178,7 @@ class RunConfig:
         if self.n_train < 1:
             raise AttractorError(f"n_train = {self.n_train} must be at least 1")
         _within(self, 0, 2**63, "seed")
+        _check_share(self.uniform_share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +189,10 @@ class SweepConfig:
     """training-set sizes: counts of rows, or fractions in (0, 1], where 1 is all of them"""
     seeds: tuple[int, ...] = (0,)
     """training seeds; each size is trained once for each"""
+    process: ProcessName = "uniform"
+    """what a noisy token is: any token, a mask, or a mixture of both"""
+    uniform_share: float = 0.2
+    """of a hybrid process: share of uniform noise where it is largest"""
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -191,6 +205,7 @@ class SweepConfig:
                 raise AttractorError(f"{name} = {values}: at least one is needed, and none twice")
         if min(self.seeds) < 0:
             raise AttractorError(f"seeds = {self.seeds} must not be negative")
+        _check_share(self.uniform_share)
 
 
 def paper_fractions() -> tuple[float, ...]:
@@ -263,6 +278,8 @@ def run_config_from_dict(values: dict[str, Any]) -> RunConfig:
         AttractorError: for an unknown or missing key.
     """
     parts = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig, "probe": ProbeConfig}
+    if values.get("process", "uniform") not in get_args(ProcessName):
+        raise AttractorError(f"process = {values['process']!r}: allowed are {', '.join(get_args(ProcessName))}")
     try:
         built = {name: cls(**_tuples(values[name])) for name, cls in parts.items()}
         return RunConfig(**{**values, **built})

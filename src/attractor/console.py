@@ -57,9 +57,9 @@ def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str)
     denoiser = adapters.load(folder)
     data = pipeline.data_of(folder)
     trained = run_config_from_dict(pipeline.read_json(folder / pipeline.CONFIG))
-    if data.tokenizer.vocab_size != denoiser.process.vocab_size:
+    if data.tokenizer.vocab_size != denoiser.process.text_size:
         raise AttractorError(
-            f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model {denoiser.process.vocab_size}"
+            f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model {denoiser.process.text_size}"
         )
     unseen = data.test if text is None else _pack_text(text, column, data.tokenizer, data.test.shape[1])
     rows = prefix(data.train, trained.n_train)
@@ -89,8 +89,9 @@ def show_plan(config: SweepConfig, runs: int | None = None) -> None:
     vocab = planned_vocab_size(config.data)
     table = Table("what", "how much", box=None, show_header=False)
     table.add_row("models", f"{runs:,}, {min(runs, default_workers())} at a time")
+    table.add_row("noise", config.process)
     table.add_row("sizes", ", ".join(f"{size:g}" for size in config.sizes))
-    table.add_row("parameters", f"{pipeline.parameter_count(config.model, vocab):,} for a vocabulary of {vocab:,}")
+    table.add_row("parameters", f"{pipeline.parameter_count(config, vocab):,} for a vocabulary of {vocab:,}")
     table.add_row("training", f"{config.train.steps:,} steps, {tokens:,} tokens a model, {tokens * runs:,} in all")
     times = ", ".join(f"{t:g}" for t in config.probe.t)
     table.add_row(

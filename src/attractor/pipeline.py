@@ -14,14 +14,14 @@ import torch
 from attractor import adapters
 from attractor.analysis.statistics import Estimate, difference_interval, mean_interval, ratio_interval
 from attractor.checkpoint import atomic_directory
-from attractor.config import DataConfig, ModelConfig, ProbeConfig, RunConfig, config_hash, to_dict
+from attractor.config import DataConfig, ProbeConfig, RunConfig, SweepConfig, config_hash, to_dict
 from attractor.data.dataset import COUNTS, Dataset, open_dataset, prepare_dataset
 from attractor.data.packing import prefix
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.model.network import NetworkDenoiser
 from attractor.probes import conditional_entropy, fixed_points, likelihood, random_tokens, recovery, sample
-from attractor.process.uniform import UniformProcess
+from attractor.process.named import make_process
 from attractor.results import RESULTS, Provenance, Row, TokenRow, write_results
 from attractor.runtime import pick_device
 from attractor.train.loop import Progress, train
@@ -130,10 +130,11 @@ def provenance(config: RunConfig) -> Provenance:
     return Provenance(config_hash=config_hash(config), n_train=config.n_train, seed=config.seed)
 
 
-def parameter_count(model: ModelConfig, vocab_size: int) -> int:
-    """Weights of a network of that shape."""
+def parameter_count(config: RunConfig | SweepConfig, text_size: int) -> int:
+    """Weights of each network of a config, for `text_size` tokens of text."""
+    vocab_size = make_process(config.process, text_size, config.uniform_share).vocab_size
     with torch.device("meta"):
-        return sum(p.numel() for p in DDiT(vocab_size, **dataclasses.asdict(model)).parameters())
+        return sum(p.numel() for p in DDiT(vocab_size, **dataclasses.asdict(config.model)).parameters())
 
 
 def data_of(folder: Path) -> Dataset:
@@ -157,7 +158,7 @@ def _train(
     config: RunConfig, rows: np.ndarray, data: Dataset, folder: Path, on_progress: Callable[[Progress], None]
 ) -> Denoiser:
     device = pick_device()
-    process = UniformProcess(data.tokenizer.vocab_size)
+    process = make_process(config.process, data.tokenizer.vocab_size, config.uniform_share)
     model = dataclasses.asdict(config.model)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -187,11 +188,11 @@ def measure(denoiser: Denoiser, train_rows: np.ndarray, test_rows: np.ndarray, c
         test_rows: unseen sequences to probe, (M, L).
         config: times, repeats, steps, seed.
     """
-    length, vocab = train_rows.shape[1], denoiser.process.vocab_size
+    length, process = train_rows.shape[1], denoiser.process
     splits = {
         "train": torch.from_numpy(np.array(train_rows)),
         "test": torch.from_numpy(np.array(test_rows)),
-        "random": random_tokens(len(train_rows), length, vocab, config.seed),
+        "random": random_tokens(len(train_rows), length, process.vocab_size, config.seed, process.mask_id),
         "generated": sample(denoiser, config.generated, length, config.steps, seed=config.seed),
     }
     parts = [

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["AttractorError", "Bool", "Float", "Int", "LogProbs", "Noise", "Tensor"]
+__all__ = ["AttractorError", "Bool", "Float", "Int", "LogProbs", "Noise", "ProcessName", "Tensor"]
+
+ProcessName = Literal["uniform", "absorbing", "hybrid"]
+"""What a noisy token is: any token, a mask, or a mixture of both."""
 
 
 class AttractorError(ValueError):

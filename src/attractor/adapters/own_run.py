@@ -10,8 +10,8 @@ import torch
 from attractor.checkpoint import STATE, load_checkpoint, save_checkpoint
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
-from attractor.process.schedule import LogLinear
-from attractor.process.uniform import UniformProcess
+from attractor.process.forward import ForwardProcess
+from attractor.process.named import process_from_settings, process_settings
 from attractor.runtime import pick_device
 from attractor.train.loop import TrainState
 from attractor.types import AttractorError
@@ -36,7 +36,7 @@ def load(path: str | Path, weights: Weights = "ema", device: str = "auto") -> Ne
     target = pick_device(device)
     name = FILES[weights]
     state, tensors = load_checkpoint(_latest(Path(path)), name)
-    process = UniformProcess(state["vocab_size"], LogLinear(state["process"]["eps"]))
+    process = process_from_settings(state["process"], state["vocab_size"])
     network = DDiT(state["vocab_size"], **state["model"])
     try:
         network.load_state_dict(tensors[name])
@@ -45,7 +45,7 @@ def load(path: str | Path, weights: Weights = "ema", device: str = "auto") -> Ne
     return NetworkDenoiser(network.to(target), process, state["seq_len"])
 
 
-def save(run: Path, trained: TrainState, process: UniformProcess, seq_len: int, model: dict[str, Any]) -> None:
+def save(run: Path, trained: TrainState, process: ForwardProcess, seq_len: int, model: dict[str, Any]) -> None:
     """Write `<run>/checkpoint/step-*`: weights, averaged weights, optimizer and the settings to rebuild them."""
     parameters: dict[str, torch.Tensor] = dict(trained.network.named_parameters())
     moments: dict[str, torch.Tensor] = {
@@ -59,7 +59,7 @@ def save(run: Path, trained: TrainState, process: UniformProcess, seq_len: int, 
         "vocab_size": process.vocab_size,
         "seq_len": seq_len,
         "model": model,
-        "process": {"name": "uniform", "schedule": "log-linear", "eps": process.schedule.eps},
+        "process": process_settings(process),
     }
     tensors: dict[str, dict[str, torch.Tensor]] = {
         "model": parameters,

@@ -31,4 +31,5 @@ class NetworkDenoiser(Denoiser):
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Log-probabilities in float32."""
-        return self.network(x_t, self.process.schedule.sigma(t), where).float().log_softmax(-1)
+        logits = self.network(x_t, self.process.schedule.sigma(t), where).float()
+        return self.process.distribution(logits, x_t if where is None else x_t[where])

@@ -48,7 +48,8 @@ def conditional_entropy(
 ) -> Entropy:
     """Entropy of the denoiser's distribution at every token, `-sum_v p_v log p_v` (arXiv:2604.26841).
 
-    As t -> 0 this is the entropy of a token given all the others.
+    As t -> 0 this is the entropy of a token given all the others. Where noise is a mask, a visible token would merely
+    be copied: each token is then measured behind a mask, in a call of its own.
 
     Args:
         denoiser: what is probed.
@@ -64,9 +65,11 @@ def conditional_entropy(
     noise = CountedNoise(seed, "entropy", t).grid(row_address(len(x_0), device=x_0.device), x_0.shape[1])
     times = noise.new_full((len(x_0),), t)
     x_t = denoiser.process.corrupt(x_0, times, noise[..., :2])
-    parts = []
+    per_token = torch.zeros(x_0.shape, device=x_0.device)
     for part in batches(denoiser, x_t):
-        log_p = denoiser.log_probs(x_t[part], times[part].float())
-        # A token of probability zero counts for nothing, and 0 * -inf would not.
-        parts.append(-(log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min)).sum(-1).float().cpu())
-    return Entropy(torch.cat(parts))
+        for shown, where in denoiser.process.readings(x_t[part]):
+            log_p = denoiser.log_probs(shown, times[part].float(), where)
+            # A token of probability zero counts for nothing, and 0 * -inf would not.
+            entropy = -(log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min)).sum(-1)
+            per_token[part][where] = entropy.float()
+    return Entropy(per_token.cpu())

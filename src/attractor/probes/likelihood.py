@@ -12,7 +12,6 @@ from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
 from attractor.probes.tokens import batches, check_tokens
-from attractor.process.nelbo import nelbo
 from attractor.runtime import CountedNoise, row_address
 from attractor.types import AttractorError
 
@@ -43,7 +42,7 @@ class Likelihood(NamedTuple):
 def likelihood(
     denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, draws: int = 16, seed: int = 0
 ) -> Likelihood:
-    """Monte-Carlo NELBO with `draws` stratified times per sequence (UDLM, arXiv:2412.10193, eq. 18).
+    """Monte-Carlo NELBO with `draws` stratified times per sequence.
 
     Args:
         denoiser: what is probed.
@@ -71,4 +70,4 @@ def _rate(denoiser: Denoiser, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     """NELBO per unit of time at time t, (B, L)."""
     process = denoiser.process
     x_t = process.corrupt(x_0, t, noise)
-    return nelbo(denoiser.log_probs(x_t, t), x_t, x_0, process.schedule.alpha(t), process.schedule.dalpha(t))
+    return process.nelbo(denoiser.log_probs(x_t, t), x_t, x_0, process.schedule.alpha(t), process.schedule.dalpha(t))

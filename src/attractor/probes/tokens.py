@@ -31,6 +31,9 @@ def check_tokens(denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray) ->
     low, high, vocab = int(tokens.min()), int(tokens.max()), denoiser.process.vocab_size
     if low < 0 or high >= vocab:
         raise AttractorError(f"token id {low if low < 0 else high} is outside the denoiser's vocabulary of {vocab}")
+    mask = denoiser.process.mask_id
+    if mask is not None and (tokens == mask).any():
+        raise AttractorError(f"token id {mask} is the denoiser's mask: it is noise and not text")
     return tokens.long().to(denoiser.device)
 
 
@@ -41,10 +44,15 @@ def batches(denoiser: Denoiser, tokens: Int[Tensor, "N L"]) -> Iterator[slice]:
         yield slice(start, min(start + size, len(tokens)))
 
 
-def random_tokens(n: int, seq_len: int, vocab_size: int, seed: int = 0) -> Int[Tensor, "N L"]:
-    """Sequences without any structure: the control that no denoiser should recover."""
+def random_tokens(
+    n: int, seq_len: int, vocab_size: int, seed: int = 0, mask_id: int | None = None
+) -> Int[Tensor, "N L"]:
+    """Sequences without any structure: the control that no denoiser should recover. The mask is no text."""
     u = CountedNoise(seed, "random tokens").grid(torch.arange(n), seq_len)[..., 0]
-    return (u * vocab_size).long()
+    if mask_id is None:
+        return (u * vocab_size).long()
+    token = (u * (vocab_size - 1)).long()
+    return token + (token >= mask_id)
 
 
 def sequence_mean(values: Tensor, chosen: Tensor) -> Tensor:

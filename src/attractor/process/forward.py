@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from attractor.process.schedule import LogLinear
+from attractor.process.fused import Tokens
+from attractor.process.schedule import LogLinear, Schedule
 from attractor.types import AttractorError
 
 
+class Reading(NamedTuple):
+    """Sequences to show a denoiser, and the positions at which to read its distributions."""
+
+    x_t: Int[Tensor, "B L"]
+    where: Bool[Tensor, "B L"]
+
+
 class ForwardProcess(ABC):
-    """Token noise with its exact reverse: corruption, posterior, and the coins that need no network.
+    """Token noise with its exact reverse: corruption, posterior, likelihood, and the coins that need no network.
+
+    Noise is drawn independently of the token it replaces, and alpha is its clock: at alpha a token is still the clean
+    one with probability alpha, and otherwise drawn from a law that depends on alpha alone.
 
     Args:
-        vocab_size: V, at least 2.
+        vocab_size: V, at least 2; a mask counts.
         schedule: alpha(t) and its derivative.
     """
 
-    def __init__(self, vocab_size: int, schedule: LogLinear | None = None) -> None:
+    mask_id: int | None = None
+    """A token that is noise and never text, if the process has one."""
+    kinds: int = 1
+    """Kinds of tokens with coins of their own."""
+
+    def __init__(self, vocab_size: int, schedule: Schedule | None = None) -> None:
         if vocab_size < 2:
             raise AttractorError(f"vocab_size = {vocab_size} is too small: at least 2 tokens are needed")
         self.vocab_size = vocab_size
@@ -44,8 +63,12 @@ class ForwardProcess(ABC):
         """Distribution of x_s given x_t for s < t, with `probs` in the place of x_0."""
 
     @abstractmethod
-    def coin(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def coin(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = 0) -> Float[Tensor, "*n"]:
         """Probability that a token *may* move between t and s: a bound that holds whatever the network says."""
+
+    def kind(self, x_t: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
+        """Which kind of token each is, in 0 ... kinds - 1."""
+        return torch.zeros_like(x_t)
 
     @abstractmethod
     def jump(
@@ -61,3 +84,37 @@ class ForwardProcess(ABC):
     @abstractmethod
     def frozen(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Tensor:
         """Boolean, shape of the arguments: the posterior's largest entry is x_t itself whatever the network says."""
+
+    @abstractmethod
+    def nelbo(
+        self,
+        log_probs: Float[Tensor, "B L V"],
+        x_t: Int[Tensor, "B L"],
+        x_0: Int[Tensor, "B L"],
+        alpha_t: Float[Tensor, "B"],
+        dalpha_t: Float[Tensor, "B"],
+    ) -> Float[Tensor, "B L"]:
+        """Negative evidence lower bound per token and per unit of time, in nats, never negative up to rounding."""
+
+    @abstractmethod
+    def loss(
+        self,
+        hidden: Float[Tensor, "M H"],
+        weight: Float[Tensor, "V H"],
+        bias: Float[Tensor, "V"] | None,
+        tokens: Tokens,
+    ) -> Float[Tensor, ""]:
+        """Weighted sum of the NELBO of M tokens, for logits `hidden @ weight.T + bias` that are never kept."""
+
+    def distribution(self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]) -> Float[Tensor, "*n V"]:
+        """Log-probabilities of clean tokens from a network's logits at noisy tokens `x_t`."""
+        return logits.log_softmax(-1)
+
+    def readings(self, x_t: Int[Tensor, "B L"]) -> Iterator[Reading]:
+        """What to show a denoiser so that the distribution of every token given *the others* is read once."""
+        yield Reading(x_t, torch.ones_like(x_t, dtype=torch.bool))
+
+    @property
+    def text_size(self) -> int:
+        """Ids among which text lies: all of them, but for a mask that was added at the end."""
+        return self.vocab_size - (self.mask_id == self.vocab_size - 1)

@@ -72,7 +72,7 @@ class _NelboLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, *tokens: Tensor) -> Tensor:
         """Sum of losses over chunks of rows."""
-        vocab, precision = len(weight), _product_precision(hidden)
+        vocab, precision = len(weight), product_precision(hidden)
         w = weight.to(precision)
         b = weight.new_zeros(vocab) if bias is None else bias
         grad_hidden, grad_weight, grad_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(b)
@@ -141,7 +141,8 @@ def _nelbo_and_gradient(logits: Float[Tensor, "m V"], tokens: Tokens) -> Tensor:
     return loss.sum()
 
 
-def _product_precision(hidden: Tensor) -> torch.dtype:
+def product_precision(hidden: Tensor) -> torch.dtype:
+    """Of matrix products: that of autocast where it is on."""
     device = hidden.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
 

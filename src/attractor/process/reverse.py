@@ -89,10 +89,10 @@ def reverse(
     x = x_t.clone()
     grid = grid.to(x.device)
     candidates = _Candidates(process, grid, noise, x.shape[1])
-    pending = candidates.after(rows, torch.full_like(x, -1))
+    pending = candidates.first(rows, x)
     last = len(grid) - 1
     alpha = torch.cat([process.schedule.alpha(grid), grid.new_ones(1)])
-    waiting = torch.arange(len(x), device=x.device)
+    waiting = (pending <= last).any(1).nonzero()[:, 0]
     live = waiting[:0]
     while len(live) or len(waiting):
         refill = batch_size - len(live)
@@ -113,7 +113,7 @@ def reverse(
         if noise_removal == "greedy":
             moved = torch.where(k == last, log_p.argmax(-1), moved)
         x[at] = moved
-        pending[at] = candidates.invert(k, u[:, 3])
+        pending[at] = candidates.invert(k, u[:, 3], process.kind(moved))
         live = live[(pending[live] <= last).any(1)]
     return x
 
@@ -143,29 +143,34 @@ def settle(
 
 
 class _Candidates:
-    """Draws the steps at which coins come up, by inversion of their survival function."""
+    """Draws the steps at which coins come up, by inversion of their survival function, one for each kind of token."""
 
     def __init__(self, process: ForwardProcess, grid: Tensor, noise: Noise, seq_len: int) -> None:
         alpha = process.schedule.alpha(grid)
-        coin = process.coin(torch.cat([alpha[1:], alpha.new_ones(1)]), alpha)
-        self.log_survival = torch.cat([alpha.new_zeros(1), torch.log1p(-coin).cumsum(0)])
+        alpha_s = torch.cat([alpha[1:], alpha.new_ones(1)])
+        coins = [process.coin(alpha_s, alpha, kind).clamp(max=1) for kind in range(process.kinds)]
+        self.log_survival = [torch.cat([alpha.new_zeros(1), torch.log1p(-coin).cumsum(0)]) for coin in coins]
         self.last = len(grid) - 1
-        self.noise, self.seq_len = noise, seq_len
+        self.process, self.noise, self.seq_len = process, noise, seq_len
 
-    def after(self, rows: Int[Tensor, "N"], step: Int[Tensor, "N L"]) -> Int[Tensor, "N L"]:
-        """First candidate of every position of a sequence after `step`."""
-        position = torch.arange(self.seq_len, device=step.device).expand(step.shape)
-        u = self.noise.uniform(rows[:, None].expand(step.shape), position, step + 1)
-        return self.invert(step, u[..., 3])
+    def first(self, rows: Int[Tensor, "N"], x: Int[Tensor, "N L"]) -> Int[Tensor, "N L"]:
+        """First candidate of every position of every sequence."""
+        position = torch.arange(self.seq_len, device=x.device).expand(x.shape)
+        u = self.noise.uniform(rows[:, None].expand(x.shape), position, torch.zeros_like(x))
+        return self.invert(torch.full_like(x, -1), u[..., 3], self.process.kind(x))
 
-    def invert(self, step: Int[Tensor, "*n"], uniform: Float[Tensor, "*n"]) -> Int[Tensor, "*n"]:
+    def invert(
+        self, step: Int[Tensor, "*n"], uniform: Float[Tensor, "*n"], kind: Int[Tensor, "*n"]
+    ) -> Int[Tensor, "*n"]:
         """The step of the next candidate after `step`; beyond the last one when there is none.
 
         P(next > m) is the product of 1 - coin over steps + 1 ... m: the first m whose product is below `uniform`.
         """
-        level = self.log_survival[step + 1] + uniform.log()
-        following = torch.searchsorted(-self.log_survival, -level.contiguous()) - 1
-        return torch.where(step < self.last, following.clamp(max=self.last), self.last + 1)
+        following = torch.full_like(step, self.last + 1)
+        for k, log_survival in enumerate(self.log_survival):
+            level = (log_survival[step + 1] + uniform.log()).contiguous()
+            following = torch.where(kind == k, torch.searchsorted(-log_survival, -level) - 1, following)
+        return torch.where(step < self.last, following, self.last + 1)
 
 
 def _within_budget(where: Bool[Tensor, "R L"], vocab_size: int, entries: int = 2**25) -> Bool[Tensor, "R"]:

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from attractor.types import AttractorError
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """What a process asks of a schedule; see `LogLinear`."""
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """Probability that a token has not been resampled by time t, falling from 1 to about 0."""
+        ...
+
+    def dalpha(self, t: Tensor) -> Tensor:
+        """Time derivative of `alpha`."""
+        ...
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """The noise level on which networks are conditioned."""
+        ...
 
 
 @dataclass(frozen=True)

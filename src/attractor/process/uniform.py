@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from attractor.process.forward import ForwardProcess
+from attractor.process.fused import Tokens, nelbo_loss
+from attractor.process.nelbo import nelbo
 
 
 class UniformProcess(ForwardProcess):
@@ -26,7 +28,7 @@ class UniformProcess(ForwardProcess):
 
     def prior(self, noise: Float[Tensor, "B L 2"]) -> Int[Tensor, "B L"]:
         """Draw uniform tokens."""
-        return _uniform_token(noise[..., 1], self.vocab_size)
+        return uniform_token(noise[..., 1], self.vocab_size)
 
     def posterior(
         self,
@@ -43,7 +45,7 @@ class UniformProcess(ForwardProcess):
         move = ((b - a) * probs + (1 - a / b) * (1 - b) / vocab) / (vocab * a * p_z + 1 - a)
         return move.scatter_add(-1, x_t[..., None], stay)
 
-    def coin(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def coin(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = 0) -> Float[Tensor, "*n"]:
         """[(b - a) + (1 - a/b)(1 - b)] / (1 - a): the normaliser V a p_z + 1 - a is at least 1 - a."""
         from_network, from_noise = _redraws(alpha_s, alpha_t)
         return ((from_network + from_noise) / (1 - alpha_t)).clamp(max=1)
@@ -63,12 +65,33 @@ class UniformProcess(ForwardProcess):
         moves = noise[:, 0] * (vocab * alpha_t * p_z + 1 - alpha_t) < 1 - alpha_t
         from_network, from_noise = _redraws(alpha_s, alpha_t)
         informed = noise[:, 1] * (from_network + from_noise) < from_network
-        token = torch.where(informed, categorical(probs, noise[:, 2]), _uniform_token(noise[:, 2], vocab))
+        token = torch.where(informed, categorical(probs, noise[:, 2]), uniform_token(noise[:, 2], vocab))
         return torch.where(moves, token, x_t)
 
     def frozen(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Tensor:
         """True where even p_v = 1 at another token cannot outweigh staying: b - a <= a/b - a."""
         return alpha_s - alpha_t <= alpha_t / alpha_s - alpha_t
+
+    def nelbo(
+        self,
+        log_probs: Float[Tensor, "B L V"],
+        x_t: Int[Tensor, "B L"],
+        x_0: Int[Tensor, "B L"],
+        alpha_t: Float[Tensor, "B"],
+        dalpha_t: Float[Tensor, "B"],
+    ) -> Float[Tensor, "B L"]:
+        """UDLM, eq. 18."""
+        return nelbo(log_probs, x_t, x_0, alpha_t, dalpha_t)
+
+    def loss(
+        self,
+        hidden: Float[Tensor, "M H"],
+        weight: Float[Tensor, "V H"],
+        bias: Float[Tensor, "V"] | None,
+        tokens: Tokens,
+    ) -> Float[Tensor, ""]:
+        """The same with its gradient in closed form."""
+        return nelbo_loss(hidden, weight, bias, *tokens)
 
 
 def categorical(probs: Float[Tensor, "M V"], uniform: Float[Tensor, "M"]) -> Int[Tensor, "M"]:
@@ -83,5 +106,6 @@ def _redraws(alpha_s: Tensor, alpha_t: Tensor) -> tuple[Tensor, Tensor]:
     return alpha_s - alpha_t, (1 - alpha_t / alpha_s) * (1 - alpha_s)
 
 
-def _uniform_token(uniform: Tensor, vocab_size: int) -> Tensor:
+def uniform_token(uniform: Float[Tensor, "*n"], vocab_size: int) -> Int[Tensor, "*n"]:
+    """A token on 0 ... vocab_size - 1 for each uniform."""
     return (uniform * vocab_size).long().clamp(max=vocab_size - 1)

@@ -25,6 +25,7 @@ PROVENANCE = {
     "duplicates": "Duplicates dropped",
     "near_duplicates": "Near-duplicates dropped",
     "tokenizer": "Tokenizer",
+    "process": "Noise",
     "vocab_size": "Vocabulary size V",
     "seq_len": "Sequence length L",
     "model": "Model",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from attractor.data.tokenizer import Tokenizer
@@ -30,7 +31,7 @@ def _view(run: RunResults, split: str, row: int, t: float, tokenizer: Tokenizer)
         run.array(column, "recovery", split, t)[0, row] for column in ("original", "corrupted", "recovered")
     )
     entropy = run.array("value", "entropy", split)[0, row]
-    pieces = [tokenizer.pieces([int(i) for i in ids]) for ids in (original, corrupted, recovered)]
+    pieces = [_pieces(tokenizer, ids) for ids in (original, corrupted, recovered)]
     before, after = (torch.as_tensor(ids)[None, None] for ids in (corrupted, recovered))
     seen = Recovery(t, torch.as_tensor(original)[None], before, after)
     outcomes = [OUTCOMES[i] for i in seen.outcome().flatten().tolist()]
@@ -39,3 +40,8 @@ def _view(run: RunResults, split: str, row: int, t: float, tokenizer: Tokenizer)
         for a, b, c, outcome, h in zip(*pieces, outcomes, entropy, strict=True)
     ]
     return {"n_train": run.provenance.n_train, "seed": run.provenance.seed, "tokens": tokens}
+
+
+def _pieces(tokenizer: Tokenizer, ids: np.ndarray) -> list[str]:
+    """What to show for each token; a mask is the one id that a process adds to those of the tokenizer."""
+    return ["[MASK]" if i == tokenizer.vocab_size else tokenizer.pieces([int(i)])[0] for i in ids]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 from attractor.config import RunConfig, SweepConfig, config_hash
@@ -25,8 +26,9 @@ def plan(config: SweepConfig, available: int) -> list[PlannedRun]:
     Raises:
         AttractorError: if a size is not between 1 and `available`.
     """
+    shared = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in ("sizes", "seeds")}
     runs = [
-        RunConfig(n_train=n, seed=seed, data=config.data, model=config.model, train=config.train, probe=config.probe)
+        RunConfig(n_train=n, seed=seed, **shared)
         for n in reversed(nested_sizes(config.sizes, available))
         for seed in config.seeds
     ]

@@ -11,7 +11,7 @@ from torch import Tensor
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
-from attractor.process.fused import nelbo_loss
+from attractor.process.fused import Tokens
 from attractor.runtime import Precision, autocast
 
 
@@ -48,11 +48,11 @@ def batch_loss(
     schedule = process.schedule
     length = batch.x_0.shape[1]
     per_row = (schedule.alpha(batch.t), schedule.dalpha(batch.t), batch.weight / tokens)
-    per_token = (x.repeat_interleave(length) for x in per_row)
+    per_token = Tokens(batch.x_t.flatten(), batch.x_0.flatten(), *(x.repeat_interleave(length) for x in per_row))
     with autocast(batch.x_0.device, precision):
         hidden = network.hidden(batch.x_t, schedule.sigma(batch.t)).flatten(0, 1)
         output = network.output_layer.linear
-        return nelbo_loss(hidden, output.weight, output.bias, batch.x_t.flatten(), batch.x_0.flatten(), *per_token)
+        return process.loss(hidden, output.weight, output.bias, per_token)
 
 
 def antithetic_times(n: int, t_min: float, power: float, generator: torch.Generator) -> Times:
