@@ -78,12 +78,15 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """AdamW on the NELBO."""
+    """Steps on the NELBO."""
 
     steps: int = 1_000_000
     """optimizer steps"""
     batch_size: int = 512
     """rows in a step"""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """"muon" makes the steps of hidden matrices orthogonal and uses AdamW for the rest: about half as many steps on
+    small models"""
     lr: float = 3e-4
     """peak learning rate"""
     warmup: int = 2_500
@@ -228,7 +231,8 @@ PRESETS: dict[str, SweepConfig] = {
         data=DataConfig(tokenizer="char", seq_len=32),
         model=ModelConfig(hidden_size=64, n_blocks=3, n_heads=4, cond_dim=32, dropout=0.0),
         train=TrainConfig(
-            steps=1800,
+            steps=1_100,
+            optimizer="muon",
             batch_size=32,
             lr=4e-3,
             warmup=50,

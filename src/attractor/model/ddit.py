@@ -38,6 +38,10 @@ class DDiT(nn.Module):
         self.blocks = nn.ModuleList([Block(hidden_size, n_heads, cond_dim, dropout) for _ in range(n_blocks)])
         self.output_layer = OutputLayer(hidden_size, vocab_size, cond_dim)
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """Weights that take one hidden state to another: attention and MLP, not the modulation by the noise level."""
+        return [p for m in self.blocks for n, p in m.named_parameters() if p.ndim == 2 and "adaLN" not in n]
+
     def features(self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"]) -> tuple[Tensor, Tensor]:
         """The residual stream before the output layer, (B, L, H), and the noise-level condition, (B, C)."""
         x = self.vocab_embed(x_t)

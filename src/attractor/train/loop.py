@@ -16,7 +16,7 @@ from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
 from attractor.train.objective import batch_loss, noisy_batch
-from attractor.train.optim import Ema, batch_rows, learning_rate
+from attractor.train.optim import Ema, batch_rows, learning_rate, make_optimizer
 from attractor.types import AttractorError
 
 
@@ -69,9 +69,7 @@ def train(
         AttractorError: if the loss is not finite.
     """
     device = network.vocab_embed.embedding.device
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True
-    )
+    optimizer = make_optimizer(network, config)
     ema = Ema(network, config.ema)
     meter = _Meter(rows.shape[1] * config.batch_size)
     network.train()

@@ -10,6 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from attractor.config import TrainConfig
+from attractor.model.ddit import DDiT
+from attractor.train.muon import Muon
+
+
+def make_optimizer(network: DDiT, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW, or Muon for the hidden matrices and AdamW for the rest."""
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(
+            network.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True
+        )
+    matrices = network.hidden_matrices()
+    chosen = {id(p) for p in matrices}
+    others = [p for p in network.parameters() if id(p) not in chosen]
+    return Muon(matrices, others, config.lr, config.betas, config.weight_decay)
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
