@@ -42,7 +42,8 @@ def single(config: SweepConfig, **changes: object) -> RunConfig:
 
 def test_transition_file_has_exactly_its_schema(finished: Path) -> None:
     content = json.loads((finished / "transition.json").read_text())
-    assert set(content) == {"schema", "elapsed_s", "rows", "transition", "entropy_transition", "perplexity_peak"}
+    promised = {"schema", "elapsed_s", "rows", "transition", "entropy_transition", "perplexity_peak"}
+    assert set(content) == promised | {"entropy_change", "agreement"}
     assert content["schema"] == 1
     keys = "n_train seed split t recovery_rate recovery_ci unstable_rate conditional_entropy entropy_ci"
     expected = {*keys.split(), "vanishing_share", "nelbo_per_token"}

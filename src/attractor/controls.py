@@ -95,7 +95,7 @@ def _probe(
     entropy = conditional_entropy(model, tokens).per_token[:, 1:-1].mean(1)  # inner tokens have two neighbours
     return Control(
         name, split, n,
-        recovery=mean_interval(rate.double().numpy(), share=True),
+        recovery=mean_interval(rate.double().numpy(), share=True, missing=True),
         entropy=mean_interval(entropy.double().numpy()),
         distance=mean_interval(kl_from_source(model, source, tokens).numpy()),
     )  # fmt: skip

@@ -210,12 +210,13 @@ def _measure_recovery(denoiser: Denoiser, splits: dict[str, Tensor], t: float, c
         repeats = 1 if split == "random" else config.repeats
         found = recovery(denoiser, splits[split], t, config.steps, config.seed, repeats)
         rate, unstable = found.rate_per_sequence().numpy(), found.unstable_per_sequence().numpy()
-        rows.append(_row(split, t, "recovery_rate", mean_interval(rate, share=True, seed=config.seed)))
+        rows.append(_row(split, t, "recovery_rate", mean_interval(rate, share=True, missing=True, seed=config.seed)))
         returned, perturbed = (found.restored & found.perturbed).sum((0, 2)), found.perturbed.sum((0, 2))
         pooled = ratio_interval(returned.numpy().astype(float), perturbed.numpy().astype(float), config.seed)
         rows.append(_row(split, t, "recovery_micro", pooled))
         if np.isfinite(unstable).sum() >= 2:  # near t = 1 hardly a token is left alone
-            rows.append(_row(split, t, "unstable_rate", mean_interval(unstable, share=True, seed=config.seed)))
+            broken = mean_interval(unstable, share=True, missing=True, seed=config.seed)
+            rows.append(_row(split, t, "unstable_rate", broken))
         for repeat, (before, after) in enumerate(zip(found.corrupted, found.recovered, strict=True)):
             for i, original in enumerate(found.original):
                 tokens.append(

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from attractor.outcomes import Outcomes
 from attractor.types import AttractorError
 
 SCHEMA = 1
@@ -127,6 +128,13 @@ class RunResults:
         repeats = len(pc.unique(found["repeat"]))
         values = np.stack(found[column].to_numpy())
         return values.reshape(repeats, len(found) // repeats, -1)
+
+    def outcomes(self, split: str, t: float) -> Outcomes[np.ndarray]:
+        """What became of each token when corrupted at t."""
+        original, corrupted, recovered = (
+            self.array(column, "recovery", split, t) for column in ("original", "corrupted", "recovered")
+        )
+        return Outcomes(original[0], corrupted, recovered)
 
 
 def read_results(folder: Path) -> RunResults:

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from attractor.analysis.transition import entropy_transition, fit_logistics, recovery_transition
+from attractor.analysis.transition import (
+    Transition,
+    agreements,
+    entropy_bend,
+    entropy_transition,
+    fit_logistics,
+    perplexity_peak,
+    recovery_transition,
+    summit,
+)
 
 SIZES = np.array([50, 150, 500, 1500, 5000, 15000, 50000], dtype=float)
 
@@ -29,13 +38,51 @@ def test_a_clean_logistic_is_found_exactly() -> None:
 
 
 def test_interval_covers_a_known_transition() -> None:
-    """Nominal 95%: fewer than 34 of 40 has probability 2e-3 at 93% coverage."""
+    """Required: 90 of 100."""
     hits = 0
-    for seed in range(40):
+    for seed in range(100):
         found = recovery_transition(SIZES, *curves(700, seed), seed=seed)
         assert found.ci is not None
         hits += found.ci[0] <= 700 <= found.ci[1]
-    assert hits >= 34
+    assert hits >= 90
+
+
+def test_interval_covers_without_the_help_of_the_grid() -> None:
+    """Sizes so dense that the step widens little. Fewer than 32 of 40 has probability below 1e-3 at 93% coverage."""
+    sizes = np.geomspace(20, 50_000, 60)
+    hits = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        centre = np.log(700) + rng.normal(0, 0.5, (40, 1))  # each sequence has a transition of its own
+        train = 0.8 * expit(-(np.log(sizes) - centre) / 0.7) + rng.normal(0, 0.05, (40, 60))
+        found = recovery_transition(sizes, train, rng.normal(0, 0.05, (40, 60)), seed=seed)
+        assert found.ci is not None
+        hits += found.ci[0] <= 700 <= found.ci[1]
+    assert hits >= 32
+
+
+def test_training_seeds_widen_the_interval() -> None:
+    """Three seeds whose transitions differ by a factor of 9 among them."""
+    tables = [curves(n, 0) for n in (230, 700, 2100)]
+    train, test = (np.stack([table[i] for table in tables]) for i in (0, 1))
+    one, many = recovery_transition(SIZES, train[1], test[1]), recovery_transition(SIZES, train, test)
+    assert one.ci is not None
+    assert many.ci is not None
+    assert many.ci[1] / many.ci[0] > 1.5 * one.ci[1] / one.ci[0]
+    assert many.ci[0] < 500
+    assert many.ci[1] > 1000
+
+
+def test_an_interval_spans_at_least_one_step_of_the_grid() -> None:
+    found = recovery_transition(SIZES, *curves(700, 0, sequences=4000))
+    assert found.ci is not None
+    assert found.ci[1] / found.ci[0] >= 1500 / 500 - 1e-9
+
+
+def test_few_sequences_give_a_warning() -> None:
+    assert recovery_transition(SIZES, *curves(700, 0)).warning is None
+    found = recovery_transition(SIZES, *curves(700, 0, sequences=20))
+    assert found.warning == "the interval rests on 20 sequences, fewer than 30"
 
 
 def test_no_transition_gives_a_reason() -> None:
@@ -84,3 +131,44 @@ def test_entropy_rises_through_its_half() -> None:
     assert found.ci[0] <= 400 * 1.1
     assert found.ci[1] >= 400 * 0.9
     assert found.n_star == pytest.approx(400, rel=0.1)
+
+
+def test_a_parabola_has_its_top_where_it_is() -> None:
+    log_n = np.log(SIZES)
+    assert summit(SIZES, -((log_n - 6.0) ** 2)[None]).log_n == pytest.approx([6.0])
+    assert not summit(SIZES, log_n[None]).inside[0]
+
+
+def test_generative_perplexity_peaks_inside_or_not_at_all() -> None:
+    rng = np.random.default_rng(0)
+    bump = 2 * np.exp(-((np.log(SIZES) - math.log(900)) ** 2) / 2)
+    found = perplexity_peak(SIZES, bump + rng.normal(0, 0.1, (60, len(SIZES))))
+    assert found.ci is not None
+    assert found.ci[0] < 900 < found.ci[1]
+    falling = perplexity_peak(SIZES, -np.log(SIZES) + rng.normal(0, 0.1, (60, len(SIZES))))
+    assert (falling.n_star, falling.reason) == (None, "generative perplexity is highest at the smallest size")
+    assert perplexity_peak(SIZES[:3], bump[None, :3]).n_star is None
+
+
+def test_entropy_bends_where_its_slope_changes() -> None:
+    rng = np.random.default_rng(0)
+    hinge = np.maximum(np.log(SIZES) - math.log(800), 0)
+    found = entropy_bend(SIZES, hinge + rng.normal(0, 0.05, (60, len(SIZES))))
+    assert found.n_star == pytest.approx(800, rel=0.1)
+    straight = entropy_bend(SIZES, np.log(SIZES) + np.zeros((60, 1)))
+    assert straight.n_star is None
+    assert "5" in (entropy_bend(SIZES[:4], hinge[None, :4]).reason or "")
+
+
+def test_places_that_agree_and_places_that_do_not() -> None:
+    rng = np.random.default_rng(0)
+
+    def at(n: float) -> Transition:
+        return Transition(n, (n / 2, 2 * n), None, samples=math.log(n) + rng.normal(0, 0.1, 400))
+
+    missing = Transition(None, None, None, "nothing")
+    pairs = agreements({"a": at(100), "b": at(105), "c": missing, "d": at(1000)})
+    assert [(p.first, p.second) for p in pairs] == [("a", "b"), ("a", "d"), ("b", "d")]
+    assert pairs[0].ci[0] < 0 < pairs[0].ci[1]
+    assert pairs[1].decades == pytest.approx(1)
+    assert 0.8 < pairs[1].ci[0] < 1 < pairs[1].ci[1] < 1.2

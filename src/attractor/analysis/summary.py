@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attractor.analysis.transition import Transition, entropy_transition, recovery_transition
+from attractor.analysis.transition import agreements, entropy_bend, entropy_transition, recovery_transition
 from attractor.results import RunResults
+from attractor.types import AttractorError
 
 SCHEMA = 1
 Values = NDArray[np.float64]
@@ -23,9 +25,27 @@ def transition_summary(runs: list[RunResults], elapsed_s: float) -> dict[str, An
         "schema": SCHEMA,
         "elapsed_s": round(elapsed_s, 1),
         "rows": [_curve_point(run, split, t) for run in runs for split in ("train", "test") for t in times],
-        "transition": [{"t": t, **_located(_recovery(runs, t))} for t in times],
-        "entropy_transition": _located(_entropy(runs), "n_star", "ci"),
+        **places(runs, times),
+    }
+
+
+def places(runs: list[RunResults], times: list[float]) -> dict[str, Any]:
+    """Where recovery, entropy and generative perplexity change, and how far apart these places are."""
+    sizes = np.array(sorted({run.provenance.n_train for run in runs}), dtype=np.float64)
+
+    def recovered(split: str, t: float) -> Values:
+        return _curves(runs, lambda run: run.outcomes(split, t).rate_per_sequence())
+
+    recovery = {t: recovery_transition(sizes, recovered("train", t), recovered("test", t)) for t in times}
+    train = _curves(runs, lambda run: run.array("value", "entropy", "train")[0].mean(1))
+    entropy, change = entropy_transition(sizes, train), entropy_bend(sizes, train)
+    found = {f"recovery at t = {t:g}": place for t, place in recovery.items()} | {"entropy": entropy}
+    return {
+        "transition": [{"t": t, **place.plain()} for t, place in recovery.items()],
+        "entropy_transition": entropy.plain(),
+        "entropy_change": change.plain(),
         "perplexity_peak": None,
+        "agreement": [pair._asdict() for pair in agreements(found)],
     }
 
 
@@ -57,36 +77,15 @@ def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
     }
 
 
-def _recovery(runs: list[RunResults], t: float) -> Transition:
-    sizes, train = _curves(runs, lambda run: _recovery_per_sequence(run, "train", t))
-    _, test = _curves(runs, lambda run: _recovery_per_sequence(run, "test", t))
-    return recovery_transition(sizes, train, test)
+def _curves(runs: list[RunResults], per_sequence: Callable[[RunResults], Values]) -> Values:
+    """One curve a sequence for each training seed, (seeds, N, S).
 
-
-def _entropy(runs: list[RunResults]) -> Transition:
-    sizes, train = _curves(runs, lambda run: run.array("value", "entropy", "train")[0].mean(1))
-    return entropy_transition(sizes, train)
-
-
-def _curves(runs: list[RunResults], per_sequence: Any) -> tuple[Values, Values]:
-    """Sizes, (S,), and one curve a sequence, (N, S), averaged over training seeds."""
-    by_size: defaultdict[int, list[Values]] = defaultdict(list)
-    for run in runs:
-        by_size[run.provenance.n_train].append(per_sequence(run))
-    sizes = np.array(sorted(by_size), dtype=np.float64)
-    return sizes, np.stack([np.mean(by_size[int(n)], 0) for n in sizes], 1)
-
-
-def _recovery_per_sequence(run: RunResults, split: str, t: float) -> Values:
-    """Share of perturbed tokens that return, pooled over the repeats of each sequence."""
-    original, corrupted, recovered = (
-        run.array(column, "recovery", split, t) for column in ("original", "corrupted", "recovered")
-    )
-    perturbed = corrupted != original
-    with np.errstate(invalid="ignore"):
-        return ((recovered == original) & perturbed).sum((0, 2)) / perturbed.sum((0, 2))
-
-
-def _located(found: Transition, *keys: str) -> dict[str, Any]:
-    values = found._asdict()
-    return {key: values[key] for key in (keys or values)}
+    Raises:
+        AttractorError: if a size lacks a seed that another has.
+    """
+    found = {(run.provenance.seed, run.provenance.n_train): per_sequence(run) for run in runs}
+    seeds, sizes = (sorted({key[i] for key in found}) for i in (0, 1))
+    for key in itertools.product(seeds, sizes):
+        if key not in found:
+            raise AttractorError(f"there is no model of seed {key[0]} at n = {key[1]}: every size needs the same seeds")
+    return np.stack([np.stack([found[seed, n] for n in sizes], 1) for seed in seeds])

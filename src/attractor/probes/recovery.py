@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import check_tokens, sequence_mean
+from attractor.outcomes import OUTCOMES, Outcomes
+from attractor.probes.tokens import check_tokens
 from attractor.process.reverse import Callback, check_time, reverse, settle, time_grid
 from attractor.runtime import CountedNoise, row_address
 from attractor.types import AttractorError
 
-OUTCOMES = ("stable", "recovered", "failed", "unstable")
+__all__ = ["OUTCOMES", "FixedPoints", "Recovery", "fixed_points", "recovery"]
 
 
 class Recovery(NamedTuple):
@@ -27,22 +27,27 @@ class Recovery(NamedTuple):
     recovered: Int[Tensor, "R N L"]
 
     @property
+    def outcomes(self) -> Outcomes[Tensor]:
+        """What became of each token."""
+        return Outcomes(self.original, self.corrupted, self.recovered)
+
+    @property
     def perturbed(self) -> Bool[Tensor, "R N L"]:
         """Tokens that the noise changed; a resampled token that lands on itself is not perturbed."""
-        return self.corrupted != self.original
+        return self.outcomes.perturbed
 
     @property
     def restored(self) -> Bool[Tensor, "R N L"]:
         """Tokens that end up right."""
-        return self.recovered == self.original
+        return self.outcomes.restored
 
     def rate_per_sequence(self) -> Float[Tensor, "N"]:
         """Share of perturbed tokens that return, of each sequence; NaN where nothing was perturbed."""
-        return sequence_mean(self.restored, self.perturbed)
+        return self.outcomes.rate_per_sequence()
 
     def unstable_per_sequence(self) -> Float[Tensor, "N"]:
         """Share of unperturbed tokens that end up wrong, of each sequence; NaN where all were perturbed."""
-        return sequence_mean(~self.restored, ~self.perturbed)
+        return self.outcomes.unstable_per_sequence()
 
     @property
     def rate(self) -> float:
@@ -61,8 +66,7 @@ class Recovery(NamedTuple):
 
     def outcome(self) -> Int[Tensor, "R N L"]:
         """What became of each token, as an index into `OUTCOMES`."""
-        changed = torch.where(self.restored, 1, 2)
-        return torch.where(self.perturbed, changed, torch.where(self.restored, 0, 3))
+        return self.outcomes.index()
 
 
 class FixedPoints(NamedTuple):

@@ -53,8 +53,3 @@ def random_tokens(
         return (u * vocab_size).long()
     token = (u * (vocab_size - 1)).long()
     return token + (token >= mask_id)
-
-
-def sequence_mean(values: Tensor, chosen: Tensor) -> Tensor:
-    """Mean over the chosen tokens of each sequence and its repeats, (R, N, L) to (N,); NaN where none is chosen."""
-    return (values & chosen).sum((0, 2)) / chosen.sum((0, 2))

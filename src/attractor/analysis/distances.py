@@ -1,0 +1,91 @@
+"""How different two samples are: Kolmogorov-Smirnov, Wasserstein-1, energy distance, and effect sizes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attractor.analysis.statistics import LEVEL, Estimate, resampled_counts
+from attractor.types import AttractorError
+
+Values = NDArray[np.float64]
+Counts = NDArray[np.int64]
+RESAMPLES = 400
+
+
+class Distance(NamedTuple):
+    """A distance between two samples, and what two samples of one law would show."""
+
+    estimate: Estimate
+    chance: float
+    """95% of random splits of the pooled sample stay below this in absolute value"""
+
+
+def cliffs_delta(a: Values, b: Values) -> float:
+    """P(a > b) - P(a < b) for one number of each."""
+    ordered = np.sort(b)
+    return float((np.searchsorted(ordered, a, "left") + np.searchsorted(ordered, a, "right")).mean() / len(b) - 1)
+
+
+def distances(a: Values, b: Values, seed: int = 0) -> dict[str, Distance]:
+    """Compare two independent samples, one number a sequence.
+
+    `ks`, `wasserstein` (in the unit of the samples) and `energy` are those of scipy.stats; `hedges_g` is the difference
+    of the means in pooled standard deviations, corrected for small samples, and left out where neither sample has any
+    spread; `cliffs_delta` is P(a > b) - P(a < b). The interval is a percentile bootstrap over sequences. A distance is
+    never negative, so it is its comparison with `chance` that says whether the samples differ.
+
+    Raises:
+        AttractorError: for fewer than two numbers in either, or one that is not finite.
+    """
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    for sample in (a, b):
+        if len(sample) < 2 or not np.isfinite(sample).all():
+            raise AttractorError(f"{len(sample)} numbers, {np.isfinite(sample).sum()} finite: at least 2 are needed")
+    points, place = np.unique(np.concatenate([a, b]), return_inverse=True)
+    halves = np.split(place, [len(a)])
+    value = _compared(points, *(_counts(half[None], len(points)) for half in halves))
+    samples = _compared(points, *(_counts(_drawn(half, seed + i), len(points)) for i, half in enumerate(halves)))
+    shuffled = np.random.default_rng(seed).permuted(np.tile(place, (RESAMPLES, 1)), axis=1)
+    chance = _compared(points, *(_counts(half, len(points)) for half in np.split(shuffled, [len(a)], axis=1)))
+    n, tails = min(len(a), len(b)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    found = {}
+    for name, (number,) in value.items():
+        if np.isfinite([number, *samples[name], *chance[name]]).all():
+            low, high = np.quantile(samples[name], tails)
+            below = np.quantile(np.abs(chance[name]), LEVEL)
+            found[name] = Distance(Estimate(float(number), float(low), float(high), n), float(below))
+    return found
+
+
+def _drawn(place: Counts, seed: int) -> Counts:
+    """Bootstrap samples, (resamples, n)."""
+    return np.stack([np.repeat(place, times) for times in resampled_counts(len(place), seed, RESAMPLES)])
+
+
+def _counts(places: Counts, points: int) -> Counts:
+    """How often each of R samples, (R, n), has each point, (R, points)."""
+    row = np.arange(len(places))[:, None] * points
+    return np.bincount((row + places).ravel(), minlength=len(places) * points).reshape(len(places), points)
+
+
+def _compared(points: Values, a: Counts, b: Counts) -> dict[str, Values]:
+    """Statistics of R pairs of samples, given by how often each has each of the sorted points, (R, P)."""
+    size_a, size_b = int(a[0].sum()), int(b[0].sum())
+    share_a, share_b = a / size_a, b / size_b
+    below_a, below_b = share_a.cumsum(1), share_b.cumsum(1)
+    apart, steps = below_a - below_b, np.diff(points)
+    mean_a, mean_b = share_a @ points, share_b @ points
+    squares = a @ points**2 - size_a * mean_a**2 + b @ points**2 - size_b * mean_b**2
+    freedom = size_a + size_b - 2
+    spread = np.sqrt(np.maximum(squares, 0) / freedom)
+    spread[spread < 1e-7 * np.abs(points).max()] = np.nan  # rounding, not spread
+    return {
+        "ks": np.abs(apart).max(1),
+        "wasserstein": np.abs(apart[:, :-1]) @ steps,
+        "energy": np.sqrt(2 * apart[:, :-1] ** 2 @ steps),
+        "hedges_g": (mean_a - mean_b) / spread * (1 - 3 / (4 * freedom - 1)),
+        "cliffs_delta": (share_a * (2 * below_b - share_b)).sum(1) - 1,
+    }

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from attractor import AttractorError
+from attractor.analysis.detection import auroc, best_threshold, detection_at, transfer
+from attractor.analysis.statistics import clopper_pearson
+
+SHIFT = 1.0
+AREA = stats.norm.cdf(SHIFT / math.sqrt(2))
+
+
+def test_auroc_of_two_gaussians() -> None:
+    """P(X > Y) = Phi(d / sqrt 2); 0.02 is four standard errors."""
+    rng = np.random.default_rng(0)
+    found = auroc(rng.normal(SHIFT, 1, 2000), rng.normal(0, 1, 2000))
+    assert found.value == pytest.approx(AREA, abs=0.02)
+    assert found.low < AREA < found.high
+
+
+def test_auroc_interval_covers() -> None:
+    """Nominal 95% with 30 and 30 scores: fewer than 174 of 200 has probability below 1e-4 at 95% coverage."""
+    rng = np.random.default_rng(1)
+    found = [auroc(rng.normal(SHIFT, 1, 30), rng.normal(0, 1, 30)) for _ in range(200)]
+    assert sum(e.low <= AREA <= e.high for e in found) >= 174
+
+
+def test_auroc_at_its_ends_and_with_ties() -> None:
+    apart = auroc(np.array([3.0, 4.0, 5.0]), np.array([0.0, 1.0, 2.0]))
+    assert (apart.value, apart.high) == (1, 1)
+    assert 0.2 < apart.low < 0.7
+    reversed_ = auroc(np.array([0.0, 1.0, 2.0]), np.array([3.0, 4.0, 5.0]))
+    assert (reversed_.value, reversed_.low) == (0, 0)
+    assert auroc(np.zeros(9), np.zeros(7)).value == 0.5
+    with pytest.raises(AttractorError, match="AUROC of 1 positive and 3 negative"):
+        auroc(np.zeros(1), np.zeros(3))
+    with pytest.raises(AttractorError, match="none NaN"):
+        auroc(np.array([0.0, np.nan]), np.zeros(3))
+
+
+def test_rate_at_the_largest_false_positive_rate_not_above_the_level() -> None:
+    negative = np.arange(100.0)
+    positive = np.array([98.5, 97.5, 50.5, 99.5])
+    found = detection_at(positive, negative, 0.025)  # 98 and 99 would be two of 100, 97 the third
+    assert (found.false_positives, found.threshold) == (pytest.approx(0.02), 97.5)
+    assert found.rate.value == 0.75
+    exact = clopper_pearson(3, 4)
+    assert (found.rate.low, found.rate.high) == (exact.low, exact.high)
+    assert detection_at(positive, negative, 0.001).false_positives == 0
+    assert detection_at(positive, negative, 0.001).rate.value == 0.25
+
+
+def test_ties_at_the_threshold_all_count() -> None:
+    """Half of the negatives share the top score: no threshold below infinity has a rate of 1%."""
+    found = detection_at(np.ones(5), np.array([1.0] * 5 + [0.0] * 5), 0.01)
+    assert (found.rate.value, found.false_positives, found.threshold) == (0, 0, math.inf)
+
+
+def test_clopper_pearson_agrees_with_scipy() -> None:
+    for hits in (0, 3, 17, 20):
+        exact = stats.binomtest(hits, 20).proportion_ci(0.95, method="exact")
+        found = clopper_pearson(hits, 20)
+        assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+
+
+def test_a_threshold_is_scored_where_it_was_not_chosen() -> None:
+    scores = np.array([0.0, 1.0, 0.1, 1.1, 0.2, 1.2])
+    positive = scores > 0.5
+    assert best_threshold(scores[:2], positive[:2]) == 0.5
+    found = transfer(scores, positive, ["a", "a", "b", "b", "c", "c"])
+    assert found is not None
+    assert (found.accuracy.value, found.groups) == (1, 3)
+    # In the last group the score means the opposite.
+    wrong = transfer(
+        np.array([0.0, 1.0, 0.1, 1.1, 1.2, 0.2]), np.array([False, True] * 3), ["a", "a", "b", "b", "c", "c"]
+    )
+    assert wrong is not None
+    assert wrong.accuracy.value <= 4 / 6
+    assert transfer(scores[:2], positive[:2], ["a", "b"]) is None
