@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from attractor import AttractorError
-from attractor.checkpoint import atomic_directory, load_checkpoint, save_checkpoint, write_atomically
+from attractor.checkpoint import _digest, load_checkpoint, save_checkpoint
+from attractor.files import atomic_directory, write_atomically
 
 TENSORS = {"model": {"a": torch.arange(6.0).view(2, 3), "b": torch.ones(1)}, "ema": {"a": torch.zeros(2, 3)}}
 
@@ -44,8 +45,13 @@ def test_missing_and_newer_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(AttractorError, match=r"ema.safetensors' cannot be read"):
         load_checkpoint(folder, "ema")
     state = json.loads((folder / "state.json").read_text())
-    (folder / "state.json").write_text(json.dumps(state | {"schema": 2}))
-    with pytest.raises(AttractorError, match="not of schema 1"):
+    del state["checksum"]
+    newer = state | {"schema": 3}
+    (folder / "state.json").write_text(json.dumps({**newer, "checksum": _digest(newer)}))
+    with pytest.raises(AttractorError, match=r"is of schema 3, made by a newer attractor; this one reads 2"):
+        load_checkpoint(folder, "model")
+    (folder / "state.json").write_text(json.dumps(state | {"schema": 1}))
+    with pytest.raises(AttractorError, match="made by an older attractor"):
         load_checkpoint(folder, "model")
 
 

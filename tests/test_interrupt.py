@@ -1,4 +1,4 @@
-"""A sweep that is stopped leaves no half-written run and no worker behind."""
+"""A sweep that is stopped saves where its runs are, and leaves nothing half-written and no worker behind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tiny
+from attractor.pipeline import is_finished
 
 
 def children(pid: int) -> list[int]:
@@ -46,11 +47,14 @@ def test_a_stopped_sweep_leaves_nothing_half_written(stop: signal.Signals, code:
         [*command, *small.split()], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    assert wait_for(lambda: list(folder.glob(".*.partial/metrics.jsonl")))
+    assert wait_for(lambda: any(f.stat().st_size for f in folder.glob("*/metrics.jsonl")))
     workers = children(process.pid)
     process.send_signal(stop)
     _, error = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in error
     assert wait_for(lambda: not any(alive(worker) for worker in workers), 20)
-    assert not list(folder.glob(".*.partial"))
+    assert not list(folder.rglob(".*.partial"))
+    runs = [p.parent for p in folder.glob("*/metrics.jsonl")]
+    assert all(len(list(run.glob("checkpoint/step-*"))) == 1 for run in runs)
+    assert not any(is_finished(run) for run in runs)

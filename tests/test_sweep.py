@@ -153,11 +153,11 @@ def test_force_keeps_the_old_sweep_until_the_new_input_is_checked(
 ) -> None:
     folder = tmp_path / "s"
     shutil.copytree(finished, folder)
-    before = sorted(p.name for p in folder.iterdir())
+    before = sorted(p.name for p in folder.iterdir() if p.name != ".lock")
     missing = dataclasses.replace(config, data=dataclasses.replace(config.data, source="missing.txt"))
     with pytest.raises(AttractorError, match="does not exist"):
         sweep(missing, folder, lambda event: None, force=True)
-    assert sorted(p.name for p in folder.iterdir()) == before
+    assert sorted(p.name for p in folder.iterdir() if p.name != ".lock") == before
     assert [p.name for p in tmp_path.iterdir()] == ["s"]
 
 
@@ -182,13 +182,13 @@ def test_workers_must_be_at_least_one(config: SweepConfig, tmp_path: Path) -> No
         sweep(config, tmp_path / "s", lambda event: None, workers=0)
 
 
-def test_a_diverging_run_leaves_nothing_behind(config: SweepConfig, tmp_path: Path) -> None:
+def test_a_diverging_run_is_no_finished_run(config: SweepConfig, tmp_path: Path) -> None:
     wild = single(config, train=dataclasses.replace(config.train, lr=1e39, clip=1e30, warmup=0))
-    with pytest.raises(AttractorError, match="the loss became"):
+    with pytest.raises(AttractorError, match="not finite"):
         run_alone(wild, tmp_path / "r", lambda line: None)
-    assert list(tmp_path.iterdir()) == []
+    assert not is_finished(tmp_path / "r")
     wild_sweep = dataclasses.replace(config, train=wild.train, sizes=(8, 16))
-    with pytest.raises(AttractorError, match="the loss became"):
+    with pytest.raises(AttractorError, match="not finite"):
         sweep(wild_sweep, tmp_path / "s", lambda event: None)
     assert not any(is_finished(p) for p in (tmp_path / "s").iterdir())
     assert not list((tmp_path / "s").glob(".*partial"))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import safetensors.torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from attractor.files import atomic_directory, require_space, sha256
 from attractor.types import AttractorError
 
 STATE = "state.json"
-SCHEMA = 1
+SCHEMA = 2
+SLACK = 2**20
+"""Bytes of headers, names and JSON beside the tensors of a checkpoint, generously."""
+
+
+class DamagedCheckpoint(AttractorError):
+    """A checkpoint that is incomplete or was changed after it was written; an earlier one may be good."""
 
 
 class Checkpoint(NamedTuple):
@@ -29,80 +33,80 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
-    """Write `<path>/<name>.safetensors` for each group of tensors and `<path>/state.json` with their checksums."""
+    """Write `<path>/<name>.safetensors` for each group of tensors and `<path>/state.json` with their checksums.
+
+    Checksums are of what was in memory, so that they tell of a disk that did not keep it.
+
+    Raises:
+        AttractorError: if the disk has too little room; how much is needed is said.
+    """
+    needed = sum(x.numel() * x.element_size() for group in tensors.values() for x in group.values())
     with atomic_directory(path) as partial:
+        require_space(partial, needed + SLACK, "a checkpoint")
         checksums = {}
         for name, group in tensors.items():
-            file = partial / f"{name}.safetensors"
-            save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, file)
-            checksums[file.name] = _sha256(file)
-        (partial / STATE).write_text(json.dumps({"schema": SCHEMA, **state, "checksums": checksums}, indent=1))
+            content = safetensors.torch.save({key: x.detach().cpu().contiguous() for key, x in group.items()})
+            checksums[f"{name}.safetensors"] = hashlib.sha256(content).hexdigest()
+            (partial / f"{name}.safetensors").write_bytes(content)
+        full = {"schema": SCHEMA, **state, "checksums": checksums}
+        (partial / STATE).write_text(json.dumps({**full, "checksum": _digest(full)}, indent=1))
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The JSON of a checkpoint.
+
+    Raises:
+        DamagedCheckpoint: if it is missing or does not match its checksum.
+        AttractorError: if it is of another schema.
+    """
+    try:
+        state = json.loads((path / STATE).read_text())
+    except (OSError, ValueError) as error:
+        raise DamagedCheckpoint(f"'{path}' is not a checkpoint: {error}") from None
+    if not isinstance(state, dict) or "checksums" not in state:
+        raise DamagedCheckpoint(f"'{path / STATE}' is not the state of a checkpoint")
+    if state.get("schema") == 1:  # had no checksum of its own
+        raise _other_schema(path, 1)
+    if state.pop("checksum", None) != _digest(state):
+        raise DamagedCheckpoint(f"'{path / STATE}' does not match its checksum: the checkpoint is damaged")
+    if state["schema"] != SCHEMA:
+        raise _other_schema(path, state["schema"])
+    return state
 
 
 def load_checkpoint(path: Path, *names: str) -> Checkpoint:
     """Read the state and the named groups of tensors.
 
     Raises:
-        AttractorError: if a file is missing, of a newer schema, or does not match its checksum.
+        DamagedCheckpoint: if a file is missing or does not match its checksum.
+        AttractorError: if it is of another schema.
     """
-    try:
-        state = json.loads((path / STATE).read_text())
-    except (OSError, ValueError) as error:
-        raise AttractorError(f"'{path}' is not a checkpoint: {error}") from None
-    if not isinstance(state, dict) or state.get("schema") != SCHEMA:
-        raise AttractorError(f"'{path / STATE}' is not of schema {SCHEMA}; a newer attractor may have written it")
+    state = read_state(path)
     return Checkpoint(state, {name: _read_group(path / f"{name}.safetensors", state) for name in names})
+
+
+def is_sound(path: Path) -> bool:
+    """Whether every file of a checkpoint is there and matches its checksum."""
+    try:
+        checksums = read_state(path)["checksums"]
+        return all(sha256(path / name) == checksum for name, checksum in checksums.items())
+    except (DamagedCheckpoint, OSError):
+        return False
 
 
 def _read_group(file: Path, state: dict[str, Any]) -> dict[str, Tensor]:
     try:
-        if _sha256(file) != state["checksums"][file.name]:
-            raise AttractorError(f"'{file}' does not match its checksum: the checkpoint is damaged")
-        return load_file(file)
+        if sha256(file) != state["checksums"][file.name]:
+            raise DamagedCheckpoint(f"'{file}' does not match its checksum: the checkpoint is damaged")
+        return safetensors.torch.load_file(file)
     except (OSError, KeyError, SafetensorError) as error:
-        raise AttractorError(f"'{file}' cannot be read: {error!r}") from None
+        raise DamagedCheckpoint(f"'{file}' cannot be read: {error!r}") from None
 
 
-@contextlib.contextmanager
-def atomic_directory(path: Path) -> Iterator[Path]:
-    """A directory to fill, which takes its place at `path` when the block ends well and vanishes otherwise."""
-    path = path.resolve()
-    if path.exists() and not path.is_dir():
-        raise AttractorError(f"'{path}' is a file where a directory is to be written")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        for file in [*(f for f in partial.rglob("*") if f.is_file())]:
-            _sync(file)
-        if path.exists():
-            shutil.rmtree(path)
-        partial.rename(path)
-        _sync(path.parent)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+def _digest(state: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file that is either the old one or the whole new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        _sync(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def _other_schema(path: Path, schema: int) -> AttractorError:
+    whose = "a newer" if schema > SCHEMA else "an older"
+    return AttractorError(f"'{path / STATE}' is of schema {schema}, made by {whose} attractor; this one reads {SCHEMA}")

@@ -181,7 +181,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"attractor: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("attractor: interrupted; finished runs are kept", file=sys.stderr)
+        print("attractor: interrupted; the same command again goes on from here", file=sys.stderr)
         return 130
     return 0
 

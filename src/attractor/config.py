@@ -11,6 +11,10 @@ from typing import Any, Literal, get_args
 
 from attractor.types import AttractorError, ProcessName
 
+SCHEMA = 1
+FREE = {"free": True}
+"""Marks a setting that changes no number that is measured: it is no part of a config's identity."""
+
 
 def _positive(config: object, *names: str) -> None:
     for name in names:
@@ -114,12 +118,17 @@ class TrainConfig:
     """steps between estimates of the validation NELBO"""
     validation_rows: int = 256
     """held-out rows of that estimate"""
+    checkpoint_minutes: float = field(default=10.0, metadata=FREE)
+    """most that is lost when the machine stops; a checkpoint is also saved at the best validation, at the end, and on
+    Ctrl-C or SIGTERM"""
+    keep_checkpoints: int = field(default=2, metadata=FREE)
+    """newest checkpoints kept beside the one of the best validation"""
 
     def __post_init__(self) -> None:
         _positive(self, "steps", "batch_size", "lr", "time_power", "clip", "t_min")
-        _positive(self, "log_every", "validate_every", "validation_rows")
+        _positive(self, "log_every", "validate_every", "validation_rows", "keep_checkpoints")
         _within(self, 0, 1, "t_min", "ema")
-        _within(self, 0, math.inf, "warmup", "weight_decay", "lr", "clip", "time_power")
+        _within(self, 0, math.inf, "warmup", "weight_decay", "lr", "clip", "time_power", "checkpoint_minutes")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise AttractorError(f"betas = {self.betas}: both must be in [0, 1)")
 
@@ -269,10 +278,28 @@ def to_dict(config: object) -> dict[str, Any]:
     return json.loads(json.dumps(plain))
 
 
+def to_json(config: object) -> str:
+    """A config as the text of its file, which tells its schema."""
+    return json.dumps({"schema": SCHEMA, **to_dict(config)}, indent=1)
+
+
+def identity(config: object) -> dict[str, Any]:
+    """The settings, of a config or of its JSON, on which measured numbers depend."""
+    return _without_free(to_dict(config))
+
+
 def config_hash(config: object) -> str:
     """Twelve hexadecimal digits that name a resolved config."""
-    text = json.dumps(to_dict(config), sort_keys=True)
+    text = json.dumps(identity(config), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def require_known_schema(values: dict[str, Any], where: object) -> None:
+    """Raise AttractorError if the JSON of a config was written by a newer version."""
+    if values.get("schema", SCHEMA) != SCHEMA:
+        raise AttractorError(
+            f"'{where}' is of schema {values['schema']}, made by a newer attractor; this one reads {SCHEMA}"
+        )
 
 
 def run_config_from_dict(values: dict[str, Any]) -> RunConfig:
@@ -281,14 +308,26 @@ def run_config_from_dict(values: dict[str, Any]) -> RunConfig:
     Raises:
         AttractorError: for an unknown or missing key.
     """
+    require_known_schema(values, "config.json")
     parts = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig, "probe": ProbeConfig}
     if values.get("process", "uniform") not in get_args(ProcessName):
         raise AttractorError(f"process = {values['process']!r}: allowed are {', '.join(get_args(ProcessName))}")
+    plain = {key: value for key, value in values.items() if key != "schema"}
     try:
         built = {name: cls(**_tuples(values[name])) for name, cls in parts.items()}
-        return RunConfig(**{**values, **built})
+        return RunConfig(**{**plain, **built})
     except (KeyError, TypeError) as error:
         raise AttractorError(f"config.json does not describe a run: {error}") from None
+
+
+def _without_free(values: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in values.items() if key not in _FREE_NAMES}
+    return {key: _without_free(value) if isinstance(value, dict) else value for key, value in kept.items()}
+
+
+_FREE_NAMES = {"schema"} | {
+    setting.name for cls in (TrainConfig,) for setting in dataclasses.fields(cls) if setting.metadata == FREE
+}
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

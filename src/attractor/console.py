@@ -14,17 +14,17 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from attractor import adapters, pipeline
-from attractor.checkpoint import atomic_directory
 from attractor.config import DataConfig, ProbeConfig, RunConfig, SweepConfig, config_hash, run_config_from_dict, to_dict
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack, prefix
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
+from attractor.files import atomic_directory
 from attractor.probes import sample
 from attractor.results import Row, read_results, write_results
 from attractor.sweep.executor import RunEvent, default_workers
 from attractor.sweep.run import TRANSITION, sweep
-from attractor.train.loop import Progress as Line
+from attractor.train.state import Progress as Line
 from attractor.types import AttractorError
 
 out = Console()
@@ -40,14 +40,9 @@ def run_sweep(config: SweepConfig, folder: Path, workers: int | None, force: boo
 
 def run_training(config: RunConfig, folder: Path, force: bool) -> None:
     """Train and measure one model, its data beside it."""
-    if folder.is_dir() and any(folder.iterdir()) and not pipeline.is_finished(folder):
-        raise AttractorError(f"'{folder}' is not empty and holds no run; choose another folder")
-    if pipeline.is_finished(folder) and not force:
-        pipeline.require_same_config(folder / pipeline.CONFIG, config)
-        raise AttractorError(f"'{folder}' holds this run already, finished; --force trains it again")
     with _bars() as bars:
         task = bars.add_task(f"n = {config.n_train:,}", total=config.train.steps, note="")
-        pipeline.run_alone(config, folder, lambda line: _advance(bars, task, line))
+        pipeline.run_alone(config, folder, lambda line: _advance(bars, task, line), force)
     show_rows(read_results(folder).rows, f"n = {config.n_train:,}")
     _say(f"run  {folder}")
 
@@ -163,7 +158,8 @@ class _Watcher:
 
 
 def _advance(bars: Progress, task: TaskID, line: Line) -> None:
-    note = f"loss {line.loss:.3f}  {line.tokens_per_s:,.0f} tok/s"
+    loss = "not finite" if line.loss is None else f"{line.loss:.3f}"
+    note = f"loss {loss}  {line.tokens_per_s:,.0f} tok/s"
     if line.validation_nelbo is not None:
         note += f"  validation {line.validation_nelbo:.3f}"
     bars.update(task, completed=line.step, note=note)

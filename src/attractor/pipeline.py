@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,21 +15,34 @@ import torch
 
 from attractor import adapters
 from attractor.analysis.statistics import Estimate, difference_interval, mean_interval, ratio_interval
-from attractor.checkpoint import atomic_directory
-from attractor.config import DataConfig, ProbeConfig, RunConfig, SweepConfig, config_hash, to_dict
+from attractor.config import (
+    DataConfig,
+    ProbeConfig,
+    RunConfig,
+    SweepConfig,
+    config_hash,
+    identity,
+    require_known_schema,
+    to_json,
+)
 from attractor.data.dataset import COUNTS, Dataset, open_dataset, prepare_dataset
 from attractor.data.packing import prefix
+from attractor.files import atomic_directory, clear_up, locked, make_directory, naming_full_disk, write_atomically
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.model.network import NetworkDenoiser
 from attractor.probes import conditional_entropy, fixed_points, likelihood, random_tokens, recovery, sample
-from attractor.process.named import make_process
+from attractor.process.named import make_process, process_settings
 from attractor.results import RESULTS, Provenance, Row, TokenRow, write_results
 from attractor.runtime import pick_device
-from attractor.train.loop import Progress, train
+from attractor.train.checkpoints import Checkpoints
+from attractor.train.logbook import Logbook
+from attractor.train.loop import train
+from attractor.train.state import Progress
+from attractor.train.stop import PoliteStop
 from attractor.types import AttractorError, Tensor
 
-CONFIG, METRICS, DATA = "config.json", "metrics.jsonl", "data"
+CONFIG, DATA = "config.json", "data"
 
 
 class Measured(NamedTuple):
@@ -50,13 +65,15 @@ def prepare(config: DataConfig, folder: Path) -> Dataset:
     with atomic_directory(folder) as partial:
         fields = dataclasses.asdict(config)
         prepare_dataset(partial, **fields)
-        (partial / CONFIG).write_text(json.dumps(to_dict(config), indent=1))
+        (partial / CONFIG).write_text(to_json(config))
     return open_dataset(folder)
 
 
 def require_same_config(path: Path, config: object) -> None:
     """Raise AttractorError, naming the differing keys, unless the JSON at `path` is that of `config`."""
-    found, wanted = _flat(read_json(path)), _flat(to_dict(config))
+    written = read_json(path)
+    require_known_schema(written, path)
+    found, wanted = _flat(identity(written)), _flat(identity(config))
     differing = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
     if differing:
         shown = ", ".join(f"{key} ({found.get(key)} there, {wanted.get(key)} asked for)" for key in differing[:4])
@@ -65,33 +82,79 @@ def require_same_config(path: Path, config: object) -> None:
         )
 
 
+@contextlib.contextmanager
+def claimed(folder: Path, marker: str, config: object, force: bool) -> Iterator[None]:
+    """Make `folder` that of `config`, new or taken up again, while a block checks the rest of the input.
+
+    The file `marker` says whose it is. If the block fails, a new folder vanishes, and what `force` was to replace
+    comes back.
+
+    Raises:
+        AttractorError: if `folder` holds something else, is of another config or of a newer schema, or is in use.
+    """
+    aside = folder.with_name(f".{folder.name}.set-aside")
+    if aside.exists() and not folder.exists():  # stopped half-way last time
+        aside.rename(folder)
+    held = folder / marker
+    if not held.is_file() and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise AttractorError(f"'{folder}' is not empty and holds no {held.name}; choose another folder")
+    if held.is_file() and not force:
+        require_same_config(held, config)
+    elif held.is_file():
+        with locked(folder):
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
+    is_new = not held.is_file()
+    try:
+        make_directory(folder)
+        if is_new:
+            write_atomically(held, to_json(config))
+        yield
+    except BaseException:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+            if aside.exists():
+                aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
 def run(
     config: RunConfig, data: Dataset, folder: Path, on_progress: Callable[[Progress], None] = lambda progress: None
 ) -> None:
-    """Train one model on the first `n_train` rows and measure it; `folder` appears when all of it is there.
+    """Train one model on the first `n_train` rows and measure it, or go on where that was interrupted.
+
+    The results are written last: a run that has them is finished, and is left alone.
 
     Raises:
-        AttractorError: if the training set has fewer rows, or the loss is not finite; nothing is left behind.
+        AttractorError: if the training set has fewer rows, `folder` is of another config or in use, training diverges
+            or the disk is full; what has been saved stays.
     """
-    with atomic_directory(folder) as partial:
-        fill(config, data, partial, on_progress)
-
-
-def run_alone(config: RunConfig, folder: Path, on_progress: Callable[[Progress], None]) -> None:
-    """A run that brings its own data, in `folder/data`; otherwise as `run`."""
-    with atomic_directory(folder) as partial:
-        fill(config, prepare(config.data, partial / DATA), partial, on_progress)
-
-
-def fill(config: RunConfig, data: Dataset, folder: Path, on_progress: Callable[[Progress], None]) -> None:
-    """Train, measure and write everything a run consists of into an existing folder."""
     rows = prefix(data.train, config.n_train)
     probed = probed_rows(rows, data.test, config.probe)  # fails before training
-    (folder / CONFIG).write_text(json.dumps(to_dict(config), indent=1))
-    data.tokenizer.save(folder)
-    denoiser = _train(config, rows, data, folder, on_progress)
-    measured = measure(denoiser, *probed, config.probe)
-    write_results(folder, measured.rows, measured.tokens, provenance(config))
+    make_directory(folder)
+    with locked(folder), naming_full_disk(folder):
+        if (folder / CONFIG).is_file():
+            require_same_config(folder / CONFIG, config)
+        else:
+            write_atomically(folder / CONFIG, to_json(config))
+        if is_finished(folder):
+            return
+        clear_up(folder)
+        data.tokenizer.save(folder)
+        denoiser = _train(config, rows, data, folder, on_progress)
+        measured = measure(denoiser, *probed, config.probe)
+        write_results(folder, measured.rows, measured.tokens, provenance(config))
+
+
+def run_alone(config: RunConfig, folder: Path, on_progress: Callable[[Progress], None], force: bool = False) -> None:
+    """A run that brings its own data, in `folder/data`; otherwise as `run`. With `force` an earlier run is replaced."""
+    with claimed(folder, CONFIG, config, force):
+        if is_finished(folder):
+            raise AttractorError(f"'{folder}' holds this run already, finished; --force trains it again")
+        data = prepare(config.data, folder / DATA)
+        probed_rows(prefix(data.train, config.n_train), data.test, config.probe)
+    run(config, data, folder, on_progress)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -168,14 +231,23 @@ def _train(
     def validate(candidate: DDiT) -> float:
         return likelihood(NetworkDenoiser(candidate, process), held_out, draws=4).mean
 
-    with (folder / METRICS).open("w") as metrics:
+    header = {
+        "vocab_size": process.vocab_size,
+        "seq_len": rows.shape[1],
+        "model": model,
+        "process": process_settings(process),
+    }
+    with contextlib.closing(Logbook(folder)) as log, PoliteStop() as stop:
 
-        def log(progress: Progress) -> None:
-            print(json.dumps(progress._asdict()), file=metrics, flush=True)
+        def report(progress: Progress) -> None:
+            log.write(progress)
             on_progress(progress)
 
-        trained = train(network, process, rows, config.train, seed=config.seed, validate=validate, on_progress=log)
-    adapters.save(folder, trained, process, rows.shape[1], model)
+        checkpoints = Checkpoints(folder, header, config.seed, config.train, log, stop)
+        train(
+            network, process, rows, config.train, seed=config.seed, validate=validate, on_progress=report,
+            checkpoints=checkpoints,
+        )  # fmt: skip
     return adapters.load(folder)
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from attractor.files import write_atomically
 from attractor.outcomes import Outcomes
 from attractor.types import AttractorError
 
@@ -86,8 +87,8 @@ def write_results(folder: Path, rows: Iterable[Row], tokens: Iterable[TokenRow],
     token_table = pa.Table.from_pylist(
         [{name: getattr(row, name) for name in fields} for row in tokens], schema=_TOKEN_TYPES
     )
-    pq.write_table(token_table, folder / TOKENS, compression="zstd")
-    pq.write_table(table, folder / RESULTS)
+    write_atomically(folder / TOKENS, lambda path: pq.write_table(token_table, path, compression="zstd"))
+    write_atomically(folder / RESULTS, lambda path: pq.write_table(table, path))  # last: a run that has it is finished
 
 
 @dataclass(frozen=True, kw_only=True)

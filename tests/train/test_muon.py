@@ -8,9 +8,10 @@ from torch import nn
 from attractor import UniformProcess
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
-from attractor.train.loop import Progress, train
+from attractor.train.loop import train
 from attractor.train.muon import Muon, orthogonal
 from attractor.train.optim import make_optimizer
+from attractor.train.state import Progress
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (24, 8), (8, 32)])

@@ -1,5 +1,8 @@
 """Checkpoints of every kind, each to a Denoiser."""
 
-from attractor.adapters.own_run import Weights, load, save
+from attractor.adapters.own_run import Weights, load
 
-__all__ = ["Weights", "load", "save"]
+__all__ = [
+    "Weights",
+    "load",
+]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-
-from attractor.checkpoint import STATE, load_checkpoint, save_checkpoint
+from attractor.checkpoint import STATE, load_checkpoint
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
-from attractor.process.forward import ForwardProcess
-from attractor.process.named import process_from_settings, process_settings
+from attractor.process.named import process_from_settings
 from attractor.runtime import pick_device
-from attractor.train.loop import TrainState
+from attractor.train.checkpoints import checkpoint_paths
 from attractor.types import AttractorError
 
 Weights = Literal["ema", "raw"]
@@ -45,34 +42,10 @@ def load(path: str | Path, weights: Weights = "ema", device: str = "auto") -> Ne
     return NetworkDenoiser(network.to(target), process, state["seq_len"])
 
 
-def save(run: Path, trained: TrainState, process: ForwardProcess, seq_len: int, model: dict[str, Any]) -> None:
-    """Write `<run>/checkpoint/step-*`: weights, averaged weights, optimizer and the settings to rebuild them."""
-    parameters: dict[str, torch.Tensor] = dict(trained.network.named_parameters())
-    moments: dict[str, torch.Tensor] = {
-        f"{key}.{name}": value
-        for name, parameter in parameters.items()
-        for key, value in trained.optimizer.state[parameter].items()
-        if isinstance(value, torch.Tensor)
-    }
-    state = {
-        "step": trained.step,
-        "vocab_size": process.vocab_size,
-        "seq_len": seq_len,
-        "model": model,
-        "process": process_settings(process),
-    }
-    tensors: dict[str, dict[str, torch.Tensor]] = {
-        "model": parameters,
-        "ema": trained.ema.state_dict(),
-        "optimizer": moments,
-    }
-    save_checkpoint(run / "checkpoint" / f"step-{trained.step:08d}", tensors, state)
-
-
 def _latest(path: Path) -> Path:
     if (path / STATE).is_file():
         return path
-    steps = sorted((path / "checkpoint").glob("step-*"))
+    steps = checkpoint_paths(path)
     if not steps:
         raise AttractorError(f"'{path}' is not a run: it has no checkpoint/step-*")
-    return steps[-1]
+    return steps[0]

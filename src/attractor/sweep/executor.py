@@ -19,7 +19,7 @@ from attractor import pipeline
 from attractor.data.dataset import open_dataset
 from attractor.runtime import cores
 from attractor.sweep.plan import PlannedRun
-from attractor.train.loop import Progress
+from attractor.train.state import Progress
 from attractor.types import AttractorError
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from attractor import pipeline
 from attractor.analysis.summary import measurements_summary, transition_summary
-from attractor.checkpoint import write_atomically
-from attractor.config import ProbeConfig, SweepConfig, config_hash, to_dict
+from attractor.config import ProbeConfig, SweepConfig, config_hash
 from attractor.data.dataset import Dataset
 from attractor.data.subsets import SplitCounts
+from attractor.files import write_atomically
 from attractor.report.html import write_report
 from attractor.results import RunResults, code_version, read_results
 from attractor.sweep.executor import Watcher, execute
@@ -59,7 +57,7 @@ def sweep(
         AttractorError: for bad input, and if `out` holds something else.
     """
     start = time.perf_counter()
-    with _claimed(config, out, force):
+    with pipeline.claimed(out, SWEEP, config, force):
         data = pipeline.prepare(config.data, out / pipeline.DATA)
         resolved = resolve(config, data)
         runs = plan(resolved, len(data.train))
@@ -67,35 +65,6 @@ def sweep(
     waiting = [run for run in runs if not pipeline.is_finished(out / run.run_id)]
     execute(waiting, out / pipeline.DATA, out, watch, workers)
     return summarize(resolved, runs, data, out, time.perf_counter() - start if waiting else None)
-
-
-@contextlib.contextmanager
-def _claimed(config: SweepConfig, out: Path, force: bool) -> Iterator[None]:
-    """Make `out` the directory of this sweep once the block, which checks the input, has ended well.
-
-    Until then nothing is lost: what `force` is to replace is set aside, and comes back if the block fails.
-    """
-    marker, aside = out / SWEEP, out.with_name(f".{out.name}.replaced")
-    replaces = force and marker.is_file()
-    if replaces:
-        shutil.rmtree(aside, ignore_errors=True)
-        out.rename(aside)
-    elif marker.is_file():
-        pipeline.require_same_config(marker, config)
-    elif out.is_dir() and any(out.iterdir()):
-        raise AttractorError(f"'{out}' is not empty and holds no sweep; choose another folder")
-    is_new = not marker.is_file()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        if is_new:
-            shutil.rmtree(out, ignore_errors=True)
-        if replaces:
-            aside.rename(out)
-        raise
-    write_atomically(marker, json.dumps(to_dict(config), indent=1))
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def summarize(config: SweepConfig, runs: list[PlannedRun], data: Dataset, out: Path, elapsed: float | None) -> Path:

@@ -1,0 +1,114 @@
+"""When the state of a run is saved, which savings are kept, and where a run goes on."""
+
+from __future__ import annotations
+
+import shutil
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attractor.checkpoint import DamagedCheckpoint, is_sound, load_checkpoint, save_checkpoint
+from attractor.config import TrainConfig
+from attractor.files import clear_up, make_directory
+from attractor.train.logbook import Logbook
+from attractor.train.state import TrainState
+from attractor.train.stop import PoliteStop
+from attractor.types import AttractorError
+
+CHECKPOINT = "checkpoint"
+GROUPS = ("model", "ema", "optimizer")
+
+
+def checkpoint_paths(run: Path) -> list[Path]:
+    """The `checkpoint/step-*` of a run, newest first."""
+    return sorted((run / CHECKPOINT).glob("step-*"), reverse=True)
+
+
+class Checkpoints:
+    """The `checkpoint/step-*` of one run.
+
+    The state is saved every `config.checkpoint_minutes`, at the best validation NELBO so far, at the end, and when a
+    stop was asked for. Kept are the newest `config.keep_checkpoints` that are sound, and the best.
+
+    Args:
+        run: directory of the run, which nobody else writes to.
+        header: what rebuilds the network, saved with the state.
+        seed: of data order and noise; with the step it is all there is to know about random numbers.
+        config: how often, how many.
+        log: metrics of the run, taken back to the step where it goes on.
+        stop: a wish to stop.
+    """
+
+    def __init__(
+        self, run: Path, header: Mapping[str, Any], seed: int, config: TrainConfig, log: Logbook, stop: PoliteStop
+    ) -> None:
+        self.run, self.header, self.seed, self.config, self.log, self.stop = run, header, seed, config, log, stop
+        make_directory(run / CHECKPOINT)
+        clear_up(run / CHECKPOINT)
+        self.last = time.monotonic()
+
+    def resume(self, state: TrainState) -> None:
+        """Make `state` that of the newest sound checkpoint; without one it starts at step 0.
+
+        Damaged ones are passed over with a warning that names them.
+
+        Raises:
+            AttractorError: if a checkpoint is of another schema or of another seed.
+        """
+        for path in checkpoint_paths(self.run):
+            try:
+                saved, tensors = load_checkpoint(path, *GROUPS)
+            except DamagedCheckpoint as damage:
+                warnings.warn(f"{damage}; going on from an earlier one", stacklevel=2)
+                continue
+            if saved["random"]["seed"] != self.seed:
+                raise AttractorError(f"'{path}' is of seed {saved['random']['seed']}, not {self.seed}")
+            if not self.log.rewind(saved["metrics_bytes"]):
+                warnings.warn(f"the metrics beside '{path}' are cut short; going on from an earlier one", stacklevel=2)
+                continue
+            state.restore(tensors, saved["numbers"])
+            self._let_go(state)
+            return
+        self.log.rewind(0)
+
+    def after_step(self, state: TrainState) -> None:
+        """Save if it is due; leave if a stop was asked for."""
+        is_best = state.best is not None and state.best[0] == state.step
+        is_late = time.monotonic() - self.last >= 60 * self.config.checkpoint_minutes
+        is_stopping = self.stop.signal is not None
+        if is_best or is_late or is_stopping or state.step == self.config.steps:
+            self.save(state)
+        self.stop.leave()
+
+    def save(self, state: TrainState) -> None:
+        """Write the checkpoint of this step, then let go of those that are no longer needed.
+
+        Raises:
+            AttractorError: if the weights are not finite, or the disk is full; earlier checkpoints stay.
+        """
+        if not state.is_finite():
+            raise AttractorError(f"the weights are not finite at step {state.step}; earlier checkpoints are kept")
+        path = self.run / CHECKPOINT / f"step-{state.step:08d}"
+        content = {
+            **self.header,
+            "step": state.step,
+            "random": {"seed": self.seed, "step": state.step},
+            "data": {"rows_seen": state.step * self.config.batch_size},
+            "metrics_bytes": self.log.position(),
+            "numbers": state.numbers(),
+        }
+        save_checkpoint(path, state.tensors(), content)
+        self._let_go(state)
+        self.last = time.monotonic()
+
+    def _let_go(self, state: TrainState) -> None:
+        """Remove all but the newest sound ones and the best; what is damaged takes nobody's place."""
+        kept, best = 0, state.best[0] if state.best else 0
+        for path in checkpoint_paths(self.run):
+            if kept < self.config.keep_checkpoints and is_sound(path):
+                kept += 1
+            elif path.name != f"step-{best:08d}":
+                discarded = path.rename(path.with_name(f".{path.name}.discarded.partial"))
+                shutil.rmtree(discarded)

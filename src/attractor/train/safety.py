@@ -1,0 +1,51 @@
+"""Steps whose loss or gradient is not finite: they move nothing and are counted, all without asking the device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from attractor.types import AttractorError
+
+LIMIT = 10
+"""Steps in a row that may be skipped before training stops."""
+
+
+class Guard:
+    """Counts skipped steps on the device.
+
+    Args:
+        device: where the losses are.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.counts = torch.zeros(3, device=device)  # in all, in a row now, most in a row
+
+    def check(self, loss: Tensor, grad_norm: Tensor) -> Tensor:
+        """1.0 where the step must be skipped and 0.0 where it may be taken, float32 ()."""
+        bad = (~(loss.isfinite() & grad_norm.isfinite())).float()
+        total, row, longest = self.counts.unbind()
+        row = (row + 1) * bad
+        self.counts = torch.stack([total + bad, row, torch.maximum(longest, row)])
+        return bad
+
+    def read(self, step: int, lr: float) -> int:
+        """Steps skipped so far.
+
+        Raises:
+            AttractorError: if `LIMIT` of them came in a row.
+        """
+        total, _, longest = (int(count) for count in self.counts.tolist())
+        if longest >= LIMIT:
+            raise AttractorError(
+                f"the loss or its gradient was not finite at {longest} steps in a row, before step {step}; the last "
+                f"checkpoint is sound; try a learning rate below lr = {lr:.2g}"
+            )
+        return total
+
+
+def mean_of_finite(losses: list[Tensor]) -> float | None:
+    """Mean loss of the steps that were taken; None if there was none."""
+    values = torch.stack(losses)
+    taken = values[values.isfinite()]
+    return taken.mean().item() if len(taken) else None

@@ -1,0 +1,153 @@
+"""All that a training step changes; whatever else a step needs is a function of (seed, step)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from attractor.config import TrainConfig
+from attractor.model.ddit import DDiT
+from attractor.train.optim import Ema, learning_rate, make_optimizer
+from attractor.train.safety import Guard, mean_of_finite
+
+Groups = dict[str, dict[str, Tensor]]
+
+
+class Progress(NamedTuple):
+    """One line of metrics.jsonl, and the speed, which is kept apart since no two runs share it."""
+
+    step: int
+    loss: float | None
+    """mean NELBO of the steps since the last line, nats per token; None if all of them were skipped"""
+    grad_norm: float | None
+    """of the last step, before clipping; None if it is not finite"""
+    lr: float
+    tokens_per_s: float
+    skipped: int = 0
+    """steps so far whose loss or gradient was not finite, and which moved nothing"""
+    validation_nelbo: float | None = None
+    """NELBO of held-out rows under the averaged weights, nats per token, where it was estimated"""
+
+
+class TrainState:
+    """Weights, averages, moments, the step, and what has been seen since the last line of metrics.
+
+    Args:
+        network: on its own device; it is trained in place.
+        config: of the optimizer.
+    """
+
+    def __init__(self, network: DDiT, config: TrainConfig) -> None:
+        self.network, self.config = network, config
+        self.optimizer = make_optimizer(network, config)
+        self.ema = Ema(network, config.ema)
+        self.step = 0
+        self.best: tuple[int, float] | None = None
+        """step and value of the smallest validation NELBO"""
+        self.losses: list[Tensor] = []
+        self.grad_norm = torch.zeros(())
+        self.guard = Guard(network.vocab_embed.embedding.device)
+        self._clock = _Clock()
+
+    def update(self, loss: Tensor) -> None:
+        """One step of the optimizer along the gradients, and one of the averages over steps.
+
+        If the loss or a gradient is not finite, weights and moments stay as they are.
+        """
+        self.grad_norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        skip = self.guard.check(loss.detach(), self.grad_norm)
+        self.optimizer.found_inf = skip  # type: ignore[attr-defined]  # what the fused step looks at
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.config)
+        self.optimizer.step()
+        self.ema.update()
+        self.losses.append(torch.where(skip > 0, torch.nan, loss.detach()))
+        self.step += 1
+        self._clock.steps += 1
+
+    def is_due(self, every: int) -> bool:
+        """Whether something done every so many steps, and at the end, is due after this step."""
+        return self.step % every == 0 or self.step == self.config.steps
+
+    def read(self, tokens_per_step: int) -> Progress:
+        """Sum up the steps since the last reading; only here is the device asked for numbers.
+
+        Raises:
+            AttractorError: if too many steps in a row were skipped.
+        """
+        lr = learning_rate(self.step, self.config)
+        skipped = self.guard.read(self.step, lr)
+        loss, norm = mean_of_finite(self.losses), self.grad_norm.item()
+        self.losses = []
+        rate = tokens_per_step * self._clock.rate()
+        return Progress(self.step, loss, norm if math.isfinite(norm) else None, lr, rate, skipped)
+
+    def validated(self, nelbo: float) -> float:
+        """Remember the validation NELBO of this step if it is the best."""
+        if self.best is None or nelbo < self.best[1]:
+            self.best = (self.step, nelbo)
+        return nelbo
+
+    def restart_clock(self) -> None:
+        """What was done since the last reading, validation for instance, is no training time."""
+        self._clock = _Clock()
+
+    def tensors(self) -> Groups:
+        """Weights, averages and moments by file and name."""
+        weights: dict[str, Tensor] = dict(self.network.named_parameters())
+        moments = {
+            f"{key}.{name}": value
+            for name, parameter in weights.items()
+            for key, value in self.optimizer.state[parameter].items()
+        }
+        return {"model": weights, "ema": self.ema.state_dict(), "optimizer": moments}
+
+    def numbers(self) -> dict[str, Any]:
+        """The rest, as JSON."""
+        losses = torch.stack(self.losses).tolist() if self.losses else []
+        return {
+            "step": self.step,
+            "updates": self.ema.updates,
+            "best": self.best,
+            "losses": [None if math.isnan(loss) else loss for loss in losses],
+            "skipped": self.guard.counts.tolist(),
+        }
+
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(p.isfinite().all()) for p in self.network.parameters())
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]) -> None:
+        """Become the state that `tensors` and `numbers` described."""
+        weights = dict(self.network.named_parameters())
+        for name, parameter in weights.items():
+            parameter.copy_(tensors["model"][name])
+        for name, average in self.ema.state_dict().items():
+            average.copy_(tensors["ema"][name])
+        for key_and_name, value in tensors["optimizer"].items():
+            key, _, name = key_and_name.partition(".")
+            where = value.device if key == "step" and weights[name].device.type == "cpu" else weights[name].device
+            self.optimizer.state[weights[name]][key] = value.clone().to(where)
+        self.step, self.ema.updates = numbers["step"], numbers["updates"]
+        self.best = tuple(numbers["best"]) if numbers["best"] else None
+        device = next(iter(weights.values())).device
+        losses = [math.nan if loss is None else loss for loss in numbers["losses"]]
+        self.losses = list(torch.tensor(losses, device=device))
+        self.guard.counts.copy_(torch.tensor(numbers["skipped"]))
+        self._clock = _Clock()
+
+
+class _Clock:
+    """Steps a second since the last line."""
+
+    def __init__(self) -> None:
+        self.steps, self.start = 0, time.perf_counter()
+
+    def rate(self) -> float:
+        return self.steps / (time.perf_counter() - self.start)

@@ -1,0 +1,48 @@
+"""A polite stop: the first Ctrl-C or SIGTERM is a wish that training grants at the end of its step."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+
+class PoliteStop:
+    """While the block runs, SIGINT and SIGTERM are noted; a second one of them acts at once.
+
+    A signal that is ignored outside stays ignored, and outside the main thread, where Python has no say over signals,
+    nothing is changed.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> PoliteStop:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._give_back()
+
+    def leave(self) -> None:
+        """Leave as the signal would have."""
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.signal is not None:
+            raise SystemExit(128 + self.signal)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+        self._give_back()
+        print("attractor: stopping at the end of this step; once more to stop at once", file=sys.stderr)
+
+    def _give_back(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}

@@ -1,0 +1,192 @@
+"""Training that is stopped anywhere and taken up again ends with the bits of training that was not."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from attractor import AttractorError, UniformProcess
+from attractor.checkpoint import is_sound
+from attractor.config import TrainConfig
+from attractor.model.ddit import DDiT
+from attractor.train.checkpoints import Checkpoints, checkpoint_paths
+from attractor.train.logbook import METRICS, SPEED, Logbook
+from attractor.train.loop import train
+from attractor.train.state import TrainState
+from attractor.train.stop import PoliteStop
+from faults import Machine, Stopped
+
+ROWS = np.random.default_rng(0).integers(0, 7, (9, 6)).astype(np.int32)
+CONFIG = TrainConfig(
+    steps=5, batch_size=4, lr=3e-3, warmup=3, log_every=2, validate_every=2, checkpoint_minutes=0, keep_checkpoints=2
+)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def run(folder: Path, config: TrainConfig = CONFIG, seed: int = 5, stop: PoliteStop | None = None) -> TrainState:
+    """Train in `folder`, or go on there, with dropout; validation is how far the weights have come: it gets worse."""
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(0)
+    network = DDiT(vocab_size=7, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8, dropout=0.2)
+    start = network.vocab_embed.embedding.detach().clone()
+    with contextlib.closing(Logbook(folder)) as log:
+        return train(
+            network, UniformProcess(7), ROWS, config, seed=seed, on_progress=log.write,
+            validate=lambda twin: (twin.vocab_embed.embedding - start).norm().item(),
+            checkpoints=Checkpoints(folder, {"vocab_size": 7}, seed, config, log, stop or PoliteStop()),
+        )  # fmt: skip
+
+
+def end(folder: Path) -> dict[str, bytes]:
+    """Every byte of the last checkpoint and of the metrics."""
+    last = checkpoint_paths(folder)[0]
+    return {p.name: p.read_bytes() for p in (*sorted(last.iterdir()), folder / METRICS)}
+
+
+def steps(folder: Path) -> list[int]:
+    return [int(path.name.removeprefix("step-")) for path in checkpoint_paths(folder)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run(folder)
+    return folder
+
+
+def test_the_newest_and_the_best_are_kept(whole: Path) -> None:
+    assert steps(whole) == [5, 4, 2]
+    assert set(end(whole)) == {
+        "model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json", METRICS
+    }  # fmt: skip
+    state = json.loads((checkpoint_paths(whole)[0] / "state.json").read_text())
+    assert (state["step"], state["random"], state["data"]) == (5, {"seed": 5, "step": 5}, {"rows_seen": 20})
+    lines = [json.loads(line) for line in (whole / METRICS).read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 5]
+    assert "tokens_per_s" in json.loads((whole / SPEED).read_text().splitlines()[0])
+
+
+@pytest.mark.parametrize("power", [False, True], ids=["kill", "power failure"])
+def test_stopped_at_any_call_of_the_file_system_nothing_is_lost(
+    power: bool, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exhaustive: every call from the first of the run to the last is where the machine stops, once."""
+    at, finished = 0, False
+    while not finished:
+        at += 1
+        folder = tmp_path / "run"
+        machine = Machine(folder, at)
+        with monkeypatch.context() as patch, contextlib.suppress(Stopped):
+            machine.start(patch)
+            run(folder)
+            finished = True
+        machine.end()
+        if power:
+            machine.lose_power()
+        run(folder)
+        assert end(folder) == end(whole), at
+        assert steps(folder) == steps(whole), at
+        assert not list(folder.rglob(".*")), at
+        shutil.rmtree(folder)
+    assert at > 100
+
+
+def test_an_asked_for_stop_saves_and_leaves_as_the_signal_would(whole: Path, tmp_path: Path) -> None:
+    rare = dataclasses.replace(CONFIG, checkpoint_minutes=60)
+    for number, outcome in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)):
+        folder = tmp_path / number.name
+        with pytest.raises(outcome), PoliteStop() as stop:  # noqa: PT012
+            signal.raise_signal(number)
+            run(folder, rare, stop=stop)
+        assert steps(folder) == [1]
+        run(folder, rare)
+        assert end(folder) == end(whole)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_momentum_of_muon_is_saved_too(tmp_path: Path) -> None:
+    muon = dataclasses.replace(CONFIG, optimizer="muon")
+    run(tmp_path / "whole", muon)
+    run(tmp_path / "parts", dataclasses.replace(muon, steps=2))
+    run(tmp_path / "parts", muon)
+    last = ("model.safetensors", "ema.safetensors", "optimizer.safetensors")
+    assert [end(tmp_path / "whole")[name] for name in last] == [end(tmp_path / "parts")[name] for name in last]
+
+
+def test_a_second_signal_acts_at_once() -> None:
+    with pytest.raises(KeyboardInterrupt), PoliteStop():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+
+def _flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+DAMAGES = {"flipped": _flip, "cut": lambda f: f.write_bytes(f.read_bytes()[:-9]), "missing": Path.unlink}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"])
+def test_a_damaged_checkpoint_is_named_and_passed_over(damage: str, name: str, whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    DAMAGES[damage](folder / "checkpoint" / "step-00000005" / name)
+    with pytest.warns(UserWarning, match=r"step-00000005.*going on from an earlier one"):
+        run(folder)
+    assert end(folder) == end(whole)
+    assert is_sound(folder / "checkpoint" / "step-00000005")
+
+
+def test_a_damaged_checkpoint_evicts_no_sound_one(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    rarely = dataclasses.replace(CONFIG, validate_every=100)
+    run(folder, dataclasses.replace(rarely, steps=4))
+    _flip(folder / "checkpoint" / "step-00000004" / "ema.safetensors")
+    stop = PoliteStop()
+    stop.signal = signal.SIGTERM
+    shutil.copytree(folder / "checkpoint" / "step-00000004", folder / "checkpoint" / "step-00000009")
+    with pytest.warns(UserWarning, match="step-0000000[49]"), pytest.raises(SystemExit):
+        run(folder, rarely, stop=stop)
+    assert steps(folder) == [4, 3]
+    assert all(is_sound(path) for path in checkpoint_paths(folder))
+
+
+def test_without_any_sound_checkpoint_it_starts_again(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    for path in checkpoint_paths(folder):
+        _flip(path / "model.safetensors")
+    with pytest.warns(UserWarning, match="does not match its checksum") as warnings:
+        run(folder)
+    assert len(warnings) == 3
+    assert end(folder) == end(whole)
+
+
+def test_lost_metrics_send_it_back_to_where_they_are_known(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    (folder / METRICS).write_bytes((whole / METRICS).read_bytes()[:-10])
+    with pytest.warns(UserWarning, match="metrics beside .* are cut short"):
+        run(folder)
+    assert end(folder) == end(whole)
+
+
+def test_another_seed_is_an_error_and_no_damage(whole: Path) -> None:
+    with pytest.raises(AttractorError, match="is of seed 5, not 6"):
+        run(whole, seed=6)
