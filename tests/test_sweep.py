@@ -13,12 +13,21 @@ import torch
 import attractor
 import tiny
 from attractor import AttractorError
-from attractor.config import RunConfig, SweepConfig, config_hash, run_config_from_dict, to_dict
+from attractor.config import (
+    MODELS,
+    RunConfig,
+    SweepConfig,
+    config_hash,
+    preset,
+    run_config_from_dict,
+    sweep_config_from_dict,
+    to_dict,
+)
 from attractor.pipeline import data_of, is_finished, run_alone
 from attractor.results import read_results
 from attractor.sweep.executor import RunEvent
 from attractor.sweep.plan import plan
-from attractor.sweep.run import sweep
+from attractor.sweep.run import report_folders, sweep
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +245,38 @@ def check_masks(run: Path) -> None:
     assert original.max() < mask
     assert found.array("original", "recovery", "random", 0.8).max() < mask
     assert (found.array("value", "entropy", "test") > 0).all()
+
+
+def test_several_models_have_their_own_reports_and_share_one_file(
+    config: SweepConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, width in (("tiny", 8), ("small", 16)):
+        shape = dataclasses.replace(config.model, hidden_size=width)
+        monkeypatch.setitem(MODELS, name, shape)
+    both = dataclasses.replace(config, sizes=(8, 16), models=("tiny", "small"))
+    planned = plan(both, 10**6)
+    assert [(run.model, run.config.n_train) for run in planned] == [
+        ("small", 16), ("small", 8), ("tiny", 16), ("tiny", 8)
+    ]  # fmt: skip
+    reports = sweep(both, tmp_path / "s", lambda event: None)
+    assert reports == [tmp_path / "s" / name / "report.html" for name in both.models]
+    assert report_folders(tmp_path / "s") == [tmp_path / "s" / name for name in both.models]
+    content = json.loads((tmp_path / "s" / "transition.json").read_text())
+    alone = [json.loads((tmp_path / "s" / name / "transition.json").read_text()) for name in both.models]
+    bare = [{k: v for k, v in row.items() if k not in ("model", "parameters")} for row in content["rows"]]
+    assert bare == [row for one in alone for row in one["rows"]]
+    assert {(row["model"], row["n_train"]) for row in content["rows"]} == {(r.model, r.config.n_train) for r in planned}
+    small, large = (next(r["parameters"] for r in content["rows"] if r["model"] == name) for name in both.models)
+    assert small < large
+    assert [(found["model"], found["t"]) for found in content["transition"]] == [
+        ("tiny", 0.3), ("tiny", 0.8), ("small", 0.3), ("small", 0.8)
+    ]  # fmt: skip
+
+
+def test_models_are_known_ones_and_named_once(config: SweepConfig) -> None:
+    with pytest.raises(AttractorError, match="unknown model 'huge'; there are demo, tiny, small, medium"):
+        dataclasses.replace(config, models=("huge",))
+    with pytest.raises(AttractorError, match="none twice"):
+        dataclasses.replace(config, models=("tiny", "tiny"))
+    stored = json.loads(json.dumps(to_dict(preset("paper"))))
+    assert sweep_config_from_dict(stored) == preset("paper")

@@ -34,19 +34,21 @@ class Sweep:
     out: Path
     """directory of the sweep; an unfinished one is taken up again"""
     preset: str = DEMO
-    """settings to start from: demo, tiny, small, medium; the three last are the paper's models and sizes"""
+    """settings to start from: demo; tiny, small, medium (the paper's models and sizes); paper (those three in one)"""
     workers: int | None = None
     """models trained side by side; by default one for each core, or one on a GPU"""
     force: bool = False
     """throw away what the directory holds"""
     dry_run: bool = False
-    """print the plan and stop"""
+    """print the plan and what it takes: this machine is timed for a few seconds; then stop"""
+    watts: float = 100.0
+    """power of this machine, for the energy in the plan"""
 
     def __call__(self) -> None:  # noqa: D102
         from attractor import console
 
         if self.dry_run:
-            console.show_plan(self.config)
+            console.show_plan(self.config, self.workers, self.watts)
         else:
             console.run_sweep(self.config, self.out, self.workers, self.force)
 
@@ -142,8 +144,10 @@ class Report:
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.report.html import write_report
+        from attractor.sweep.run import report_folders
 
-        print(write_report(self.sweep))
+        for folder in report_folders(self.sweep):
+            print(write_report(folder))
 
 
 @dataclass(frozen=True, kw_only=True)

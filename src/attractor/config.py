@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from attractor.types import AttractorError, ProcessName
 
@@ -205,19 +205,29 @@ class SweepConfig:
     """what a noisy token is: any token, a mask, or a mixture of both"""
     uniform_share: float = 0.2
     """of a hybrid process: share of uniform noise where it is largest"""
+    models: tuple[str, ...] = ()
+    """named models (demo, tiny, small, medium), each trained at every size; none: the one that `model` describes"""
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
 
     def __post_init__(self) -> None:
-        for name in ("sizes", "seeds"):
+        for name in ("sizes", "seeds", "models"):
             values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
+            if not (values or name == "models") or len(set(values)) < len(values):
                 raise AttractorError(f"{name} = {values}: at least one is needed, and none twice")
         if min(self.seeds) < 0:
             raise AttractorError(f"seeds = {self.seeds} must not be negative")
         _check_share(self.uniform_share)
+        for name in self.models:
+            if name not in MODELS:
+                raise AttractorError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
+
+    def each_model(self) -> dict[str, SweepConfig]:
+        """A sweep of each model by its name; that of a single model has none."""
+        alone = {name: dataclasses.replace(self, models=(), model=MODELS[name]) for name in self.models}
+        return alone or {"": self}
 
 
 def paper_fractions() -> tuple[float, ...]:
@@ -228,7 +238,8 @@ def paper_fractions() -> tuple[float, ...]:
     return tuple(round(f, 8) for f in (*low, *middle, *high))
 
 
-_PAPER_MODELS = {
+MODELS = {
+    "demo": ModelConfig(hidden_size=64, n_blocks=3, n_heads=4, cond_dim=32, dropout=0.0),
     "tiny": ModelConfig(hidden_size=256, n_blocks=8, n_heads=8),
     "small": ModelConfig(hidden_size=768, n_blocks=12, n_heads=12),
     "medium": ModelConfig(hidden_size=1024, n_blocks=24, n_heads=16),
@@ -238,7 +249,7 @@ PRESETS: dict[str, SweepConfig] = {
     "demo": SweepConfig(
         sizes=(32, 64, 128, 256, 1024, 32768),
         data=DataConfig(tokenizer="char", seq_len=32),
-        model=ModelConfig(hidden_size=64, n_blocks=3, n_heads=4, cond_dim=32, dropout=0.0),
+        model=MODELS["demo"],
         train=TrainConfig(
             steps=1_100,
             optimizer="muon",
@@ -255,9 +266,12 @@ PRESETS: dict[str, SweepConfig] = {
         probe=ProbeConfig(t=(0.15, 0.3), rows=32, test_rows=96, repeats=2, generated=64),
     ),
     **{
-        name: SweepConfig(sizes=paper_fractions(), data=DataConfig(vocab_size=30_522), model=model)
-        for name, model in _PAPER_MODELS.items()
+        name: SweepConfig(sizes=paper_fractions(), data=DataConfig(vocab_size=30_522), model=MODELS[name])
+        for name in ("tiny", "small", "medium")
     },
+    "paper": SweepConfig(
+        sizes=paper_fractions(), data=DataConfig(vocab_size=30_522), models=("tiny", "small", "medium")
+    ),
 }
 
 
@@ -308,16 +322,32 @@ def run_config_from_dict(values: dict[str, Any]) -> RunConfig:
     Raises:
         AttractorError: for an unknown or missing key.
     """
-    require_known_schema(values, "config.json")
+    return _from_dict(RunConfig, values, "config.json does not describe a run")
+
+
+def sweep_config_from_dict(values: dict[str, Any]) -> SweepConfig:
+    """Rebuild a SweepConfig from its JSON.
+
+    Raises:
+        AttractorError: for an unknown or missing key.
+    """
+    return _from_dict(SweepConfig, values, "sweep.json does not describe a sweep")
+
+
+Whole = TypeVar("Whole", RunConfig, SweepConfig)
+
+
+def _from_dict(kind: type[Whole], values: dict[str, Any], complaint: str) -> Whole:
+    require_known_schema(values, complaint.partition(" ")[0])
     parts = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig, "probe": ProbeConfig}
     if values.get("process", "uniform") not in get_args(ProcessName):
         raise AttractorError(f"process = {values['process']!r}: allowed are {', '.join(get_args(ProcessName))}")
     plain = {key: value for key, value in values.items() if key != "schema"}
     try:
         built = {name: cls(**_tuples(values[name])) for name, cls in parts.items()}
-        return RunConfig(**{**plain, **built})
+        return kind(**{**_tuples(plain), **built})
     except (KeyError, TypeError) as error:
-        raise AttractorError(f"config.json does not describe a run: {error}") from None
+        raise AttractorError(f"{complaint}: {error}") from None
 
 
 def _without_free(values: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from attractor import adapters, pipeline
-from attractor.config import DataConfig, ProbeConfig, RunConfig, SweepConfig, config_hash, run_config_from_dict, to_dict
+from attractor.config import ProbeConfig, RunConfig, SweepConfig, config_hash, run_config_from_dict, to_dict
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack, prefix
 from attractor.data.subsets import SplitCounts
@@ -22,20 +23,28 @@ from attractor.data.tokenizer import Tokenizer
 from attractor.files import atomic_directory
 from attractor.probes import sample
 from attractor.results import Row, read_results, write_results
-from attractor.sweep.executor import RunEvent, default_workers
-from attractor.sweep.run import TRANSITION, sweep
+from attractor.sweep.devices import GPUS, UTILISATION
+from attractor.sweep.executor import RunEvent
+from attractor.sweep.forecast import Forecast, at_a_time, forecast
+from attractor.sweep.run import sweep
+from attractor.sweep.summary import TRANSITION, summary_folders
 from attractor.train.state import Progress as Line
 from attractor.types import AttractorError
 
 out = Console()
+WATTS = 100.0
+"""Power of this machine unless stated."""
 
 
 def run_sweep(config: SweepConfig, folder: Path, workers: int | None, force: bool) -> None:
     """Sweep with a progress bar for each model; then the table and n_star."""
     with _bars() as bars:
-        report = sweep(config, folder, _Watcher(bars, config.train.steps), workers=workers, force=force, note=note_data)
-    show_transition(pipeline.read_json(folder / TRANSITION))
-    _say(f"report   {report}\nnumbers  {folder / TRANSITION}")
+        watcher = _Watcher(bars, config.train.steps)
+        reports = sweep(config, folder, watcher, workers=workers, force=force, note=note_data)
+    for name, summary in summary_folders(config, folder).items():
+        show_transition(pipeline.read_json(summary / TRANSITION), name)
+    _say("\n".join(f"report   {report}" for report in reports))
+    _say(f"numbers  {folder / TRANSITION}")
 
 
 def run_training(config: RunConfig, folder: Path, force: bool) -> None:
@@ -77,29 +86,66 @@ def run_generate(folder: Path, n: int, steps: int, seed: int, weights: str) -> N
         _say("".join(c if c.isprintable() else "\ufffd" for c in tokenizer.decode(row)))
 
 
-def show_plan(config: SweepConfig, runs: int | None = None) -> None:
-    """What a sweep would do, without doing it."""
-    runs = runs or len(config.sizes) * len(config.seeds)
-    tokens = config.train.steps * config.train.batch_size * config.data.seq_len
-    vocab = planned_vocab_size(config.data)
-    table = Table("what", "how much", box=None, show_header=False)
-    table.add_row("models", f"{runs:,}, {min(runs, default_workers())} at a time")
-    table.add_row("noise", config.process)
-    table.add_row("sizes", ", ".join(f"{size:g}" for size in config.sizes))
-    table.add_row("parameters", f"{pipeline.parameter_count(config, vocab):,} for a vocabulary of {vocab:,}")
-    table.add_row("training", f"{config.train.steps:,} steps, {tokens:,} tokens a model, {tokens * runs:,} in all")
+def show_plan(config: SweepConfig, workers: int | None = None, watts: float = WATTS) -> None:
+    """What a sweep would do and take, without doing it: this machine is timed for a few seconds."""
+    if not 0 < watts < math.inf:
+        raise AttractorError(f"watts = {watts} must be positive")
+    if workers is not None and workers < 1:
+        raise AttractorError(f"workers = {workers} must be at least 1")
     times = ", ".join(f"{t:g}" for t in config.probe.t)
-    table.add_row(
-        "probes", f"up to {config.probe.rows} + {config.probe.test_rows} rows, t = {times}, {config.probe.steps} steps"
+    _say(f"noise     {config.process}")
+    _say(f"sizes     {', '.join(f'{size:g}' for size in config.sizes)}")
+    _say(f"training  {config.train.steps:,} steps of {config.train.batch_size} rows of {config.data.seq_len} tokens")
+    _say(
+        f"probes    up to {config.probe.rows} + {config.probe.test_rows} rows, t = {times}, {config.probe.steps} steps"
     )
-    out.print(table)
+    with out.status("timing this machine"):
+        found = forecast(config, workers)
+    out.print(_plan_table(found, at_a_time(config, workers), watts))
+    _say(
+        "A model's column is one run, the last one the whole sweep. FLOPs: 6 x parameters outside the token embedding\n"
+        "x tokens, and 2 x for tokens of the probes. This machine was timed for a few seconds: good to a factor of 2.\n"
+        f"GPUs are counted at {UTILISATION:.0%} of the datasheet's dense bf16 rate, one at a time, at board power."
+    )
 
 
-def planned_vocab_size(data: DataConfig) -> int:
-    """Tokens to expect before the tokenizer is trained; for characters a round number."""
-    if data.tokenizer == "bpe":
-        return data.vocab_size
-    return 100 if data.tokenizer == "char" else Tokenizer.load(data.tokenizer).vocab_size
+def _plan_table(found: list[Forecast], side_by_side: int, watts: float) -> Table:
+    table = Table("", *(f.model or "a model" for f in found), "in all", box=None)
+    total = sum(f.runs for f in found)
+
+    def add(what: str, show: Callable[[float], str], each: list[float], shared: int = 1) -> None:
+        table.add_row(what, *map(show, each), show(sum(x * f.runs for x, f in zip(each, found, strict=True)) / shared))
+
+    table.add_row("models", *(f"{f.runs:,}" for f in found), f"{total:,}, {side_by_side} at a time")
+    table.add_row("parameters", *(f"{f.cost.parameters:,}" for f in found))
+    add("tokens", lambda x: f"{x:,.0f}", [f.cost.tokens for f in found])
+    add("FLOPs, training", lambda x: f"{x:.2e}", [f.cost.train_flops for f in found])
+    add("FLOPs, probes", lambda x: f"{x:.2e}", [f.cost.probe_flops for f in found])
+    add("disk", _bytes, [f.cost.disk for f in found])
+    add("this machine, training", _duration, [f.training for f in found], side_by_side)
+    add("this machine, probes", _duration, [f.probing for f in found], side_by_side)
+    add(f"  at {watts:g} W", _energy, [f.seconds * watts / side_by_side for f in found])
+    for gpu in GPUS:
+        seconds = [f.seconds_on(gpu) for f in found]
+        add(gpu.name, _duration, seconds)
+        add(f"  at {gpu.watts:g} W", _energy, [s * gpu.watts for s in seconds])
+    return table
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _energy(joules: float) -> str:
+    kwh = joules / 3.6e6
+    return f"{kwh:,.1f} kWh" if kwh >= 1 else f"{1000 * kwh:,.1f} Wh"
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
 
 
 def note_data(counts: SplitCounts, rows: int, probe: ProbeConfig) -> None:
@@ -111,9 +157,10 @@ def note_data(counts: SplitCounts, rows: int, probe: ProbeConfig) -> None:
     )
 
 
-def show_transition(content: dict[str, Any]) -> None:
+def show_transition(content: dict[str, Any], model: str = "") -> None:
     """The rows of transition.json as a table, and where the transition is."""
-    table = Table("n", "t", "recovery train", "recovery test", "entropy train", "entropy test", "broken test", box=None)
+    columns = ("n", "t", "recovery train", "recovery test", "entropy train", "entropy test", "broken test")
+    table = Table(*columns, box=None, title=model or None)
     for train, test in _pairs(content["rows"]):
         broken = test["unstable_rate"]
         cells = [
@@ -146,10 +193,8 @@ class _Watcher:
         self.tasks: dict[str, TaskID] = {}
 
     def __call__(self, event: RunEvent) -> None:
-        config = event.run.config
         if event.run.run_id not in self.tasks:
-            name = f"n = {config.n_train:,}" + (f", seed {config.seed}" if config.seed else "")
-            self.tasks[event.run.run_id] = self.bars.add_task(name, total=self.steps, note="")
+            self.tasks[event.run.run_id] = self.bars.add_task(event.run.title, total=self.steps, note="")
         task = self.tasks[event.run.run_id]
         if event.progress is None:
             self.bars.update(task, note="measured")

@@ -49,6 +49,22 @@ def places(runs: list[RunResults], times: list[float]) -> dict[str, Any]:
     }
 
 
+def models_summary(models: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
+    """The transition.json of several models: the content of theirs, everything in it labelled.
+
+    Args:
+        models: the labels of each, such as its name and parameters, and its `transition_summary`.
+    """
+
+    def labelled(key: str) -> list[dict[str, Any]]:
+        found = [(label, summary[key]) for label, summary in models if summary[key] is not None]
+        parts = [(label, content if isinstance(content, list) else [content]) for label, content in found]
+        return [{**label, **entry} for label, entries in parts for entry in entries]
+
+    whole = {"schema": SCHEMA, "elapsed_s": max(summary["elapsed_s"] for _, summary in models)}
+    return {**whole, **{key: labelled(key) for key in models[0][1] if key not in whole}}
+
+
 def measurements_summary(runs: list[RunResults]) -> dict[str, Any]:
     """Every row of every run, for the report."""
     rows = [

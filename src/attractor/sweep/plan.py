@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from attractor.config import RunConfig, SweepConfig, config_hash
@@ -14,10 +15,18 @@ class PlannedRun(NamedTuple):
 
     run_id: str
     config: RunConfig
+    model: str = ""
+    """name of its model, in a sweep of several"""
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        seed = f", seed {self.config.seed}" if self.config.seed else ""
+        return f"{self.model} n = {self.config.n_train:,}{seed}".lstrip()
 
 
 def plan(config: SweepConfig, available: int) -> list[PlannedRun]:
-    """Every (size, seed), largest training sets first so that the longest measurements do not come last.
+    """Every (model, size, seed), largest models and training sets first so that the longest runs do not come last.
 
     Args:
         config: the sweep.
@@ -26,10 +35,14 @@ def plan(config: SweepConfig, available: int) -> list[PlannedRun]:
     Raises:
         AttractorError: if a size is not between 1 and `available`.
     """
-    shared = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in ("sizes", "seeds")}
-    runs = [
-        RunConfig(n_train=n, seed=seed, **shared)
-        for n in reversed(nested_sizes(config.sizes, available))
-        for seed in config.seeds
-    ]
-    return [PlannedRun(config_hash(run), run) for run in runs]
+    sizes = nested_sizes(config.sizes, available)
+    return [run for name in reversed(config.each_model()) for run in runs_of(config, name, reversed(sizes))]
+
+
+def runs_of(config: SweepConfig, model: str, sizes: Iterable[int]) -> list[PlannedRun]:
+    """One of the sweep's models at these training-set sizes, with every seed."""
+    alone = config.each_model()[model]
+    axes = ("sizes", "seeds", "models")
+    shared = {f.name: getattr(alone, f.name) for f in dataclasses.fields(alone) if f.name not in axes}
+    runs = [RunConfig(n_train=n, seed=seed, **shared) for n in sizes for seed in config.seeds]
+    return [PlannedRun(config_hash(run), run, model) for run in runs]
