@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["AttractorError", "Bool", "Float", "Int", "LogProbs", "Noise", "ProcessName", "Tensor"]
+__all__ = ["AttractorError", "Blocks", "Bool", "Float", "Int", "LogProbs", "Noise", "ProcessName", "Tensor"]
 
 ProcessName = Literal["uniform", "absorbing", "hybrid"]
 """What a noisy token is: any token, a mask, or a mixture of both."""
@@ -23,6 +24,15 @@ class LogProbs(Protocol):
 
     def __call__(self, x_t: Tensor, t: Tensor, where: Tensor | None = None) -> Tensor:
         """Return log-probabilities, (B, L, V), or (M, V) at the M positions of `where`."""
+        ...
+
+
+@runtime_checkable
+class Blocks(Protocol):
+    """The same in parts, see `attractor.model.denoiser.Denoiser.blocks`."""
+
+    def __call__(self, x_t: Tensor, t: Tensor, where: Tensor | None = None) -> Iterator[Tensor]:
+        """Yield log-probabilities, (m, V), of consecutive positions."""
         ...
 
 

@@ -39,7 +39,7 @@ def test_reproduces_the_outputs_of_a_published_layout() -> None:
 
 @pytest.mark.parametrize(("name", "millions"), [("tiny", 23.7), ("small", 139.3), ("medium", 384.0)])
 def test_presets_have_the_parameter_counts_of_the_paper(name: str, millions: float) -> None:
-    assert round(parameter_count(preset(name).model, 30_522) / 1e6, 1) == millions
+    assert round(parameter_count(preset(name), 30_522) / 1e6, 1) == millions
 
 
 def test_where_picks_the_rows_of_the_full_output() -> None:

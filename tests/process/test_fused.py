@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attractor.process import fused
+from attractor.process import fused, reductions
 from attractor.process.fused import nelbo_loss
 from attractor.process.nelbo import nelbo
 
@@ -64,7 +64,7 @@ def errors(found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> list[floa
 def several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks and blocks so small that every vocabulary needs several, and the last of them are not full."""
     monkeypatch.setattr(fused, "CHUNK", 200_000)
-    monkeypatch.setattr(fused, "BLOCK", 70_000)
+    monkeypatch.setattr(reductions, "BLOCK", 70_000)
 
 
 @pytest.mark.parametrize("sharpness", [1e-3, 0.3, 3.0])
@@ -90,7 +90,7 @@ def test_the_incoming_gradient_scales_all_three() -> None:
 def test_the_chunk_does_not_matter(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     b = batch(17)
     monkeypatch.setattr(fused, "CHUNK", size)
-    monkeypatch.setattr(fused, "BLOCK", max(1, size // 2))
+    monkeypatch.setattr(reductions, "BLOCK", max(1, size // 2))
     assert max(errors(ours(b, torch.float64), reference(b))) < 1e-12
 
 

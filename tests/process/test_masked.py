@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -254,10 +256,10 @@ def test_frozen_steps_cannot_be_moved_by_any_network(process: ForwardProcess) ->
 def test_text_is_a_fixed_point_of_the_absorbing_process() -> None:
     process = PROCESSES["absorbing"]
 
-    def log_probs(x_t: Tensor, t: Tensor, where: Tensor | None = None) -> Tensor:
-        return process.distribution(torch.zeros(*x_t.shape, V), x_t)
+    def blocks(x_t: Tensor, t: Tensor, where: Tensor | None = None) -> Iterator[Tensor]:
+        yield process.distribution(torch.zeros(x_t.numel(), V), x_t.flatten())
 
-    assert torch.equal(settle(process, log_probs, TEXT, time_grid(0.5, 50)), TEXT)
+    assert torch.equal(settle(process, blocks, TEXT, time_grid(0.5, 50)), TEXT)
 
 
 def test_distributions_never_hold_the_mask_and_visible_tokens_are_carried_over() -> None:

@@ -133,7 +133,7 @@ def test_settle_is_the_dense_argmax_loop() -> None:
             p = denoiser.log_probs(x, grid[k].expand(9)).exp()
             x = denoiser.process.posterior(x, p, alpha[k + 1].expand(9), alpha[k].expand(9)).argmax(-1)
         x = denoiser.log_probs(x, grid[-1].expand(9)).argmax(-1)
-        assert torch.equal(settle(denoiser.process, denoiser.log_probs, STATES, grid), x)
+        assert torch.equal(settle(denoiser.process, denoiser.blocks, STATES, grid), x)
 
 
 def test_grid_starts_at_the_smallest_time_not_below_t() -> None:

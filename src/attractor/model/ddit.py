@@ -7,7 +7,7 @@ arXiv:2212.09748), so their weights load as they are.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -42,24 +42,27 @@ class DDiT(nn.Module):
         """Weights that take one hidden state to another: attention and MLP, not the modulation by the noise level."""
         return [p for m in self.blocks for n, p in m.named_parameters() if p.ndim == 2 and "adaLN" not in n]
 
-    def features(self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"]) -> tuple[Tensor, Tensor]:
-        """The residual stream before the output layer, (B, L, H), and the noise-level condition, (B, C)."""
+    def hidden(
+        self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+    ) -> Float[Tensor, "B L H"] | Float[Tensor, "M H"]:
+        """What the projection to the vocabulary sees, at every position, or at those of `where` only."""
         x = self.vocab_embed(x_t)
         condition = F.silu(self.sigma_map(sigma))
         rotation = self.rotary_emb(x_t.shape[1])
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x, condition, rotation)
-        return x, condition
-
-    def hidden(self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"]) -> Float[Tensor, "B L H"]:
-        """What the output layer's projection sees."""
-        return self.output_layer.hidden(*self.features(x_t, sigma))
+        last = cast(Block, self.blocks[-1])
+        if where is None or where.all():
+            x = self.output_layer.hidden(last(x, condition, rotation), condition[:, None])
+            return x if where is None else x.flatten(0, 1)
+        row = where.nonzero()[:, 0]
+        return self.output_layer.hidden(last.at(x, condition, rotation, where), condition[row])
 
     def forward(
         self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Logits at every position, or at those of `where` only."""
-        return self.output_layer(*self.features(x_t, sigma), where)
+        return self.output_layer.linear(self.hidden(x_t, sigma, where))
 
 
 class Embedding(nn.Module):
@@ -128,12 +131,27 @@ class Block(nn.Module):
         self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"], rotation: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "B L H"]:
         """One block."""
-        modulation = self.adaLN_modulation(condition)[:, None]
-        shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = modulation.chunk(6, dim=-1)
+        shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = self.modulation(condition)
         branch = self.attention(_modulate(self.norm1(x), shift_attn, scale_attn), rotation)
         x = torch.addcmul(x, gate_attn, F.dropout(branch, self.dropout, self.training))
         branch = self.mlp(_modulate(self.norm2(x), shift_mlp, scale_mlp))
         return torch.addcmul(x, gate_mlp, F.dropout(branch, self.dropout, self.training))
+
+    def at(
+        self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"], rotation: tuple[Tensor, Tensor],
+        where: Bool[Tensor, "B L"],
+    ) -> Float[Tensor, "M H"]:  # fmt: skip
+        """One block in evaluation, at the M true positions of `where`: all others only give keys and values."""
+        row, position = where.nonzero(as_tuple=True)
+        modulation = self.modulation(condition)
+        branch = self.attention_at(_modulate(self.norm1(x), *modulation[:2]), rotation, row, position)
+        _, _, gate_attn, shift_mlp, scale_mlp, gate_mlp = (m[row, 0] for m in modulation)
+        x = torch.addcmul(x[row, position], gate_attn, branch)
+        return torch.addcmul(x, gate_mlp, self.mlp(_modulate(self.norm2(x), shift_mlp, scale_mlp)))
+
+    def modulation(self, condition: Float[Tensor, "B C"]) -> tuple[Tensor, ...]:
+        """Shift, scale and gate of the attention and of the MLP, each (B, 1, H)."""
+        return self.adaLN_modulation(condition)[:, None].chunk(6, dim=-1)
 
     def attention(self, x: Float[Tensor, "B L H"], rotation: tuple[Tensor, Tensor]) -> Float[Tensor, "B L H"]:
         """Bidirectional rotary self-attention."""
@@ -143,6 +161,24 @@ class Block(nn.Module):
         q, k = _Rotate.apply(qkv[:, :, :2], cos, sin).permute(2, 0, 3, 1, 4)
         y = F.scaled_dot_product_attention(q, k, qkv[:, :, 2].transpose(1, 2))
         return self.attn_out(y.transpose(1, 2).reshape(batch, length, hidden))
+
+    def attention_at(
+        self, x: Float[Tensor, "B L H"], rotation: tuple[Tensor, Tensor], row: Int[Tensor, "M"],
+        position: Int[Tensor, "M"],
+    ) -> Float[Tensor, "M H"]:  # fmt: skip
+        """The same for M queries; rows have unequal numbers of them and are padded to the largest."""
+        batch, length, hidden = x.shape
+        head = (self.n_heads, hidden // self.n_heads)
+        w_q, w_kv = self.attn_qkv.weight.split([hidden, 2 * hidden])
+        kv = F.linear(x, w_kv).view(batch, length, 2, *head)
+        cos, sin = (r.to(kv.dtype)[:, None] for r in rotation)
+        q = _Rotate.apply(F.linear(x[row, position], w_q).view(-1, *head), cos[position], sin[position])
+        slot = torch.arange(len(row), device=row.device) - torch.searchsorted(row, row)
+        queries = q.new_zeros(batch, int(slot.max()) + 1, *head)
+        queries[row, slot] = q
+        k, v = _Rotate.apply(kv[:, :, 0], cos, sin).transpose(1, 2), kv[:, :, 1].transpose(1, 2)
+        y = F.scaled_dot_product_attention(queries.transpose(1, 2), k, v)
+        return self.attn_out(y.transpose(1, 2)[row, slot].flatten(1))
 
 
 class OutputLayer(nn.Module):
@@ -154,16 +190,9 @@ class OutputLayer(nn.Module):
         self.linear = _zero_linear(hidden_size, vocab_size)
         self.adaLN_modulation = _zero_linear(cond_dim, 2 * hidden_size)
 
-    def forward(
-        self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"], where: Bool[Tensor, "B L"] | None = None
-    ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
-        """Logits at every position, or at those of `where` only."""
-        x = self.hidden(x, condition)
-        return self.linear(x if where is None else x[where])
-
-    def hidden(self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"]) -> Float[Tensor, "B L H"]:
+    def hidden(self, x: Float[Tensor, "*n H"], condition: Float[Tensor, "*c C"]) -> Float[Tensor, "*n H"]:
         """Input of the projection: normalised, shifted and scaled by the noise level."""
-        shift, scale = self.adaLN_modulation(condition)[:, None].chunk(2, dim=-1)
+        shift, scale = self.adaLN_modulation(condition).chunk(2, dim=-1)
         return _modulate(self.norm_final(x), shift, scale)
 
 
@@ -174,7 +203,7 @@ class LayerNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
 
-    def forward(self, x: Float[Tensor, "B L H"]) -> Float[Tensor, "B L H"]:
+    def forward(self, x: Float[Tensor, "*n H"]) -> Float[Tensor, "*n H"]:
         """Normalise the last axis."""
         return F.layer_norm(x.float(), self.weight.shape, self.weight)
 
@@ -184,7 +213,7 @@ def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 class _Rotate(torch.autograd.Function):
-    """Rotate queries and keys together, (B, L, 2, heads, D); the backward pass rotates back."""
+    """Rotate queries and keys; the backward pass rotates back."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.process.forward import ForwardProcess
+from attractor.process.reductions import block_rows
 
 
 class Denoiser(ABC):
@@ -34,3 +36,13 @@ class Denoiser(ABC):
 
         With `where`, only at its M true positions, in row-major order.
         """
+
+    def blocks(
+        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+    ) -> Iterator[Float[Tensor, "m V"]]:
+        """The rows of `log_probs` at the positions of `where`, all unless given, in order and a few at a time.
+
+        For `process.reductions`: a denoiser that can make its distributions in parts never holds (B, L, V).
+        """
+        wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
+        yield from self.log_probs(x_t, t, wanted).split(block_rows(self.process.vocab_size, x_t.device))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.process.forward import ForwardProcess
+from attractor.process.reductions import CHUNK, block_rows
 
 
 class NetworkDenoiser(Denoiser):
@@ -33,3 +36,18 @@ class NetworkDenoiser(Denoiser):
         """Log-probabilities in float32."""
         logits = self.network(x_t, self.process.schedule.sigma(t), where).float()
         return self.process.distribution(logits, x_t if where is None else x_t[where])
+
+    @torch.no_grad()
+    def blocks(
+        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+    ) -> Iterator[Float[Tensor, "m V"]]:
+        """The same, with the output layer run for a chunk of tokens at a time."""
+        wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
+        hidden, tokens = self.network.hidden(x_t, self.process.schedule.sigma(t), wanted), x_t[wanted]
+        vocab = self.process.vocab_size
+        rows = max(1, CHUNK // vocab)
+        for h, chunk in zip(hidden.split(rows), tokens.split(rows), strict=True):
+            logits = self.network.output_layer.linear(h).float()
+            few = block_rows(vocab, h.device)
+            for block, noisy in zip(logits.split(few), chunk.split(few), strict=True):
+                yield self.process.distribution(block, noisy)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
 from attractor.probes.tokens import batches, check_tokens
+from attractor.process.reductions import entropy, reduce_blocks
 from attractor.process.reverse import check_time
 from attractor.runtime import CountedNoise, row_address
 
@@ -68,8 +69,6 @@ def conditional_entropy(
     per_token = torch.zeros(x_0.shape, device=x_0.device)
     for part in batches(denoiser, x_t):
         for shown, where in denoiser.process.readings(x_t[part]):
-            log_p = denoiser.log_probs(shown, times[part].float(), where)
-            # A token of probability zero counts for nothing, and 0 * -inf would not.
-            entropy = -(log_p.exp() * log_p.clamp(min=torch.finfo(log_p.dtype).min)).sum(-1)
-            per_token[part][where] = entropy.float()
+            blocks = denoiser.blocks(shown, times[part].float(), where)
+            per_token[part][where] = reduce_blocks(blocks, entropy).float()
     return Entropy(per_token.cpu())

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
 from attractor.probes.tokens import batches, check_tokens
+from attractor.process.reductions import reduce_blocks
 from attractor.runtime import CountedNoise, row_address
 from attractor.types import AttractorError
 
@@ -70,4 +71,11 @@ def _rate(denoiser: Denoiser, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     """NELBO per unit of time at time t, (B, L)."""
     process = denoiser.process
     x_t = process.corrupt(x_0, t, noise)
-    return process.nelbo(denoiser.log_probs(x_t, t), x_t, x_0, process.schedule.alpha(t), process.schedule.dalpha(t))
+    per_row = (process.schedule.alpha(t), process.schedule.dalpha(t))
+    per_token = (x.repeat_interleave(x_0.shape[1]) for x in per_row)
+
+    def rate(log_p: Tensor, noisy: Tensor, clean: Tensor, alpha: Tensor, dalpha: Tensor) -> Tensor:
+        return process.nelbo(log_p[:, None], noisy[:, None], clean[:, None], alpha, dalpha)[:, 0]
+
+    blocks = denoiser.blocks(x_t, t)
+    return reduce_blocks(blocks, rate, x_t.flatten(), x_0.flatten(), *per_token).view(x_0.shape)

@@ -140,5 +140,5 @@ def fixed_points(
         AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
     """
     x_0 = check_tokens(denoiser, tokens)
-    end = settle(denoiser.process, denoiser.log_probs, x_0, time_grid(t, steps))
+    end = settle(denoiser.process, denoiser.blocks, x_0, time_grid(t, steps))
     return FixedPoints((end == x_0).cpu())

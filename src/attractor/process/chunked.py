@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attractor.process.fused import CHUNK, Tokens, product_precision
+from attractor.process.fused import Tokens, product_precision
+from attractor.process.reductions import CHUNK
 
 LogitLoss = Callable[[Tensor, Tokens], Tensor]
 """Summed loss of logits (m, V) of m tokens."""

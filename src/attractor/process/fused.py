@@ -14,10 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK = 2**23
-"""Logits made at a time: 32 MiB in float32, enough rows for matrix products at full speed."""
-BLOCK = 2**18
-"""Logits on which a CPU works at a time: with two scratch tensors of that size they stay in a core's cache."""
+from attractor.process.reductions import CHUNK, block_rows
 
 
 class Tokens(NamedTuple):
@@ -99,7 +96,7 @@ class _NelboLoss(torch.autograd.Function):
 
 def _to_gradient(logits: Float[Tensor, "m V"], bias: Float[Tensor, "V"], tokens: Tokens, grad_bias: Tensor) -> Tensor:
     """The summed loss of some rows; *their logits, still without bias, are overwritten* with its gradient."""
-    rows = max(1, BLOCK // logits.shape[1]) if logits.device.type == "cpu" else len(logits)
+    rows = block_rows(logits.shape[1], logits.device)
     losses = []
     for block, part in zip(logits.split(rows), tokens.split(rows), strict=True):
         losses.append(_nelbo_and_gradient(block.add_(bias), part))

@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.process.forward import ForwardProcess
-from attractor.types import AttractorError, LogProbs, Noise
+from attractor.process.reductions import reduce_blocks
+from attractor.types import AttractorError, Blocks, LogProbs, Noise
 
 NoiseRemoval = Literal["ancestral", "greedy"]
 T_MIN = 1e-5
@@ -120,7 +121,7 @@ def reverse(
 
 def settle(
     process: ForwardProcess,
-    log_probs: LogProbs,
+    blocks: Blocks,
     x_t: Int[Tensor, "N L"],
     grid: Float[Tensor, "S"],
     batch_size: int = 64,
@@ -128,17 +129,22 @@ def settle(
     """The deterministic reverse process: the likeliest entry of the posterior at each step, then greedy noise removal.
 
     It has no coins. Steps at which the likeliest entry is the token itself whatever the network says are not computed.
+    `blocks` are the denoiser's distributions in parts.
     """
     alpha = process.schedule.alpha(grid)
     movable = (~process.frozen(alpha[1:], alpha[:-1])).nonzero()[:, 0].tolist()
+
+    def likeliest(log_p: Tensor, noisy: Tensor, a_s: Tensor, a_t: Tensor) -> Tensor:
+        return process.posterior(noisy[:, None], log_p[:, None].exp(), a_s, a_t)[:, 0].argmax(-1)
+
     settled = []
     for x in x_t.split(batch_size):
         for k in movable:
             t = grid[k].float().to(x.device).expand(len(x))
-            a_t, a_s = (alpha[i].float().to(x.device).expand(len(x)) for i in (k, k + 1))
-            x = process.posterior(x, log_probs(x, t).exp(), a_s, a_t).argmax(-1)
+            a_t, a_s = (alpha[i].float().to(x.device).expand(x.numel()) for i in (k, k + 1))
+            x = reduce_blocks(blocks(x, t), likeliest, x.flatten(), a_s, a_t).view(x.shape)
         t = grid[-1].float().to(x.device).expand(len(x))
-        settled.append(log_probs(x, t).argmax(-1))
+        settled.append(reduce_blocks(blocks(x, t), lambda log_p: log_p.argmax(-1)).view(x.shape))
     return torch.cat(settled)
 
 
