@@ -1,21 +1,38 @@
 """Measurements, each a function of a Denoiser and a token matrix."""
 
-from attractor.probes.entropy import Entropy, conditional_entropy
+from attractor.probes.basin import Radii, basin_radii
+from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy, conditionals
 from attractor.probes.generation import sample
+from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge
 from attractor.probes.likelihood import Likelihood, likelihood
+from attractor.probes.novelty import Novelty, novelty
 from attractor.probes.recovery import OUTCOMES, FixedPoints, Recovery, fixed_points, recovery
 from attractor.probes.tokens import random_tokens
+from attractor.probes.trajectory import Trajectory
+from attractor.probes.twins import Twins, twins
 
 __all__ = [
     "OUTCOMES",
+    "Conditionals",
     "Entropy",
     "FixedPoints",
+    "HuggingFaceJudge",
+    "Judge",
     "Likelihood",
+    "NGramJudge",
+    "Novelty",
+    "Radii",
     "Recovery",
+    "Trajectory",
+    "Twins",
+    "basin_radii",
     "conditional_entropy",
+    "conditionals",
     "fixed_points",
     "likelihood",
+    "novelty",
     "random_tokens",
     "recovery",
     "sample",
+    "twins",
 ]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
 from attractor.probes.tokens import batches, check_tokens
-from attractor.process.reductions import entropy, reduce_blocks
+from attractor.process.reductions import reduce_blocks
 from attractor.process.reverse import check_time
 from attractor.runtime import CountedNoise, row_address
 
@@ -44,13 +44,38 @@ class Entropy(NamedTuple):
         return self.vanishing.float().mean().item()
 
 
+class Conditionals(NamedTuple):
+    """What the distribution of each token given its context says of it, each (N, L), nats."""
+
+    entropy: Float[Tensor, "N L"]
+    log_prob: Float[Tensor, "N L"]
+    """of the token that is there"""
+    log_spread: Float[Tensor, "N L"]
+    """standard deviation of log p_v under p"""
+
+    def min_k(self, share: float = 0.2) -> Float[Tensor, "N"]:
+        """Min-K%++ (arXiv:2404.02936) of each sequence: the mean over its `share` least likely tokens of
+        (log p(x) - E log p) / sd(log p); high for text that was trained on."""
+        score = (self.log_prob + self.entropy) / self.log_spread.clamp(min=1e-6)
+        k = max(1, round(share * score.shape[1]))
+        return score.topk(k, 1, largest=False).values.mean(1)
+
+
 def conditional_entropy(
     denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
 ) -> Entropy:
     """Entropy of the denoiser's distribution at every token, `-sum_v p_v log p_v` (arXiv:2604.26841).
 
     As t -> 0 this is the entropy of a token given all the others. Where noise is a mask, a visible token would merely
-    be copied: each token is then measured behind a mask, in a call of its own.
+    be copied: each token is then measured behind a mask, in a call of its own. Arguments as in `conditionals`.
+    """
+    return Entropy(conditionals(denoiser, tokens, t, seed).entropy)
+
+
+def conditionals(
+    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
+) -> Conditionals:
+    """Entropy, log-probability and spread at every token, from one pass of the network.
 
     Args:
         denoiser: what is probed.
@@ -66,9 +91,18 @@ def conditional_entropy(
     noise = CountedNoise(seed, "entropy", t).grid(row_address(len(x_0), device=x_0.device), x_0.shape[1])
     times = noise.new_full((len(x_0),), t)
     x_t = denoiser.process.corrupt(x_0, times, noise[..., :2])
-    per_token = torch.zeros(x_0.shape, device=x_0.device)
+    found = torch.zeros(*x_0.shape, 3, device=x_0.device)
     for part in batches(denoiser, x_t):
         for shown, where in denoiser.process.readings(x_t[part]):
             blocks = denoiser.blocks(shown, times[part].float(), where)
-            per_token[part][where] = reduce_blocks(blocks, entropy).float()
-    return Entropy(per_token.cpu())
+            found[part][where] = reduce_blocks(blocks, _moments, x_0[part][where]).float()
+    return Conditionals(*found.cpu().unbind(-1))
+
+
+def _moments(log_p: Float[Tensor, "M V"], token: Int[Tensor, "M"]) -> Float[Tensor, "M 3"]:
+    """Entropy, log p of the token, and standard deviation of log p under p."""
+    finite = log_p.clamp(min=-1e4)  # probability zero counts for nothing, 0 * -inf would
+    p = log_p.exp()
+    first, second = (p * finite).sum(-1), (p * finite**2).sum(-1)
+    at = finite.gather(-1, token[:, None])[:, 0]
+    return torch.stack([-first, at, (second - first**2).clamp(min=0).sqrt()], -1)

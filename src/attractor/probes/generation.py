@@ -6,7 +6,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
-from attractor.process.reverse import NoiseRemoval, reverse, time_grid
+from attractor.process.reverse import Callback, NoiseRemoval, reverse, time_grid
 from attractor.runtime import CountedNoise, row_address
 from attractor.types import AttractorError
 
@@ -18,6 +18,7 @@ def sample(
     steps: int = 1000,
     noise_removal: NoiseRemoval = "greedy",
     seed: int = 0,
+    callback: Callback | None = None,
 ) -> Int[Tensor, "N L"]:
     """Generate sequences from pure noise by the reverse process.
 
@@ -28,6 +29,7 @@ def sample(
         steps: of the grid from t = 1 to 1e-5.
         noise_removal: "greedy" takes the likeliest token at the end, "ancestral" draws it.
         seed: sequence i is a function of (seed, i).
+        callback: sees every event of the reverse process, such as a `Trajectory`.
 
     Raises:
         AttractorError: if n < 1, or no length is known.
@@ -40,4 +42,6 @@ def sample(
     rows = row_address(n, device=denoiser.device)
     x_1 = denoiser.process.prior(CountedNoise(seed, "prior", 1.0).grid(rows, length)[..., :2])
     noise = CountedNoise(seed, "generate", 1.0)
-    return reverse(denoiser.process, denoiser.log_probs, x_1, time_grid(1.0, steps), noise, rows, noise_removal).cpu()
+    return reverse(
+        denoiser.process, denoiser.log_probs, x_1, time_grid(1.0, steps), noise, rows, noise_removal, callback=callback
+    ).cpu()

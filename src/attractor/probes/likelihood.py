@@ -43,7 +43,7 @@ class Likelihood(NamedTuple):
 def likelihood(
     denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, draws: int = 16, seed: int = 0
 ) -> Likelihood:
-    """Monte-Carlo NELBO with `draws` stratified times per sequence.
+    """Monte-Carlo NELBO with `draws` stratified times per sequence, and the divergence that is left at t = 1.
 
     Args:
         denoiser: what is probed.
@@ -64,7 +64,7 @@ def likelihood(
         t = T_MIN + (1 - T_MIN) * (draw + u[:, 0, 3]) / draws
         for part in batches(denoiser, x_0):
             total[part] += _rate(denoiser, x_0[part], t[part].float(), u[part, :, :2]).double().cpu()
-    return Likelihood((total / draws).float())
+    return Likelihood(((1 - T_MIN) * total / draws + denoiser.process.prior_cost()).float())
 
 
 def _rate(denoiser: Denoiser, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:

@@ -114,6 +114,10 @@ class ForwardProcess(ABC):
         """What to show a denoiser so that the distribution of every token given *the others* is read once."""
         yield Reading(x_t, torch.ones_like(x_t, dtype=torch.bool))
 
+    def prior_cost(self) -> float:
+        """KL divergence of x_1 given a clean token from the prior, in nats: what is left of the text at t = 1."""
+        return 0.0
+
     @property
     def text_size(self) -> int:
         """Ids among which text lies: all of them, but for a mask that was added at the end."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -29,6 +31,12 @@ class UniformProcess(ForwardProcess):
     def prior(self, noise: Float[Tensor, "B L 2"]) -> Int[Tensor, "B L"]:
         """Draw uniform tokens."""
         return uniform_token(noise[..., 1], self.vocab_size)
+
+    def prior_cost(self) -> float:
+        """KL of alpha(1) e_x + (1 - alpha(1)) / V from 1 / V."""
+        alpha = self.schedule.alpha(torch.ones((), dtype=torch.float64)).item()
+        kept = alpha + (1 - alpha) / self.vocab_size
+        return kept * math.log(kept * self.vocab_size) + (1 - kept) * math.log1p(-alpha)
 
     def posterior(
         self,

@@ -1,0 +1,108 @@
+"""Is a generated text a copy? Edit distances to the training set, and the longest training n-gram in it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
+
+from attractor.types import AttractorError
+
+Ids = NDArray[np.int64]
+ROWS = 2**14
+"""Training rows compared at a time."""
+TOKENS = 2**22
+"""Training tokens in one suffix array."""
+
+
+class Novelty(NamedTuple):
+    """How close each generated sequence is to other text, each (G,), in tokens."""
+
+    nearest: Ids
+    """edit distance to the nearest training sequence"""
+    own: Ids
+    """edit distance to the nearest other generated sequence"""
+    overlap: Ids
+    """length of the longest run of tokens that occurs in a training sequence"""
+
+
+def novelty(generated: Ids, corpus: Ids) -> Novelty:
+    """Compare generated sequences, (G, L), with each other and with every training sequence, (N, L).
+
+    Raises:
+        AttractorError: for fewer than two generated sequences, or no training sequence.
+    """
+    generated, corpus = np.asarray(generated), np.asarray(corpus)
+    if len(generated) < 2 or not len(corpus):
+        raise AttractorError(f"{len(generated)} generated and {len(corpus)} training sequences: at least 2 and 1")
+    own = _edit_distances(generated, generated)
+    np.fill_diagonal(own, generated.shape[1] + 1)
+    parts = range(0, len(corpus), ROWS)
+    nearest = np.min([_edit_distances(generated, corpus[i : i + ROWS]).min(1) for i in parts], 0)
+    return Novelty(nearest, own.min(1), longest_overlaps(generated, corpus))
+
+
+def longest_overlaps(generated: Ids, corpus: Ids) -> Ids:
+    """Length of the longest run of tokens of each generated sequence that a training sequence holds; exact."""
+    rows = max(1, TOKENS // corpus.shape[1])
+    parts = (corpus[i : i + rows] for i in range(0, len(corpus), rows))
+    return np.max([SuffixArray(part).matches(generated).max(1) for part in parts], 0)
+
+
+class SuffixArray:
+    """All suffixes of all rows in order; runs never cross from one row to the next.
+
+    Built by prefix doubling (Manber and Myers, SIAM J. Comput. 22, 935): suffixes sorted by their first h tokens are
+    sorted by 2h with one more sort of pairs of ranks.
+    """
+
+    def __init__(self, rows: Ids) -> None:
+        self.length = rows.shape[1]
+        rank = np.unique(rows, return_inverse=True)[1].reshape(rows.shape).astype(np.int64)
+        h = 1
+        while h < self.length:
+            following = np.zeros_like(rank)  # the end of a row comes before every token
+            following[:, :-h] = rank[:, h:] + 1
+            pairs = rank * (int(rank.max()) + 2) + following
+            rank = np.unique(pairs, return_inverse=True)[1].reshape(rows.shape).astype(np.int64)
+            h *= 2
+        self.order = rank.ravel().argsort(kind="stable")
+        self.padded = np.pad(rows.astype(np.int64), ((0, 0), (0, self.length)), constant_values=-1)
+
+    def matches(self, queries: Ids) -> Ids:
+        """Longest run that starts at each token of each query and occurs in a row, (Q, L)."""
+        found = [self._matches(query) for query in np.asarray(queries, dtype=np.int64)]
+        return np.stack(found)
+
+    def _matches(self, query: Ids) -> Ids:
+        length = len(query)
+        padded = np.concatenate([query, np.full(self.length, -2)])  # unlike the end of a row
+        suffixes = np.lib.stride_tricks.sliding_window_view(padded, self.length)[:length]
+        low, high = np.zeros(length, dtype=np.int64), np.full(length, len(self.order))
+        while (low < high).any():
+            middle = (low + high) // 2
+            there = self._suffixes(np.minimum(middle, len(self.order) - 1))
+            differs = there != suffixes
+            first = differs.argmax(1)
+            at = np.arange(length)
+            smaller = differs.any(1) & (there[at, first] < suffixes[at, first])
+            active = low < high
+            low, high = np.where(active & smaller, middle + 1, low), np.where(active & ~smaller, middle, high)
+        around = (self._suffixes(np.clip(low + i, 0, len(self.order) - 1)) == suffixes for i in (-1, 0))
+        return np.max([same.cumprod(1).sum(1) for same in around], 0)
+
+    def _suffixes(self, at: Ids) -> Ids:
+        row, position = np.divmod(self.order[at], self.length)
+        return self.padded[row[:, None], position[:, None] + np.arange(self.length)]
+
+
+def _edit_distances(a: Ids, b: Ids) -> NDArray[np.int32]:
+    return np.asarray(cdist(_strings(a), _strings(b), scorer=Levenshtein.distance, dtype=np.int32))
+
+
+def _strings(rows: Ids) -> list[str]:
+    """One character a token; the surrogates, which are no characters, are stepped over."""
+    return ["".join(chr(i + 0x800 * (i >= 0xD800)) for i in row) for row in rows.tolist()]
