@@ -16,7 +16,10 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def golden_network() -> DDiT:
-    weights = {key.removeprefix("backbone."): value for key, value in load_file(GOLDEN / "udlm.safetensors").items()}
+    weights = {
+        key.removeprefix("backbone."): value
+        for key, value in load_file(GOLDEN / "udlm_hf" / "model.safetensors").items()
+    }
     weights.pop("rotary_emb.inv_freq")
     network = DDiT(vocab_size=101, hidden_size=32, n_blocks=2, n_heads=4, cond_dim=16)
     network.load_state_dict(weights)  # strict: the parameter names are the public ones
@@ -32,7 +35,7 @@ def small_network() -> DDiT:
 
 
 def test_reproduces_the_outputs_of_a_published_layout() -> None:
-    expected = load_file(GOLDEN / "udlm-expected.safetensors")
+    expected = load_file(GOLDEN / "udlm_hf" / "expected.safetensors")
     found = golden_network()(expected["tokens"], expected["sigma"]).log_softmax(-1)
     torch.testing.assert_close(found, expected["log_probs"], rtol=0, atol=1e-5)
 

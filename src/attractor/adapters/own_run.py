@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
+import torch
+
+from attractor.adapters.family import Family, Settings, Weights
+from attractor.adapters.network import fill
+from attractor.adapters.source import Source
 from attractor.checkpoint import STATE, load_checkpoint
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.process.named import process_from_settings
-from attractor.runtime import pick_device
 from attractor.train.checkpoints import checkpoint_paths
 from attractor.types import AttractorError
 
-Weights = Literal["ema", "raw"]
 FILES = {"ema": "ema", "raw": "model"}
 
 
-def load(path: str | Path, weights: Weights = "ema", device: str = "auto") -> NetworkDenoiser:
-    """Load a model as a Denoiser.
+def recognises(source: Source) -> bool:
+    """A run directory, or one of its checkpoints."""
+    return (source.path / STATE).is_file() or bool(checkpoint_paths(source.path))
 
-    Args:
-        path: a run directory, or one of its `checkpoint/step-*`.
-        weights: "ema" for the averaged weights, "raw" for the last ones.
-        device: "auto", "cpu", "cuda", ...
 
-    Raises:
-        AttractorError: if there is no such checkpoint, it is damaged, or its tensors do not fit its settings.
-    """
-    if weights not in FILES:
-        raise AttractorError(f"weights = {weights!r}: allowed are 'ema' and 'raw'")
-    target = pick_device(device)
-    name = FILES[weights]
-    state, tensors = load_checkpoint(_latest(Path(path)), name)
-    process = process_from_settings(state["process"], state["vocab_size"])
-    network = DDiT(state["vocab_size"], **state["model"])
+def load(source: Source, weights: Weights, settings: Settings, device: torch.device) -> NetworkDenoiser:
+    """The last checkpoint of a run, or the one that was named."""
+    settings.read()
+    where, name = str(source.path), FILES[weights]
+    state, tensors = load_checkpoint(_latest(source.path), name)
     try:
-        network.load_state_dict(tensors[name])
-    except RuntimeError as error:
-        raise AttractorError(f"the tensors in '{path}' do not fit its settings: {error}") from None
-    return NetworkDenoiser(network.to(target), process, state["seq_len"])
+        process = process_from_settings(state["process"], state["vocab_size"])
+        network, seq_len = DDiT(state["vocab_size"], **state["model"]), state["seq_len"]
+    except (KeyError, TypeError) as error:
+        raise AttractorError(f"the state of '{where}' is incomplete: {error}") from None
+    return NetworkDenoiser(fill(network, tensors[name], where).to(device), process, seq_len)
 
 
 def _latest(path: Path) -> Path:
@@ -49,3 +44,6 @@ def _latest(path: Path) -> Path:
     if not steps:
         raise AttractorError(f"'{path}' is not a run: it has no checkpoint/step-*")
     return steps[0]
+
+
+FAMILY = Family("run", recognises, load)

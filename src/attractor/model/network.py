@@ -21,10 +21,14 @@ class NetworkDenoiser(Denoiser):
         network: the transformer; it is put in evaluation mode.
         process: the noise it was trained under.
         seq_len: L it was trained with.
+        time_conditioning: whether it sees sigma at all; one that does not is given 0.
     """
 
-    def __init__(self, network: DDiT, process: ForwardProcess, seq_len: int | None = None) -> None:
+    def __init__(
+        self, network: DDiT, process: ForwardProcess, seq_len: int | None = None, time_conditioning: bool = True
+    ) -> None:
         self.network = network.eval()
+        self.time_conditioning = time_conditioning
         self.process = process
         self.seq_len = seq_len
         self.device = network.vocab_embed.embedding.device
@@ -34,20 +38,24 @@ class NetworkDenoiser(Denoiser):
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Log-probabilities in float32."""
-        logits = self.network(x_t, self.process.schedule.sigma(t), where).float()
+        logits = self.network(x_t, self._sigma(t), where).float()
         return self.process.distribution(logits, x_t if where is None else x_t[where])
 
-    @torch.no_grad()
     def blocks(
         self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Iterator[Float[Tensor, "m V"]]:
         """The same, with the output layer run for a chunk of tokens at a time."""
         wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
-        hidden, tokens = self.network.hidden(x_t, self.process.schedule.sigma(t), wanted), x_t[wanted]
+        with torch.no_grad():
+            hidden, tokens = self.network.hidden(x_t, self._sigma(t), wanted), x_t[wanted]
         vocab = self.process.vocab_size
         rows = max(1, CHUNK // vocab)
         for h, chunk in zip(hidden.split(rows), tokens.split(rows), strict=True):
-            logits = self.network.output_layer.linear(h).float()
+            with torch.no_grad():  # and not around a yield: whoever reads the blocks may want gradients
+                logits = self.network.output_layer.linear(h).float()
             few = block_rows(vocab, h.device)
             for block, noisy in zip(logits.split(few), chunk.split(few), strict=True):
                 yield self.process.distribution(block, noisy)
+
+    def _sigma(self, t: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
+        return self.process.schedule.sigma(t) if self.time_conditioning else torch.zeros_like(t)

@@ -1,0 +1,59 @@
+"""What a family of checkpoints is to `attractor.load`: how to tell it, and how to make a Denoiser of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from attractor.adapters.source import Source
+from attractor.model.denoiser import Denoiser
+from attractor.types import AttractorError
+
+Weights = Literal["ema", "raw"]
+
+
+class Settings:
+    """What a checkpoint says about itself, completed by what the caller says.
+
+    Args:
+        given: the caller's.
+        where: the checkpoint, for messages.
+    """
+
+    def __init__(self, given: Mapping[str, Any], where: str) -> None:
+        self.given, self.where = dict(given), where
+
+    def read(self, **found: Any) -> dict[str, Any]:
+        """Every setting of a family; None stands for one that the checkpoint does not tell.
+
+        Raises:
+            AttractorError: if one is told by nobody, or differently by both, or the caller names another one.
+        """
+        unknown = sorted(self.given.keys() - found.keys())
+        if unknown:
+            raise AttractorError(f"unknown setting {unknown[0]!r} for '{self.where}': there are {', '.join(found)}")
+        for name, value in found.items():
+            if value is not None and self.given.get(name, value) != value:
+                raise AttractorError(f"{name} = {self.given[name]!r} was given, but '{self.where}' says {value!r}")
+        missing = [name for name, value in found.items() if value is None and name not in self.given]
+        if missing:
+            example = ", ".join(f"{name}=..." for name in missing)
+            raise AttractorError(f"'{self.where}' does not tell {', '.join(missing)}: attractor.load(..., {example})")
+        return {name: self.given.get(name) if value is None else value for name, value in found.items()}
+
+
+class Family(NamedTuple):
+    """One layout of checkpoints."""
+
+    name: str
+    recognises: Callable[[Source], bool]
+    """whether a source is of this family; it must not raise"""
+    load: Callable[[Source, Weights, Settings, torch.device], Denoiser]
+
+
+def published_only(source: Source, weights: Weights) -> None:
+    """Raise AttractorError if raw weights are wanted of a checkpoint that holds one set of weights, the published."""
+    if weights == "raw":
+        raise AttractorError(f"'{source.path}' holds one set of weights, the published one, and no 'raw' ones")

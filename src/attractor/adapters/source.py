@@ -1,0 +1,183 @@
+"""Where a checkpoint comes from: a file, a folder in the layout of the Hub, or the Hub itself."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from attractor.adapters.pickle_tree import Placeholder
+from attractor.adapters.torch_file import TensorRef, TorchFile
+from attractor.types import AttractorError
+
+CONFIG = "config.json"
+SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
+MAX_JSON = 2**24
+"""Bytes of a JSON file beside weights."""
+HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?P<file>(/\w[\w.-]*)+)?")
+
+
+class Source:
+    """A checkpoint as it lies on disk, whatever its family; nothing is read before it is asked for.
+
+    Args:
+        path: a file, or a folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._torch_file: TorchFile | None = None
+
+    @functools.cached_property
+    def config(self) -> dict[str, Any]:
+        """The JSON settings beside the weights; empty if there are none."""
+        file = (self.path if self.path.is_dir() else self.path.parent) / CONFIG
+        beside = self.path.is_dir() or self.path.name in (SAFE, PICKLED)
+        return read_json(file) if beside and file.is_file() else {}
+
+    @functools.cached_property
+    def content(self) -> dict[str, Any]:
+        """What the weights file holds: tensors by name, or the tree of a pickled checkpoint.
+
+        Raises:
+            AttractorError: if there is no such file, or it is damaged.
+        """
+        if self.path.is_file():
+            return self._read(self.path)
+        for name in (SAFE, PICKLED):
+            if (self.path / name).is_file():
+                return self._read(self.path / name)
+            if (self.path / f"{name}.index.json").is_file():
+                return self._shards(self.path / f"{name}.index.json")
+        raise AttractorError(f"'{self.path}' holds no weights: neither {SAFE} nor {PICKLED}, nor a checkpoint/step-*")
+
+    def tensors(self, group: Mapping[str, Any], prefix: str = "") -> dict[str, Tensor]:
+        """The tensors of a part of `content` whose names start with `prefix`, without it.
+
+        Raises:
+            AttractorError: if one of them is no tensor.
+        """
+        return {name.removeprefix(prefix): self.tensor(group[name], name) for name in _names(group, prefix)}
+
+    def tensor(self, value: Any, name: str) -> Tensor:
+        """One tensor, read if it has not been."""
+        if isinstance(value, TensorRef) and self._torch_file is not None:
+            return self._torch_file.tensor(value)
+        if not isinstance(value, Tensor):
+            raise AttractorError(f"'{name:.100}' in '{self.path}' is no tensor that can be read")
+        return value
+
+    def _read(self, file: Path) -> dict[str, Any]:
+        if file.suffix == ".safetensors":
+            return dict(_read_safetensors(file))
+        self._torch_file = TorchFile(file)
+        if not isinstance(self._torch_file.content, dict):
+            raise AttractorError(f"'{file}' holds no dictionary of tensors")
+        return self._torch_file.content
+
+    def _shards(self, index: Path) -> dict[str, Any]:
+        """Tensors from several files; their names must be plain, so that they can only be beside the index."""
+        found = read_json(index).get("weight_map")
+        if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+            raise AttractorError(f"'{index}' is damaged: it has no weight_map of names")
+        tensors: dict[str, Any] = {}
+        for name in sorted(set(found.values())):
+            if not re.fullmatch(r"\w[\w.-]*\.safetensors", name):
+                raise AttractorError(f"'{index}' names the shard {name[:100]!r}: it must be a plain *.safetensors")
+            tensors |= _read_safetensors(index.parent / name)
+        missing = sorted(str(name) for name in found.keys() - tensors.keys())
+        if missing:
+            raise AttractorError(f"'{index}' promises '{missing[0]:.100}', which its shards do not hold")
+        return tensors
+
+
+def find_source(where: str | Path, revision: str | None = None) -> Source:
+    """The source at a path, or from the Hub where there is no such path.
+
+    Args:
+        where: a file or folder, or a Hub id `owner/name`, or one of its files, `owner/name/folder/file.ckpt`.
+        revision: branch, tag or commit on the Hub.
+
+    Raises:
+        AttractorError: if it is neither, or the Hub cannot be reached.
+    """
+    path = Path(where).expanduser()
+    if path.exists():
+        return Source(path)
+    hub_id = HUB_ID.fullmatch(str(where))
+    if hub_id is None:
+        raise AttractorError(f"'{where}' is neither a file or folder here nor a Hub id 'owner/name'")
+    return Source(_from_hub(hub_id["repo"], (hub_id["file"] or "").removeprefix("/"), revision))
+
+
+def told(tree: Any, path: str) -> Any:
+    """A number, text or flag at a dotted path of a pickled tree, through the placeholders of OmegaConf; else None."""
+    for key in path.split("."):
+        tree = _unwrapped(tree)
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    tree = _unwrapped(tree)
+    return tree if isinstance(tree, str | int | float) else None
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object that somebody else wrote.
+
+    Raises:
+        AttractorError: if it is none, or far too large.
+    """
+    try:
+        if file.stat().st_size > MAX_JSON:
+            raise AttractorError(f"'{file}' is larger than {MAX_JSON} bytes")
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, AttractorError):
+            raise
+        raise AttractorError(f"'{file}' cannot be read: {error!s:.200}") from None
+    if not isinstance(content, dict):
+        raise AttractorError(f"'{file}' holds no JSON object")
+    return content
+
+
+def _names(group: Mapping[str, Any], prefix: str) -> list[str]:
+    return [name for name in group if isinstance(name, str) and name.startswith(prefix)]
+
+
+def _unwrapped(tree: Any) -> Any:
+    """What an OmegaConf node holds; anything else as it is."""
+    if isinstance(tree, Placeholder) and isinstance(tree.state, dict):
+        return tree.state.get("_content", tree.state.get("_val"))
+    return tree
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(file, "pt") as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AttractorError(f"'{file}' cannot be read as safetensors: {error!s:.200}") from None
+
+
+def _from_hub(repo: str, file: str, revision: str | None) -> Path:
+    """A file of the Hub, or a snapshot of all that a model needs but its code, from the cache where it is there."""
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    try:
+        if file:
+            return Path(hf_hub_download(repo, file, revision=revision))
+        wanted = ["*.json", "*.txt", "*.safetensors"]
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(repo, revision=revision, allow_patterns=["*.json", "*.txt", "*.bin"]))
+        return folder
+    except Exception as error:  # the client raises its own, its HTTP library's and the system's
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise AttractorError(
+            f"'{repo}' cannot be fetched from the Hub ({reason:.200}); download it where there is a network and give "
+            f"the path of the {'file' if file else 'folder'}"
+        ) from None
