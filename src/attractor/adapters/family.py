@@ -12,6 +12,11 @@ from attractor.model.denoiser import Denoiser
 from attractor.types import AttractorError
 
 Weights = Literal["ema", "raw"]
+KINDS: dict[str, tuple[type, ...]] = {
+    "algo": (str,), "time_conditioning": (bool,), "n_heads": (int,), "seq_len": (int,), "mask_id": (int,),
+    "eps": (float, int), "p_uniform": (float, int), "t_eps": (float, int),
+}  # fmt: skip
+"""Types of settings that families share."""
 
 
 class Settings:
@@ -36,12 +41,19 @@ class Settings:
             raise AttractorError(f"unknown setting {unknown[0]!r} for '{self.where}': there are {', '.join(found)}")
         for name, value in found.items():
             if value is not None and self.given.get(name, value) != value:
-                raise AttractorError(f"{name} = {self.given[name]!r} was given, but '{self.where}' says {value!r}")
+                raise AttractorError(f"{name} = {self.given[name]!r} was given, but '{self.where}' says {value!r:.60}")
         missing = [name for name, value in found.items() if value is None and name not in self.given]
         if missing:
             example = ", ".join(f"{name}=..." for name in missing)
             raise AttractorError(f"'{self.where}' does not tell {', '.join(missing)}: attractor.load(..., {example})")
-        return {name: self.given.get(name) if value is None else value for name, value in found.items()}
+        settings: dict[str, Any] = {name: self.given.get(name, value) for name, value in found.items()}
+        for name, value in settings.items():
+            if name in KINDS and type(value) not in KINDS[name]:
+                kind = KINDS[name][0].__name__
+                raise AttractorError(f"{name} = {value!r:.60} for '{self.where}' is not of type {kind}")
+        if "seq_len" in settings and settings["seq_len"] < 1:
+            raise AttractorError(f"seq_len = {settings['seq_len']} for '{self.where}' must be at least 1")
+        return settings
 
 
 class Family(NamedTuple):

@@ -44,7 +44,7 @@ def require_shape(shape: Shape, where: str, **said: Any) -> None:
     """Raise AttractorError if the settings of a checkpoint contradict its tensors; None says nothing."""
     for name, value in said.items():
         if value is not None and value != getattr(shape, name):
-            raise AttractorError(f"'{where}' says {name} = {value!r}, but its tensors have {getattr(shape, name)}")
+            raise AttractorError(f"'{where}' says {name} = {value!r:.60}, but its tensors have {getattr(shape, name)}")
 
 
 def build_network(tensors: Mapping[str, Tensor], shape: Shape, n_heads: int, where: str) -> DDiT:

@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 
 from attractor.adapters.family import Family, Settings, Weights
-from attractor.adapters.network import fill
+from attractor.adapters.network import build_network, read_shape, require_shape
 from attractor.adapters.source import Source
 from attractor.checkpoint import STATE, load_checkpoint
-from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.process.named import process_from_settings
 from attractor.train.checkpoints import checkpoint_paths
@@ -28,13 +27,16 @@ def load(source: Source, weights: Weights, settings: Settings, device: torch.dev
     """The last checkpoint of a run, or the one that was named."""
     settings.read()
     where, name = str(source.path), FILES[weights]
-    state, tensors = load_checkpoint(_latest(source.path), name)
+    state, groups = load_checkpoint(_latest(source.path), name)
+    shape = read_shape(groups[name], where)
     try:
-        process = process_from_settings(state["process"], state["vocab_size"])
-        network, seq_len = DDiT(state["vocab_size"], **state["model"]), state["seq_len"]
+        sizes = {size: state["model"][size] for size in ("hidden_size", "n_blocks", "cond_dim")}
+        require_shape(shape, where, vocab_size=state["vocab_size"], **sizes)
+        network = build_network(groups[name], shape, state["model"]["n_heads"], where)
+        process = process_from_settings(state["process"], shape.vocab_size)
+        return NetworkDenoiser(network.to(device), process, state["seq_len"])
     except (KeyError, TypeError) as error:
-        raise AttractorError(f"the state of '{where}' is incomplete: {error}") from None
-    return NetworkDenoiser(fill(network, tensors[name], where).to(device), process, seq_len)
+        raise AttractorError(f"the state of '{where}' is incomplete: {error!r}") from None
 
 
 def _latest(path: Path) -> Path:

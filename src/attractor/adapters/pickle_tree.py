@@ -7,6 +7,7 @@ function is only ever its name, and a call of one a `Placeholder` that holds the
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
@@ -57,10 +58,12 @@ def read_tree(stream: BinaryIO, call: Call = lambda name, args: NotImplemented) 
     """
     machine = _Machine(call)
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
-            if opcode.name == "STOP":
-                return machine.pop()
-            machine.step(opcode.name, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in the text of old protocols
+            for opcode, argument, _ in pickletools.genops(stream):
+                if opcode.name == "STOP":
+                    return machine.pop()
+                machine.step(opcode.name, argument)
     except (IndexError, KeyError, TypeError, UnicodeError, OverflowError, AttributeError) as error:
         raise ValueError(f"it is damaged: {type(error).__name__} at byte {stream.tell()}") from None
     raise ValueError("it ends early")
