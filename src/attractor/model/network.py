@@ -49,11 +49,11 @@ class NetworkDenoiser(Denoiser):
         with torch.no_grad():
             hidden, tokens = self.network.hidden(x_t, self._sigma(t), wanted), x_t[wanted]
         vocab = self.process.vocab_size
-        rows = max(1, CHUNK // vocab)
+        layer, rows, few = self.network.output_layer.linear, max(1, CHUNK // vocab), block_rows(vocab, hidden.device)
+        buffer = hidden.new_empty(min(rows, len(hidden)), vocab)  # fresh memory for each chunk would cost page faults
         for h, chunk in zip(hidden.split(rows), tokens.split(rows), strict=True):
             with torch.no_grad():  # and not around a yield: whoever reads the blocks may want gradients
-                logits = self.network.output_layer.linear(h).float()
-            few = block_rows(vocab, h.device)
+                logits = torch.addmm(layer.bias, h, layer.weight.T, out=buffer[: len(h)])
             for block, noisy in zip(logits.split(few), chunk.split(few), strict=True):
                 yield self.process.distribution(block, noisy)
 

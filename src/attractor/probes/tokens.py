@@ -13,8 +13,8 @@ from attractor.model.denoiser import Denoiser
 from attractor.runtime import CountedNoise
 from attractor.types import AttractorError
 
-ENTRIES = 2**25
-"""Numbers a (rows, L, V) tensor may have in one batch: 128 MiB in float32."""
+ENTRIES = 2**26
+"""Numbers a (rows, L, V) tensor may have in one batch, 256 MiB in float32, for denoisers that make it whole."""
 
 
 def check_tokens(denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray) -> Int[Tensor, "N L"]:

@@ -37,7 +37,10 @@ def reduce_blocks(
 
 def entropy(log_probs: Float[Tensor, "M V"]) -> Float[Tensor, "M"]:
     """`-sum_v p_v log p_v` in nats; a token of probability zero counts for nothing."""
-    return -log_probs.exp().mul_(log_probs.clamp(min=torch.finfo(log_probs.dtype).min)).sum(-1)
+    total = torch.linalg.vecdot(log_probs.exp(), log_probs)
+    if total.isnan().any():  # 0 * -inf; looked for here because removing it first would be one more pass over V
+        total = torch.linalg.vecdot(log_probs.exp(), log_probs.clamp(min=torch.finfo(log_probs.dtype).min))
+    return -total
 
 
 def top_two(log_probs: Float[Tensor, "M V"]) -> Float[Tensor, "M 2"]:
