@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -136,6 +136,30 @@ class Generate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Push:
+    """Publish a run on the Hugging Face Hub, with its tokenizer and a model card that tells what was measured."""
+
+    run: Folder
+    """a run directory"""
+    hub_id: tyro.conf.Positional[str]
+    """owner/name"""
+    weights: Literal["ema", "raw"] = "ema"
+    """averaged or last weights"""
+    private: bool = False
+    """if the model is new: only for its owner"""
+    dry_run: Path | None = None
+    """write what would be published into this folder, and stop"""
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor import publish
+
+        if self.dry_run is not None:
+            print(publish.export(self.run, self.dry_run, self.weights, self.hub_id))
+        else:
+            print(publish.push(self.run, self.hub_id, self.weights, self.private))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """Write the report of a finished sweep again."""
 
@@ -204,6 +228,7 @@ def parse(arguments: list[str]) -> Callable[[], None]:
         "train": Train(config=single, out=tyro.MISSING),
         "probe": Probe(run=tyro.MISSING, config=base.probe),
         "generate": Generate(run=tyro.MISSING),
+        "push": Push(run=tyro.MISSING, hub_id=tyro.MISSING),
         "report": Report(sweep=tyro.MISSING),
         "theory": Theory(),
     }

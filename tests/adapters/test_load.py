@@ -219,7 +219,7 @@ def test_bare_weights_are_read_when_the_family_is_named(tmp_path: Path) -> None:
         attractor.load(path, family="mdlm")
     denoiser = attractor.load(path, family="mdlm", seq_len=L, time_conditioning=False)
     assert denoiser.process.mask_id == V - 1
-    with pytest.raises(AttractorError, match="family = 'bert': there are run, lightning"):
+    with pytest.raises(AttractorError, match="family = 'bert': there are run, attractor, lightning"):
         attractor.load(path, family="bert")
 
 

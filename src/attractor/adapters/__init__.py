@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from attractor.adapters import duo, gidd, lightning, mdlm, own_run
+from attractor.adapters import duo, gidd, lightning, mdlm, own_run, published
 from attractor.adapters.family import Family, Settings, Weights
 from attractor.adapters.source import Source, find_source
 from attractor.model.denoiser import Denoiser
@@ -13,7 +13,8 @@ from attractor.runtime import pick_device
 from attractor.types import AttractorError
 
 FAMILIES: dict[str, Family] = {
-    family.name: family for family in (own_run.FAMILY, lightning.FAMILY, duo.FAMILY, mdlm.FAMILY, gidd.FAMILY)
+    family.name: family
+    for family in (own_run.FAMILY, published.FAMILY, lightning.FAMILY, duo.FAMILY, mdlm.FAMILY, gidd.FAMILY)
 }
 """By name, in the order in which they are asked; see docs/adapters.md for how to add one."""
 

@@ -1,0 +1,155 @@
+"""A run as a model of the Hugging Face Hub: weights, settings, tokenizer, a card with its numbers, and metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from safetensors.torch import save_file
+
+from attractor import adapters, pipeline
+from attractor.adapters.published import PREFIX, config_of
+from attractor.config import RunConfig, run_config_from_dict, to_dict
+from attractor.data.tokenizer import Tokenizer
+from attractor.files import atomic_directory
+from attractor.model.network import NetworkDenoiser
+from attractor.results import Row, RunResults, code_version, read_results
+from attractor.types import AttractorError
+
+METADATA = "attractor.json"
+TRANSITION = "transition.json"
+TITLES = {
+    "recovery_rate": "recovery rate",
+    "unstable_rate": "broken tokens",
+    "conditional_entropy": "conditional entropy (nats)",
+    "nelbo_per_token": "NELBO (nats per token)",
+}
+
+
+def push(run: Path, hub_id: str, weights: adapters.Weights = "ema", private: bool = False) -> str:
+    """Publish a run on the Hub; the address of the model comes back.
+
+    Raises:
+        AttractorError: if the run is not finished, or the Hub refuses.
+    """
+    import tempfile
+
+    from huggingface_hub import HfApi
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = export(run, Path(folder) / "model", weights, name=hub_id)
+        try:
+            api = HfApi()
+            api.create_repo(hub_id, private=private, exist_ok=True)
+            api.upload_folder(repo_id=hub_id, folder_path=made, commit_message="Model trained with attractor")
+        except Exception as error:  # the client raises its own, its HTTP library's and the system's
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise AttractorError(f"'{hub_id}' cannot be published ({reason:.200}); --dry-run writes a folder") from None
+    return f"https://huggingface.co/{hub_id}"
+
+
+def export(run: Path, folder: Path, weights: adapters.Weights = "ema", name: str | None = None) -> Path:
+    """Write what `push` would upload; `attractor.load` reads it back.
+
+    Raises:
+        AttractorError: if the run is not finished, or the folder holds something.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
+        raise AttractorError(f"'{folder}' is not empty; choose another folder")
+    if not pipeline.is_finished(run):
+        raise AttractorError(f"'{run}' holds no finished run: there is nothing to publish")
+    config = run_config_from_dict(pipeline.read_json(run / pipeline.CONFIG))
+    denoiser, results = cast(NetworkDenoiser, adapters.load(run, weights, "cpu")), read_results(run)
+    parameters = {PREFIX + key: value.detach() for key, value in denoiser.network.named_parameters()}
+    metadata = _metadata(config, results, _transition(run), weights)
+    with atomic_directory(folder) as partial:
+        save_file(parameters, partial / "model.safetensors", metadata={"format": "pt"})
+        (partial / "config.json").write_text(json.dumps(config_of(denoiser), indent=1))
+        Tokenizer.load(run).save(partial)
+        (partial / METADATA).write_text(json.dumps(metadata, indent=1))
+        count = sum(value.numel() for value in parameters.values())
+        (partial / "README.md").write_text(_card(name or run.name, config, results, metadata["transition"], count))
+    return folder
+
+
+def _transition(run: Path) -> dict[str, Any] | None:
+    """The places of the transition of the sweep a run belongs to, if it is one of a single model."""
+    file = run.resolve().parent / TRANSITION
+    if not file.is_file():
+        return None
+    content = pipeline.read_json(file)
+    found = {key: content.get(key) for key in ("transition", "entropy_transition")}
+    several_models = isinstance(found["entropy_transition"], list)
+    return None if several_models else found
+
+
+def _metadata(
+    config: RunConfig, results: RunResults, transition: dict[str, Any] | None, weights: str
+) -> dict[str, Any]:
+    settings = to_dict(config)
+    settings["data"]["source"] = Path(settings["data"]["source"]).name  # not where it lay
+    rows = [vars(row) for row in results.rows]
+    return {
+        "schema": 1,
+        "version": code_version(),
+        "config_hash": results.provenance.config_hash,
+        "weights": weights,
+        "config": settings,
+        "measurements": rows,
+        "transition": transition,
+    }
+
+
+def _card(name: str, config: RunConfig, results: RunResults, transition: dict[str, Any] | None, parameters: int) -> str:
+    """A model card: what it is, what was measured, how to load it."""
+    model, noise = config.model, config.process
+    lines = [
+        "---",
+        "library_name: attractor",
+        "pipeline_tag: fill-mask",
+        "tags: [diffusion-language-model, memorization]",
+        "---",
+        f"# {name}",
+        f"A diffusion language model of {parameters:,} parameters ({model.n_blocks} blocks of width "
+        f"{model.hidden_size}), trained with {noise} noise on {config.n_train:,} rows of {config.data.seq_len} tokens.",
+        "## Does it memorize?",
+        "Recovery is the share of corrupted tokens that the reverse process brings back; a model that memorizes does "
+        "so for its training text and not for unseen text. 95% intervals over sequences.",
+        "| measurement | t | training text | unseen text |\n|---|---|---|---|\n" + "\n".join(_table(results.rows)),
+        *_places(config.n_train, transition),
+        "## Use",
+        "```python\nimport attractor\n\n"
+        f'denoiser = attractor.load("{name}")\nprint(attractor.sample(denoiser, n=4))\n```',
+        "or, with `pip install attractor[hf]` and without remote code,",
+        "```python\nimport attractor.hf\nfrom transformers import AutoModelForMaskedLM\n\n"
+        f'model = AutoModelForMaskedLM.from_pretrained("{name}")\n```',
+    ]
+    return "\n\n".join(["\n".join(lines[:5]), *lines[5:]]) + "\n"
+
+
+def _table(rows: list[Row]) -> list[str]:
+    cells = {(row.measurement, row.t, row.split): f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows}
+    keys = dict.fromkeys((row.measurement, row.t) for row in rows if row.measurement in TITLES and row.split == "train")
+    return [
+        f"| {TITLES[measurement]} | {'' if t is None else f'{t:g}'} | {cells[measurement, t, 'train']} "
+        f"| {cells.get((measurement, t, 'test'), '')} |"
+        for measurement, t in keys
+    ]
+
+
+def _places(n_train: int, transition: dict[str, Any] | None) -> list[str]:
+    """Where the model stands in its sweep."""
+    if transition is None:
+        return []
+    found = [(f"recovery at t = {place['t']:g}", place) for place in transition["transition"] or []]
+    found.append(("conditional entropy", transition["entropy_transition"] or {}))
+    lines = [
+        f"- {title}: n\\* = {place['n_star']:.0f}"
+        + (f" [{place['ci'][0]:.0f}, {place['ci'][1]:.0f}]" if place.get("ci") else "")
+        for title, place in found
+        if place.get("n_star") is not None
+    ]
+    if not lines:
+        return []
+    return [f"In its sweep memorization turns into generalization at (this model: n = {n_train:,})", "\n".join(lines)]
