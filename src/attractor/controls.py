@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 
 from attractor.analysis.statistics import Estimate, mean_interval
-from attractor.config import TrainConfig, preset
+from attractor.config import preset
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.model.network import NetworkDenoiser
@@ -21,13 +21,14 @@ from attractor.theory.sources import random_source
 from attractor.train.loop import averaged, train
 from attractor.types import Tensor
 
-VOCAB, LENGTH, CONCENTRATION = 24, 16, 0.15
+VOCAB, LENGTH, CONCENTRATION = 8, 16, 0.3
 """of the Markov source"""
 SIZES = (30, 120, 480, 1920, 7680)
 """training sequences, nested"""
 ROWS, REPEATS, TIME, GRID = 30, 4, 0.25, 200
 """sequences of each kind, corruptions of each, at which time, and steps of the reverse process from t = 1"""
-TRAIN = TrainConfig(steps=700, batch_size=64, lr=4e-3, warmup=50, decay="cosine", betas=(0.9, 0.98), time_power=2.0)
+TRAIN = dataclasses.replace(preset("demo").train, steps=2000, batch_size=64)
+"""as the demo, on batches of as many tokens"""
 
 
 class Control(NamedTuple):

@@ -9,6 +9,8 @@ from scipy import stats
 from torch import Tensor
 
 from attractor.analysis.statistics import difference_interval
+from attractor.config import ProbeConfig
+from attractor.pipeline import measure
 from attractor.probes import conditional_entropy, fixed_points, likelihood, random_tokens, recovery, sample
 from attractor.theory.solvable import EmpiricalDenoiser, MarkovDenoiser, ordinary_posterior
 from attractor.theory.sources import random_source
@@ -133,3 +135,22 @@ def test_generated_text_has_the_likelihood_of_the_source(source: MarkovDenoiser)
     error = np.sqrt(a.var() / len(a) + b.var() / len(b))
     assert abs(a.mean() - b.mean()) < 4.5 * error + 0.01
     assert stats.ks_2samp(a, b).pvalue > 1e-5
+
+
+@pytest.mark.parametrize("which", ["memorizer", "generalizer"])
+def test_controls_go_through_the_whole_pipeline(
+    which: str, source: MarkovDenoiser, memorizer: EmpiricalDenoiser, train: Tensor, unseen: Tensor
+) -> None:
+    """Every number is finite, and where the answer is known it is found: likelihoods within four standard errors."""
+    denoiser = memorizer if which == "memorizer" else source
+    config = ProbeConfig(t=(0.2,), rows=40, test_rows=40, steps=100, generated=40)
+    rows = {
+        (r.measurement, r.split): r for r in measure(denoiser, train[:40].numpy(), unseen[:40].numpy(), config).rows
+    }
+    assert all(np.isfinite((r.value, r.low, r.high)).all() for r in rows.values())
+    likely = rows["nelbo_per_token", "train"]
+    exact = denoiser.nll(train[:40]).mean().item() / L
+    assert abs(likely.value - exact) < (likely.high - likely.low) + 1e-3
+    gap = rows["recovery_rate", "train"].value - rows["recovery_rate", "test"].value
+    assert gap > 0.3 if which == "memorizer" else abs(gap) < 0.15
+    assert (rows["fixed_sequences", "test"].value == 0) == (which == "memorizer")

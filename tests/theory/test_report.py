@@ -40,6 +40,7 @@ def test_page_is_complete_and_loads_nothing(tmp_path: Path, markov: bool) -> Non
     assert len(specs) == len(re.findall('class="plot"', text))
     assert "NaN" not in json.dumps(specs)
     assert "no energy: at load" in text
+    assert ("a network trained between the two" in text) == markov
     numbers = json.loads((page.parent / "theory.json").read_text())
     assert numbers["loads"] == [0.1, 0.2]
     assert {line["name"] for line in numbers["recovery"]} == (

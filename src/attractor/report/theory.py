@@ -55,6 +55,13 @@ def standfirst(theory: Theory) -> list[str]:
     ]
     n = memory[0].points[0][0]
     said.append(f"The exact controls under the same probe, at n = {words.count(n)}: the {parts[0]}, the {parts[1]}.")
+    unseen = next((line.points for line in theory.distance if line.split == "test"), ())
+    if unseen:
+        steps = [f"{words.nats(y.value)} at n = {words.count(x)}" for x, y in (unseen[0], unseen[-1])]
+        said.append(
+            f"KL of a network trained between the two from the source, nats per token of unseen sequences: {steps[0]}, "
+            f"{steps[1]}."
+        )
     return said
 
 

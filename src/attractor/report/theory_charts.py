@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from attractor.report import words
 from attractor.report.figures import (
@@ -43,10 +44,10 @@ def _seeds(theory: Theory) -> str:
     )
 
 
-def _rule_style(rules: Sequence[str]) -> Callable[[Line], Style]:
+def _rule_style(rules: Sequence[str], marked: bool = True) -> Callable[[Line], Style]:
     def style(line: Line) -> Style:
         i = rules.index(line.name)
-        return Style(PALETTE[i % 6], "solid", SYMBOLS[i % len(SYMBOLS)], 2.0)
+        return Style(PALETTE[i % 6], "solid", SYMBOLS[i % len(SYMBOLS)] if marked else None, 2.0)
 
     return style
 
@@ -54,12 +55,11 @@ def _rule_style(rules: Sequence[str]) -> Callable[[Line], Style]:
 def retrieval(theory: Theory) -> Figure:
     """Overlap after retrieval, one plot a load."""
     rules = [line.name for line in theory.radius]
-    style = _rule_style(rules)
+    style = _rule_style(rules, marked=False)
     panels: list[Panel] = []
     for load, lines in theory.retrieval:
         figure = plane("flipped share of the spins", f"overlap after retrieval at load {load:g}", (-0.01, 0.51), False)
-        thin = {line.name: style(line)._replace(symbol=None) for line in lines}
-        draw(figure, lines, lambda line, thin=thin: thin[line.name], name_of, decimal)  # type: ignore[misc]
+        draw(figure, lines, style, name_of, decimal)
         figure.update_yaxes(range=[-0.08, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
         said = label(f"Overlap at load {load:g} against the flipped share", lines, name_of, decimal)
         panels.append(Panel(id=f"retrieval-{len(panels)}", label=said, spec=finish(figure)))
@@ -71,10 +71,7 @@ def retrieval(theory: Theory) -> Figure:
         "into pseudo-likelihood couplings: each spin learns by itself to follow the others, and there are basins all "
         "the same.",
         assumed=f"N = {theory.n} spins, random patterns, synchronous updates at zero temperature. {_seeds(theory)}",
-        keys=tuple(
-            Key(tag=tag(rule), label=rule, style=style(Line(name=rule, points=()))._replace(symbol=None))
-            for rule in rules
-        ),
+        keys=tuple(Key(tag=tag(rule), label=rule, style=style(Line(name=rule, points=()))) for rule in rules),
         panels=tuple(panels),
     )
 
@@ -103,9 +100,10 @@ def radius(theory: Theory) -> Figure:
         "right. Pseudo-likelihood keeps its basins at loads where Hebb's couplings have lost theirs, because it weighs "
         "each pattern by its margin. The dashed line is what the largest possible margin promises after one step for "
         "random flips; the dotted line what it promises for flips chosen as badly as can be.",
-        assumed="Dashed: 5% of the spins are wrong after one step if every margin is Gardner's. Dotted: "
-        "(kappa/2)\u00b2 with kappa the margin as a cosine, Gardner's divided by the root of N; it holds for every "
-        f"corruption and is therefore far below. {_seeds(theory)}",
+        assumed="Dashed: 5% of the spins are wrong after one step if every margin is Gardner's. Dotted: flipping a "
+        "share \u03c1 takes at most 2|J|\u221a(\u03c1N) from a field (Cauchy-Schwarz), so every corruption with "
+        "\u03c1 < (k/2)\u00b2 is put right, k being the margin as a cosine: Gardner's divided by \u221aN. The table "
+        f"gives this for the margins measured. {_seeds(theory)}",
         keys=tuple(Key(tag=tag(line.name), label=line.name, style=style(line)) for line in lines),
         panels=(Panel(id="radius-plot", label=label(title, lines, name_of, words.percent), spec=finish(figure)),),
     )
@@ -169,102 +167,118 @@ def _density_plot(theory: Theory) -> Panel:
     return Panel(id="density-plot", label=said, spec=finish(figure))
 
 
+_FEATURES = Style(PALETTE[5], "10px,3px,2px,3px", "diamond-open")
+
+
 def generalization(theory: Theory) -> Figure:
     """Train and unseen overlap against P/D in spins, and recovery against n in a trained network where there is one."""
-
-    def style(line: Line) -> Style:
-        if line.split == "features":
-            return Style(PALETTE[5], "10px,3px,2px,3px", "diamond-open")
-        return Style(INK, DASHES[line.split], "circle" if line.split == "train" else "circle-open")
-
-    def title_of(line: Line) -> str:
-        return {"train": "training patterns", "test": "unseen patterns", "features": "features"}.get(
-            line.split, line.split
-        )
-
-    lines = theory.manifold
-    spins = plane("training patterns per feature, P/D (log scale)", "overlap after retrieval, spins", span(lines), True)
-    draw(spins, lines, style, title_of, decimal)
-    spins.update_yaxes(range=[-0.02, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
-    panels = [Panel(id="spins-plot", label=label("Overlap against P/D", lines, title_of, decimal), spec=finish(spins))]
     network = tuple(line for line in theory.recovery if line.name == "network")
-    beside = ""
-    if network:
-        figure = plane(
-            "training sequences n (log scale)", "corrupted tokens that return, sequences", span(network), True
-        )
-        draw(figure, network, style, name_and_split, words.percent)
-        figure.update_yaxes(**share_axis())
-        said = label("Recovery of the network against n", network, name_and_split, words.percent)
-        panels.append(Panel(id="network-plot", label=said, spec=finish(figure)))
-        beside = " On the right a diffusion model of sequences goes the same way as its training set grows."
-    keys = split_keys([line for line in lines if line.split != "features"], {"train": "training", "test": "unseen"})
-    keys.append(Key(tag="features", label="features", style=Style(PALETTE[5], "10px,3px,2px,3px", "diamond-open")))
+    beside = " On the right a diffusion model of sequences goes the same way as its training set grows."
+    data = [line for line in theory.manifold if line.split != "features"]
     return Figure(
         id="generalization",
         title="From memorization to generalization",
         read="All patterns are mixtures of three of a few shared features. With few patterns per feature the network "
         "holds each of them and knows no others; with many it can no longer hold them, and what it stores instead are "
         "the features, so that an unseen mixture is as good as a trained one: the solid line falls, the dashed line "
-        "rises, and they meet." + beside,
+        "rises, and they meet." + (beside if network else ""),
         assumed=f"Random-features model, N = {theory.n} spins, 0.3 N features, 10% of the spins flipped, "
         f"pseudo-likelihood couplings. {_seeds(theory)}",
-        keys=tuple(keys),
-        panels=tuple(panels),
+        keys=(
+            *split_keys(data, {"train": "training", "test": "unseen"}),
+            Key(tag="features", label="features", style=_FEATURES),
+        ),
+        panels=(_manifold_plot(theory), *([_network_plot(network)] if network else [])),
     )
+
+
+def _data_style(line: Line) -> Style:
+    if line.split == "features":
+        return _FEATURES
+    return Style(INK, DASHES[line.split], "circle" if line.split == "train" else "circle-open")
+
+
+def _manifold_plot(theory: Theory) -> Panel:
+    def title_of(line: Line) -> str:
+        return {"train": "training patterns", "test": "unseen patterns"}.get(line.split, line.split)
+
+    x_title = "training patterns per feature, P/D (log scale)"
+    figure = plane(x_title, "overlap after retrieval, spins", span(theory.manifold), True)
+    draw(figure, theory.manifold, _data_style, title_of, decimal)
+    figure.update_yaxes(range=[-0.02, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
+    said = label("Overlap against P/D", theory.manifold, title_of, decimal)
+    return Panel(id="spins-plot", label=said, spec=finish(figure))
+
+
+def _network_plot(lines: Sequence[Line]) -> Panel:
+    y_title = "corrupted tokens that return, sequences"
+    figure = plane("training sequences n (log scale)", y_title, span(lines), True)
+    draw(figure, lines, _data_style, name_and_split, words.percent)
+    figure.update_yaxes(**share_axis())
+    said = label("Recovery of the network against n", lines, name_and_split, words.percent)
+    return Panel(id="network-plot", label=said, spec=finish(figure))
 
 
 def controls(theory: Theory) -> list[Figure]:
     """Recovery, entropy and distance of denoisers whose law is known exactly."""
     drawn = [
-        _control(theory, "controls", "Controls: the perfect memorizer and the perfect generalizer", theory.recovery,
-                 "corrupted tokens that return", words.percent, "Two denoisers that are exact, under the probe of the "
-                 "language-model report. The memorizer knows its training sequences and nothing else; the generalizer "
-                 "knows the source they were drawn from and no sequence. A trained model is read against both."),
-        _control(theory, "control-entropy", "Entropy of the controls", theory.entropy,
-                 "conditional entropy, nats per token", words.nats,
-                 "The memorizer is sure of every training token until its training set is so large that sequences "
-                 "differing in one token are in it; the generalizer is as unsure as the source allows, which for a "
-                 f"token between two neighbours is {words.nats(theory.closed_form)} nats in closed form."),
+        _control(
+            theory, "controls", "Controls: the perfect memorizer and the perfect generalizer", theory.recovery,
+            "corrupted tokens that return", words.percent, share_axis(),
+            "Two denoisers that are exact, under the probe of the language-model report. The memorizer knows its "
+            "training sequences and nothing else; the generalizer knows the source they were drawn from and no "
+            "sequence. A trained model is read against both.",
+        ),
+        _control(
+            theory, "control-entropy", "Entropy of the controls", theory.entropy,
+            "conditional entropy, nats per token", words.nats, {"rangemode": "tozero"},
+            "The memorizer is sure of every training token until its training set is so large that sequences "
+            "differing in one token are in it; the generalizer is as unsure as the source allows, which for a "
+            f"token between two neighbours is {words.nats(theory.closed_form)} nats in closed form, the level line.",
+            level=theory.closed_form,
+        ),
     ]  # fmt: skip
     if theory.distance:
-        drawn.append(
-            _control(theory, "distance", "Distance to the perfect generalizer", theory.distance,
-                     "KL from the source, nats per token (log scale)", words.nats,
-                     "How far the conditional distributions of the network, each token given all the others, are from "
-                     "those of the source. Only where the source is known exactly can this be measured.")
+        distance = _control(
+            theory, "distance", "Distance to the perfect generalizer", theory.distance,
+            "KL from the source, nats per token (log scale)", words.nats, {"type": "log", "dtick": 1},
+            "How far the conditional distributions of the network, each token given all the others, are from "
+            "those of the source. Only where the source is known exactly can this be measured.",
         )  # fmt: skip
+        drawn.append(distance)
     return drawn
 
 
 def _control(
-    theory: Theory, id: str, title: str, lines: tuple[Line, ...], y_title: str, form: Callable[[float], str], read: str
+    theory: Theory,
+    id: str,
+    title: str,
+    lines: tuple[Line, ...],
+    y_title: str,
+    form: Callable[[float], str],
+    y_axis: dict[str, Any],
+    read: str,
+    level: float | None = None,
 ) -> Figure:
     def style(line: Line) -> Style:
         symbol = SYMBOLS[MODELS.index(line.name)]
-        return Style(
-            _MODEL_COLOURS[line.name], DASHES[line.split], symbol if line.split == "train" else f"{symbol}-open"
-        )
+        shape = symbol if line.split == "train" else f"{symbol}-open"
+        return Style(_MODEL_COLOURS[line.name], DASHES[line.split], shape)
 
     figure = plane("training sequences n (log scale)", y_title, span(lines), True)
     draw(figure, lines, style, name_and_split, form)
-    if id == "controls":
-        figure.update_yaxes(**share_axis())
-    elif id == "distance":
-        figure.update_yaxes(type="log", dtick=1)
-    else:
-        figure.update_yaxes(rangemode="tozero")
-        figure.add_hline(y=theory.closed_form, line={"color": MUTED, "width": 1, "dash": "1.5px,3.5px"}, layer="below")
-    names = dict.fromkeys(line.name for line in lines)
+    figure.update_yaxes(**y_axis)
+    if level is not None:
+        figure.add_hline(y=level, line={"color": MUTED, "width": 1, "dash": "1.5px,3.5px"}, layer="below")
     keys = [
         Key(tag=name, label=name, style=Style(_MODEL_COLOURS[name], "none", SYMBOLS[MODELS.index(name)]))
-        for name in names
+        for name in dict.fromkeys(line.name for line in lines)
     ]
     return Figure(
         id=id,
         title=title,
         read=read,
-        assumed=theory.control_note + (" The dotted line is the closed form." if id == "control-entropy" else ""),
+        assumed=theory.control_note,
         keys=(*keys, *split_keys(lines, {"train": "training", "test": "unseen"})),
         panels=(Panel(id=f"{id}-plot", label=label(title, lines, name_and_split, form), spec=finish(figure)),),
     )
