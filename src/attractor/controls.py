@@ -21,13 +21,13 @@ from attractor.theory.sources import random_source
 from attractor.train.loop import averaged, train
 from attractor.types import Tensor
 
-VOCAB, LENGTH, CONCENTRATION = 8, 16, 0.3
+VOCAB, LENGTH, CONCENTRATION = 16, 16, 0.1
 """of the Markov source"""
 SIZES = (30, 120, 480, 1920, 7680)
 """training sequences, nested"""
 ROWS, REPEATS, TIME, GRID = 30, 4, 0.25, 200
 """sequences of each kind, corruptions of each, at which time, and steps of the reverse process from t = 1"""
-TRAIN = dataclasses.replace(preset("demo").train, steps=2000, batch_size=64)
+TRAIN = dataclasses.replace(preset("demo").train, steps=2500, batch_size=64, lr=2e-3)
 """as the demo, on batches of as many tokens"""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -84,6 +85,24 @@ def test_one_seed_and_loads_beyond_the_pseudo_inverse(tmp_path: Path) -> None:
 def test_bad_input_is_named(tmp_path: Path, bad: dict[str, object], message: str) -> None:
     with pytest.raises(AttractorError, match=message):
         theory_report.write_theory_report(tmp_path, **bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_network_goes_from_the_memorizer_to_the_generalizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows: it holds them and is far from the source. Many: near the source, and no row is special."""
+    monkeypatch.setattr(controls, "SIZES", (30, 3000))
+    monkeypatch.setattr(controls, "TRAIN", dataclasses.replace(controls.TRAIN, steps=800))
+    source = controls.markov_source()
+    found = {(c.name, c.split, c.n_train): c for c in controls.measure_controls(source, with_network=True)}
+    few, many = found["network", "test", 30], found["network", "test", 3000]
+    assert many.distance.high < 0.1 * few.distance.low
+    assert many.distance.high < 0.3
+    known, unknown = found["network", "train", 30], found["generalizer", "train", 30]
+    assert known.recovery.low > unknown.recovery.high
+    assert known.entropy.high < 0.1 < unknown.entropy.low
+    alike = found["network", "train", 3000].recovery
+    assert alike.low < many.recovery.high
+    assert alike.high > many.recovery.low
 
 
 def test_distance_from_the_source_is_zero_for_the_source_only() -> None:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
@@ -69,6 +70,21 @@ def _line(lines: Iterable[Line], name: str) -> Line:
     return next(line for line in lines if line.name == name)
 
 
+class Cell(NamedTuple):
+    """A number of the table and its interval, which is left out where it is as narrow as the digits shown."""
+
+    value: str
+    interval: str
+
+
+def _cell(e: Estimate | None, form: Callable[[float], str]) -> Cell:
+    if e is None:
+        return Cell("", "")
+    if e.lo is None or e.hi is None or form(e.lo) == form(e.hi):
+        return Cell(form(e.value), "")
+    return Cell(form(e.value), f"{form(e.lo)} to {form(e.hi)}")
+
+
 def _fine_percent(x: float) -> str:
     return f"{100 * x:.2f}%"
 
@@ -78,16 +94,10 @@ def render(theory: Theory) -> str:
     loader = PackageLoader("attractor.report", "templates")
     env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
-    def cell(e: Estimate | None, form: Callable[[float], str]) -> str:
-        if e is None:
-            return ""
-        same = e.lo is not None and e.hi is not None and form(e.lo) == form(e.hi)
-        return form(e.value) if same else words.with_interval(e, form)
-
     rows = [
         (f"{r.load:g}", r.rule,
-         (cell(r.radius, words.percent), cell(r.floor, _fine_percent), cell(r.stable, words.percent),
-          cell(r.fixed, words.percent), cell(r.lowest_margin, decimal), cell(r.asymmetry, words.nats)))
+         (_cell(r.radius, words.percent), _cell(r.floor, _fine_percent), _cell(r.stable, words.percent),
+          _cell(r.fixed, words.percent), _cell(r.lowest_margin, decimal), _cell(r.asymmetry, words.nats)))
         for r in theory.numbers
     ]  # fmt: skip
     env.filters["unbroken"] = words.unbroken

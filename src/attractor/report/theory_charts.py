@@ -45,9 +45,12 @@ def _seeds(theory: Theory) -> str:
 
 
 def _rule_style(rules: Sequence[str], marked: bool = True) -> Callable[[Line], Style]:
+    """Each memory has its colour; a dash lets those be seen that lie on top of one another."""
+
     def style(line: Line) -> Style:
         i = rules.index(line.name)
-        return Style(PALETTE[i % 6], "solid", SYMBOLS[i % len(SYMBOLS)] if marked else None, 2.0)
+        dash = {"dense, exponential": "7px,4px", "modern Hopfield": "1.5px,3.5px"}.get(line.name, "solid")
+        return Style(PALETTE[i % 6], dash, SYMBOLS[i % len(SYMBOLS)] if marked else None, 2.0)
 
     return style
 
