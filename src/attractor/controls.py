@@ -28,7 +28,7 @@ SIZES = (30, 120, 480, 1920, 7680)
 ROWS, REPEATS, TIME, GRID = 30, 4, 0.25, 200
 """sequences of each kind, corruptions of each, at which time, and steps of the reverse process from t = 1"""
 TRAIN = dataclasses.replace(preset("demo").train, steps=2500, batch_size=64, lr=2e-3)
-"""as the demo, on batches of as many tokens"""
+"""as the demo, on batches of as many tokens, for longer and with smaller steps"""
 
 
 class Control(NamedTuple):

@@ -237,7 +237,8 @@ def controls(theory: Theory) -> list[Figure]:
             "conditional entropy, nats per token", words.nats, {"rangemode": "tozero"},
             "The memorizer is sure of every training token until its training set is so large that sequences "
             "differing in one token are in it; the generalizer is as unsure as the source allows, which for a "
-            f"token between two neighbours is {words.nats(theory.closed_form)} nats in closed form, the level line.",
+            f"token between two neighbours is {words.nats(theory.closed_form)} nats in closed form, the level line."
+            + _left_to_learn(theory),
             level=theory.closed_form,
         ),
     ]  # fmt: skip
@@ -250,6 +251,18 @@ def controls(theory: Theory) -> list[Figure]:
         )  # fmt: skip
         drawn.append(distance)
     return drawn
+
+
+def _left_to_learn(theory: Theory) -> str:
+    """Say so where the network ends up less sure than the source allows: then training, not data, was too short."""
+    last = {line.name: line.points[-1][1].value for line in theory.entropy if line.split == "test"}
+    excess = last.get("network", 0.0) - last["generalizer"]
+    if excess < 0.005:
+        return ""
+    return (
+        f" With the most data the network is {words.nats(excess)} nats less sure of unseen tokens than the "
+        "generalizer: that is what its training was too short for."
+    )
 
 
 def _control(
