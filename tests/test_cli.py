@@ -125,6 +125,9 @@ def test_presets_are_defaults_that_options_override(capsys: pytest.CaptureFixtur
 def test_a_trained_run_is_probed_and_generates(run: Path, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", str(run), "--n", "3", "--steps", "10"]) == 0
     assert len(capsys.readouterr().out.splitlines()) >= 3
+    assert main(["generate", str(run), "--n", "3", "--steps", "10", "--temperature", "0.5", "--top-p", "0.9"]) == 0
+    assert main(["generate", str(run), "--top-p", "1.5"]) == 2
+    assert "top_p = 1.5 is outside (0, 1]" in capsys.readouterr().err
     fast = [
         "--t",
         "0.4",

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import tyro
 
@@ -124,15 +124,21 @@ class Generate:
     """how many sequences"""
     steps: int = 1000
     """steps of the reverse process"""
+    temperature: float = 1.0
+    """below 1 makes the distributions surer than they are"""
+    top_p: float = 1.0
+    """of each distribution keep the likeliest tokens that reach this probability together"""
     seed: int = 0
     """of the noise"""
     weights: str = "ema"
     """ema (averaged weights) or raw"""
 
     def __call__(self) -> None:  # noqa: D102
-        from attractor import console
+        from attractor import adapters, console
+        from attractor.model.sharpened import Sharpened
 
-        console.run_generate(self.run, self.n, self.steps, self.seed, self.weights)
+        denoiser = adapters.load(self.run, cast(adapters.Weights, self.weights))
+        console.run_generate(self.run, Sharpened(denoiser, self.temperature, self.top_p), self.n, self.steps, self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -21,6 +21,7 @@ from attractor.data.packing import pack, prefix
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
 from attractor.files import atomic_directory
+from attractor.model.denoiser import Denoiser
 from attractor.probes import sample
 from attractor.results import Row, read_results, write_results
 from attractor.sweep.devices import GPUS, UTILISATION
@@ -78,9 +79,8 @@ def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str)
     _say(f"results  {target}")
 
 
-def run_generate(folder: Path, n: int, steps: int, seed: int, weights: str) -> None:
-    """Print sequences a model writes by itself."""
-    denoiser = adapters.load(folder, cast(adapters.Weights, weights))
+def run_generate(folder: Path, denoiser: Denoiser, n: int, steps: int, seed: int) -> None:
+    """Print sequences that the model of a run writes by itself."""
     tokenizer = Tokenizer.load(folder)
     for row in sample(denoiser, n, steps=steps, seed=seed).tolist():
         _say("".join(c if c.isprintable() else "\ufffd" for c in tokenizer.decode(row)))

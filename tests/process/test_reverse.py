@@ -66,6 +66,23 @@ def test_samples_follow_the_exact_transition_matrix(t: float, steps: int) -> Non
         assert stats.chisquare(found, n * law[i].numpy()).pvalue > 1e-4 / 9
 
 
+@pytest.mark.parametrize(("t", "steps"), [(1.0, 5), (0.4, 20)])
+def test_dense_samples_follow_it_too(t: float, steps: int) -> None:
+    """What the coins replace: the whole posterior at every step. Chi-square at level 1e-4 / 9, as above."""
+    denoiser, grid, n = Exact(joint_law()), time_grid(t, steps), 4000
+    schedule = denoiser.process.schedule
+    alpha = torch.cat([schedule.alpha(grid), torch.ones(1, dtype=torch.float64)])
+    x, generator = STATES.repeat_interleave(n, 0), torch.Generator().manual_seed(0)
+    for k in range(len(grid)):
+        now, later = (alpha[i].expand(len(x)) for i in (k, k + 1))
+        q = denoiser.process.posterior(x, denoiser.log_probs(x, grid[k].expand(len(x))).exp(), later, now)
+        x = torch.multinomial(q.flatten(0, 1), 1, generator=generator).view(x.shape)
+    law = dense_transition(denoiser, grid)
+    for i in range(9):
+        found = torch.bincount(x[i * n : (i + 1) * n] @ torch.tensor([3, 1]), minlength=9).numpy()
+        assert stats.chisquare(found, n * law[i].numpy()).pvalue > 1e-4 / 9
+
+
 def test_an_exact_denoiser_generates_its_own_law_as_the_grid_gets_finer() -> None:
     """Total variation between what is generated and the law halves, and better, each time the steps are doubled."""
     law = joint_law()
