@@ -171,6 +171,13 @@ def test_the_nelbo_integrates_to_the_exact_likelihood(process: ForwardProcess) -
     torch.testing.assert_close(total, -law.log(), rtol=0, atol=1e-4)
 
 
+def test_the_prior_cost_is_the_divergence_from_what_is_drawn_first() -> None:
+    process = HybridProcess(V, uniform_share=0.4)
+    alpha = process.schedule.alpha(torch.ones(1, dtype=torch.float64))
+    left, first = channel(process, alpha)[0, 0], noise(process, alpha)[0] / (1 - alpha)
+    assert process.prior_cost() == pytest.approx((left * (left / first).log()).sum().item(), rel=1e-9)
+
+
 @pytest.mark.parametrize("process", [*PROCESSES.values(), UniformProcess(V)], ids=[*PROCESSES, "uniform"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_loss_is_the_nelbo_with_its_gradient(process: ForwardProcess, bias: bool, monkeypatch) -> None:  # type: ignore[no-untyped-def]

@@ -54,7 +54,8 @@ class AbsorbingProcess(MaskedProcess):
     """q(x_t | x_0) = Cat(alpha_t e_{x_0} + (1 - alpha_t) e_mask)  (MDLM, arXiv:2406.07524).
 
     A masked token stays a mask or is drawn from the network; a visible one stays. So distributions matter at masks
-    only, and there they must give the mask itself probability zero.
+    only, and there they must give the mask itself probability zero. The prior is nothing but masks: as in MDLM, what is
+    left of the text at t = 1, a share alpha(1) of the tokens, counts for nothing in the likelihood.
     """
 
     def corrupt(

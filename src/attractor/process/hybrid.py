@@ -83,6 +83,12 @@ class HybridProcess(MaskedProcess):
         """Draw from the noise at t = 1."""
         return self._noisy(self.schedule.alpha(noise.new_ones(1, 1)), noise[..., 0], noise)
 
+    def prior_cost(self) -> float:
+        """KL of alpha(1) e_x + m from m / (1 - alpha(1)): only the token itself is likelier than in the prior."""
+        alpha = self.schedule.alpha(torch.ones((), dtype=torch.float64))
+        text = self.noise(alpha).text
+        return ((alpha + text) * torch.log1p(alpha / text) + torch.log1p(-alpha)).item()
+
     def posterior(
         self,
         x_t: Int[Tensor, "B L"],
