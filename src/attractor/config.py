@@ -101,6 +101,9 @@ class TrainConfig:
     """of AdamW"""
     weight_decay: float = 0.0
     """of AdamW"""
+    micro_batch: int = 0
+    """rows in one forward and backward pass, whose gradients add up to those of the batch; 0 is the whole batch, halved
+    for as long as it does not fit into memory"""
     clip: float = 1.0
     """largest gradient norm"""
     ema: float = 0.9999
@@ -128,7 +131,8 @@ class TrainConfig:
         _positive(self, "steps", "batch_size", "lr", "time_power", "clip", "t_min")
         _positive(self, "log_every", "validate_every", "validation_rows", "keep_checkpoints")
         _within(self, 0, 1, "t_min", "ema")
-        _within(self, 0, math.inf, "warmup", "weight_decay", "lr", "clip", "time_power", "checkpoint_minutes")
+        _within(self, 0, math.inf, "warmup", "weight_decay", "lr", "clip", "time_power")
+        _within(self, 0, math.inf, "checkpoint_minutes", "micro_batch")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise AttractorError(f"betas = {self.betas}: both must be in [0, 1)")
 
@@ -170,6 +174,35 @@ class ProbeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MonitorConfig:
+    """What is watched while a model trains."""
+
+    every: int = 0
+    """steps between checks, a multiple of `train.log_every`; 0 is never"""
+    rows: int = 16
+    """training rows, unseen rows and own generations of a check"""
+    t: float = 0.3
+    """corruption time in (0, 1]"""
+    steps: int = 32
+    """steps of the reverse process from t = 1"""
+    stop_after: int = 0
+    """end the training at the onset of memorization: so many checks in a row whose recovery gap, training minus unseen,
+    lies above zero with its interval; 0 is never"""
+    track: Literal["none", "trackio", "wandb"] = field(default="none", metadata=FREE)
+    """also stream every line of metrics there; needs the extra `track`"""
+
+    def __post_init__(self) -> None:
+        _positive(self, "steps")
+        _within(self, 0, math.inf, "every", "stop_after")
+        if self.rows < 2:
+            raise AttractorError(f"rows = {self.rows}: an interval needs at least 2 sequences")
+        if not 0 < self.t <= 1:
+            raise AttractorError(f"t = {self.t} is outside (0, 1]")
+        if self.stop_after and not self.every:
+            raise AttractorError(f"stop_after = {self.stop_after} needs checks: set `every` too")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """One model: trained on the first `n_train` rows, then measured."""
 
@@ -185,6 +218,7 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
 
     def __post_init__(self) -> None:
         if self.n_train < 1:
@@ -211,6 +245,7 @@ class SweepConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     probe: ProbeConfig = field(default_factory=ProbeConfig)
+    monitor: MonitorConfig = field(default_factory=MonitorConfig)
 
     def __post_init__(self) -> None:
         for name in ("sizes", "seeds", "models"):
@@ -340,6 +375,7 @@ Whole = TypeVar("Whole", RunConfig, SweepConfig)
 def _from_dict(kind: type[Whole], values: dict[str, Any], complaint: str) -> Whole:
     require_known_schema(values, complaint.partition(" ")[0])
     parts = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig, "probe": ProbeConfig}
+    parts |= {"monitor": MonitorConfig} if "monitor" in values else {}
     if values.get("process", "uniform") not in get_args(ProcessName):
         raise AttractorError(f"process = {values['process']!r}: allowed are {', '.join(get_args(ProcessName))}")
     plain = {key: value for key, value in values.items() if key != "schema"}
@@ -352,11 +388,16 @@ def _from_dict(kind: type[Whole], values: dict[str, Any], complaint: str) -> Who
 
 def _without_free(values: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in values.items() if key not in _FREE_NAMES}
+    if not kept.get("monitor", {}).get("stop_after"):
+        kept.pop("monitor", None)  # who only watches changes nothing
     return {key: _without_free(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
 _FREE_NAMES = {"schema"} | {
-    setting.name for cls in (TrainConfig,) for setting in dataclasses.fields(cls) if setting.metadata == FREE
+    setting.name
+    for cls in (TrainConfig, MonitorConfig)
+    for setting in dataclasses.fields(cls)
+    if setting.metadata == FREE
 }
 
 

@@ -207,6 +207,8 @@ def _advance(bars: Progress, task: TaskID, line: Line) -> None:
     note = f"loss {loss}  {line.tokens_per_s:,.0f} tok/s"
     if line.validation_nelbo is not None:
         note += f"  validation {line.validation_nelbo:.3f}"
+    if line.check is not None:
+        note += f"  recovery {line.check.recovery_train:.2f}, {line.check.recovery_test:.2f} unseen"
     bars.update(task, completed=line.step, note=note)
 
 

@@ -18,7 +18,8 @@ from attractor.probes import conditional_entropy, recovery
 from attractor.runtime import pick_device
 from attractor.theory.solvable import EmpiricalDenoiser, MarkovDenoiser
 from attractor.theory.sources import random_source
-from attractor.train.loop import averaged, train
+from attractor.train.loop import train
+from attractor.train.watch import averaged
 from attractor.types import Tensor
 
 VOCAB, LENGTH, CONCENTRATION = 16, 16, 0.1

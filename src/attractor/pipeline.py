@@ -30,16 +30,12 @@ from attractor.data.packing import prefix
 from attractor.files import atomic_directory, clear_up, locked, make_directory, naming_full_disk, write_atomically
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
-from attractor.model.network import NetworkDenoiser
 from attractor.probes import conditional_entropy, fixed_points, likelihood, random_tokens, recovery, sample
-from attractor.process.named import make_process, process_settings
+from attractor.process.named import make_process
 from attractor.results import RESULTS, Provenance, Row, TokenRow, write_results
-from attractor.runtime import pick_device
-from attractor.train.checkpoints import Checkpoints
-from attractor.train.logbook import Logbook
-from attractor.train.loop import train
+from attractor.tracking import require_tracker
 from attractor.train.state import Progress
-from attractor.train.stop import PoliteStop
+from attractor.training import train_run
 from attractor.types import AttractorError, Tensor
 
 CONFIG, DATA = "config.json", "data"
@@ -130,6 +126,7 @@ def run(
         AttractorError: if the training set has fewer rows, `folder` is of another config or in use, training diverges
             or the disk is full; what has been saved stays.
     """
+    require_tracker(config.monitor.track)
     rows = prefix(data.train, config.n_train)
     probed = probed_rows(rows, data.test, config.probe)  # fails before training
     make_directory(folder)
@@ -142,13 +139,14 @@ def run(
             return
         clear_up(folder)
         data.tokenizer.save(folder)
-        denoiser = _train(config, rows, data, folder, on_progress)
-        measured = measure(denoiser, *probed, config.probe)
+        train_run(config, rows, data, folder, on_progress)
+        measured = measure(adapters.load(folder), *probed, config.probe)
         write_results(folder, measured.rows, measured.tokens, provenance(config))
 
 
 def run_alone(config: RunConfig, folder: Path, on_progress: Callable[[Progress], None], force: bool = False) -> None:
     """A run that brings its own data, in `folder/data`; otherwise as `run`. With `force` an earlier run is replaced."""
+    require_tracker(config.monitor.track)
     with claimed(folder, CONFIG, config, force):
         if is_finished(folder):
             raise AttractorError(f"'{folder}' holds this run already, finished; --force trains it again")
@@ -215,40 +213,6 @@ def data_of(folder: Path) -> Dataset:
 def is_finished(folder: Path) -> bool:
     """Whether a run has been trained and measured."""
     return (folder / RESULTS).is_file()
-
-
-def _train(
-    config: RunConfig, rows: np.ndarray, data: Dataset, folder: Path, on_progress: Callable[[Progress], None]
-) -> Denoiser:
-    device = pick_device()
-    process = make_process(config.process, data.tokenizer.vocab_size, config.uniform_share)
-    model = dataclasses.asdict(config.model)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        network = DDiT(process.vocab_size, **model).to(device)
-    held_out = data.test[-config.train.validation_rows :]
-
-    def validate(candidate: DDiT) -> float:
-        return likelihood(NetworkDenoiser(candidate, process), held_out, draws=4).mean
-
-    header = {
-        "vocab_size": process.vocab_size,
-        "seq_len": rows.shape[1],
-        "model": model,
-        "process": process_settings(process),
-    }
-    with contextlib.closing(Logbook(folder)) as log, PoliteStop() as stop:
-
-        def report(progress: Progress) -> None:
-            log.write(progress)
-            on_progress(progress)
-
-        checkpoints = Checkpoints(folder, header, config.seed, config.train, log, stop)
-        train(
-            network, process, rows, config.train, seed=config.seed, validate=validate, on_progress=report,
-            checkpoints=checkpoints,
-        )  # fmt: skip
-    return adapters.load(folder)
 
 
 def measure(denoiser: Denoiser, train_rows: np.ndarray, test_rows: np.ndarray, config: ProbeConfig) -> Measured:

@@ -23,6 +23,7 @@ from attractor.train.logbook import METRICS, SPEED, Logbook
 from attractor.train.loop import train
 from attractor.train.state import TrainState
 from attractor.train.stop import PoliteStop
+from attractor.train.watch import Watch
 from faults import Machine, Stopped
 
 ROWS = np.random.default_rng(0).integers(0, 7, (9, 6)).astype(np.int32)
@@ -45,7 +46,7 @@ def run(folder: Path, config: TrainConfig = CONFIG, seed: int = 5, stop: PoliteS
     with contextlib.closing(Logbook(folder)) as log:
         return train(
             network, UniformProcess(7), ROWS, config, seed=seed, on_progress=log.write,
-            validate=lambda twin: (twin.vocab_embed.embedding - start).norm().item(),
+            watch=Watch(lambda twin: (twin.vocab_embed.embedding - start).norm().item()),
             checkpoints=Checkpoints(folder, {"vocab_size": 7}, seed, config, log, stop or PoliteStop()),
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from attractor.train.loop import train
 from attractor.train.objective import antithetic_times
 from attractor.train.optim import Ema, batch_rows, learning_rate
 from attractor.train.state import Progress
+from attractor.train.watch import Watch
 
 CONFIG = TrainConfig(steps=30, batch_size=16, lr=3e-3, warmup=5, log_every=10, validate_every=20)
 
@@ -77,7 +78,7 @@ def test_training_learns_and_is_a_function_of_the_seed() -> None:
     logs: list[Progress] = []
     constant = np.tile(np.arange(6, dtype=np.int32), (40, 1))
     config = dataclasses.replace(CONFIG, steps=150, log_every=50, lr=1e-2)
-    state = train(network(), UniformProcess(7), constant, config, validate=lambda n: 1.5, on_progress=logs.append)
+    state = train(network(), UniformProcess(7), constant, config, watch=Watch(lambda n: 1.5), on_progress=logs.append)
     assert logs[-1].loss < 0.6 * logs[0].loss < 0.6 * np.log(7)
     assert [log.step for log in logs] == [50, 100, 150]
     assert [log.validation_nelbo for log in logs] == [None, 1.5, 1.5]

@@ -78,7 +78,7 @@ class Checkpoints:
         is_best = state.best is not None and state.best[0] == state.step
         is_late = time.monotonic() - self.last >= 60 * self.config.checkpoint_minutes
         is_stopping = self.stop.signal is not None
-        if is_best or is_late or is_stopping or state.step == self.config.steps:
+        if is_best or is_late or is_stopping or state.is_finished:
             self.save(state)
         self.stop.leave()
 

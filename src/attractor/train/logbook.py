@@ -26,7 +26,7 @@ class Logbook:
 
     def write(self, line: Progress) -> None:
         """Add a line."""
-        values = line._asdict()
+        values = line._asdict() | {"check": line.check and line.check._asdict()}
         speed = {"step": line.step, "tokens_per_s": round(values.pop("tokens_per_s"), 1)}
         for file, content in ((self._metrics, values), (self._speed, speed)):
             file.write(json.dumps(content).encode() + b"\n")

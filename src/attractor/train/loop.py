@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -12,10 +11,12 @@ from torch import Tensor
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
+from attractor.train.accumulate import accumulate
 from attractor.train.checkpoints import Checkpoints
-from attractor.train.objective import batch_loss, noisy_batch
-from attractor.train.optim import Ema, batch_rows
+from attractor.train.objective import noisy_batch
+from attractor.train.optim import batch_rows
 from attractor.train.state import Progress, TrainState
+from attractor.train.watch import Watch
 
 
 def train(
@@ -25,7 +26,7 @@ def train(
     config: TrainConfig,
     *,
     seed: int = 0,
-    validate: Callable[[DDiT], float] | None = None,
+    watch: Watch | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     checkpoints: Checkpoints | None = None,
 ) -> TrainState:
@@ -39,12 +40,12 @@ def train(
         rows: training set, integer (n, L).
         config: steps, batch, optimizer.
         seed: of data order and noise.
-        validate: held-out NELBO of a network carrying the averaged weights, nats per token.
+        watch: what to estimate beside the loss.
         on_progress: called every `config.log_every` steps.
         checkpoints: where to start from, and what saves the state now and then.
 
     Raises:
-        AttractorError: if the loss is not finite at several steps in a row.
+        AttractorError: if the loss is not finite at several steps in a row, or one row does not fit into memory.
     """
     device = network.vocab_embed.embedding.device
     state = TrainState(network, config)
@@ -52,31 +53,19 @@ def train(
         checkpoints.resume(state)
     network.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        while state.step < config.steps:
+        while not state.is_finished:
             x_0 = _batch(rows, state.step, config, seed, device)
-            torch.manual_seed(_step_seed(seed, state.step))  # dropout
-            noise = torch.Generator().manual_seed(_step_seed(seed, state.step))
-            loss = batch_loss(network, process, noisy_batch(process, x_0, config, noise), x_0.numel(), config.precision)
-            state.optimizer.zero_grad()
-            loss.backward()
+            step_seed = _step_seed(seed, state.step)
+            batch = noisy_batch(process, x_0, config, torch.Generator().manual_seed(step_seed))
+            loss = accumulate(state, process, batch, step_seed)
             state.update(loss)
             if state.is_due(config.log_every):
                 line = state.read(x_0.numel())
-                if validate and state.is_due(config.validate_every):
-                    nelbo = state.validated(validate(averaged(network, state.ema)))
-                    line = line._replace(validation_nelbo=nelbo)
-                on_progress(line)
+                on_progress(watch(line, state) if watch else line)
                 state.restart_clock()
             if checkpoints:
                 checkpoints.after_step(state)
     return state
-
-
-def averaged(network: DDiT, ema: Ema) -> DDiT:
-    """A copy of the network that carries the averaged weights."""
-    twin = copy.deepcopy(network)
-    twin.load_state_dict(ema.state_dict())
-    return twin.eval()
 
 
 def _batch(rows: np.ndarray, step: int, config: TrainConfig, seed: int, device: torch.device) -> Tensor:

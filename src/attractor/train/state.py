@@ -18,6 +18,24 @@ from attractor.train.safety import Guard, mean_of_finite
 Groups = dict[str, dict[str, Tensor]]
 
 
+class Check(NamedTuple):
+    """Basins and entropies of a few rows; a gap comes with the ends of its 95% interval, entropies in nats."""
+
+    recovery_train: float
+    recovery_test: float
+    recovery_gap: tuple[float, float, float]
+    """training minus unseen rows"""
+    entropy_gap_train: tuple[float, float, float]
+    """the model's own generations minus training rows"""
+    entropy_gap_test: tuple[float, float, float]
+    """the model's own generations minus unseen rows"""
+
+    @property
+    def memorizes(self) -> bool:
+        """Whether training rows come back more often than unseen ones, beyond the interval of the gap."""
+        return self.recovery_gap[1] > 0
+
+
 class Progress(NamedTuple):
     """One line of metrics.jsonl, and the speed, which is kept apart since no two runs share it."""
 
@@ -32,6 +50,8 @@ class Progress(NamedTuple):
     """steps so far whose loss or gradient was not finite, and which moved nothing"""
     validation_nelbo: float | None = None
     """NELBO of held-out rows under the averaged weights, nats per token, where it was estimated"""
+    check: Check | None = None
+    """what the monitor found, where it looked"""
 
 
 class TrainState:
@@ -49,6 +69,10 @@ class TrainState:
         self.step = 0
         self.best: tuple[int, float] | None = None
         """step and value of the smallest validation NELBO"""
+        self.micro_batch = config.micro_batch or config.batch_size
+        """rows in one forward and backward pass"""
+        self.memorized, self.stopped = 0, False
+        """checks in a row that found memorization, and whether they ended the training"""
         self.losses: list[Tensor] = []
         self.grad_norm = torch.zeros(())
         self.guard = Guard(network.vocab_embed.embedding.device)
@@ -70,9 +94,14 @@ class TrainState:
         self.step += 1
         self._clock.steps += 1
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last step has been done, or training was stopped before."""
+        return self.stopped or self.step == self.config.steps
+
     def is_due(self, every: int) -> bool:
         """Whether something done every so many steps, and at the end, is due after this step."""
-        return self.step % every == 0 or self.step == self.config.steps
+        return self.step % every == 0 or self.is_finished
 
     def read(self, tokens_per_step: int) -> Progress:
         """Sum up the steps since the last reading; only here is the device asked for numbers.
@@ -86,12 +115,6 @@ class TrainState:
         self.losses = []
         rate = tokens_per_step * self._clock.rate()
         return Progress(self.step, loss, norm if math.isfinite(norm) else None, lr, rate, skipped)
-
-    def validated(self, nelbo: float) -> float:
-        """Remember the validation NELBO of this step if it is the best."""
-        if self.best is None or nelbo < self.best[1]:
-            self.best = (self.step, nelbo)
-        return nelbo
 
     def restart_clock(self) -> None:
         """What was done since the last reading, validation for instance, is no training time."""
@@ -116,6 +139,9 @@ class TrainState:
             "best": self.best,
             "losses": [None if math.isnan(loss) else loss for loss in losses],
             "skipped": self.guard.counts.tolist(),
+            "micro_batch": self.micro_batch,
+            "memorized": self.memorized,
+            "stopped": self.stopped,
         }
 
     def is_finite(self) -> bool:
@@ -136,6 +162,9 @@ class TrainState:
             self.optimizer.state[weights[name]][key] = value.clone().to(where)
         self.step, self.ema.updates = numbers["step"], numbers["updates"]
         self.best = tuple(numbers["best"]) if numbers["best"] else None
+        self.micro_batch, self.memorized, self.stopped = (
+            numbers[key] for key in ("micro_batch", "memorized", "stopped")
+        )
         device = next(iter(weights.values())).device
         losses = [math.nan if loss is None else loss for loss in numbers["losses"]]
         self.losses = list(torch.tensor(losses, device=device))

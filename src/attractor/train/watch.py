@@ -1,0 +1,44 @@
+"""What is estimated beside the loss while a model trains, always with the averaged weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from attractor.model.ddit import DDiT
+from attractor.train.optim import Ema
+from attractor.train.state import Check, Progress, TrainState
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Estimates made at lines of metrics.jsonl."""
+
+    validate: Callable[[DDiT], float] | None = None
+    """held-out NELBO in nats per token, every `TrainConfig.validate_every` steps"""
+    check: Callable[[DDiT], Check] | None = None
+    """basins and entropies, every `every` steps"""
+    every: int = 1
+    stop_after: int = 0
+    """training ends after so many checks in a row that found memorization; 0 is never"""
+
+    def __call__(self, line: Progress, state: TrainState) -> Progress:
+        """The line with what is due after this step."""
+        if self.validate and state.is_due(state.config.validate_every):
+            nelbo = self.validate(averaged(state.network, state.ema))
+            state.best = min(state.best or (state.step, nelbo), (state.step, nelbo), key=lambda seen: seen[1])
+            line = line._replace(validation_nelbo=nelbo)
+        if self.check and state.is_due(self.every):
+            check = self.check(averaged(state.network, state.ema))
+            state.memorized = state.memorized + 1 if check.memorizes else 0
+            state.stopped = 0 < self.stop_after <= state.memorized
+            line = line._replace(check=check)
+        return line
+
+
+def averaged(network: DDiT, ema: Ema) -> DDiT:
+    """A copy of the network that carries the averaged weights."""
+    twin = copy.deepcopy(network)
+    twin.load_state_dict(ema.state_dict())
+    return twin.eval()
