@@ -20,6 +20,7 @@ import tyro
 
 import attractor
 from attractor.config import ProbeConfig, RunConfig, SweepConfig, preset
+from attractor.runtime import processes
 from attractor.types import AttractorError
 
 Folder = tyro.conf.Positional[Path]
@@ -210,7 +211,10 @@ def main(argv: list[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that nothing half-written stays
     try:
-        parse(arguments)()
+        command = parse(arguments)
+        if processes().count > 1 and not isinstance(command, Train):
+            raise AttractorError(f"only `train` runs in several processes, and this is one of {processes().count}")
+        command()
     except (AttractorError, OSError) as error:
         print(f"attractor: {error}", file=sys.stderr)
         return 2

@@ -24,6 +24,7 @@ from attractor.files import atomic_directory
 from attractor.model.denoiser import Denoiser
 from attractor.probes import sample
 from attractor.results import Row, read_results, write_results
+from attractor.runtime import processes
 from attractor.sweep.devices import GPUS, UTILISATION
 from attractor.sweep.executor import RunEvent
 from attractor.sweep.forecast import Forecast, at_a_time, forecast
@@ -49,7 +50,9 @@ def run_sweep(config: SweepConfig, folder: Path, workers: int | None, force: boo
 
 
 def run_training(config: RunConfig, folder: Path, force: bool) -> None:
-    """Train and measure one model, its data beside it."""
+    """Train and measure one model, its data beside it; of several processes the first one speaks."""
+    if not processes().is_main:
+        return pipeline.run_alone(config, folder, lambda line: None, force)
     with _bars() as bars:
         task = bars.add_task(f"n = {config.n_train:,}", total=config.train.steps, note="")
         pipeline.run_alone(config, folder, lambda line: _advance(bars, task, line), force)

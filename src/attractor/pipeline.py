@@ -33,6 +33,7 @@ from attractor.model.denoiser import Denoiser
 from attractor.probes import conditional_entropy, fixed_points, likelihood, random_tokens, recovery, sample
 from attractor.process.named import make_process
 from attractor.results import RESULTS, Provenance, Row, TokenRow, write_results
+from attractor.runtime import processes
 from attractor.tracking import require_tracker
 from attractor.train.state import Progress
 from attractor.training import train_run
@@ -129,30 +130,43 @@ def run(
     require_tracker(config.monitor.track)
     rows = prefix(data.train, config.n_train)
     probed = probed_rows(rows, data.test, config.probe)  # fails before training
+    is_main = processes().is_main
+    with _held(folder, config) if is_main else contextlib.nullcontext():
+        processes().wait()
+        if is_finished(folder):
+            return
+        if is_main:
+            data.tokenizer.save(folder)
+        train_run(config, rows, data, folder, on_progress)
+        measured = measure(adapters.load(folder), *probed, config.probe)
+        if is_main:
+            write_results(folder, measured.rows, measured.tokens, provenance(config))
+
+
+@contextlib.contextmanager
+def _held(folder: Path, config: RunConfig) -> Iterator[None]:
+    """The folder of a run with its config, cleared of what a killed process left, and nobody else writing to it."""
     make_directory(folder)
     with locked(folder), naming_full_disk(folder):
         if (folder / CONFIG).is_file():
             require_same_config(folder / CONFIG, config)
         else:
             write_atomically(folder / CONFIG, to_json(config))
-        if is_finished(folder):
-            return
         clear_up(folder)
-        data.tokenizer.save(folder)
-        train_run(config, rows, data, folder, on_progress)
-        measured = measure(adapters.load(folder), *probed, config.probe)
-        write_results(folder, measured.rows, measured.tokens, provenance(config))
+        yield
 
 
 def run_alone(config: RunConfig, folder: Path, on_progress: Callable[[Progress], None], force: bool = False) -> None:
     """A run that brings its own data, in `folder/data`; otherwise as `run`. With `force` an earlier run is replaced."""
     require_tracker(config.monitor.track)
-    with claimed(folder, CONFIG, config, force):
-        if is_finished(folder):
-            raise AttractorError(f"'{folder}' holds this run already, finished; --force trains it again")
-        data = prepare(config.data, folder / DATA)
-        probed_rows(prefix(data.train, config.n_train), data.test, config.probe)
-    run(config, data, folder, on_progress)
+    if processes().is_main:
+        with claimed(folder, CONFIG, config, force):
+            if is_finished(folder):
+                raise AttractorError(f"'{folder}' holds this run already, finished; --force trains it again")
+            data = prepare(config.data, folder / DATA)
+            probed_rows(prefix(data.train, config.n_train), data.test, config.probe)
+    processes().wait()
+    run(config, open_dataset(folder / DATA), folder, on_progress)
 
 
 def read_json(path: Path) -> dict[str, Any]:

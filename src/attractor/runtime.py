@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -23,6 +24,8 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         AttractorError: if the device is unknown or not there.
     """
+    if name == "auto" and processes().count > 1:
+        return processes().accelerator.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -43,6 +46,67 @@ def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractC
 def cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Processes:
+    """The processes that share a training run and its measurements: one, unless a launcher started several.
+
+    What is called in one of them must be called in all: they wait for each other.
+
+    Args:
+        accelerator: of Hugging Face accelerate, where there are several.
+    """
+
+    def __init__(self, accelerator: Any = None) -> None:
+        self.accelerator = accelerator
+        self.rank: int = accelerator.process_index if accelerator else 0
+        self.count: int = accelerator.num_processes if accelerator else 1
+        self.is_main = self.rank == 0
+
+    def share(self, n: int) -> slice:
+        """Which of n rows are this process's: consecutive ones, as many as the others', to one row."""
+        return slice(n * self.rank // self.count, n * (self.rank + 1) // self.count)
+
+    def total(self, part: Tensor) -> Tensor:
+        """Sum over processes."""
+        return part if self.count == 1 else self.accelerator.reduce(part, "sum")
+
+    def joined(self, part: Tensor, n: int) -> Tensor:
+        """All n rows, of which each process has its share."""
+        if self.count == 1:
+            return part
+        whole = part.new_zeros(n, *part.shape[1:])
+        whole[self.share(n)] = part
+        return self.total(whole)
+
+    def largest(self, value: int) -> int:
+        """Largest over processes."""
+        if self.count == 1:
+            return value
+        return int(self.accelerator.gather(torch.tensor([value], device=self.accelerator.device)).max())
+
+    def wrapped(self, module: torch.nn.Module) -> torch.nn.Module:
+        """The module, whose backward pass averages gradients over processes."""
+        return module if self.count == 1 else self.accelerator.prepare(module)
+
+    def apart(self, module: torch.nn.Module) -> contextlib.AbstractContextManager[object]:
+        """A context in which the gradients of a wrapped module only add up here."""
+        return contextlib.nullcontext() if self.count == 1 else self.accelerator.no_sync(module)
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        if self.count > 1:
+            self.accelerator.wait_for_everyone()
+
+
+@functools.cache
+def processes() -> Processes:
+    """Those that `torchrun` or `accelerate launch` started together with this one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes()
+    from accelerate import Accelerator
+
+    return Processes(Accelerator(cpu=not torch.cuda.is_available()))
 
 
 class CountedNoise:

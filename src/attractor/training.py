@@ -17,7 +17,7 @@ from attractor.model.network import NetworkDenoiser
 from attractor.monitor import monitor
 from attractor.probes import likelihood
 from attractor.process.named import make_process, process_settings
-from attractor.runtime import pick_device
+from attractor.runtime import pick_device, processes
 from attractor.tracking import tracked
 from attractor.train.checkpoints import Checkpoints
 from attractor.train.logbook import Logbook
@@ -64,13 +64,16 @@ def train_run(
         "model": model,
         "process": process_settings(process),
     }
+    is_main = processes().is_main
     with (
         contextlib.closing(Logbook(folder)) as log,
-        tracked(config.monitor.track, config) as track,
+        tracked(config.monitor.track if is_main else "none", config) as track,
         PoliteStop() as stop,
     ):
 
         def report(progress: Progress) -> None:
+            if not is_main:
+                return
             log.write(progress)
             track(progress)
             on_progress(progress)
@@ -79,3 +82,4 @@ def train_run(
             network, process, rows, config.train, seed=config.seed, watch=watch, on_progress=report,
             checkpoints=Checkpoints(folder, header, config.seed, config.train, log, stop),
         )  # fmt: skip
+    processes().wait()  # until the last checkpoint is there

@@ -13,7 +13,7 @@ from attractor.model.denoiser import Denoiser
 from attractor.probes.tokens import batches, check_tokens
 from attractor.process.reductions import reduce_blocks
 from attractor.process.reverse import check_time
-from attractor.runtime import CountedNoise, row_address
+from attractor.runtime import CountedNoise, processes, row_address
 
 VANISHING = 0.01
 """Nats below which the entropy of a token counts as vanishing."""
@@ -96,7 +96,7 @@ def conditionals(
         for shown, where in denoiser.process.readings(x_t[part]):
             blocks = denoiser.blocks(shown, times[part].float(), where)
             found[part][where] = reduce_blocks(blocks, _moments, x_0[part][where]).float()
-    return Conditionals(*found.cpu().unbind(-1))
+    return Conditionals(*processes().total(found).cpu().unbind(-1))
 
 
 def _moments(log_p: Float[Tensor, "M V"], token: Int[Tensor, "M"]) -> Float[Tensor, "M 3"]:

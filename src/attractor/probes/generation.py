@@ -7,7 +7,7 @@ from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
 from attractor.process.reverse import Callback, NoiseRemoval, reverse, time_grid
-from attractor.runtime import CountedNoise, row_address
+from attractor.runtime import CountedNoise, processes, row_address
 from attractor.types import AttractorError
 
 
@@ -42,6 +42,9 @@ def sample(
     rows = row_address(n, device=denoiser.device)
     x_1 = denoiser.process.prior(CountedNoise(seed, "prior", 1.0).grid(rows, length)[..., :2])
     noise = CountedNoise(seed, "generate", 1.0)
-    return reverse(
-        denoiser.process, denoiser.log_probs, x_1, time_grid(1.0, steps), noise, rows, noise_removal, callback=callback
-    ).cpu()
+    mine = processes().share(n) if callback is None else slice(None)  # who watches sees every row
+    end = reverse(
+        denoiser.process, denoiser.log_probs, x_1[mine], time_grid(1.0, steps), noise, rows[mine], noise_removal,
+        callback=callback,
+    )  # fmt: skip
+    return (processes().joined(end, n) if callback is None else end).cpu()

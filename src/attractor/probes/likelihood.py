@@ -13,7 +13,7 @@ from torch import Tensor
 from attractor.model.denoiser import Denoiser
 from attractor.probes.tokens import batches, check_tokens
 from attractor.process.reductions import reduce_blocks
-from attractor.runtime import CountedNoise, row_address
+from attractor.runtime import CountedNoise, processes, row_address
 from attractor.types import AttractorError
 
 T_MIN = 1e-4
@@ -64,7 +64,7 @@ def likelihood(
         t = T_MIN + (1 - T_MIN) * (draw + u[:, 0, 3]) / draws
         for part in batches(denoiser, x_0):
             total[part] += _rate(denoiser, x_0[part], t[part].float(), u[part, :, :2]).double().cpu()
-    return Likelihood(((1 - T_MIN) * total / draws + denoiser.process.prior_cost()).float())
+    return Likelihood(((1 - T_MIN) * processes().total(total) / draws + denoiser.process.prior_cost()).float())
 
 
 def _rate(denoiser: Denoiser, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:

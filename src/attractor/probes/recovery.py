@@ -12,7 +12,7 @@ from attractor.model.denoiser import Denoiser
 from attractor.outcomes import OUTCOMES, Outcomes
 from attractor.probes.tokens import check_tokens
 from attractor.process.reverse import Callback, check_time, reverse, settle, time_grid
-from attractor.runtime import CountedNoise, row_address
+from attractor.runtime import CountedNoise, processes, row_address
 from attractor.types import AttractorError
 
 __all__ = ["OUTCOMES", "FixedPoints", "Recovery", "fixed_points", "recovery"]
@@ -121,10 +121,12 @@ def recovery(
     process = denoiser.process
     noise = CountedNoise(seed, "corrupt", t).grid(rows, length)
     x_t = process.corrupt(x_0.repeat(repeats, 1), noise.new_full((len(rows),), t), noise[..., :2])
+    mine = processes().share(len(rows)) if callback is None else slice(None)  # who watches sees every row
     end = reverse(
-        process, denoiser.log_probs, x_t, time_grid(t, steps), CountedNoise(seed, "reverse", t), rows,
+        process, denoiser.log_probs, x_t[mine], time_grid(t, steps), CountedNoise(seed, "reverse", t), rows[mine],
         batch_size=batch_size, callback=callback,
     )  # fmt: skip
+    end = processes().joined(end, len(rows)) if callback is None else end
     return Recovery(t, x_0.cpu(), x_t.view(repeats, n, length).cpu(), end.view(repeats, n, length).cpu())
 
 
@@ -140,5 +142,6 @@ def fixed_points(
         AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
     """
     x_0 = check_tokens(denoiser, tokens)
-    end = settle(denoiser.process, denoiser.blocks, x_0, time_grid(t, steps))
+    end = settle(denoiser.process, denoiser.blocks, x_0[processes().share(len(x_0))], time_grid(t, steps))
+    end = processes().joined(end, len(x_0))
     return FixedPoints((end == x_0).cpu())

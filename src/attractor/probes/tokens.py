@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
-from attractor.runtime import CountedNoise
+from attractor.runtime import CountedNoise, processes
 from attractor.types import AttractorError
 
 ENTRIES = 2**26
@@ -38,10 +38,11 @@ def check_tokens(denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray) ->
 
 
 def batches(denoiser: Denoiser, tokens: Int[Tensor, "N L"]) -> Iterator[slice]:
-    """Slices of rows whose (rows, L, V) tensor stays within `ENTRIES` numbers."""
+    """Slices of this process's rows whose (rows, L, V) tensor stays within `ENTRIES` numbers."""
     size = max(1, min(256, ENTRIES // (tokens.shape[1] * denoiser.process.vocab_size)))
-    for start in range(0, len(tokens), size):
-        yield slice(start, min(start + size, len(tokens)))
+    mine = processes().share(len(tokens))
+    for start in range(mine.start, mine.stop, size):
+        yield slice(start, min(start + size, mine.stop))
 
 
 def random_tokens(

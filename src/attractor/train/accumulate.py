@@ -1,60 +1,95 @@
-"""Loss and gradients of a batch, in as many parts as fit into memory."""
+"""Loss and gradients of a batch, in as many parts as fit into memory and over as many processes as there are."""
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
+from attractor.runtime import Precision, processes
 from attractor.train.objective import NoisyBatch, batch_loss
 from attractor.train.state import TrainState
 from attractor.types import AttractorError
 
 
-def accumulate(state: TrainState, process: ForwardProcess, batch: NoisyBatch, seed: int) -> Tensor:
-    """Leave the gradients of the loss of a whole batch in the network, and return the loss in nats per token.
+class Objective(nn.Module):
+    """The loss as a module, for what averages gradients over processes hooks into modules."""
 
-    When memory runs out, the rows of a part are halved, for this step and all later ones; the batch stays what it is.
+    def __init__(self, network: DDiT, process: ForwardProcess, precision: Precision) -> None:
+        super().__init__()
+        self.network, self.process, self.precision = network, process, precision
+
+    def forward(self, tokens: int, *part: Tensor) -> Tensor:
+        """Sum over the rows of a part, divided by the tokens of the whole batch."""
+        return batch_loss(self.network, self.process, NoisyBatch(*part), tokens, self.precision)
+
+
+class Gradients:
+    """Leaves the gradients of the loss of a whole batch in the network.
+
+    Each process takes its share of the rows, in parts of `state.micro_batch`. When memory runs out, the rows of a part
+    are halved, for this step and all later ones; the batch stays what it is.
 
     Args:
-        state: of the training; its `micro_batch` is the rows of a part.
+        state: of the training.
         process: the token noise.
-        batch: clean and noisy rows.
-        seed: of the dropout.
-
-    Raises:
-        AttractorError: if not even one row fits.
     """
-    while True:
-        state.optimizer.zero_grad()
-        torch.manual_seed(seed)
-        try:
-            losses = [_backward(state, process, part, batch.x_0.numel()) for part in _parts(batch, state.micro_batch)]
-            return torch.stack(losses).sum()
-        except RuntimeError as error:
-            if not _is_memory(error):
-                raise
-        if state.micro_batch == 1:
+
+    def __init__(self, state: TrainState, process: ForwardProcess) -> None:
+        if state.config.batch_size < processes().count:
+            raise AttractorError(f"batch_size = {state.config.batch_size} is less than a row for each process")
+        self.state = state
+        self.objective = processes().wrapped(Objective(state.network, process, state.config.precision))
+
+    def __call__(self, batch: NoisyBatch, seed: int) -> Tensor:
+        """The loss of the whole batch, nats per token.
+
+        Args:
+            batch: clean and noisy rows of all processes.
+            seed: of the dropout.
+
+        Raises:
+            AttractorError: if not even one row fits.
+        """
+        tokens, rows = batch.x_0.numel(), processes().share(len(batch.x_0))
+        mine = NoisyBatch(*(field[rows] for field in batch))
+        while True:
+            self.state.optimizer.zero_grad()
+            torch.manual_seed(seed + processes().rank)
+            try:
+                return processes().total(self._accumulate(mine, tokens))
+            except RuntimeError as error:
+                if not _is_memory(error):
+                    raise
+            self._halve(mine)
+
+    def _accumulate(self, mine: NoisyBatch, tokens: int) -> Tensor:
+        starts = range(0, len(mine.x_0), self.state.micro_batch)
+        losses = []
+        for start in starts:
+            part = (field[start : start + self.state.micro_batch] for field in mine)
+            is_last = start == starts[-1]
+            with contextlib.nullcontext() if is_last else processes().apart(self.objective):
+                loss = self.objective(tokens, *part)
+                (loss * processes().count).backward()  # the gradients are averaged, and their sum is wanted
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
+
+    def _halve(self, mine: NoisyBatch) -> None:
+        rows = min(self.state.micro_batch, len(mine.x_0))
+        if processes().count > 1:  # the others are waiting for gradients
+            raise AttractorError(f"{rows} rows do not fit into memory: set --train.micro-batch {(rows + 1) // 2}")
+        if rows == 1:
             raise AttractorError(
-                f"one row of {batch.x_0.shape[1]} tokens does not fit into memory: use a smaller model"
+                f"one row of {mine.x_0.shape[1]} tokens does not fit into memory: use a smaller model"
             )
-        state.micro_batch = (min(state.micro_batch, len(batch.x_0)) + 1) // 2
-        warnings.warn(f"out of memory: going on with {state.micro_batch} rows at a time", stacklevel=2)
+        self.state.micro_batch = (rows + 1) // 2
+        warnings.warn(f"out of memory: going on with {self.state.micro_batch} rows at a time", stacklevel=3)
         torch.cuda.empty_cache()
-
-
-def _backward(state: TrainState, process: ForwardProcess, part: NoisyBatch, tokens: int) -> Tensor:
-    loss = batch_loss(state.network, process, part, tokens, state.config.precision)
-    loss.backward()
-    return loss.detach()
-
-
-def _parts(batch: NoisyBatch, rows: int) -> Iterator[NoisyBatch]:
-    for start in range(0, len(batch.x_0), rows):
-        yield NoisyBatch(*(field[start : start + rows] for field in batch))
 
 
 def _is_memory(error: RuntimeError) -> bool:

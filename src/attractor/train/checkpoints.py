@@ -12,6 +12,7 @@ from typing import Any
 from attractor.checkpoint import DamagedCheckpoint, is_sound, load_checkpoint, save_checkpoint
 from attractor.config import TrainConfig
 from attractor.files import clear_up, make_directory
+from attractor.runtime import processes
 from attractor.train.logbook import Logbook
 from attractor.train.state import TrainState
 from attractor.train.stop import PoliteStop
@@ -45,8 +46,9 @@ class Checkpoints:
         self, run: Path, header: Mapping[str, Any], seed: int, config: TrainConfig, log: Logbook, stop: PoliteStop
     ) -> None:
         self.run, self.header, self.seed, self.config, self.log, self.stop = run, header, seed, config, log, stop
-        make_directory(run / CHECKPOINT)
-        clear_up(run / CHECKPOINT)
+        if processes().is_main:
+            make_directory(run / CHECKPOINT)
+            clear_up(run / CHECKPOINT)
         self.last = time.monotonic()
 
     def resume(self, state: TrainState) -> None:
@@ -57,6 +59,15 @@ class Checkpoints:
         Raises:
             AttractorError: if a checkpoint is of another schema or of another seed.
         """
+        if processes().is_main:
+            self._resume(state)
+        step = processes().largest(state.step)
+        if step and not processes().is_main:
+            saved, tensors = load_checkpoint(self._path(step), *GROUPS)
+            state.restore(tensors, saved["numbers"])
+        processes().wait()
+
+    def _resume(self, state: TrainState) -> None:
         for path in checkpoint_paths(self.run):
             try:
                 saved, tensors = load_checkpoint(path, *GROUPS)
@@ -74,11 +85,14 @@ class Checkpoints:
         self.log.rewind(0)
 
     def after_step(self, state: TrainState) -> None:
-        """Save if it is due; leave if a stop was asked for."""
+        """Save if it is due; leave if a stop was asked for. Several processes agree on it at lines of metrics."""
+        if processes().count > 1 and not state.is_due(self.config.log_every):
+            return
         is_best = state.best is not None and state.best[0] == state.step
         is_late = time.monotonic() - self.last >= 60 * self.config.checkpoint_minutes
-        is_stopping = self.stop.signal is not None
-        if is_best or is_late or is_stopping or state.is_finished:
+        wish = processes().largest(2 * (self.stop.signal or 0) + is_late)
+        is_late, self.stop.signal = bool(wish), wish // 2 or None
+        if is_best or is_late or state.is_finished:
             self.save(state)
         self.stop.leave()
 
@@ -90,7 +104,11 @@ class Checkpoints:
         """
         if not state.is_finite():
             raise AttractorError(f"the weights are not finite at step {state.step}; earlier checkpoints are kept")
-        path = self.run / CHECKPOINT / f"step-{state.step:08d}"
+        self.last = time.monotonic()
+        if processes().is_main:
+            self._save(state)
+
+    def _save(self, state: TrainState) -> None:
         content = {
             **self.header,
             "step": state.step,
@@ -99,9 +117,8 @@ class Checkpoints:
             "metrics_bytes": self.log.position(),
             "numbers": state.numbers(),
         }
-        save_checkpoint(path, state.tensors(), content)
+        save_checkpoint(self._path(state.step), state.tensors(), content)
         self._let_go(state)
-        self.last = time.monotonic()
 
     def _let_go(self, state: TrainState) -> None:
         """Remove all but the newest sound ones and the best; what is damaged takes nobody's place."""
@@ -109,6 +126,9 @@ class Checkpoints:
         for path in checkpoint_paths(self.run):
             if kept < self.config.keep_checkpoints and is_sound(path):
                 kept += 1
-            elif path.name != f"step-{best:08d}":
+            elif path != self._path(best):
                 discarded = path.rename(path.with_name(f".{path.name}.discarded.partial"))
                 shutil.rmtree(discarded)
+
+    def _path(self, step: int) -> Path:
+        return self.run / CHECKPOINT / f"step-{step:08d}"

@@ -11,7 +11,7 @@ from torch import Tensor
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
-from attractor.train.accumulate import accumulate
+from attractor.train.accumulate import Gradients
 from attractor.train.checkpoints import Checkpoints
 from attractor.train.objective import noisy_batch
 from attractor.train.optim import batch_rows
@@ -51,13 +51,14 @@ def train(
     state = TrainState(network, config)
     if checkpoints:
         checkpoints.resume(state)
+    gradients = Gradients(state, process)
     network.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while not state.is_finished:
             x_0 = _batch(rows, state.step, config, seed, device)
             step_seed = _step_seed(seed, state.step)
             batch = noisy_batch(process, x_0, config, torch.Generator().manual_seed(step_seed))
-            loss = accumulate(state, process, batch, step_seed)
+            loss = gradients(batch, step_seed)
             state.update(loss)
             if state.is_due(config.log_every):
                 line = state.read(x_0.numel())
