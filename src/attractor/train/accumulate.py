@@ -84,9 +84,7 @@ class Gradients:
         if processes().count > 1:  # the others are waiting for gradients
             raise AttractorError(f"{rows} rows do not fit into memory: set --train.micro-batch {(rows + 1) // 2}")
         if rows == 1:
-            raise AttractorError(
-                f"one row of {mine.x_0.shape[1]} tokens does not fit into memory: use a smaller model"
-            )
+            raise AttractorError(f"one row of {mine.x_0.shape[1]} tokens does not fit into memory: use a smaller model")
         self.state.micro_batch = (rows + 1) // 2
         warnings.warn(f"out of memory: going on with {self.state.micro_batch} rows at a time", stacklevel=3)
         torch.cuda.empty_cache()
