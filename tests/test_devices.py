@@ -47,7 +47,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="gloo")
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", ["torchrun", pytest.param("accelerate", marks=pytest.mark.slow)])
 def test_two_processes_are_as_one(launcher: str, tmp_path: Path) -> None:
     source = ["--data.source", str(tiny.corpus(tmp_path))]
     assert main(["train", "--out", str(tmp_path / "one"), *source, *SETTINGS]) == 0
