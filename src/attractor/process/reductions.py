@@ -24,7 +24,7 @@ def block_rows(vocab_size: int, device: torch.device) -> int:
 
 
 def reduce_blocks(
-    blocks: Iterable[Float[Tensor, "m V"]], reduction: Callable[..., Tensor], *fields: Tensor
+    blocks: Iterable[Float[Tensor, "_ V"]], reduction: Callable[..., Tensor], *fields: Tensor
 ) -> Shaped[Tensor, "M ..."]:
     """`reduction(block, *parts)` of every block, in one tensor; the fields, (M, ...), are split as the blocks are."""
     done, reduced = 0, []
