@@ -28,7 +28,8 @@ def test_flops_are_those_of_the_formula() -> None:
     assert found.parameters == 23_664_442
     assert found.tokens == 1_000_000 * 512 * 128
     assert found.train_flops == 6 * (23_664_442 - 256 * 30_522) * found.tokens
-    assert 4 * 4 * found.parameters < found.disk < 1.1 * 4 * 4 * found.parameters
+    checkpoints = 3 * 4 * 4 * found.parameters  # the two newest and the best
+    assert checkpoints < found.disk < 1.1 * checkpoints
 
 
 @pytest.mark.parametrize("process", [UniformProcess(3), AbsorbingProcess(4)], ids=["uniform", "absorbing"])

@@ -28,6 +28,7 @@ from attractor.results import read_results
 from attractor.sweep.executor import RunEvent
 from attractor.sweep.plan import plan
 from attractor.sweep.run import report_folders, sweep
+from attractor.sweep.status import read_status
 
 
 @pytest.fixture(scope="module")
@@ -280,3 +281,36 @@ def test_models_are_known_ones_and_named_once(config: SweepConfig) -> None:
         dataclasses.replace(config, models=("tiny", "tiny"))
     stored = json.loads(json.dumps(to_dict(preset("paper"))))
     assert sweep_config_from_dict(stored) == preset("paper")
+
+
+def test_an_adaptive_sweep_measures_few_sizes_and_goes_on_where_it_was(config: SweepConfig, tmp_path: Path) -> None:
+    folder, events = tmp_path / "s", list[RunEvent]()
+    wide = dataclasses.replace(config, sizes=(8, 128))
+    sweep(wide, folder, events.append, precision=2.0)
+    record = json.loads((folder / "adaptive.json").read_text())["models"][0]
+    assert record["sizes"][:2] == [8, 128]
+    assert record["next"] == []
+    assert record["reason"]
+    measured = {row["n_train"] for row in json.loads((folder / "transition.json").read_text())["rows"]}
+    assert measured == set(record["sizes"]) == {event.run.config.n_train for event in events}
+    assert {status.state for status in read_status(folder).runs} == {"done"}
+    sweep(wide, folder, lambda event: pytest.fail("nothing is left to do"), precision=2.0)
+    with pytest.raises(AttractorError, match=r"precision = 1.0 must be above 1"):
+        sweep(wide, folder, events.append, precision=1.0)
+
+
+def test_a_failed_run_keeps_its_traceback_and_the_others_go_on(
+    config: SweepConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two, folder = dataclasses.replace(config, sizes=(8, 16)), tmp_path / "s"
+    large, small = plan(two, 10**6)
+    (folder / large.run_id).mkdir(parents=True)
+    (folder / "sweep.json").write_text(json.dumps(to_dict(two)))
+    (folder / large.run_id / "config.json").write_text("{")
+    with pytest.raises(AttractorError, match=r"1 of 2 runs failed; n = 16: .* is damaged: .*see '.*failed.txt'"):
+        sweep(two, folder, lambda event: None)
+    assert "Traceback" in (folder / large.run_id / "failed.txt").read_text()
+    assert is_finished(folder / small.run_id)
+    (folder / large.run_id / "config.json").unlink()
+    sweep(two, folder, lambda event: None)
+    assert not (folder / large.run_id / "failed.txt").exists()

@@ -44,14 +44,45 @@ class Sweep:
     """print the plan and what it takes: this machine is timed for a few seconds; then stop"""
     watts: float = 100.0
     """power of this machine, for the energy in the plan"""
+    status: bool = False
+    """print what is done, running, failed and left in the directory, and stop"""
+    adaptive: bool = False
+    """choose sizes one after another, between the smallest and the largest, until n* is known"""
+    precision: float = 1.5
+    """of an adaptive sweep: largest ratio of the ends of the interval of n*"""
+    at_once: int = 1
+    """of an adaptive sweep: sizes of each model that are trained side by side"""
+    executor: Literal["local", "ray"] = "local"
+    """processes of this machine, or tasks of a Ray cluster whose nodes see the directory"""
+    address: str = "auto"
+    """of the Ray cluster: auto (the one this machine belongs to), host:port of its head, or ray://host:port"""
+    cpus: float = 1.0
+    """of each Ray task, which computes with as many threads"""
+    gpus: float | None = None
+    """of each Ray task; by default 1 if any node has one"""
 
     def __call__(self) -> None:  # noqa: D102
         from attractor import console
 
-        if self.dry_run:
+        if self.status:
+            console.show_status(self.out)
+        elif self.dry_run:
             console.show_plan(self.config, self.workers, self.watts)
         else:
-            console.run_sweep(self.config, self.out, self.workers, self.force)
+            precision = self.precision if self.adaptive else None
+            with self._executor() as executor:
+                console.run_sweep(
+                    self.config, self.out, executor, precision=precision, at_once=self.at_once, force=self.force
+                )
+
+    def _executor(self) -> contextlib.AbstractContextManager[Any]:
+        if self.executor == "local":
+            from attractor.sweep.executor import execute
+
+            return contextlib.nullcontext(functools.partial(execute, workers=self.workers))
+        from attractor.sweep.cluster import ray_executor
+
+        return ray_executor(self.address, self.cpus, self.gpus)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from rich.console import Console
@@ -25,10 +25,13 @@ from attractor.model.denoiser import Denoiser
 from attractor.probes import sample
 from attractor.results import Row, read_results, write_results
 from attractor.runtime import processes
+from attractor.sweep.attempt import FAILED
 from attractor.sweep.devices import GPUS, UTILISATION
-from attractor.sweep.executor import RunEvent
+from attractor.sweep.executor import Executor, RunEvent
 from attractor.sweep.forecast import Forecast, at_a_time, forecast
 from attractor.sweep.run import sweep
+from attractor.sweep.search import ADAPTIVE
+from attractor.sweep.status import State, read_status
 from attractor.sweep.summary import TRANSITION, summary_folders
 from attractor.train.state import Progress as Line
 from attractor.types import AttractorError
@@ -38,11 +41,25 @@ WATTS = 100.0
 """Power of this machine unless stated."""
 
 
-def run_sweep(config: SweepConfig, folder: Path, workers: int | None, force: bool) -> None:
+def run_sweep(
+    config: SweepConfig, folder: Path, executor: Executor, *, precision: float | None, at_once: int, force: bool
+) -> None:
     """Sweep with a progress bar for each model; then the table and n_star."""
     with _bars() as bars:
         watcher = _Watcher(bars, config.train.steps)
-        reports = sweep(config, folder, watcher, workers=workers, force=force, note=note_data)
+        reports = sweep(
+            config,
+            folder,
+            watcher,
+            executor=executor,
+            precision=precision,
+            at_once=at_once,
+            force=force,
+            note=note_data,
+        )
+    if precision is not None:
+        for model in pipeline.read_json(folder / ADAPTIVE)["models"]:
+            _say(f"{model['model']} {len(model['sizes'])} sizes: {model['reason']}".strip())
     for name, summary in summary_folders(config, folder).items():
         show_transition(pipeline.read_json(summary / TRANSITION), name)
     _say("\n".join(f"report   {report}" for report in reports))
@@ -149,6 +166,25 @@ def _energy(joules: float) -> str:
 
 def _bytes(count: float) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+
+
+def show_status(folder: Path) -> None:
+    """What is done, running, failed and waiting in a sweep's folder, and the time left."""
+    status = read_status(folder)
+    table = Table("run", "model", "state", "step", "left", box=None)
+    for run, state, line, left in status.runs:
+        step = "" if line is None else f"{line.step:,} of {run.config.train.steps:,}"
+        table.add_row(run.run_id, run.title, state, step, "" if left is None else _duration(left))
+    out.print(table)
+    counts = ", ".join(f"{status.count(state)} {state}" for state in get_args(State))
+    left = status.seconds_left
+    waits = (
+        f"{_duration(left)} left with {max(1, status.count('running'))} at a time" if left is not None else "unknown"
+    )
+    _say(f"{counts}; time left: {waits}")
+    for run, state, _, _ in status.runs:
+        if state == "failed":
+            _say(f"failed: {run.title}, see {folder / run.run_id / FAILED}")
 
 
 def note_data(counts: SplitCounts, rows: int, probe: ProbeConfig) -> None:

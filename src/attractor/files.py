@@ -133,12 +133,16 @@ def naming_full_disk(path: Path) -> Iterator[None]:
         ) from None
 
 
+class InUseError(AttractorError):
+    """Another process works in a folder."""
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other processes out of an existing folder; the lock dies with the process that holds it.
 
     Raises:
-        AttractorError: if another process, which is named, has it.
+        InUseError: if another process, which is named, has it.
     """
     with (folder / ".lock").open("a+") as lock:
         try:
@@ -146,11 +150,23 @@ def locked(folder: Path) -> Iterator[None]:
         except OSError:
             lock.seek(0)
             holder = lock.read() or "another process"
-            raise AttractorError(f"'{folder}' is in use by {holder}; wait for it or stop it") from None
+            raise InUseError(f"'{folder}' is in use by {holder}; wait for it or stop it") from None
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process works in a folder now."""
+    try:
+        with (folder / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 def _aside(path: Path) -> Path:

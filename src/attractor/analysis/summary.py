@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,14 +29,28 @@ def transition_summary(runs: list[RunResults], elapsed_s: float) -> dict[str, An
     }
 
 
-def places(runs: list[RunResults], times: list[float]) -> dict[str, Any]:
-    """Where recovery, entropy and generative perplexity change, and how far apart these places are."""
-    sizes = np.array(sorted({run.provenance.n_train for run in runs}), dtype=np.float64)
+class RecoveryCurves(NamedTuple):
+    """Sizes, (S,), and recovery of each training and each unseen sequence at each, (training seeds, N, S)."""
 
-    def recovered(split: str, t: float) -> Values:
+    sizes: Values
+    train: Values
+    test: Values
+
+
+def recovery_curves(runs: list[RunResults], t: float) -> RecoveryCurves:
+    """What `recovery_transition` takes."""
+
+    def recovered(split: str) -> Values:
         return _curves(runs, lambda run: run.outcomes(split, t).rate_per_sequence())
 
-    recovery = {t: recovery_transition(sizes, recovered("train", t), recovered("test", t)) for t in times}
+    sizes = np.array(sorted({run.provenance.n_train for run in runs}), dtype=np.float64)
+    return RecoveryCurves(sizes, recovered("train"), recovered("test"))
+
+
+def places(runs: list[RunResults], times: list[float]) -> dict[str, Any]:
+    """Where recovery, entropy and generative perplexity change, and how far apart these places are."""
+    sizes = recovery_curves(runs, times[0]).sizes
+    recovery = {t: recovery_transition(*recovery_curves(runs, t)) for t in times}
     train = _curves(runs, lambda run: run.array("value", "entropy", "train")[0].mean(1))
     entropy, change = entropy_transition(sizes, train), entropy_bend(sizes, train)
     found = {f"recovery at t = {t:g}": place for t, place in recovery.items()} | {"entropy": entropy}

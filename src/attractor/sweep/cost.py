@@ -46,7 +46,7 @@ class Cost(NamedTuple):
     probe_flops: float
     """2 x parameters outside the token embedding for each of the tokens that go through them"""
     disk: int
-    """bytes: one checkpoint, and results before compression"""
+    """bytes: the checkpoints that are kept, and results before compression"""
 
     @property
     def flops(self) -> float:
@@ -64,14 +64,15 @@ def cost(config: SweepConfig, text_size: int) -> Cost:
     calls = probe_calls(process, config.probe, length) + validation_calls(config.train)
     rows_through_blocks = calls.events + calls.dense
     positions_out = calls.candidates + calls.dense * length
-    weights = 4 * 4 * parameters  # weights, averaged weights and two moments, float32
+    checkpoint = 4 * 4 * parameters  # weights, averaged weights and two moments, float32
+    kept = config.train.keep_checkpoints + 1  # and the best by validation
     return Cost(
         parameters=parameters,
         tokens=tokens,
         train_flops=6.0 * (blocks + output) * tokens,
         calls=calls,
         probe_flops=2.0 * (blocks * rows_through_blocks * length + output * positions_out),
-        disk=weights + _result_bytes(config.probe, length),
+        disk=checkpoint * kept + _result_bytes(config.probe, length),
     )
 
 

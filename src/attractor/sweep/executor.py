@@ -8,16 +8,15 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from attractor import pipeline
-from attractor.data.dataset import open_dataset
 from attractor.runtime import cores
+from attractor.sweep.attempt import Failures, attempt
 from attractor.sweep.plan import PlannedRun
 from attractor.train.state import Progress
 from attractor.types import AttractorError
@@ -31,6 +30,8 @@ class RunEvent(NamedTuple):
 
 
 Watcher = Callable[[RunEvent], None]
+Executor = Callable[[list[PlannedRun], Path, Path, Watcher], None]
+"""Does runs, given the data's folder and the sweep's, and raises AttractorError in the end if any failed."""
 
 
 def default_workers() -> int:
@@ -39,10 +40,10 @@ def default_workers() -> int:
 
 
 def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, workers: int | None = None) -> None:
-    """Do every run of the plan.
+    """Do every run of the plan; one that fails does not stop the others.
 
     Raises:
-        AttractorError: of the first run that failed; runs that have finished stay.
+        AttractorError: if any failed; what has been done stays.
     """
     if workers is not None and workers < 1:
         raise AttractorError(f"workers = {workers} must be at least 1")
@@ -53,21 +54,16 @@ def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, wor
     with context.Manager() as manager:
         queue = manager.Queue()
         with _relayed(queue, runs, watch), ProcessPoolExecutor(workers, context, _single_thread, (workers,)) as pool:
-            futures = [pool.submit(_one_run, run, data, sweep, queue) for run in runs]
+            futures = [pool.submit(_reported, run, data, sweep, queue) for run in runs]
             try:
-                _finish(futures, pool)
+                _collect(dict(zip(futures, runs, strict=True)), pool, sweep)
             finally:
                 for left in sweep.glob(".*.partial"):  # of workers that were stopped
                     shutil.rmtree(left, ignore_errors=True)
 
 
-def _one_run(planned: PlannedRun, data: Path, sweep: Path, queue: Any) -> None:
-    pipeline.run(
-        planned.config,
-        open_dataset(data),
-        sweep / planned.run_id,
-        lambda progress: queue.put((planned.run_id, progress)),
-    )
+def _reported(planned: PlannedRun, data: Path, sweep: Path, queue: Any) -> None:
+    attempt(planned, data, sweep, lambda progress: queue.put((planned.run_id, progress)))
     queue.put((planned.run_id, None))
 
 
@@ -86,11 +82,13 @@ def _exit_with_parent() -> None:
         os._exit(1)
 
 
-def _finish(futures: list[Future[None]], pool: ProcessPoolExecutor) -> None:
+def _collect(futures: dict[Future[None], PlannedRun], pool: ProcessPoolExecutor, sweep: Path) -> None:
+    failures = Failures(sweep)
     try:
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
+        for future in as_completed(futures):
+            if error := future.exception():
+                failures.add(futures[future], error)
+        failures.complain(len(futures))
     except BaseException:
         processes = list((pool._processes or {}).values())  # shutdown forgets them
         pool.shutdown(wait=False, cancel_futures=True)

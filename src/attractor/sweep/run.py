@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ from attractor import pipeline
 from attractor.config import ProbeConfig, SweepConfig, sweep_config_from_dict
 from attractor.data.dataset import Dataset
 from attractor.data.subsets import SplitCounts
-from attractor.sweep.executor import Watcher, execute
-from attractor.sweep.plan import plan
+from attractor.sweep.executor import Executor, Watcher, execute
+from attractor.sweep.plan import PlannedRun, plan
+from attractor.sweep.search import ADAPTIVE, search
 from attractor.sweep.summary import summary_folders, write_summary
 from attractor.types import AttractorError
 
@@ -31,7 +33,8 @@ def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
 
 
 def sweep(
-    config: SweepConfig, out: Path, watch: Watcher, *, workers: int | None = None, force: bool = False,
+    config: SweepConfig, out: Path, watch: Watcher, *, workers: int | None = None, executor: Executor | None = None,
+    precision: float | None = None, at_once: int = 1, force: bool = False,
     note: Callable[[SplitCounts, int, ProbeConfig], None] = lambda counts, rows, probe: None,
 ) -> list[Path]:  # fmt: skip
     """Train and measure every model, locate the transition, write the report; finished runs are kept.
@@ -40,7 +43,10 @@ def sweep(
         config: what to do; see `resolve`.
         out: the sweep's directory.
         watch: hears of progress.
-        workers: processes side by side.
+        workers: processes side by side on this machine.
+        executor: what does the runs, if not processes of this machine.
+        precision: choose sizes one after another until n* is known to this factor; see `search`.
+        at_once: sizes that are then chosen at a time.
         force: throw away what another config, or an earlier sweep, left in `out`.
         note: hears what became of the corpus: its counts, rows to train on, what will be probed.
 
@@ -56,9 +62,20 @@ def sweep(
         resolved = resolve(config, data)
         runs = plan(resolved, len(data.train))
     note(data.counts, len(data.train), resolved.probe)
-    waiting = [run for run in runs if not pipeline.is_finished(out / run.run_id)]
-    execute(waiting, out / pipeline.DATA, out, watch, workers)
-    return write_summary(resolved, runs, data, out, time.perf_counter() - start if waiting else None)
+    do, trained = executor or functools.partial(execute, workers=workers), False
+
+    def finish(planned: list[PlannedRun]) -> None:
+        nonlocal trained
+        waiting = [run for run in planned if not pipeline.is_finished(out / run.run_id)]
+        trained = trained or bool(waiting)
+        do(waiting, out / pipeline.DATA, out, watch)
+
+    if precision is None:
+        (out / ADAPTIVE).unlink(missing_ok=True)
+        finish(runs)
+    else:
+        runs = search(resolved, len(data.train), out, precision, finish, at_once)
+    return write_summary(resolved, runs, data, out, time.perf_counter() - start if trained else None)
 
 
 def report_folders(out: Path) -> list[Path]:

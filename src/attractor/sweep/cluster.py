@@ -1,0 +1,131 @@
+"""Runs a plan on a Ray cluster whose nodes see the sweep's folder."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attractor.sweep.attempt import Failures, attempt, last_line
+from attractor.sweep.executor import Executor, RunEvent, Watcher
+from attractor.sweep.plan import PlannedRun
+from attractor.types import AttractorError
+
+ATTEMPTS = 5
+"""How often a run is begun again after its worker or its node died."""
+TIMEOUT = 3.0
+"""Seconds to wait for the cluster's address."""
+GRACE = 30.0
+"""Seconds that cancelled runs have to save a checkpoint."""
+
+
+@contextlib.contextmanager
+def ray_executor(address: str = "auto", cpus: float = 1.0, gpus: float | None = None) -> Iterator[Executor]:
+    """Connect to a cluster; its executor makes each run a task with these resources.
+
+    Args:
+        address: "auto" for the cluster this machine belongs to, host:port of its head, or ray://host:port.
+        cpus: cores of each run; it computes with as many threads.
+        gpus: GPUs of each run; by default 1 if any node has one.
+
+    Raises:
+        AttractorError: if there is no cluster at the address, or no node has what a run asks for.
+    """
+    ray = _connect(address)
+    try:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if gpus is None:
+            gpus = float(any(node.get("GPU", 0) >= 1 for node in nodes))
+        _require_room(nodes, {"CPU": cpus, "GPU": gpus})
+        yield partial(_execute, ray, cpus, gpus)
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str) -> Any:
+    try:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        if address != "auto":
+            _require_reachable(address)
+        import ray
+    except ImportError:
+        raise AttractorError("--executor ray needs Ray: pip install 'attractor[cluster]'") from None
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        raise AttractorError(f"no Ray cluster at address {address!r}: {str(error).splitlines()[0]}") from None
+    return ray
+
+
+def _require_reachable(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise AttractorError(f"address = {address!r}: allowed are auto, host:port and ray://host:port")
+    try:
+        socket.create_connection((host, int(port)), TIMEOUT).close()
+    except OSError as error:
+        raise AttractorError(f"no Ray cluster at address {address!r}: {error}") from None
+    if _is_loopback(host):  # Ray turns it into the machine's outer address, where a private cluster does not listen
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _require_room(nodes: list[dict[str, float]], asked: dict[str, float]) -> None:
+    for kind, amount in asked.items():
+        most = max((node.get(kind, 0.0) for node in nodes), default=0.0)
+        if amount < 0 or amount > most:
+            raise AttractorError(f"each run asks for {amount:g} {kind}s, but the largest node has {most:g}")
+    if not any(all(node.get(kind, 0.0) >= amount for kind, amount in asked.items()) for node in nodes):
+        raise AttractorError(
+            f"no node has {asked['CPU']:g} CPUs and {asked['GPU']:g} GPUs together, as each run asks for"
+        )
+
+
+def _execute(
+    ray: Any, cpus: float, gpus: float, runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher
+) -> None:
+    """Do every run; Ray begins those again whose worker or node died, and they go on from their last checkpoint."""
+    task, threads = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=ATTEMPTS)(_task), max(1, int(cpus))
+    data, sweep = data.resolve(), sweep.resolve()
+    pending = {task.options(name=run.title).remote(run, data, sweep, threads): run for run in runs}
+    reported: dict[str, int] = {}
+    failures = Failures(sweep)
+    try:
+        while pending:
+            done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=0.5)
+            for run in pending.values():
+                line = last_line(sweep / run.run_id)
+                if line is not None and line.step != reported.get(run.run_id):
+                    reported[run.run_id] = line.step
+                    watch(RunEvent(run, line))
+            for reference in done:
+                run = pending.pop(reference)
+                try:
+                    ray.get(reference)
+                    watch(RunEvent(run, None))
+                except ray.exceptions.RayError as error:
+                    failures.add(run, getattr(error, "cause", None) or error)
+    finally:
+        for reference in pending:
+            ray.cancel(reference)  # an interrupt, at which training saves a checkpoint
+        if pending:
+            ray.wait(list(pending), num_returns=len(pending), timeout=GRACE)
+    failures.complain(len(runs))
+
+
+def _task(run: PlannedRun, data: Path, sweep: Path, threads: int) -> None:
+    torch.set_num_threads(threads)
+    attempt(run, data, sweep)

@@ -1,0 +1,177 @@
+"""A sweep on a real Ray cluster of this machine loses a worker and a node, and neither a run nor its bits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+from attractor.cli import main
+from attractor.config import SweepConfig
+from attractor.files import is_locked
+from attractor.pipeline import is_finished
+from attractor.sweep.attempt import FAILED
+from attractor.sweep.plan import plan
+from attractor.sweep.run import sweep
+from attractor.sweep.status import read_status
+
+pytest.importorskip("ray", reason="the extra `cluster` is not installed")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # Ray's own
+    pytest.mark.skipif(sys.platform != "linux", reason="starts a cluster"),
+]
+NODE = {"node_ip_address": "127.0.0.1", "num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 * 2**20}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two nodes of one core, bound to loopback, without dashboard and usage statistics."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    made.second = made.add_node(**NODE)
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> SweepConfig:
+    base = tiny.config(tiny.corpus(tmp_path_factory.mktemp("corpus")), sizes=(8, 16, 32, 64), steps=400)
+    return dataclasses.replace(base, train=dataclasses.replace(base.train, checkpoint_minutes=0.005))
+
+
+@pytest.fixture(scope="module")
+def local(config: SweepConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("local") / "s"
+    sweep(config, folder, lambda event: None, workers=2)
+    return folder
+
+
+def options(config: SweepConfig, folder: Path) -> list[str]:
+    """The command line of a config of `tiny`."""
+    flat: list[tuple[str, object]] = [("sizes", config.sizes), ("data.source", config.data.source)]
+    flat += [("data.tokenizer", "char")]
+    flat += [("data.seq-len", config.data.seq_len), ("probe.t", config.probe.t)]
+    names = {
+        "model": "hidden_size n_blocks n_heads cond_dim dropout",
+        "probe": "rows test_rows repeats steps generated",
+    }
+    names["train"] = "optimizer steps batch_size lr warmup decay clip time_power log_every validate_every"
+    names["train"] += " validation_rows betas checkpoint_minutes"
+    names["probe"] += " nelbo_draws"
+    for part, fields in names.items():
+        flat += [(f"{part}.{name}", getattr(getattr(config, part), name)) for name in fields.split()]
+    words = ["sweep", "--out", str(folder)]
+    for name, value in flat:
+        values = value if isinstance(value, tuple) else (value,)
+        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return words
+
+
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def holder(folder: Path) -> int:
+    """The process that works on a run."""
+    return int((folder / ".lock").read_text().split()[1])
+
+
+def children(pid: int) -> set[int]:
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return {int(child) for child in found}
+
+
+def test_a_killed_worker_and_a_killed_node_change_nothing(
+    cluster: Any, config: SweepConfig, local: Path, tmp_path: Path
+) -> None:
+    folder, runs = tmp_path / "s", plan(config, 10**6)
+    raylet = cluster.second.all_processes["raylet"][0].process.pid
+    command = [sys.executable, "-m", "attractor", *options(config, folder), "--executor", "ray"]
+    driver = subprocess.Popen(
+        [*command, "--address", cluster.address], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+    def training() -> list[int]:
+        """Processes in the middle of a run, with a checkpoint behind them."""
+        assert driver.poll() is None
+        folders = [folder / run.run_id for run in runs]
+        busy = [f for f in folders if is_locked(f) and list(f.glob("checkpoint/step-*")) and not is_finished(f)]
+        return [holder(f) for f in busy]
+
+    until(lambda: len(training()) == 2, 120)
+    elsewhere = [pid for pid in training() if pid not in children(raylet)]
+    os.kill(elsewhere[0], signal.SIGKILL)
+    until(lambda: children(raylet) & set(training()), 120)
+    cluster.remove_node(cluster.second, allow_graceful=False)
+    states = read_status(folder)
+    assert len(states.runs) == 4
+    finished: dict[str, int] = {}
+    while driver.poll() is None:
+        for run in runs:
+            if is_finished(folder / run.run_id):
+                finished.setdefault(run.run_id, (folder / run.run_id / "results.parquet").stat().st_mtime_ns)
+        time.sleep(0.1)
+    assert driver.returncode == 0, driver.stderr.read() if driver.stderr else ""
+    for run in runs:  # none lost, and what was once finished was not done again
+        assert (folder / run.run_id / "results.parquet").stat().st_mtime_ns == finished[run.run_id]
+        steps = [json.loads(line)["step"] for line in (folder / run.run_id / "metrics.jsonl").read_text().splitlines()]
+        assert steps == sorted(set(steps))
+    ours, theirs = (json.loads((f / "transition.json").read_text()) for f in (folder, local))
+    assert ours | {"elapsed_s": 0} == theirs | {"elapsed_s": 0}
+    assert read_status(folder).count("done") == 4
+
+
+def test_bad_clusters_give_one_line_before_any_work(
+    cluster: Any, config: SweepConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{closed.getsockname()[1]}"
+    words = [*options(config, tmp_path / "s"), "--executor", "ray", "--address"]
+    for arguments, message in (
+        ([nobody], f"no Ray cluster at address '{nobody}'"),
+        (["nonsense"], "allowed are auto, host:port and ray://host:port"),
+        ([cluster.address, "--gpus", "4"], "each run asks for 4 GPUs, but the largest node has 0"),
+        ([cluster.address, "--cpus", "64"], "each run asks for 64 CPUs, but the largest node has 1"),
+    ):
+        start = time.monotonic()
+        assert main([*words, *arguments]) == 2
+        assert time.monotonic() - start < 20
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "s").exists()
+
+
+def test_status_of_a_failed_run_points_at_its_traceback(
+    config: SweepConfig, local: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = plan(config, 10**6)[0]
+    assert main(["sweep", "--status", "--out", str(local)]) == 0
+    assert "4 done, 0 running, 0 failed, 0 waiting; time left: 0.0 s" in " ".join(capsys.readouterr().out.split())
+    (local / run.run_id / "results.parquet").rename(tmp_path / "kept")
+    (local / run.run_id / FAILED).write_text("Traceback")
+    try:
+        assert main(["sweep", "--status", "--out", str(local)]) == 0
+        shown = "".join(capsys.readouterr().out.split())
+        assert "3done,0running,1failed" in shown
+        assert f"{run.run_id}/{FAILED}" in shown
+    finally:
+        (tmp_path / "kept").rename(local / run.run_id / "results.parquet")
+    assert main(["sweep", "--status", "--out", str(tmp_path / "nothing")]) == 2
