@@ -48,8 +48,8 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> SweepConfig:
-    base = tiny.config(tiny.corpus(tmp_path_factory.mktemp("corpus")), sizes=(8, 16, 32, 64), steps=400)
-    return dataclasses.replace(base, train=dataclasses.replace(base.train, checkpoint_minutes=0.005))
+    base = tiny.config(tiny.corpus(tmp_path_factory.mktemp("corpus")), sizes=(8, 16, 32, 64), steps=500)
+    return dataclasses.replace(base, train=dataclasses.replace(base.train, checkpoint_minutes=0.01))
 
 
 @pytest.fixture(scope="module")
