@@ -9,7 +9,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -74,14 +75,14 @@ class Bench:
 
 
 def trainer(bench: Bench, kind: str, precision: Precision) -> Callable[[Tensor], None]:
-    """One whole training step: "ours", or the "reference"'s dense loss under the same network and optimizer."""
+    """One whole training step: "ours", with Duo's "curriculum", or the "reference"'s dense loss; all else is the same."""
     network = bench.network.train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
     ema = Ema(network, 0.9999)
 
     def step(x_0: Tensor) -> None:
         optimizer.zero_grad()
-        (our_loss if kind == "ours" else dense_loss)(bench, x_0, precision).backward()
+        LOSSES[kind](bench, x_0, precision).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         ema.update()
@@ -89,9 +90,10 @@ def trainer(bench: Bench, kind: str, precision: Precision) -> Callable[[Tensor],
     return step
 
 
-def our_loss(bench: Bench, x_0: Tensor, precision: Precision) -> Tensor:
+def our_loss(bench: Bench, x_0: Tensor, precision: Precision, curriculum: Literal["none", "duo"] = "none") -> Tensor:
     """Mean NELBO as the training loop takes it."""
-    batch = noisy_batch(bench.process, x_0, TrainConfig(), torch.Generator().manual_seed(0))
+    config = TrainConfig(curriculum=curriculum)
+    batch = noisy_batch(bench.process, x_0, 0, config, torch.Generator().manual_seed(0))
     return batch_loss(bench.network, bench.process, batch, x_0.numel(), precision)
 
 
@@ -105,6 +107,9 @@ def dense_loss(bench: Bench, x_0: Tensor, precision: Precision) -> Tensor:
     return reference.nelbo(log_p, x_t, x_0, schedule.alpha(t), schedule.dalpha(t)).mean()
 
 
+LOSSES = {"ours": our_loss, "curriculum": partial(our_loss, curriculum="duo"), "reference": dense_loss}
+
+
 def train_time(bench: Bench, precision: Precision = "float32") -> Result:
     """Training step against the reference (always float32), and its share of the matrix-product peak."""
     ours, theirs = trainer(bench, "ours", precision), trainer(bench, "reference", "float32")
@@ -115,6 +120,13 @@ def train_time(bench: Bench, precision: Precision = "float32") -> Result:
     parameters = sum(p.numel() for p in bench.network.parameters()) - embedding
     flops, peak = 6 * parameters * x_0.numel() / seconds, 2 * 2048**3 / product
     return {"seconds": seconds, "reference_seconds": reference_seconds, "peak_share": flops / peak, "peak_flops": peak}
+
+
+def curriculum_time(bench: Bench) -> Result:
+    """Training step with Duo's curriculum against one without."""
+    latent, plain = trainer(bench, "curriculum", "float32"), trainer(bench, "ours", "float32")
+    seconds, plain_seconds = bench.medians(lambda: latent(bench.tokens), lambda: plain(bench.tokens), repeats=9)
+    return {"seconds": seconds, "plain_seconds": plain_seconds}
 
 
 def train_memory(bench: Bench, kind: str, before: int) -> Result:
@@ -190,6 +202,8 @@ def run(name: str, size: str, device_name: str, *arguments: str) -> Result:
     match name:
         case "train_time":
             return train_time(bench, arguments[0])  # type: ignore[arg-type]
+        case "curriculum":
+            return curriculum_time(bench)
         case "train_memory":
             return train_memory(bench, arguments[0], before)
         case "recovery":

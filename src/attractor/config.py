@@ -7,7 +7,9 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import tyro
 
 from attractor.types import AttractorError, ProcessName
 
@@ -31,6 +33,11 @@ def _within(config: object, low: float, high: float, *names: str) -> None:
 def _check_share(uniform_share: float) -> None:
     if not 0 < uniform_share < 1:
         raise AttractorError(f"uniform_share = {uniform_share} is outside (0, 1); 0 is the absorbing process")
+
+
+def _check_curriculum(process: ProcessName, train: TrainConfig) -> None:
+    if train.curriculum != "none" and process != "uniform":
+        raise AttractorError(f"curriculum = {train.curriculum!r} needs process = 'uniform', not {process!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +122,11 @@ class TrainConfig:
     time_power: float = 1.0
     """times are t = u ** time_power with u uniform, and weighted accordingly: 1 is uniform; 2 estimates the same loss
     with less variance, which pays where training is short"""
+    curriculum: Annotated[Literal["none", "duo"], tyro.conf.arg(aliases=("--curriculum",))] = "none"
+    """"duo" starts with steps on softened Gaussian noise whose argmax is the noisy token, as the paper's models were
+    trained; needs uniform noise"""
+    curriculum_steps: int | None = None
+    """steps of the curriculum; by default the first half of all"""
     log_every: int = 100
     """steps between lines of metrics.jsonl"""
     validate_every: int = 5_000
@@ -135,6 +147,17 @@ class TrainConfig:
         _within(self, 0, math.inf, "checkpoint_minutes", "micro_batch")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise AttractorError(f"betas = {self.betas}: both must be in [0, 1)")
+        if self.curriculum_steps is not None:
+            _within(self, 0, self.steps + 1, "curriculum_steps")
+            if self.curriculum == "none":
+                raise AttractorError(f"curriculum_steps = {self.curriculum_steps} needs a curriculum: set it to duo")
+
+    @property
+    def curriculum_end(self) -> int:
+        """The first step without a curriculum."""
+        if self.curriculum == "none":
+            return 0
+        return self.steps // 2 if self.curriculum_steps is None else self.curriculum_steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +248,7 @@ class RunConfig:
             raise AttractorError(f"n_train = {self.n_train} must be at least 1")
         _within(self, 0, 2**63, "seed")
         _check_share(self.uniform_share)
+        _check_curriculum(self.process, self.train)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +279,7 @@ class SweepConfig:
         if min(self.seeds) < 0:
             raise AttractorError(f"seeds = {self.seeds} must not be negative")
         _check_share(self.uniform_share)
+        _check_curriculum(self.process, self.train)
         for name in self.models:
             if name not in MODELS:
                 raise AttractorError(f"unknown model {name!r}; there are {', '.join(MODELS)}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-__all__ = ["AttractorError", "Blocks", "Bool", "Float", "Int", "LogProbs", "Noise", "ProcessName", "Tensor"]
+__all__ = [
+    "AttractorError", "Blocks", "Bool", "Float", "Int", "LogProbs", "Mixture", "Noise", "ProcessName", "Tensor",
+]  # fmt: skip
 
 ProcessName = Literal["uniform", "absorbing", "hybrid"]
 """What a noisy token is: any token, a mask, or a mixture of both."""
@@ -16,6 +18,14 @@ ProcessName = Literal["uniform", "absorbing", "hybrid"]
 
 class AttractorError(ValueError):
     """Bad input from a person: the message names the value and what is allowed (exit code 2 on the command line)."""
+
+
+class Mixture(NamedTuple):
+    """At every position not one token but several, by their shares."""
+
+    tokens: Int[Tensor, "*n K"]
+    shares: Float[Tensor, "*n K"]
+    """summing to one"""
 
 
 @runtime_checkable

@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from attractor.types import Mixture
+
 
 class DDiT(nn.Module):
     """Noisy tokens and noise level in, logits out.
@@ -43,12 +45,12 @@ class DDiT(nn.Module):
         return [p for m in self.blocks for n, p in m.named_parameters() if p.ndim == 2 and "adaLN" not in n]
 
     def hidden(
-        self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self, x_t: Int[Tensor, "B L"] | Mixture, sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L H"] | Float[Tensor, "M H"]:
         """What the projection to the vocabulary sees, at every position, or at those of `where` only."""
         x = self.vocab_embed(x_t)
         condition = F.silu(self.sigma_map(sigma))
-        rotation = self.rotary_emb(x_t.shape[1])
+        rotation = self.rotary_emb(x.shape[1])
         for block in self.blocks[:-1]:
             x = block(x, condition, rotation)
         last = cast(Block, self.blocks[-1])
@@ -59,7 +61,7 @@ class DDiT(nn.Module):
         return self.output_layer.hidden(last.at(x, condition, rotation, where), condition[row])
 
     def forward(
-        self, x_t: Int[Tensor, "B L"], sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self, x_t: Int[Tensor, "B L"] | Mixture, sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Logits at every position, or at those of `where` only."""
         return self.output_layer.linear(self.hidden(x_t, sigma, where))
@@ -73,9 +75,13 @@ class Embedding(nn.Module):
         self.embedding = nn.Parameter(torch.empty(vocab_size, hidden_size))
         nn.init.kaiming_uniform_(self.embedding, a=math.sqrt(5))
 
-    def forward(self, tokens: Int[Tensor, "B L"]) -> Float[Tensor, "B L H"]:
-        """Look tokens up."""
-        return F.embedding(tokens, self.embedding)
+    def forward(self, seen: Int[Tensor, "B L"] | Mixture) -> Float[Tensor, "B L H"]:
+        """Look tokens up; of a mixture, the mean by their shares."""
+        if isinstance(seen, Tensor):
+            return F.embedding(seen, self.embedding)
+        tokens, shares = (field.flatten(0, 1) for field in seen)
+        mean = F.embedding_bag(tokens, self.embedding, per_sample_weights=shares, mode="sum")
+        return mean.unflatten(0, seen.tokens.shape[:2])
 
 
 class TimestepEmbedder(nn.Module):

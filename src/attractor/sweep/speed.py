@@ -96,7 +96,7 @@ class _Bench:
     def differentiate(self, rows: int) -> None:
         """Loss and gradient."""
         self.network.train()
-        batch = noisy_batch(self.process, self.tokens(rows), self.config, torch.Generator().manual_seed(0))
+        batch = noisy_batch(self.process, self.tokens(rows), 0, self.config, torch.Generator().manual_seed(0))
         loss = batch_loss(self.network, self.process, batch, batch.x_0.numel(), self.config.precision)
         self.optimizer.zero_grad()
         loss.backward()

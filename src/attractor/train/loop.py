@@ -57,7 +57,7 @@ def train(
         while not state.is_finished:
             x_0 = _batch(rows, state.step, config, seed, device)
             step_seed = _step_seed(seed, state.step)
-            batch = noisy_batch(process, x_0, config, torch.Generator().manual_seed(step_seed))
+            batch = noisy_batch(process, x_0, state.step, config, torch.Generator().manual_seed(step_seed))
             loss = gradients(batch, step_seed)
             state.update(loss)
             if state.is_due(config.log_every):

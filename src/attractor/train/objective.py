@@ -12,7 +12,10 @@ from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
 from attractor.process.fused import Tokens
+from attractor.process.gaussian import GAMMA, gamma_at, gaussian_latent, noise_width, signal
+from attractor.process.uniform import UniformProcess
 from attractor.runtime import Precision, autocast
+from attractor.types import AttractorError, Mixture
 
 
 class Times(NamedTuple):
@@ -23,34 +26,70 @@ class Times(NamedTuple):
 
 
 class NoisyBatch(NamedTuple):
-    """Clean rows, the same rows under noise, and the time of each; rows may be split into micro-batches."""
+    """Clean rows, the same rows under noise, and the noise level of each; rows may be split into micro-batches."""
 
     x_0: Int[Tensor, "B L"]
     x_t: Int[Tensor, "B L"]
-    t: Float[Tensor, "B"]
+    alpha: Float[Tensor, "B"]
+    dalpha: Float[Tensor, "B"]
+    """time derivative of alpha"""
+    sigma: Float[Tensor, "B"]
+    """on which the network is conditioned"""
     weight: Float[Tensor, "B"]
     """of the row in the loss"""
+    seen: Int[Tensor, "B L K"]
+    """tokens whose mixture the network sees: x_t alone, but for a curriculum"""
+    shares: Float[Tensor, "B L K"]
+    """of each in the mixture"""
 
 
 def noisy_batch(
-    process: ForwardProcess, x_0: Int[Tensor, "B L"], config: TrainConfig, source: torch.Generator
+    process: ForwardProcess, x_0: Int[Tensor, "B L"], step: int, config: TrainConfig, source: torch.Generator
 ) -> NoisyBatch:
-    """Draw times and noise for the rows of one step; all randomness is drawn on the CPU, so that devices agree."""
+    """Draw times and noise for the rows of a step; all randomness is drawn on the CPU, so that devices agree.
+
+    Raises:
+        AttractorError: if the process has no such curriculum.
+    """
+    if step < config.curriculum_end:
+        return _latent_batch(process, x_0, config, source)
     t, weight = (x.to(x_0.device) for x in antithetic_times(len(x_0), config.t_min, config.time_power, source))
     noise = torch.rand((*x_0.shape, 2), generator=source).to(x_0.device)
-    return NoisyBatch(x_0, process.corrupt(x_0, t, noise), t, weight)
+    x_t, schedule = process.corrupt(x_0, t, noise), process.schedule
+    seen = x_t[..., None]
+    level = schedule.alpha(t), schedule.dalpha(t), schedule.sigma(t)
+    return NoisyBatch(x_0, x_t, *level, weight, seen, torch.ones_like(seen, dtype=t.dtype))
+
+
+def _latent_batch(
+    process: ForwardProcess, x_0: Int[Tensor, "B L"], config: TrainConfig, source: torch.Generator
+) -> NoisyBatch:
+    """The same under Gaussian noise (Duo, arXiv:2506.10892): tokens and alpha are those of the argmax.
+
+    The NELBO is bounded on this range of noise, so times are uniform whatever `time_power`.
+    """
+    if not isinstance(process, UniformProcess):
+        raise AttractorError(f"curriculum = 'duo' needs the uniform process, not {type(process).__name__}")
+    t, weight = (x.to(x_0.device) for x in antithetic_times(len(x_0), config.t_min, 1.0, source))
+    width = noise_width(process.vocab_size)
+    noise = torch.rand((*x_0.shape, width), generator=source, dtype=torch.float64).to(x_0.device)
+    gamma = gamma_at(t)
+    mixture, x_t = gaussian_latent(x_0, gamma[:, None].expand_as(x_0), process.vocab_size, noise)
+    alpha, slope = signal(gamma, process.vocab_size)
+    dalpha = slope * (GAMMA[1] - GAMMA[0])
+    return NoisyBatch(x_0, x_t, alpha.to(t), dalpha.to(t), -alpha.log().to(t), weight, *mixture)
 
 
 def batch_loss(
     network: DDiT, process: ForwardProcess, batch: NoisyBatch, tokens: int, precision: Precision
 ) -> Float[Tensor, ""]:
     """NELBO summed over a batch and divided by `tokens`, those of the whole step: nats per token."""
-    schedule = process.schedule
     length = batch.x_0.shape[1]
-    per_row = (schedule.alpha(batch.t), schedule.dalpha(batch.t), batch.weight / tokens)
+    per_row = (batch.alpha, batch.dalpha, batch.weight / tokens)
     per_token = Tokens(batch.x_t.flatten(), batch.x_0.flatten(), *(x.repeat_interleave(length) for x in per_row))
+    seen = batch.x_t if batch.seen.shape[-1] == 1 else Mixture(batch.seen, batch.shares)
     with autocast(batch.x_0.device, precision):
-        hidden = network.hidden(batch.x_t, schedule.sigma(batch.t)).flatten(0, 1)
+        hidden = network.hidden(seen, batch.sigma).flatten(0, 1)
         output = network.output_layer.linear
         return process.loss(hidden, output.weight, output.bias, per_token)
 
