@@ -180,7 +180,7 @@ class Block(nn.Module):
         cos, sin = (r.to(kv.dtype)[:, None] for r in rotation)
         q = _Rotate.apply(F.linear(x[row, position], w_q).view(-1, *head), cos[position], sin[position])
         slot = torch.arange(len(row), device=row.device) - torch.searchsorted(row, row)
-        queries = q.new_zeros(batch, int(slot.max()) + 1, *head)
+        queries = q.new_zeros(batch, int(torch.bincount(row, minlength=batch).max()), *head)
         queries[row, slot] = q
         k, v = _Rotate.apply(kv[:, :, 0], cos, sin).transpose(1, 2), kv[:, :, 1].transpose(1, 2)
         y = F.scaled_dot_product_attention(queries.transpose(1, 2), k, v)

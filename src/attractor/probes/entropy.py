@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
 from attractor.probes.tokens import batches, check_tokens
-from attractor.process.reductions import reduce_blocks
+from attractor.process.reductions import entropy, moments, reduce_blocks
 from attractor.process.reverse import check_time
 from attractor.runtime import CountedNoise, processes, row_address
 
@@ -67,15 +68,7 @@ def conditional_entropy(
     """Entropy of the denoiser's distribution at every token, `-sum_v p_v log p_v` (arXiv:2604.26841).
 
     As t -> 0 this is the entropy of a token given all the others. Where noise is a mask, a visible token would merely
-    be copied: each token is then measured behind a mask, in a call of its own. Arguments as in `conditionals`.
-    """
-    return Entropy(conditionals(denoiser, tokens, t, seed).entropy)
-
-
-def conditionals(
-    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
-) -> Conditionals:
-    """Entropy, log-probability and spread at every token, from one pass of the network.
+    be copied: each token is then measured behind a mask, in a call of its own.
 
     Args:
         denoiser: what is probed.
@@ -86,23 +79,29 @@ def conditionals(
     Raises:
         AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
     """
+    return Entropy(_of_every_token(denoiser, tokens, t, seed, lambda log_p, _: entropy(log_p)))
+
+
+def conditionals(
+    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
+) -> Conditionals:
+    """Entropy, log-probability and spread at every token, from one pass of the network; see `conditional_entropy`."""
+    return Conditionals(*_of_every_token(denoiser, tokens, t, seed, moments, 3).unbind(-1))
+
+
+def _of_every_token(
+    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float, seed: int,
+    reduction: Callable[[Tensor, Tensor], Tensor], *shape: int,
+) -> Float[Tensor, "N L ..."]:  # fmt: skip
+    """What `reduction` says, in numbers of some shape, of the distribution at every token and of the token there."""
     check_time(t)
     x_0 = check_tokens(denoiser, tokens)
     noise = CountedNoise(seed, "entropy", t).grid(row_address(len(x_0), device=x_0.device), x_0.shape[1])
     times = noise.new_full((len(x_0),), t)
     x_t = denoiser.process.corrupt(x_0, times, noise[..., :2])
-    found = torch.zeros(*x_0.shape, 3, device=x_0.device)
+    found = torch.zeros(*x_0.shape, *shape, device=x_0.device)
     for part in batches(denoiser, x_t):
         for shown, where in denoiser.process.readings(x_t[part]):
             blocks = denoiser.blocks(shown, times[part].float(), where)
-            found[part][where] = reduce_blocks(blocks, _moments, x_0[part][where]).float()
-    return Conditionals(*processes().total(found).cpu().unbind(-1))
-
-
-def _moments(log_p: Float[Tensor, "M V"], token: Int[Tensor, "M"]) -> Float[Tensor, "M 3"]:
-    """Entropy, log p of the token, and standard deviation of log p under p."""
-    finite = log_p.clamp(min=-1e4)  # probability zero counts for nothing, 0 * -inf would
-    p = log_p.exp()
-    first, second = (p * finite).sum(-1), (p * finite**2).sum(-1)
-    at = finite.gather(-1, token[:, None])[:, 0]
-    return torch.stack([-first, at, (second - first**2).clamp(min=0).sqrt()], -1)
+            found[part][where] = reduce_blocks(blocks, reduction, x_0[part][where]).float()
+    return processes().total(found).cpu()

@@ -27,27 +27,40 @@ def reduce_blocks(
     blocks: Iterable[Float[Tensor, "_ V"]], reduction: Callable[..., Tensor], *fields: Tensor
 ) -> Shaped[Tensor, "M ..."]:
     """`reduction(block, *parts)` of every block, in one tensor; the fields, (M, ...), are split as the blocks are."""
-    done, reduced = 0, []
+    done, reduced = 0, None
     for block in blocks:
-        parts = (field[done : done + len(block)] for field in fields)
-        reduced.append(reduction(block, *parts))
-        done += len(block)
-    return torch.cat(reduced)
+        part = slice(done, done + len(block))
+        found = reduction(block, *(field[part] for field in fields))
+        if reduced is None:  # one tensor for all: many small ones would lie between the blocks' freed memory
+            reduced = found.new_empty(len(fields[0]), *found.shape[1:])
+        reduced[part] = found
+        done = part.stop
+    assert reduced is not None, "there is at least one block, be it empty"
+    return reduced
 
 
 def entropy(log_probs: Float[Tensor, "M V"]) -> Float[Tensor, "M"]:
-    """`-sum_v p_v log p_v` in nats; a token of probability zero counts for nothing."""
-    total = torch.linalg.vecdot(log_probs.exp(), log_probs)
-    if total.isnan().any():  # 0 * -inf; looked for here because removing it first would be one more pass over V
-        total = torch.linalg.vecdot(log_probs.exp(), log_probs.clamp(min=torch.finfo(log_probs.dtype).min))
-    return -total
+    """`-sum_v p_v log p_v` in nats."""
+    return -_mean_log_prob(log_probs)[0]
 
 
-def top_two(log_probs: Float[Tensor, "M V"]) -> Float[Tensor, "M 2"]:
-    """The two largest probabilities, in order."""
-    return log_probs.topk(2, dim=-1).values.exp()
+def moments(log_probs: Float[Tensor, "M V"], token: Int[Tensor, "M"]) -> Float[Tensor, "M 3"]:
+    """Entropy, log-probability of one token, and standard deviation of log p under p, in nats."""
+    mean, weighted, log_probs = _mean_log_prob(log_probs)
+    variance = torch.linalg.vecdot(weighted, log_probs) - mean**2
+    at = log_probs.gather(-1, token[:, None])[:, 0]
+    return torch.stack([-mean, at, variance.clamp(min=0).sqrt()], -1)
 
 
-def log_prob_of(log_probs: Float[Tensor, "M V"], token: Int[Tensor, "M"]) -> Float[Tensor, "M"]:
-    """Log-probability of one token a row."""
-    return log_probs.gather(-1, token[:, None])[:, 0]
+def _mean_log_prob(log_probs: Float[Tensor, "M V"]) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean of log p under p, p log p, and log p, in which a token of probability zero counts for nothing.
+
+    Such tokens, 0 * -inf, are looked for in the sum: to remove them first costs one more pass over the vocabulary.
+    """
+    weighted = log_probs.exp().mul_(log_probs)
+    mean = weighted.sum(-1)
+    if mean.isnan().any():
+        log_probs = log_probs.clamp(min=-1e4)
+        weighted = log_probs.exp().mul_(log_probs)
+        mean = weighted.sum(-1)
+    return mean, weighted, log_probs

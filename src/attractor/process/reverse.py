@@ -144,7 +144,7 @@ def settle(
             a_t, a_s = (alpha[i].float().to(x.device).expand(x.numel()) for i in (k, k + 1))
             x = reduce_blocks(blocks(x, t), likeliest, x.flatten(), a_s, a_t).view(x.shape)
         t = grid[-1].float().to(x.device).expand(len(x))
-        settled.append(reduce_blocks(blocks(x, t), lambda log_p: log_p.argmax(-1)).view(x.shape))
+        settled.append(reduce_blocks(blocks(x, t), lambda log_p, _: log_p.argmax(-1), x.flatten()).view(x.shape))
     return torch.cat(settled)
 
 
