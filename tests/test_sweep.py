@@ -24,6 +24,7 @@ from attractor.config import (
     to_dict,
 )
 from attractor.pipeline import data_of, is_finished, run_alone
+from attractor.report.sections import SECTIONS
 from attractor.results import read_results
 from attractor.sweep.executor import RunEvent
 from attractor.sweep.plan import plan
@@ -88,7 +89,8 @@ def test_every_row_of_results_carries_its_provenance(finished: Path, config: Swe
     for planned in plan(config, 10**6):
         found = read_results(finished / planned.run_id).provenance
         assert (found.config_hash, found.n_train, found.seed) == (planned.run_id, planned.config.n_train, 0)
-        assert found.schema == 1
+        assert found.schema == 2
+        assert (len(found.tokenizer), found.noise_seed) == (12, 0)
 
 
 def test_a_run_on_disk_is_a_denoiser(finished: Path, config: SweepConfig) -> None:
@@ -314,3 +316,36 @@ def test_a_failed_run_keeps_its_traceback_and_the_others_go_on(
     (folder / large.run_id / "config.json").unlink()
     sweep(two, folder, lambda event: None)
     assert not (folder / large.run_id / "failed.txt").exists()
+
+
+def test_measurements_hold_every_section_and_the_controls(finished: Path) -> None:
+    content = json.loads((finished / "measurements.json").read_text())
+    names = {row["measurement"] for row in content["rows"]}
+    asked_for = {"ablation", "twins"}
+    for section in SECTIONS:
+        measured = {trace.measurement for trace in section.traces} & names
+        # A correlation needs generations with some spread, which 30 training steps need not give.
+        assert measured or section.id in asked_for | {"correlation"}, section.id
+    assert {row["control"] for row in content["controls"]} == {"untrained", "memorizer", "generalizer"}
+    rates = {(r["control"], r["split"]): r["value"] for r in content["controls"] if r["measurement"] == "recovery_rate"}
+    assert rates["memorizer", "train"] > 0.9
+    assert rates["untrained", "train"] < 0.3
+    assert content["detector"]["models"] == 4
+
+
+@pytest.mark.slow
+def test_twins_and_the_ablation_are_added_to_a_finished_sweep(
+    config: SweepConfig, finished: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(finished, folder)
+    said: list[str] = []
+    add_twins(folder, said.append, lambda progress: None)
+    assert sorted(said)[0].startswith("n = 16: trained and compared")
+    add_twins(folder, said.append, lambda progress: None)
+    assert said[-1].endswith("kept")
+    sweep(config, folder, lambda event: None)
+    rows = json.loads((folder / "measurements.json").read_text())["rows"]
+    assert {row["n_train"] for row in rows if row["measurement"] == "twins"} == {8, 16, 32, 64}
+    with pytest.raises(AttractorError, match="holds no finished run"):
+        add_twins(tmp_path / "nowhere", said.append, lambda progress: None)

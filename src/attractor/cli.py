@@ -199,17 +199,38 @@ class Push:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write the report of a finished sweep again."""
+    """Write the report of a finished sweep again, and its figures and tables for a paper."""
+
+    sweep: Folder
+    """a sweep directory"""
+    figures: Literal["pdf", "svg", "eps", "png"] | None = None
+    """also write each figure to <sweep>/figures"""
+    tables: Literal["csv", "tex"] | None = None
+    """also write each table to <sweep>/tables"""
+    style: Path | None = None
+    """matplotlib style file of the figures"""
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor.report.html import write_extras, write_report
+        from attractor.sweep.run import report_folders
+
+        for folder in report_folders(self.sweep):
+            print(write_report(folder))
+            for path in write_extras(folder, self.figures, self.tables, self.style):
+                print(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twins:
+    """Add the two-model test to a finished sweep: a second model at each size, on rows the first never saw."""
 
     sweep: Folder
     """a sweep directory"""
 
     def __call__(self) -> None:  # noqa: D102
-        from attractor.report.html import write_report
-        from attractor.sweep.run import report_folders
+        from attractor import console
 
-        for folder in report_folders(self.sweep):
-            print(write_report(folder))
+        console.run_twins(self.sweep)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,6 +292,7 @@ def parse(arguments: list[str]) -> Callable[[], None]:
         "generate": Generate(run=tyro.MISSING),
         "push": Push(run=tyro.MISSING, hub_id=tyro.MISSING),
         "report": Report(sweep=tyro.MISSING),
+        "twins": Twins(sweep=tyro.MISSING),
         "theory": Theory(),
     }
     kinds = [Annotated[type(c), tyro.conf.subcommand(name, default=c)] for name, c in commands.items()]

@@ -160,6 +160,11 @@ class TrainConfig:
         return self.steps // 2 if self.curriculum_steps is None else self.curriculum_steps
 
 
+MEASURES = (
+    "entropy", "recovery", "fixed_points", "likelihood", "membership", "generations", "basin", "ablation",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProbeConfig:
     """What is measured, on how much."""
@@ -180,11 +185,34 @@ class ProbeConfig:
     """times per row in the estimate of the NELBO"""
     generated: int = 500
     """sequences the model writes by itself for the entropy gap"""
+    measure: tuple[str, ...] = (
+        "entropy",
+        "recovery",
+        "fixed_points",
+        "likelihood",
+        "membership",
+        "generations",
+        "basin",
+    )
+    """generations are trajectory, novelty and judge; basin is the radius by bisection; ablation, recovery against the
+    number of reverse steps, has to be asked for"""
+    basin_rows: int = 200
+    """rows of each kind whose basin radius is found, at most those that are probed"""
+    basin_rounds: int = 4
+    """rounds of the bisection of the basin radius"""
+    ablation_steps: tuple[int, ...] = (16, 64, 250, 1000, 2000)
+    """reverse steps compared by the ablation"""
+    judge: str = "ngram"
+    """of generative perplexity: "ngram" (Kneser-Ney, of unseen rows that are not probed) or the folder of a causal
+    language model of Hugging Face"""
     seed: int = 0
     """of the counted noise"""
 
     def __post_init__(self) -> None:
-        _positive(self, "repeats", "steps", "nelbo_draws")
+        _positive(self, "repeats", "steps", "nelbo_draws", "basin_rows", "basin_rounds")
+        for name in self.measure:
+            if name not in MEASURES:
+                raise AttractorError(f"measure = {name!r}: allowed are {', '.join(MEASURES)}")
         for name in ("rows", "test_rows", "generated"):
             if getattr(self, name) < 2:
                 raise AttractorError(f"{name} = {getattr(self, name)}: an interval needs at least 2 sequences")
@@ -323,7 +351,7 @@ PRESETS: dict[str, SweepConfig] = {
             log_every=20,
             validate_every=500,
         ),
-        probe=ProbeConfig(t=(0.15, 0.3), rows=32, test_rows=96, repeats=2, generated=64),
+        probe=ProbeConfig(t=(0.15, 0.3), rows=32, test_rows=96, repeats=2, generated=64, basin_rows=30),
     ),
     **{
         name: SweepConfig(sizes=paper_fractions(), data=DataConfig(vocab_size=30_522), model=MODELS[name])

@@ -15,24 +15,34 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from attractor import adapters, pipeline
-from attractor.config import ProbeConfig, RunConfig, SweepConfig, config_hash, run_config_from_dict, to_dict
+from attractor.analysis.statistics import FEW
+from attractor.config import (
+    ProbeConfig,
+    RunConfig,
+    SweepConfig,
+    config_hash,
+    run_config_from_dict,
+    sweep_config_from_dict,
+    to_dict,
+)
 from attractor.data.corpus import read_documents
-from attractor.data.packing import pack, prefix
+from attractor.data.packing import pack
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
 from attractor.files import atomic_directory
 from attractor.model.denoiser import Denoiser
 from attractor.probes import sample
-from attractor.results import Row, read_results, write_results
+from attractor.results import Row, read_results
 from attractor.runtime import processes
 from attractor.sweep.attempt import FAILED
 from attractor.sweep.devices import GPUS, UTILISATION
 from attractor.sweep.executor import Executor, RunEvent
 from attractor.sweep.forecast import Forecast, at_a_time, forecast
-from attractor.sweep.run import sweep
+from attractor.sweep.run import SWEEP, sweep
 from attractor.sweep.search import ADAPTIVE
 from attractor.sweep.status import State, read_status
 from attractor.sweep.summary import TRANSITION, summary_folders
+from attractor.sweep.twins import add_twins
 from attractor.train.state import Progress as Line
 from attractor.types import AttractorError
 
@@ -87,16 +97,26 @@ def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str)
             f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model {denoiser.process.text_size}"
         )
     unseen = data.test if text is None else _pack_text(text, column, data.tokenizer, data.test.shape[1])
-    rows = prefix(data.train, trained.n_train)
-    measured = pipeline.measure(denoiser, *pipeline.probed_rows(rows, unseen, config), config)
+    texts = pipeline.texts_of(data, trained.n_train, config, unseen)
     settings = {"probe": to_dict(config), "text": str(text.resolve()) if text else None, "column": column}
     target = folder / "probes" / config_hash(settings)
-    stamp = dataclasses.replace(pipeline.provenance(trained), config_hash=config_hash(settings))
+    measured = dataclasses.replace(trained, probe=config)
+    stamp = dataclasses.replace(pipeline.provenance(measured, data.tokenizer), config_hash=config_hash(settings))
     with atomic_directory(target) as partial:
         (partial / pipeline.CONFIG).write_text(json.dumps(settings, indent=1))
-        write_results(partial, measured.rows, measured.tokens, stamp)
-    show_rows(measured.rows, f"n = {trained.n_train:,}")
+        pipeline.write_measurements(partial, denoiser, texts, config, stamp)
+    show_rows(read_results(target).rows, f"n = {trained.n_train:,}")
     _say(f"results  {target}")
+
+
+def run_twins(folder: Path) -> None:
+    """Train a twin of every model of a sweep, compare them, and write the report again."""
+    with _bars() as bars:
+        task = bars.add_task("twins", total=None, note="")
+        add_twins(folder, _say, lambda line: _advance(bars, task, line))
+    config = sweep_config_from_dict(pipeline.read_json(folder / SWEEP))
+    for report in sweep(config, folder, lambda event: None):
+        _say(f"report   {report}")
 
 
 def run_generate(folder: Path, denoiser: Denoiser, n: int, steps: int, seed: int) -> None:
@@ -216,12 +236,16 @@ def show_transition(content: dict[str, Any], model: str = "") -> None:
 
 def show_rows(rows: list[Row], title: str) -> None:
     """Every measurement of one model."""
-    table = Table("measurement", "split", "t", "value", "95% interval", "sequences", title=title, box=None)
-    for row in rows:
-        t = "" if row.t is None else f"{row.t:g}"
+    table = Table("measurement", "of", "t", "value", "95% interval", "sequences", title=title, box=None)
+    shown = [row for row in rows if row.at is None or row.measurement in ("tpr", "recovery_steps")]
+    for row in shown:
+        t = ", ".join(f"{x:g}" for x in (row.t, row.at) if x is not None)
         interval = f"{row.low:.3f} to {row.high:.3f}"
         table.add_row(row.measurement, row.split, t, f"{row.value:.3f}", interval, str(row.sequences))
     out.print(table)
+    few = sum(row.sequences < FEW for row in shown)
+    if few:
+        _say(f"{few} of these intervals rest on fewer than {FEW} sequences: take them as rough")
 
 
 class _Watcher:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from attractor import adapters
-from attractor.analysis.statistics import Estimate, difference_interval, mean_interval, ratio_interval
+from attractor.analysis.rows import rows_of
 from attractor.config import (
     DataConfig,
     ProbeConfig,
@@ -27,26 +28,20 @@ from attractor.config import (
 )
 from attractor.data.dataset import COUNTS, Dataset, open_dataset, prepare_dataset
 from attractor.data.packing import prefix
+from attractor.data.tokenizer import Tokenizer
 from attractor.files import atomic_directory, clear_up, locked, make_directory, naming_full_disk, write_atomically
+from attractor.measuring import Texts, measure
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
-from attractor.probes import conditional_entropy, fixed_points, likelihood, random_tokens, recovery, sample
 from attractor.process.named import make_process
-from attractor.results import RESULTS, Provenance, Row, TokenRow, write_results
+from attractor.results import RESULTS, Provenance, read_arrays, write_rows, write_tokens
 from attractor.runtime import processes
 from attractor.tracking import require_tracker
 from attractor.train.state import Progress
 from attractor.training import train_run
-from attractor.types import AttractorError, Tensor
+from attractor.types import AttractorError
 
 CONFIG, DATA = "config.json", "data"
-
-
-class Measured(NamedTuple):
-    """Numbers with intervals, and the per-token arrays behind them."""
-
-    rows: list[Row]
-    tokens: list[TokenRow]
 
 
 def prepare(config: DataConfig, folder: Path) -> Dataset:
@@ -129,7 +124,7 @@ def run(
     """
     require_tracker(config.monitor.track)
     rows = prefix(data.train, config.n_train)
-    probed = probed_rows(rows, data.test, config.probe)  # fails before training
+    texts = texts_of(data, config.n_train, config.probe)  # fails before training
     is_main = processes().is_main
     with _held(folder, config) if is_main else contextlib.nullcontext():
         processes().wait()
@@ -138,9 +133,8 @@ def run(
         if is_main:
             data.tokenizer.save(folder)
         train_run(config, rows, data, folder, on_progress)
-        measured = measure(adapters.load(folder), *probed, config.probe)
-        if is_main:
-            write_results(folder, measured.rows, measured.tokens, provenance(config))
+        stamp = provenance(config, data.tokenizer)
+        write_measurements(folder, adapters.load(folder), texts, config.probe, stamp)
 
 
 @contextlib.contextmanager
@@ -164,7 +158,7 @@ def run_alone(config: RunConfig, folder: Path, on_progress: Callable[[Progress],
             if is_finished(folder):
                 raise AttractorError(f"'{folder}' holds this run already, finished; --force trains it again")
             data = prepare(config.data, folder / DATA)
-            probed_rows(prefix(data.train, config.n_train), data.test, config.probe)
+            texts_of(data, config.n_train, config.probe)
     processes().wait()
     run(config, open_dataset(folder / DATA), folder, on_progress)
 
@@ -184,25 +178,39 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def probed_rows(train: np.ndarray, test: np.ndarray, config: ProbeConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Training and unseen rows to measure on.
+def texts_of(data: Dataset, n_train: int, config: ProbeConfig, unseen: np.ndarray | None = None) -> Texts:
+    """What a model trained on the first `n_train` rows is measured on; `unseen` takes the place of the test rows.
 
     Raises:
         AttractorError: if there are too few, or a corruption time is so small that there would be nothing to recover.
     """
-    rows = prefix(train, config.rows, "rows"), prefix(test, config.test_rows, "test_rows")
+    corpus, others = prefix(data.train, n_train), data.test if unseen is None else unseen
+    train, test = prefix(corpus, config.rows, "rows"), prefix(others, config.test_rows, "test_rows")
     for t in config.t:
         expected = t * train.shape[1] * min(config.rows, config.test_rows)
         if expected < 10:
             raise AttractorError(
                 f"t = {t} corrupts about {expected:.1g} tokens of all rows together: use a larger t or more rows"
             )
-    return rows
+    return Texts(train, test, corpus, data.train[len(train) :], others[len(test) :], data.tokenizer.decode)
 
 
-def provenance(config: RunConfig) -> Provenance:
+def write_measurements(folder: Path, denoiser: Denoiser, texts: Texts, config: ProbeConfig, stamp: Provenance) -> None:
+    """Measure into an existing folder: arrays as they come, then the numbers; of several processes the first writes."""
+    blocks = measure(denoiser, texts, config)
+    if processes().is_main:
+        write_tokens(folder, blocks)
+        write_rows(folder, rows_of(read_arrays(folder), config.seed), stamp)
+    else:
+        collections.deque(blocks, maxlen=0)
+
+
+def provenance(config: RunConfig, tokenizer: Tokenizer) -> Provenance:
     """The stamp on every row of a run."""
-    return Provenance(config_hash=config_hash(config), n_train=config.n_train, seed=config.seed)
+    return Provenance(
+        config_hash=config_hash(config), n_train=config.n_train, seed=config.seed, tokenizer=tokenizer.fingerprint,
+        noise_seed=config.probe.seed,
+    )  # fmt: skip
 
 
 def parameter_count(config: RunConfig | SweepConfig, text_size: int) -> int:
@@ -227,107 +235,6 @@ def data_of(folder: Path) -> Dataset:
 def is_finished(folder: Path) -> bool:
     """Whether a run has been trained and measured."""
     return (folder / RESULTS).is_file()
-
-
-def measure(denoiser: Denoiser, train_rows: np.ndarray, test_rows: np.ndarray, config: ProbeConfig) -> Measured:
-    """The measurements of one model on training rows, unseen rows, random tokens and its own generations.
-
-    Args:
-        denoiser: the model.
-        train_rows: training sequences to probe, (N, L).
-        test_rows: unseen sequences to probe, (M, L).
-        config: times, repeats, steps, seed.
-    """
-    length, process = train_rows.shape[1], denoiser.process
-    splits = {
-        "train": torch.from_numpy(np.array(train_rows)),
-        "test": torch.from_numpy(np.array(test_rows)),
-        "random": random_tokens(len(train_rows), length, process.vocab_size, config.seed, process.mask_id),
-        "generated": sample(denoiser, config.generated, length, config.steps, seed=config.seed),
-    }
-    parts = [
-        _measure_entropy(denoiser, splits, config),
-        *(_measure_recovery(denoiser, splits, t, config) for t in config.t),
-        _measure_fixed_points(denoiser, splits, config),
-        _measure_likelihood(denoiser, splits, config),
-    ]
-    return Measured([row for part in parts for row in part.rows], [token for part in parts for token in part.tokens])
-
-
-def _measure_recovery(denoiser: Denoiser, splits: dict[str, Tensor], t: float, config: ProbeConfig) -> Measured:
-    rows, tokens = [], []
-    for split in ("train", "test", "random"):
-        repeats = 1 if split == "random" else config.repeats
-        found = recovery(denoiser, splits[split], t, config.steps, config.seed, repeats)
-        rate, unstable = found.rate_per_sequence().numpy(), found.unstable_per_sequence().numpy()
-        rows.append(_row(split, t, "recovery_rate", mean_interval(rate, share=True, missing=True, seed=config.seed)))
-        returned, perturbed = (found.restored & found.perturbed).sum((0, 2)), found.perturbed.sum((0, 2))
-        pooled = ratio_interval(returned.numpy().astype(float), perturbed.numpy().astype(float), config.seed)
-        rows.append(_row(split, t, "recovery_micro", pooled))
-        if np.isfinite(unstable).sum() >= 2:  # near t = 1 hardly a token is left alone
-            broken = mean_interval(unstable, share=True, missing=True, seed=config.seed)
-            rows.append(_row(split, t, "unstable_rate", broken))
-        for repeat, (before, after) in enumerate(zip(found.corrupted, found.recovered, strict=True)):
-            for i, original in enumerate(found.original):
-                tokens.append(
-                    TokenRow(measurement="recovery", split=split, t=t, repeat=repeat, row=i, original=original.numpy(),
-                             corrupted=before[i].numpy(), recovered=after[i].numpy())
-                )  # fmt: skip
-    return Measured(rows, tokens)
-
-
-def _measure_entropy(denoiser: Denoiser, splits: dict[str, Tensor], config: ProbeConfig) -> Measured:
-    found = {
-        name: conditional_entropy(denoiser, splits[name], config.entropy_t, config.seed)
-        for name in ("train", "test", "generated")
-    }
-    rows = []
-    for split, entropy in found.items():
-        per_sequence = entropy.per_sequence().numpy()
-        rows.append(_row(split, None, "conditional_entropy", mean_interval(per_sequence, seed=config.seed)))
-        vanishing = entropy.vanishing.float().mean(1).numpy()
-        rows.append(_row(split, None, "vanishing_share", mean_interval(vanishing, share=True, seed=config.seed)))
-    own = found["generated"].per_sequence().numpy()
-    for split in ("train", "test"):
-        gap = difference_interval(own, found[split].per_sequence().numpy(), config.seed)
-        rows.append(_row("generated", None, f"entropy_gap_{split}", gap))
-    return Measured(rows, _token_rows("entropy", {name: (splits[name], found[name].per_token) for name in found}))
-
-
-def _measure_fixed_points(denoiser: Denoiser, splits: dict[str, Tensor], config: ProbeConfig) -> Measured:
-    names = ("train", "test", "random")
-    found = {name: fixed_points(denoiser, splits[name], steps=config.steps).stays for name in names}
-    rows = []
-    for split, stays in found.items():
-        shares = {"fixed_tokens": stays.float().mean(1), "fixed_sequences": stays.all(1).float()}
-        for name, share in shares.items():
-            rows.append(_row(split, None, name, mean_interval(share.numpy(), share=True, seed=config.seed)))
-    return Measured(rows, _token_rows("fixed_point", {name: (splits[name], found[name].float()) for name in names}))
-
-
-def _measure_likelihood(denoiser: Denoiser, splits: dict[str, Tensor], config: ProbeConfig) -> Measured:
-    names = ("train", "test")
-    found = {name: likelihood(denoiser, splits[name], config.nelbo_draws, config.seed) for name in names}
-    rows = [
-        _row(name, None, "nelbo_per_token", mean_interval(found[name].per_sequence().numpy(), seed=config.seed))
-        for name in names
-    ]
-    return Measured(rows, _token_rows("nelbo", {name: (splits[name], found[name].per_token) for name in names}))
-
-
-def _row(split: str, t: float | None, measurement: str, estimate: Estimate) -> Row:
-    return Row(
-        split=split, t=t, measurement=measurement, value=estimate.value, low=estimate.low, high=estimate.high,
-        sequences=estimate.n,
-    )  # fmt: skip
-
-
-def _token_rows(measurement: str, values: dict[str, tuple[Tensor, Tensor]]) -> list[TokenRow]:
-    return [
-        TokenRow(measurement=measurement, split=split, row=i, original=original.numpy(), value=value.numpy())
-        for split, (tokens, numbers) in values.items()
-        for i, (original, value) in enumerate(zip(tokens, numbers, strict=True))
-    ]
 
 
 def _flat(values: dict[str, Any], path: str = "") -> dict[str, Any]:

@@ -27,6 +27,13 @@ from attractor.train.stop import PoliteStop
 from attractor.train.watch import Watch
 
 
+def untrained(config: RunConfig, vocab_size: int) -> DDiT:
+    """The network of a run before its first step."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return DDiT(vocab_size, **dataclasses.asdict(config.model))
+
+
 def train_run(
     config: RunConfig, rows: np.ndarray, data: Dataset, folder: Path, on_progress: Callable[[Progress], None]
 ) -> None:
@@ -43,10 +50,7 @@ def train_run(
         AttractorError: if training diverges, the disk is full or a tracker is not installed.
     """
     process = make_process(config.process, data.tokenizer.vocab_size, config.uniform_share)
-    model = dataclasses.asdict(config.model)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        network = DDiT(process.vocab_size, **model).to(pick_device())
+    network = untrained(config, process.vocab_size).to(pick_device())
     held_out = data.test[-config.train.validation_rows :]
 
     def validate(candidate: DDiT) -> float:
@@ -61,7 +65,7 @@ def train_run(
     header = {
         "vocab_size": process.vocab_size,
         "seq_len": rows.shape[1],
-        "model": model,
+        "model": dataclasses.asdict(config.model),
         "process": process_settings(process),
     }
     is_main = processes().is_main

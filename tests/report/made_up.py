@@ -8,6 +8,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+from attractor.report.sections import SCORES, SECTIONS
+
 SIZES = (16, 64, 256, 1024, 2048, 4096, 16384)
 TIMES = (0.15, 0.5)
 SEEDS = (0, 1)
@@ -86,6 +88,39 @@ def minimal() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _more(n: int, seed: int) -> list[dict[str, Any]]:
+    """A row for every line of every section, and what the tables are made of."""
+    found = []
+    for section in SECTIONS:
+        for i, trace in enumerate(section.traces):
+            places = (
+                (16, 250, 1000)
+                if "steps" in (section.x_title or "")
+                else (0.01, 0.1, 0.5)
+                if section.x_title
+                else (None,)
+            )
+            for at in places:
+                value = 0.2 + 0.1 * i + 0.3 * _fall(n, 900) + (0 if at is None else 0.1 / (1 + at))
+                found.append(measured(n, seed, trace.split, trace.measurement, value, 0.05) | {"at": at})
+    scores = ("recovery at t = 0.15", *SCORES)
+    found += [measured(n, seed, name, "auroc", 0.9, 0.05) for name in scores[:1]]
+    found += [measured(n, seed, name, "auroc_shuffled", 0.5, 0.08) for name in scores]
+    found += [measured(n, seed, name, "tpr", 0.4, 0.1) | {"at": at} for name in scores for at in (0.01, 0.001)]
+    names = ("wasserstein", "energy", "hedges_g", "cliffs_delta")
+    for name in (*names, *(f"{name}_chance" for name in names)):
+        found += [measured(n, seed, split, f"gap_{name}", 0.3, 0.1) for split in ("train", "test")]
+    return [*found, measured(n, seed, "test", "gap_ks_chance", 0.2, 0.1)]
+
+
+def _controls() -> list[dict[str, Any]]:
+    rows = []
+    for name, train, test in (("untrained", 0.02, 0.02), ("memorizer", 1.0, 0.1), ("generalizer", 0.6, 0.6)):
+        for split, value in (("train", train), ("test", test)):
+            rows.append(measured(0, 0, split, "recovery_rate", value, 0.02, 0.15) | {"control": name})
+    return rows
+
+
 def full(corpus: str = "World English Bible", seeds: tuple[int, ...] = SEEDS) -> dict[str, Any]:
     data = minimal()
     data["rows"] = [r for r in data["rows"] if r["seed"] in seeds]
@@ -94,13 +129,22 @@ def full(corpus: str = "World English Bible", seeds: tuple[int, ...] = SEEDS) ->
     rows += [m for n, seed in runs for split in ("train", "test", "random") for m in _fixed(n, seed, split)]
     rows += [m for n, seed in runs for split in ("train", "test") for m in _rated(n, seed, split)]
     rows += [measured(n, seed, "random", "recovery_rate", 0.01, 0.01, t) for n, seed in runs for t in TIMES]
+    rows += [m for n, seed in runs for m in _more(n, seed)]
     provenance = {
         "version": "0.1.0", "config_hash": "9f2c41d07ab3", "corpus": corpus, "tokenizer": "byte-level BPE",
         "vocab_size": 512, "seq_len": 32, "model": "demo", "parameters": 812_544, "train_steps": 1200,
         "probe_rows": 128, "repeats": 2, "grid_steps": 200, "seeds": list(seeds), "train_documents": 28310,
         "test_documents": 1500, "duplicates": 81, "near_duplicates": 402,
     }  # fmt: skip
-    return data | {"measurements": {"schema": 1, "rows": rows, "provenance": provenance}}
+    pair = {"first": "entropy", "second": "recovery at t = 0.15", "decades": 0.09, "ci": [-0.1, 0.3]}
+    more = {
+        "controls": _controls(),
+        "detector": {"models": 14, "memorizing": 6, "auroc": 0.97, "auroc_ci": [0.8, 1.0], "reason": "made up"},
+        "micro_attractors": [{"token": " the", "rank": 1, "occurrences": 40, "vanishing": 12, "ci": [0.2, 0.4],
+                              "position": 0.5, "word_class": "DET"}],
+    }  # fmt: skip
+    data["agreement"] = [pair]
+    return data | {"measurements": {"schema": 1, "rows": rows, "provenance": provenance, **more}}
 
 
 def _tokens(split: str, n: int) -> list[dict[str, Any]]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
 import made_up
 import pytest
 
-from attractor.report.html import write_report
+from attractor.report.html import write_extras, write_report
+from attractor.report.sections import SECTIONS
 from attractor.types import AttractorError
 
-CHROMIUM = Path("/usr/bin/chromium")
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'"
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -86,7 +84,9 @@ def test_nothing_is_loaded(page: Path, parsed: Page) -> None:
 def test_structure(parsed: Page) -> None:
     ids = parsed.ids()
     assert len(ids) == len(set(ids))
-    for section in ("recovery", "passages", "entropy", "perplexity", "broken", "gap", "fixed", "numbers", "provenance"):
+    expected = ["recovery", "passages", "entropy", "perplexity", "broken", "gap", "fixed", "numbers", "provenance"]
+    expected += [section.id for section in SECTIONS]
+    for section in (*expected, "scores", "detector", "gaps", "agreement", "micro", "controls"):
         assert section in ids
     targets = {(attrs["href"] or "")[1:] for tag, attrs in parsed.tags if tag == "a"}
     labels = {i for _, attrs in parsed.tags for i in (attrs.get("aria-labelledby") or "").split()}
@@ -96,7 +96,8 @@ def test_structure(parsed: Page) -> None:
 
 
 def test_inlined_json_is_json(parsed: Page) -> None:
-    assert len(parsed.json) == 1 + 7
+    profiles = sum(section.x_title is not None for section in SECTIONS)
+    assert len(parsed.json) == 1 + 7 + len(SECTIONS) + profiles
     for text in parsed.json:
         json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
@@ -181,17 +182,28 @@ def test_missing_directory_is_named(tmp_path: Path) -> None:
         write_report(tmp_path / "nowhere")
 
 
-@pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium: install the Debian package `chromium`")
-def test_a_browser_draws_it_from_disk_without_a_network(page: Path, tmp_path: Path) -> None:
-    command = [
-        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path}", "--enable-logging=stderr",
-        "--virtual-time-budget=2000", "--dump-dom", page.as_uri(),
-    ]  # fmt: skip
-    env = os.environ | {"HOME": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, check=True)
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    assert console == []
-    # Each of the seven plots has its main layer, and the hero its curves.
-    assert done.stdout.count('class="main-svg"') >= 7
-    assert done.stdout.count('class="trace scatter') > 20
+def test_control_characters_do_not_reach_the_page(tmp_path: Path) -> None:
+    texts = made_up.passages()
+    texts["passages"][0]["views"][0]["tokens"][0]["recovered"] = "a\x00\x1b\x7fb"
+    data = made_up.full(corpus="evil\x08corpus")
+    page = write_report(made_up.write(tmp_path / "s", data, texts)).read_text(encoding="utf-8")
+    head, _, tail = page.partition("<script>")  # the drawing library keeps its own
+    own = head + tail.rpartition("</script>")[2]
+    assert not [c for c in own if ord(c) < 32 and c not in "\n\t"]
+    assert "\x7f" not in own
+    assert "a\ufffd\ufffd\ufffdb" in page
+
+
+def test_figures_and_tables_for_a_paper(tmp_path: Path) -> None:
+    folder = made_up.write(tmp_path / "s", made_up.full(), made_up.passages())
+    paths = write_extras(folder, "pdf", "csv", None)
+    figures = [p for p in paths if p.suffix == ".pdf"]
+    assert {p.stem for p in figures} >= {"recovery", "entropy", "novelty", "density"}
+    assert all(p.read_bytes().startswith(b"%PDF") for p in figures)
+    lines = (folder / "tables" / "controls.csv").read_text().splitlines()
+    assert lines[2].startswith("memorizer,100.0% (98.0% to 102.0%)")
+    tex = {p.name: p.read_text() for p in write_extras(folder, None, "tex", None)}
+    assert r"untrained & 2.0\% (0.0\% to 4.0\%)" in tex["controls.tex"]
+    assert all(text.count(r"\begin{tabular}") == 1 for text in tex.values())
+    with pytest.raises(AttractorError, match=r"nowhere\.mplstyle"):
+        write_extras(folder, "pdf", None, tmp_path / "nowhere.mplstyle")

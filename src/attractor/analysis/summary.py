@@ -9,8 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attractor.analysis.transition import agreements, entropy_bend, entropy_transition, recovery_transition
-from attractor.results import RunResults
+from attractor.analysis.detection import auroc, transfer
+from attractor.analysis.transition import (
+    Transition,
+    agreements,
+    entropy_bend,
+    entropy_transition,
+    perplexity_peak,
+    recovery_transition,
+)
+from attractor.results import Row, RunResults
 from attractor.types import AttractorError
 
 SCHEMA = 1
@@ -51,16 +59,25 @@ def places(runs: list[RunResults], times: list[float]) -> dict[str, Any]:
     """Where recovery, entropy and generative perplexity change, and how far apart these places are."""
     sizes = recovery_curves(runs, times[0]).sizes
     recovery = {t: recovery_transition(*recovery_curves(runs, t)) for t in times}
-    train = _curves(runs, lambda run: run.array("value", "entropy", "train")[0].mean(1))
+    train = _curves(runs, lambda run: run.per_sequence("entropy", "train"))
     entropy, change = entropy_transition(sizes, train), entropy_bend(sizes, train)
+    judged = all(run.has("judge", "generated") for run in runs)
+    peak = perplexity_peak(sizes, _curves(runs, lambda run: run.per_sequence("judge", "generated"))) if judged else None
     found = {f"recovery at t = {t:g}": place for t, place in recovery.items()} | {"entropy": entropy}
+    if peak is not None:
+        found["generative perplexity"] = peak
     return {
         "transition": [{"t": t, **place.plain()} for t, place in recovery.items()],
         "entropy_transition": entropy.plain(),
         "entropy_change": change.plain(),
-        "perplexity_peak": None,
+        "perplexity_peak": None if peak is None else _peak(peak),
         "agreement": [pair._asdict() for pair in agreements(found)],
     }
+
+
+def _peak(found: Transition) -> dict[str, Any]:
+    n = None if found.n_star is None else round(found.n_star)
+    return {"n_train": n, "ci": found.ci, "reason": found.reason, "warning": found.warning}
 
 
 def models_summary(models: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
@@ -79,15 +96,49 @@ def models_summary(models: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[
     return {**whole, **{key: labelled(key) for key in models[0][1] if key not in whole}}
 
 
-def measurements_summary(runs: list[RunResults]) -> dict[str, Any]:
-    """Every row of every run, for the report."""
-    rows = [
-        {"n_train": run.provenance.n_train, "seed": run.provenance.seed, "split": row.split, "t": row.t,
-         "measurement": row.measurement, "value": row.value, "ci": [row.low, row.high], "sequences": row.sequences}
-        for run in sorted(runs, key=lambda run: (run.provenance.n_train, run.provenance.seed))
-        for row in run.rows
-    ]  # fmt: skip
-    return {"schema": SCHEMA, "rows": rows}
+def measurements_summary(runs: list[RunResults], controls: dict[str, RunResults]) -> dict[str, Any]:
+    """Every row of every run and of every control, and whether entropy alone tells the models apart."""
+    ordered = sorted(runs, key=lambda run: (run.provenance.n_train, run.provenance.seed))
+    return {
+        "schema": SCHEMA,
+        "rows": [
+            {"n_train": run.provenance.n_train, "seed": run.provenance.seed, **_plain(row)}
+            for run in ordered
+            for row in run.rows
+        ],
+        "controls": [{"control": name, **_plain(row)} for name, run in controls.items() for row in run.rows],
+        "detector": model_detector(ordered),
+    }
+
+
+def model_detector(runs: list[RunResults]) -> dict[str, Any]:
+    """Does the entropy of its own generations tell a memorizing model from a generalizing one?
+
+    A model memorizes here if the intervals of training and unseen recovery do not overlap at the smallest time. The
+    threshold is chosen on all training-set sizes but one and scored on that one.
+    """
+    if not all(run.has("entropy", "generated") for run in runs):
+        return {"reason": "the models' own generations were not measured"}
+    t = runs[0].times()[0]
+    memorizing = np.array(
+        [run.row("train", "recovery_rate", t).low > run.row("test", "recovery_rate", t).high for run in runs]
+    )
+    scores = np.array([-run.row("generated", "conditional_entropy").value for run in runs])
+    kinds = {"models": len(runs), "memorizing": int(memorizing.sum())}
+    if min(memorizing.sum(), (~memorizing).sum()) < 2:
+        return {**kinds, "reason": "fewer than 2 models of one kind"}
+    area = auroc(scores[memorizing], scores[~memorizing])
+    scored = transfer(scores, memorizing, [run.provenance.n_train for run in runs])
+    found = {**kinds, "auroc": area.value, "auroc_ci": [area.low, area.high]}
+    if scored is None:
+        return {**found, "reason": "no threshold can be chosen without one of the sizes"}
+    accuracy = scored.accuracy
+    return {**found, "accuracy": accuracy.value, "accuracy_ci": [accuracy.low, accuracy.high], "groups": scored.groups}
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    return {"split": row.split, "t": row.t, "at": row.at, "measurement": row.measurement, "value": row.value,
+            "ci": [row.low, row.high], "sequences": row.sequences}  # fmt: skip
 
 
 def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:

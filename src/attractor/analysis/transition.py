@@ -56,12 +56,13 @@ class Transition(NamedTuple):
     warning: str | None = None
     samples: Values = np.empty(0)
     """bootstrap samples of log n_star; NaN where it was not found"""
+    reach: float = 0.0
+    """half a step of the grid of sizes at n_star, in log n"""
 
     def plain(self) -> dict[str, Any]:
-        """Everything but the samples."""
+        """What is written down of it."""
         values = self._asdict()
-        del values["samples"]
-        return values
+        return {key: values[key] for key in ("n_star", "ci", "width", "reason", "warning")}
 
 
 class Agreement(NamedTuple):
@@ -197,8 +198,10 @@ def agreements(found: dict[str, Transition]) -> list[Agreement]:
     for (first, a), (second, b) in itertools.combinations(located.items(), 2):
         assert a.n_star is not None
         assert b.n_star is not None
-        low, high = np.nanquantile((b.samples - a.samples) / np.log(10), TAILS)
-        pairs.append(Agreement(first, second, float(np.log10(b.n_star / a.n_star)), (float(low), float(high))))
+        low, high = np.nanquantile(b.samples - a.samples, TAILS)
+        apart, reach = np.log(b.n_star / a.n_star), max(a.reach, b.reach)  # nor does the grid resolve a distance better
+        ends = np.array([min(low, apart - reach), max(high, apart + reach)]) / np.log(10)
+        pairs.append(Agreement(first, second, float(apart / np.log(10)), (float(ends[0]), float(ends[1]))))
     return pairs
 
 
@@ -236,7 +239,7 @@ def _located(
     below, above = _neighbours(sizes, n_star)
     reach = np.log(above / below) / 2  # the grid resolves no less than one step
     ci = (float(np.exp(min(low, log_n - reach))), float(np.exp(max(high, log_n + reach))))
-    return Transition(n_star, ci, None, None, warning, samples)
+    return Transition(n_star, ci, None, None, warning, samples, float(reach))
 
 
 def _neighbours(sizes: Values, n: float) -> tuple[float, float]:

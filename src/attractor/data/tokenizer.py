@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import final
@@ -100,6 +101,11 @@ class Tokenizer:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._backend.save(str(folder / FILE_NAMES[0]))
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that are the same for the same tokenizer."""
+        return hashlib.sha256(self._backend.to_str().encode()).hexdigest()[:12]
 
     def encode(self, documents: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each document, without special tokens."""

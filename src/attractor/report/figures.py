@@ -176,6 +176,16 @@ def ribbon(ends: Sequence[tuple[float, float, float]], style: Style, tags: Itera
     )  # fmt: skip
 
 
+def plain_canvas(y_title: str, x_title: str) -> go.Figure:
+    """Return an empty figure over [0, 1]."""
+    small = {"size": 12.5, "color": MUTED}
+    line = {"ticks": "outside", "ticklen": 6, "tickcolor": MUTED, "linecolor": MUTED, "showline": True}
+    title = {"title": {"text": x_title, "font": small, "standoff": 10}}
+    return go.Figure(layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}}).update_xaxes(
+        range=[-0.03, 1.03], tickvals=[0, 0.25, 0.5, 0.75, 1], **line, **title
+    )
+
+
 def band(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter | None:
     """Return the interval of a curve, None where no interval is recorded."""
     means = [(p.n_train, p.mean) for p in curve.points]
@@ -190,11 +200,13 @@ def marker(style: Style, size: float) -> dict[str, Any]:
     return {"symbol": symbol.removesuffix("-open"), "color": fill, "size": size, "line": outline}
 
 
-def line(curve: Curve, style: Style, tags: Iterable[str], form: Callable[[float], str], what: str) -> go.Scatter:
-    """Return the mean curve, with what a pointer shows at each point."""
-    name = words.NAMES[curve.split] + ("" if curve.t is None else f", t = {words.time(curve.t)}")
+def line(
+    curve: Curve, style: Style, tags: Iterable[str], form: Callable[[float], str], what: str, place: str = "n = {}"
+) -> go.Scatter:  # fmt: skip
+    """Return the mean curve, with what a pointer shows at each point; `place` says what the x of a point is."""
+    name = words.name(curve.split) + ("" if curve.t is None else f", t = {words.time(curve.t)}")
     text = [
-        f"<b>{name}</b><br>n = {words.count(p.n_train)}<br>{what} {words.with_interval(p.mean, form)}"
+        f"<b>{name}</b><br>{place.format(words.place(p.n_train))}<br>{what} {words.with_interval(p.mean, form)}"
         for p in curve.points
     ]
     return go.Scatter(

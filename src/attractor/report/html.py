@@ -13,6 +13,10 @@ from plotly.offline import get_plotlyjs
 from attractor.report import words
 from attractor.report.charts import all_figures
 from attractor.report.figures import DARK
+from attractor.report.profiles import sections
+from attractor.report.sections import SECTIONS
+from attractor.report.tables import Table, tables, write_tables
+from attractor.report.vector import STYLE, write_figures
 from attractor.report.view import Curve, Report, Star, find, read_report
 from attractor.types import AttractorError
 
@@ -38,6 +42,11 @@ PROVENANCE = {
     "seeds": "Training seeds",
     "version": "attractor version",
     "config_hash": "Config hash",
+}
+
+ABSENT = {
+    "ablation": "ask for it with --probe.measure ... ablation",
+    "twins": "attractor twins SWEEP trains a second model on disjoint rows at each size",
 }
 
 
@@ -109,21 +118,52 @@ def render(report: Report) -> str:
     """Return the page as text."""
     loader = PackageLoader("attractor.report", "templates")
     env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    env.finalize = lambda value: words.printable(value) if isinstance(value, str) and type(value) is str else value
     env.filters |= {f.__name__: f for f in (words.nats, words.count, words.time, words.visible, words.unbroken)}
     head, others = words.headline(report)
     return env.get_template("report.html.j2").render(
         report=report,
         headline=head,
         standfirst=[paragraph for paragraph in (others, words.summary(report)) if paragraph],
-        figures=all_figures(report),
+        figures=[*all_figures(report), *sections(report)],
         stars=stars(report),
         rows=table(report),
+        tables=tables(report),
+        absent=absent(report),
         facts=provenance(report),
         names=words.NAMES,
         outcomes=OUTCOME_NAMES,
         swap=DARK,
         plotly=get_plotlyjs(),
     )
+
+
+def write_extras(sweep_dir: Path, figures: str | None, table: str | None, style: Path | None) -> list[Path]:
+    """Write the figures as vector files and the tables as CSV or LaTeX into `<sweep>/figures` and `<sweep>/tables`."""
+    report = read_report(Path(sweep_dir))
+    paths = []
+    if figures:
+        drawn = [*all_figures(report), *sections(report)]
+        paths += write_figures(drawn, Path(sweep_dir) / "figures", figures, style or STYLE)
+    if table:
+        paths += write_tables([*tables(report), _numbers(report)], Path(sweep_dir) / "tables", table)
+    return paths
+
+
+def absent(report: Report) -> list[tuple[str, str]]:
+    """The title of each section for which the sweep holds no data, and what would measure it."""
+    drawn = {figure.id for figure in sections(report)}
+    return [(s.title, ABSENT.get(s.id, "ask for it with --probe.measure")) for s in SECTIONS if s.id not in drawn]
+
+
+def _numbers(report: Report) -> Table:
+    head = ("n", "seed", "of", "t", "at", "measurement", "value", "low", "high", "sequences")
+    rows = [
+        (f"{r.n_train:g}", str(r.seed), r.split, "" if r.t is None else f"{r.t:g}", f"{r.at:g}", r.measurement,
+         *("" if x is None else f"{x:.6g}" for x in r.estimate), str(r.sequences))
+        for r in report.measured
+    ]  # fmt: skip
+    return Table("measurements", "Every number", "95% intervals over sequences.", head, rows)
 
 
 def write_report(sweep_dir: Path) -> Path:

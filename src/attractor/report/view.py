@@ -21,16 +21,21 @@ class Measured(NamedTuple):
 
     split: str
     t: float | None
-    n_train: int
+    n_train: float
+    """training-set size; on a profile, the place on its own axis"""
     seed: int
     estimate: Estimate
+    measurement: str = ""
+    at: float = 0.0
+    """where on the axis of a profile"""
+    sequences: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """One training-set size: the mean over seeds, and each seed's own value."""
 
-    n_train: int
+    n_train: float
     mean: Estimate
     seeds: tuple[float, ...]
 
@@ -43,7 +48,7 @@ class Curve:
     t: float | None
     points: tuple[Point, ...]
 
-    def at(self, n_train: int) -> Estimate | None:
+    def at(self, n_train: float) -> Estimate | None:
         """Return the mean over seeds at one size, None where it was not measured."""
         return next((p.mean for p in self.points if p.n_train == n_train), None)
 
@@ -118,6 +123,11 @@ class Report:
     stars: tuple[Star, ...]
     entropy_star: Star | None
     peak: int | None
+    measured: tuple[Measured, ...]
+    controls: tuple[tuple[str, Measured], ...]
+    detector: Fields
+    agreement: tuple[Fields, ...]
+    micro: tuple[Fields, ...]
     passages: tuple[Passage, ...]
     provenance: dict[str, Any]
 
@@ -148,7 +158,7 @@ def _scaled(e: Estimate, scale: Callable[[float], float]) -> Estimate:
 def curves(measured: Iterable[Measured], scale: Callable[[float], float] = float) -> tuple[Curve, ...]:
     """Group measurements into curves and average over seeds; `scale` is applied after the average."""
     # The first of a (split, t, n, seed) wins: rows repeat what does not depend on t.
-    groups: dict[tuple[str, float | None], dict[int, dict[int, Estimate]]] = {}
+    groups: dict[tuple[str, float | None], dict[float, dict[int, Estimate]]] = {}
     for m in measured:
         groups.setdefault((m.split, m.t), {}).setdefault(m.n_train, {}).setdefault(m.seed, m.estimate)
     found = []
@@ -180,6 +190,14 @@ def _measured(row: Fields, key: str, interval: str, splits: tuple[str, ...], tim
     )
 
 
+def _any(row: Fields, n_train: int, seed: int) -> Measured:
+    return Measured(
+        split=row.text("split"), t=row.optional("t"), n_train=n_train, seed=seed, estimate=row.estimate("value", "ci"),
+        measurement=row.text("measurement"), at=row.optional("at") or 0.0,
+        sequences=int(row.optional("sequences") or 0),
+    )  # fmt: skip
+
+
 def _rows(rows: list[Fields], key: str, interval: str, timed: bool) -> list[Measured]:
     return [_measured(row, key, interval, SPLITS, timed) for row in rows]
 
@@ -193,8 +211,17 @@ class Measurements:
 
     def named(self, name: str, *splits: str) -> list[Measured]:
         """Return the rows of one measurement and these kinds of text."""
-        chosen = [row for row in self.rows if row.text("measurement") == name and row.text("split") in splits]
+        found = [row for row in self.rows if row.text("measurement") == name and not row.has("at")]
+        chosen = [row for row in found if row.text("split") in splits]
         return [_measured(row, "value", "ci", splits, timed=row.has("t")) for row in chosen]
+
+    def all(self) -> tuple[Measured, ...]:
+        """Return every row."""
+        return tuple(_any(row, row.integer("n_train", least=1), row.integer("seed")) for row in self.rows)
+
+    def controls(self) -> tuple[tuple[str, Measured], ...]:
+        """Return the rows of the controls, each with the name of its model."""
+        return tuple((row.text("control"), _any(row, 0, 0)) for row in self.fields.objects("controls"))
 
     def gap(self) -> list[Measured]:
         """Return the entropy gap, each row under the kind of text that generations are compared with."""
@@ -215,6 +242,11 @@ def _star(fields: Fields, timed: bool) -> Star:
         width=fields.optional("width"),
         reason=fields.text("reason") if fields.has("reason") else None,
     )
+
+
+def _peak(peak: Any, place: str) -> int | None:
+    fields = None if peak is None else Fields(peak, place)
+    return fields.integer("n_train", least=1) if fields is not None and fields.has("n_train") else None
 
 
 def _passage(fields: Fields) -> Passage:
@@ -285,7 +317,12 @@ def read_report(sweep_dir: Path) -> Report:
         fixed_sequences=curves(more.named("fixed_sequences", *SPLITS, "random")),
         stars=tuple(_star(star, timed=True) for star in fields.objects("transition")),
         entropy_star=None if located is None else _star(Fields(located, f"{fields.place}.entropy_transition"), False),
-        peak=None if peak is None else Fields(peak, f"{fields.place}.perplexity_peak").integer("n_train", least=1),
+        peak=_peak(peak, f"{fields.place}.perplexity_peak"),
+        measured=more.all(),
+        controls=more.controls(),
+        detector=Fields(more.fields.data.get("detector") or {}, f"{more.fields.place}.detector"),
+        agreement=tuple(fields.objects("agreement")),
+        micro=tuple(more.fields.objects("micro_attractors")),
         passages=read_passages(sweep_dir / "passages.json"),
         provenance=more.provenance,
     )

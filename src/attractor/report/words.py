@@ -11,9 +11,19 @@ from attractor.report.view import Curve, Report, find
 NAMES = {"train": "training", "test": "unseen", "generated": "generated", "random": "random tokens"}
 
 
+def name(split: str) -> str:
+    """Name a kind of text; what is no kind of text has its own name."""
+    return NAMES.get(split, split)
+
+
 def count(n: float) -> str:
     """Write a whole number with thousands separators."""
     return f"{n:,.0f}"
+
+
+def place(x: float) -> str:
+    """Write where a point lies: a count, or up to three significant digits."""
+    return count(x) if x == int(x) and x >= 1 else f"{x:.3g}"
 
 
 def approx(x: float) -> str:
@@ -147,6 +157,11 @@ def duration(seconds: float) -> str:
     return f"{minutes:.1f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
+def printable(text: str) -> str:
+    """Show control characters, which HTML does not allow, as U+FFFD."""
+    return "".join(c if c.isprintable() or c in "\n\t\u00a0" else "\ufffd" for c in text)
+
+
 def visible(token: str) -> str:
     """Write a token so that an empty one and a line break can be seen."""
-    return token.replace("\n", "↵").replace("\r", "↵").replace("\t", "⇥") or "∅"
+    return printable(token.replace("\n", "↵").replace("\r", "↵").replace("\t", "⇥")) or "∅"

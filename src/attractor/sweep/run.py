@@ -28,7 +28,7 @@ def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
     if rows < 2:
         raise AttractorError(f"the smallest training set has {smallest} row: an interval needs at least 2")
     probe = dataclasses.replace(config.probe, rows=rows)
-    pipeline.probed_rows(data.train, data.test, probe)  # fails before any training
+    pipeline.texts_of(data, smallest, probe)  # fails before any training
     return dataclasses.replace(config, probe=probe)
 
 

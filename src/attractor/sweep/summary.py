@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from attractor import pipeline
+from attractor.analysis.micro import micro_attractors
 from attractor.analysis.summary import measurements_summary, models_summary, transition_summary
 from attractor.config import SweepConfig, config_hash
 from attractor.data.dataset import Dataset
 from attractor.files import write_atomically
+from attractor.measuring import REFERENCE
 from attractor.report.html import write_report
-from attractor.results import RunResults, code_version, read_results
+from attractor.results import RunResults, code_version, read_results, require_joinable
+from attractor.sweep.controls import measure_controls
 from attractor.sweep.passages import passages
 from attractor.sweep.plan import PlannedRun
+from attractor.sweep.twins import TWIN
 
 TRANSITION, MEASUREMENTS, PASSAGES = "transition.json", "measurements.json", "passages.json"
 
@@ -44,10 +51,14 @@ def write_summary(
         elapsed = pipeline.read_json(earlier)["elapsed_s"] if earlier.is_file() else 0.0
     reports, models = [], []
     for name, folder in summary_folders(config, out).items():
-        results = [read_results(out / run.run_id) for run in runs if run.model == name]
-        located, measured = transition_summary(results, elapsed), measurements_summary(results)
-        provenance = _provenance(config.each_model()[name], results, data)
+        results = [_with_twin(out / run.run_id) for run in runs if run.model == name]
         folder.mkdir(exist_ok=True)
+        require_joinable(results)
+        smallest = min((run.config for run in runs if run.model == name), key=lambda run: (run.n_train, run.seed))
+        controls = measure_controls(smallest, data, folder / "controls")
+        located, measured = transition_summary(results, elapsed), measurements_summary(results, controls)
+        measured |= {"micro_attractors": named_micro_attractors(results, data)}
+        provenance = _provenance(config.each_model()[name], results, data)
         for file, content in (
             (TRANSITION, located),
             (MEASUREMENTS, {**measured, "provenance": provenance}),
@@ -82,3 +93,23 @@ def _provenance(config: SweepConfig, results: list[RunResults], data: Dataset) -
         "seeds": sorted({run.provenance.seed for run in results}),
         **data.counts._asdict(),
     }
+
+
+def _with_twin(folder: Path) -> RunResults:
+    """The results of a run, and of the comparison with its twin where there is one."""
+    run = read_results(folder)
+    if not pipeline.is_finished(folder / TWIN):
+        return run
+    twin = read_results(folder / TWIN)
+    require_joinable([run, twin])
+    return dataclasses.replace(run, rows=[*run.rows, *twin.rows])
+
+
+def named_micro_attractors(results: list[RunResults], data: Dataset) -> list[dict[str, Any]]:
+    """The micro-attractors of the largest training set, with the text of each token."""
+    largest = max(results, key=lambda run: run.provenance.n_train)
+    frequency = np.bincount(np.array(data.train[:REFERENCE]).ravel(), minlength=data.tokenizer.vocab_size)
+    return [
+        found._asdict() | {"token": data.tokenizer.pieces([found.token])[0]}
+        for found in micro_attractors(largest, frequency)
+    ]

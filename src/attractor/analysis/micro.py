@@ -1,0 +1,77 @@
+"""Micro-attractors: tokens of unseen text that a generalizing model is still certain of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attractor.analysis.statistics import clopper_pearson
+from attractor.results import Arrays
+from attractor.types import AttractorError
+
+VANISHING = 0.01
+"""Nats below which the entropy of a token counts as vanishing."""
+
+
+class MicroAttractor(NamedTuple):
+    """One token of the vocabulary, over all the places where it occurs in unseen text."""
+
+    token: int
+    rank: int
+    """by frequency in training text, 1 for the most frequent"""
+    occurrences: int
+    vanishing: int
+    """of them, those with vanishing entropy"""
+    ci: tuple[float, float]
+    """of the share, Clopper-Pearson over the sequences that hold the token"""
+    position: float
+    """median position of the vanishing ones, from 0 at the beginning of a row to 1 at its end"""
+    word_class: str | None
+
+
+def micro_attractors(
+    arrays: Arrays, frequency: NDArray[np.int64], tagger: Callable[[int], str] | None = None, split: str = "test"
+) -> list[MicroAttractor]:
+    """Tokens with a vanishing occurrence, those with the most first.
+
+    Args:
+        arrays: of one model, with its entropies.
+        frequency: how often each token of the vocabulary occurs in training text.
+        tagger: names the word class of a token.
+        split: the kind of text.
+    """
+    tokens, vanishing = arrays.array("original", "entropy", split)[0], arrays.values("entropy", split) < VANISHING
+    rank = (-frequency).argsort(kind="stable").argsort() + 1
+    span = max(1, tokens.shape[1] - 1)
+    found = []
+    for token in np.unique(tokens[vanishing]).tolist():
+        here = tokens == token
+        sure = here & vanishing
+        holders = here.any(1)  # tokens of one sequence are not independent
+        share = clopper_pearson(int(sure.any(1).sum()), int(holders.sum()))
+        where = float(np.median(sure.nonzero()[1]) / span)
+        tag = None if tagger is None else tagger(token)
+        found.append(
+            MicroAttractor(
+                token, int(rank[token]), int(here.sum()), int(sure.sum()), (share.low, share.high), where, tag
+            )
+        )
+    return sorted(found, key=lambda m: (-m.vanishing, m.token))
+
+
+def load_tagger(name: str) -> Callable[[str], str]:
+    """A word tagger: `nltk`, which tags a word by itself with the universal tag set.
+
+    Raises:
+        AttractorError: if it is unknown or not installed.
+    """
+    if name != "nltk":
+        raise AttractorError(f"tagger = {name!r}: allowed is 'nltk'")
+    try:
+        import nltk
+    except ImportError:
+        raise AttractorError("the tagger 'nltk' needs the package nltk: pip install nltk") from None
+    return lambda word: str(nltk.pos_tag([word], tagset="universal")[0][1])

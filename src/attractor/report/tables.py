@@ -1,0 +1,186 @@
+"""The tables of the report, as page, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from attractor.report import words
+from attractor.report.fields import Estimate
+from attractor.report.view import Report
+
+DISTANCES = {
+    "gap_ks": "Kolmogorov-Smirnov", "gap_wasserstein": "Wasserstein-1, nats", "gap_energy": "energy",
+    "gap_hedges_g": "Hedges' g", "gap_cliffs_delta": "Cliff's delta",
+}  # fmt: skip
+BLIND = "bag of words"
+
+
+class Table(NamedTuple):
+    """A table and how to read it."""
+
+    id: str
+    title: str
+    read: str
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def tables(report: Report) -> list[Table]:
+    """The tables for which the sweep holds data."""
+    made = [membership(report), detector(report), distances(report), agreement(report), micro(report), controls(report)]
+    return [table for table in made if table is not None and table.rows]
+
+
+def membership(report: Report) -> Table | None:
+    """AUROC and true positives of each score at the smallest, a middle and the largest n."""
+    rows, sizes = [], (report.sizes[0], report.sizes[len(report.sizes) // 2], report.sizes[-1])
+    for n in dict.fromkeys(sizes):
+        here = [r for r in report.measured if r.n_train == n and r.seed == report.seeds[0]]
+        area = {r.split: r.estimate for r in here if r.measurement == "auroc"}
+        shuffled = {r.split: r.estimate for r in here if r.measurement == "auroc_shuffled"}
+        rates = {(r.split, r.at): r.estimate for r in here if r.measurement == "tpr"}
+        for name, e in area.items():
+            blind = area.get(BLIND)
+            verdict = "" if name == BLIND or blind is None or _above(e, blind) else "no better than blind"
+            cells = [words.with_interval(rates[name, at], words.percent) for at in (0.01, 0.001)]
+            rows.append(
+                (words.count(n), name, words.with_interval(e, _two), *cells, _two(shuffled[name].value), verdict)
+            )
+    return Table(
+        "scores", "Membership scores, side by side",
+        "TPR is the share of training rows found at the largest false-positive rate that is not above 1% or 0.1%; with "
+        "fewer than 1,000 unseen rows the second allows none at all. With shuffled labels the AUROC must be near 0.5.",
+        ("n", "score", "AUROC", "TPR at 1% FPR", "TPR at 0.1% FPR", "labels shuffled", ""), rows,
+    )  # fmt: skip
+
+
+def detector(report: Report) -> Table | None:
+    """Does entropy alone tell memorizing models from generalizing ones?"""
+    found = report.detector
+    if not found.has("models"):
+        return None
+    rows = [("models", f"{found.integer('models')}, {found.integer('memorizing')} of them memorizing")]
+    for key, label in (("auroc", "AUROC"), ("accuracy", "accuracy at sizes the threshold never saw")):
+        if found.has(key):
+            rows.append((label, words.with_interval(found.estimate(key, f"{key}_ci"), _two)))
+    if found.has("reason"):
+        rows.append(("not given", found.text("reason")))
+    return Table(
+        "detector", "Entropy as a detector of memorizing models",
+        "A model counts as memorizing if the intervals of training and unseen recovery do not overlap; the score is "
+        "the entropy of its own generations, which needs no training data. Few models give wide intervals.",
+        ("", "value"), rows,
+    )  # fmt: skip
+
+
+def distances(report: Report) -> Table | None:
+    """Every distance between the entropies of generations and of real text."""
+    chance = {(r.measurement, r.split, r.n_train, r.seed): r.estimate.value for r in report.measured}
+    rows = []
+    for r in report.measured:
+        if r.measurement in DISTANCES:
+            level = chance[f"{r.measurement}_chance", r.split, r.n_train, r.seed]
+            value = words.with_interval(r.estimate, words.nats)
+            name = DISTANCES[r.measurement]
+            rows.append((words.count(r.n_train), words.name(r.split), name, value, words.nats(level)))
+    return Table(
+        "gaps", "Distances between the entropy of generations and of real text",
+        "Below the last column, which 95% of random splits stay under, a distance is what chance gives.",
+        ("n", "compared with", "distance", "value", "by chance"), rows,
+    )  # fmt: skip
+
+
+def agreement(report: Report) -> Table | None:
+    """How far apart the transitions seen in recovery, entropy and generative perplexity are."""
+    rows = []
+    for pair in report.agreement:
+        e = pair.estimate("decades", "ci")
+        apart = e.lo is not None and e.hi is not None and (e.lo > 0 or e.hi < 0)
+        verdict = "apart" if apart else "agree within the interval"
+        rows.append((pair.text("first"), pair.text("second"), words.with_interval(e, _two), verdict))
+    return Table(
+        "agreement", "Do the locations of the transition agree?",
+        "log10 of the second place over the first: 0 is the same n, 1 ten times as much. Resampled together.",
+        ("first", "second", "decades between", ""), rows,
+    )  # fmt: skip
+
+
+def micro(report: Report) -> Table | None:
+    """Tokens of unseen text that the largest model is certain of."""
+    rows = []
+    for m in report.micro[:40]:
+        lo, hi = m.interval("ci") or (None, None)
+        share = Estimate(m.number("vanishing") / m.number("occurrences"), lo, hi)
+        rows.append(
+            (words.visible(m.text("token")), words.count(m.number("rank")), words.count(m.number("occurrences")),
+             words.percent(share.value), words.percent(m.number("position")),
+             m.text("word_class") if m.has("word_class") else "")
+        )  # fmt: skip
+    return Table(
+        "micro", "Micro-attractors",
+        f"Tokens of unseen text whose entropy stays below 0.01 nats in the model trained on "
+        f"{words.count(report.sizes[-1])} sequences: certain although the text was never seen.",
+        ("token", "frequency rank", "occurrences", "certain", "median place in the row", "word class"), rows,
+    )  # fmt: skip
+
+
+def controls(report: Report) -> Table | None:
+    """What the probes say of models whose behaviour is known."""
+    rows = []
+    for name in dict.fromkeys(control for control, _ in report.controls):
+        here = [r for control, r in report.controls if control == name]
+
+        found = {(r.measurement, r.split): r.estimate for r in here}
+        wanted = (
+            *((("recovery_rate", split), words.percent) for split in ("train", "test")),
+            *((("conditional_entropy", split), words.nats) for split in ("train", "test")),
+            *(((measurement, "NELBO"), _two) for measurement in ("auroc", "auroc_shuffled")),
+        )
+        rows.append((name, *(words.with_interval(found[key], form) if key in found else "" for key, form in wanted)))
+    return Table(
+        "controls", "Controls",
+        "An untrained network recovers nothing; the exact memorizer of the smallest training set returns it and "
+        "nothing else; the exact generalizer treats both alike. Shuffled labels must give an AUROC near 0.5.",
+        ("model", "recovery, training", "recovery, unseen", "entropy, training", "entropy, unseen", "AUROC of NELBO",
+         "labels shuffled"), rows,
+    )  # fmt: skip
+
+
+def write_tables(tables: list[Table], folder: Path, kind: str) -> list[Path]:
+    """Write each table as `<id>.csv` or `<id>.tex`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for table in tables:
+        path = folder / f"{table.id}.{kind}"
+        if kind == "csv":
+            with path.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows([table.head, *table.rows])
+        else:
+            path.write_text(latex(table), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def latex(table: Table) -> str:
+    """A tabular in the style of booktabs."""
+    lines = [" & ".join(map(_escaped, row)) + r" \\" for row in (table.head, *table.rows)]
+    body = "\n".join([lines[0], r"\midrule", *lines[1:]])
+    opening = f"% {table.title}: {table.read}\n\\begin{{tabular}}{{{'l' * len(table.head)}}}\n\\toprule\n"
+    return opening + body + "\n\\bottomrule\n\\end{tabular}\n"
+
+
+def _escaped(text: str) -> str:
+    text = text.replace("\\", r"\textbackslash ")
+    return re.sub(r"([&%$#_{}])", r"\\\1", text).replace("~", r"\textasciitilde ").replace("^", r"\textasciicircum ")
+
+
+def _above(e: Estimate, blind: Estimate) -> bool:
+    return e.lo is not None and e.lo > max(0.5, blind.value)
+
+
+def _two(x: float) -> str:
+    return f"{x:.2f}"

@@ -1,0 +1,164 @@
+"""From arrays to numbers, on arrays whose numbers are known."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attractor import AttractorError
+from attractor.analysis.micro import load_tagger, micro_attractors
+from attractor.analysis.rows import PATH, rows_of, scores
+from attractor.analysis.summary import model_detector
+from attractor.results import (
+    Arrays,
+    Block,
+    Provenance,
+    Row,
+    RunResults,
+    read_arrays,
+    read_results,
+    require_joinable,
+    write_rows,
+    write_tokens,
+)
+
+N, L = 40, 8
+
+
+def block(name: str, split: str, value: np.ndarray) -> Block:
+    return Block(measurement=name, split=split, original=np.tile(np.arange(L), (N, 1)), value=value)
+
+
+def recovered(split: str, right: np.ndarray) -> Block:
+    """The first half of each row is corrupted; `right` says which tokens end up right."""
+    original = np.tile(np.arange(L), (N, 1))
+    corrupted = np.where(np.arange(L) < L // 2, original + 100, original)
+    return Block(
+        measurement="recovery", split=split, t=0.5, original=original, corrupted=corrupted[None],
+        recovered=np.where(right, original, 99)[None],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def arrays(tmp_path: Path) -> Arrays:
+    rng = np.random.default_rng(0)
+    back, lost = np.ones((N, L), dtype=bool), np.arange(L) % 2 == 0
+    entropy = np.where(np.arange(L) % 2 == 0, 0.005, 2.0) + np.zeros((N, 1))
+    copies = np.repeat([0, 1, 6, 6], N // 4)  # a quarter each: copies, near copies, an echo, neither
+    blocks = [
+        recovered("train", back), recovered("test", np.tile(lost, (N, 1))), recovered("random", ~back),
+        block("entropy", "train", rng.random((N, L)) / 1000), block("entropy", "test", entropy),
+        block("entropy", "generated", entropy), block("nelbo", "train", rng.random((N, L))),
+        block("nelbo", "test", 3 + rng.random((N, L))), block("bag_of_words", "train", rng.random((N, 1))),
+        block("bag_of_words", "test", rng.random((N, 1))), block("judge", "generated", rng.random((N, 1))),
+        block("novelty_nearest", "generated", copies[:, None]),
+        block("novelty_own", "generated", np.tile([7, 1], N // 2)[:, None]),
+        block("novelty_overlap", "generated", np.full((N, 1), 4)), block("basin_radius", "train", np.full((N, 1), 0.5)),
+        *(block(f"path_{name}", "generated", np.full((N, 21), 0.25)) for name in PATH),
+    ]  # fmt: skip
+    write_tokens(tmp_path, blocks)
+    return read_arrays(tmp_path)
+
+
+def test_numbers_that_are_known(arrays: Arrays) -> None:
+    rows = {(r.split, r.measurement, r.t, r.at): r for r in rows_of(arrays)}
+    value = {key: row.value for key, row in rows.items()}
+    assert value["train", "recovery_rate", 0.5, None] == 1
+    assert value["test", "recovery_rate", 0.5, None] == 0.5
+    assert value["test", "unstable_rate", 0.5, None] == 0.5
+    assert value["test", "vanishing_share", None, None] == 0.5
+    # Even tokens came back and are certain, odd ones failed and are not.
+    assert value["test", "entropy_recovered", 0.5, None] == pytest.approx(0.005, rel=1e-6)
+    assert value["test", "entropy_failed", 0.5, None] == pytest.approx(2)
+    density = [v for (split, name, _, _), v in value.items() if (split, name) == ("test", "density_failed")]
+    assert sum(density) == pytest.approx(1)
+    assert value["generated", "share_memorized", None, None] == 0.5
+    assert value["generated", "share_spurious", None, None] == 0.25
+    assert value["generated", "share_novel", None, None] == 0.25
+    assert value["generated", "overlap", None, None] == 0.5
+    assert value["generated", "distinct_1", None, None] == pytest.approx(1 / N)
+    assert value["train", "basin_survival", None, 0.5] == 1
+    assert value["train", "basin_survival", None, 0.55] == 0
+    assert value["generated", "path_top", None, 0.0] == 0.25
+    assert value["NELBO", "auroc", None, None] == 1
+    assert rows["NELBO", "auroc_shuffled", None, None].low < 0.5 < rows["NELBO", "auroc_shuffled", None, None].high
+    assert value["NELBO", "tpr", None, 0.01] == 1
+    assert value["bag of words", "auroc", None, None] == pytest.approx(0.5, abs=0.25)
+    assert all(row.low <= row.value <= row.high for row in rows_of(arrays))
+
+
+def test_every_score_speaks_for_membership_when_it_is_high(arrays: Arrays) -> None:
+    found = scores(arrays)
+    assert set(found) == {"recovery at t = 0.5", "NELBO", "entropy", "bag of words"}
+    for name in ("recovery at t = 0.5", "NELBO", "entropy"):
+        assert found[name][0].mean() > found[name][1].mean()
+
+
+def test_numbers_that_are_not_finite_are_not_dropped(arrays: Arrays, tmp_path: Path) -> None:
+    entropy = arrays.values("entropy", "train")
+    entropy[3, 2] = np.nan
+    write_tokens(tmp_path, [block("entropy", "train", entropy)])
+    with pytest.raises(AttractorError, match="1 of 40 sequences have no finite value, first row 3"):
+        rows_of(read_arrays(tmp_path))
+
+
+def test_micro_attractors_by_token(arrays: Arrays) -> None:
+    found = micro_attractors(arrays, np.arange(100)[::-1], tagger=lambda token: f"class {token % 2}")
+    assert [m.token for m in found] == [0, 2, 4, 6]
+    assert [m.rank for m in found] == [1, 3, 5, 7]
+    assert (found[0].occurrences, found[0].vanishing, found[0].position, found[0].word_class) == (N, N, 0, "class 0")
+    assert found[3].position == pytest.approx(6 / 7)
+    with pytest.raises(AttractorError, match="allowed is 'nltk'"):
+        load_tagger("spacy")
+
+
+def test_a_missing_tagger_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "nltk", None)
+    with pytest.raises(AttractorError, match="pip install nltk"):
+        load_tagger("nltk")
+
+
+def run(n: int, memorizing: bool, **stamp: object) -> RunResults:
+    def row(split: str, name: str, value: float, t: float | None) -> Row:
+        return Row(split=split, measurement=name, t=t, value=value, low=value - 0.1, high=value + 0.1, sequences=N)
+
+    rows = [
+        row("train", "recovery_rate", 0.9 if memorizing else 0.3, 0.5), row("test", "recovery_rate", 0.3, 0.5),
+        row("generated", "conditional_entropy", 0.1 if memorizing else 2 + n, None),
+    ]  # fmt: skip
+    made = Provenance(config_hash="0", n_train=n, seed=0, **stamp)  # type: ignore[arg-type]
+    empty = read_tokens_with_generations()
+    return RunResults(provenance=made, rows=rows, tokens=empty.tokens)
+
+
+def read_tokens_with_generations() -> Arrays:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_tokens(Path(folder), [block("entropy", "generated", np.zeros((N, L)))])
+        return read_arrays(Path(folder))
+
+
+def test_entropy_tells_models_apart_or_says_why_not() -> None:
+    found = model_detector([run(n, n < 4) for n in (1, 2, 3, 4, 5, 6)])
+    assert (found["models"], found["memorizing"], found["auroc"], found["accuracy"]) == (6, 3, 1, 1)
+    assert found["auroc_ci"][0] < 0.9
+    assert model_detector([run(n, False) for n in (1, 2)])["reason"] == "fewer than 2 models of one kind"
+
+
+@pytest.mark.parametrize(("field", "values"), [("tokenizer", ("a", "b")), ("noise_seed", (0, 1)), ("schema", (1, 2))])
+def test_results_that_were_not_measured_alike_are_not_joined(field: str, values: tuple[object, object]) -> None:
+    with pytest.raises(AttractorError, match=f"different {field} cannot be joined: {values[0]} and {values[1]}"):
+        require_joinable([run(1, True, **{field: value}) for value in values])
+
+
+def test_another_schema_is_refused(tmp_path: Path, arrays: Arrays) -> None:
+    rows = rows_of(arrays)[:2]
+    write_rows(tmp_path, rows, Provenance(config_hash="0", n_train=1, seed=0))
+    assert read_results(tmp_path).rows == rows
+    write_rows(tmp_path, rows, dataclasses.replace(Provenance(config_hash="0", n_train=1, seed=0), schema=1))
+    with pytest.raises(AttractorError, match="of schema 1, and only 2 can be read"):
+        read_results(tmp_path)
