@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 from torch import Tensor
 
+from attractor.analysis.rows import rows_of
 from attractor.analysis.statistics import difference_interval
 from attractor.config import ProbeConfig
-from attractor.pipeline import measure
+from attractor.measuring import Texts, measure
 from attractor.probes import conditional_entropy, fixed_points, likelihood, random_tokens, recovery, sample
+from attractor.results import read_arrays, write_tokens
 from attractor.theory.solvable import EmpiricalDenoiser, MarkovDenoiser, ordinary_posterior
 from attractor.theory.sources import random_source
 
@@ -139,14 +143,15 @@ def test_generated_text_has_the_likelihood_of_the_source(source: MarkovDenoiser)
 
 @pytest.mark.parametrize("which", ["memorizer", "generalizer"])
 def test_controls_go_through_the_whole_pipeline(
-    which: str, source: MarkovDenoiser, memorizer: EmpiricalDenoiser, train: Tensor, unseen: Tensor
+    which: str, source: MarkovDenoiser, memorizer: EmpiricalDenoiser, train: Tensor, unseen: Tensor, tmp_path: Path
 ) -> None:
     """Every number is finite, and where the answer is known it is found: likelihoods within four standard errors."""
     denoiser = memorizer if which == "memorizer" else source
     config = ProbeConfig(t=(0.2,), rows=40, test_rows=40, steps=100, generated=40)
-    rows = {
-        (r.measurement, r.split): r for r in measure(denoiser, train[:40].numpy(), unseen[:40].numpy(), config).rows
-    }
+    seen, new = train.numpy(), unseen.numpy()
+    texts = Texts(seen[:40], new[:40], seen, seen[40:], new[40:], str)
+    write_tokens(tmp_path, measure(denoiser, texts, config))
+    rows = {(r.measurement, r.split): r for r in rows_of(read_arrays(tmp_path))}
     assert all(np.isfinite((r.value, r.low, r.high)).all() for r in rows.values())
     likely = rows["nelbo_per_token", "train"]
     exact = denoiser.nll(train[:40]).mean().item() / L

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from numpy.typing import NDArray
 
 from attractor.types import AttractorError
 
-Ids = NDArray[np.int64]
+Ids = Int[np.ndarray, "..."]
 Values = NDArray[np.float64]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 from attractor.types import AttractorError
 
-Ids = NDArray[np.int64]
+Ids = Int[np.ndarray, "..."]
 ROWS = 2**14
 """Training rows compared at a time."""
 TOKENS = 2**22
