@@ -29,7 +29,9 @@ def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "sweep", "probe", "generate", "report", "theory"])
+@pytest.mark.parametrize(
+    "command", ["demo", "train", "sweep", "probe", "generate", "report", "theory", "audit", "reference"]
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])

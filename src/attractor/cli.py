@@ -174,6 +174,75 @@ class Generate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Audit:
+    """Does a model memorize or generalize? A page, its numbers and a paragraph for a model card; data are optional."""
+
+    model: tyro.conf.Positional[str]
+    """a run, somebody's checkpoint, or a Hub id"""
+    train: Path | None = None
+    """text the model was trained on: .txt, .jsonl, .parquet, a folder of those, or an .npy matrix of token rows"""
+    test: Path | None = None
+    """text it has not seen"""
+    own_data: bool = False
+    """of a run: use the rows it was trained on, and its unseen ones"""
+    column: str = "text"
+    """text column of .jsonl and .parquet files"""
+    tokenizer: Path | None = None
+    """the model's tokenizer, where none lies beside it"""
+    n: int = 2000
+    """generations at most"""
+    minutes: float = 4.0
+    """time for what needs no data, and again for what does, after which fewer sequences must do; 0 is no limit"""
+    steps: int = 32
+    """of the reverse process"""
+    rows: int = 1000
+    """training and unseen sequences at most"""
+    seed: int = 0
+    """of the noise"""
+    reference: Path | None = None
+    """reference curves of your own, see `attractor reference`"""
+    out: Path | None = None
+    """folder of the audit, replaced if it holds one; audits/<model> unless given"""
+    gate: bool = False
+    """exit with 0 for generalizing, 1 for memorizing, 3 for anything between or undecided"""
+    weights: Literal["ema", "raw"] = "ema"
+    """averaged or last weights"""
+    revision: str | None = None
+    """of a Hub model"""
+    family: str | None = None
+    """which layout of checkpoints it is, where it cannot be told"""
+    settings: tuple[str, ...] = ()
+    """what the checkpoint does not tell, such as n_heads=12 seq_len=1024"""
+
+    def __call__(self) -> int:  # noqa: D102
+        from attractor import console
+
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        gate, into = given.pop("gate"), given.pop("out")
+        found = console.run_audit(into=into, **given)
+        return found.verdict.exit_code if gate else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Make reference curves for audits of a finished sweep whose models go from memorizing to generalizing."""
+
+    sweep: Folder
+    """a sweep directory"""
+    out: Path
+    """the JSON file to write"""
+    name: str
+    """what the sweep is, in words"""
+    n: int = 500
+    """generations of each model"""
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor import console
+
+        console.run_reference(self.sweep, self.out, self.name, self.n)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Push:
     """Publish a run on the Hugging Face Hub, with its tokenizer and a model card that tells what was measured."""
 
@@ -266,17 +335,16 @@ def main(argv: list[str] | None = None) -> int:
         command = parse(arguments)
         if processes().count > 1 and not isinstance(command, Train):
             raise AttractorError(f"only `train` runs in several processes, and this is one of {processes().count}")
-        command()
+        return command() or 0
     except (AttractorError, OSError) as error:
         print(f"attractor: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("attractor: interrupted; the same command again goes on from here", file=sys.stderr)
         return 130
-    return 0
 
 
-def parse(arguments: list[str]) -> Callable[[], None]:
+def parse(arguments: list[str]) -> Callable[[], int | None]:
     """The command the arguments ask for; the defaults of a config are those of `--preset`.
 
     Raises:
@@ -290,6 +358,8 @@ def parse(arguments: list[str]) -> Callable[[], None]:
         "train": Train(config=single, out=tyro.MISSING),
         "probe": Probe(run=tyro.MISSING, config=base.probe),
         "generate": Generate(run=tyro.MISSING),
+        "audit": Audit(model=tyro.MISSING),
+        "reference": Reference(sweep=tyro.MISSING, out=tyro.MISSING, name=tyro.MISSING),
         "push": Push(run=tyro.MISSING, hub_id=tyro.MISSING),
         "report": Report(sweep=tyro.MISSING),
         "twins": Twins(sweep=tyro.MISSING),

@@ -9,13 +9,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from attractor import adapters, pipeline
 from attractor.analysis.statistics import FEW
+from attractor.audit import (
+    PAGE,
+    Subject,
+    audit,
+    texts_from_files,
+    texts_of_run,
+    tokenizer_beside,
+    write_reference_of,
+)
+from attractor.auditing import Effort, check_effort
 from attractor.config import (
     ProbeConfig,
     RunConfig,
@@ -25,13 +34,13 @@ from attractor.config import (
     sweep_config_from_dict,
     to_dict,
 )
-from attractor.data.corpus import read_documents
-from attractor.data.packing import pack
+from attractor.data.dataset import read_rows
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
 from attractor.files import atomic_directory
 from attractor.model.denoiser import Denoiser
 from attractor.probes import sample
+from attractor.report.audit import Audit, headline, standfirst
 from attractor.results import Row, read_results
 from attractor.runtime import processes
 from attractor.sweep.attempt import FAILED
@@ -96,7 +105,7 @@ def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str)
         raise AttractorError(
             f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model {denoiser.process.text_size}"
         )
-    unseen = data.test if text is None else _pack_text(text, column, data.tokenizer, data.test.shape[1])
+    unseen = data.test if text is None else read_rows(text, column, data.tokenizer, data.test.shape[1])
     texts = pipeline.texts_of(data, trained.n_train, config, unseen)
     settings = {"probe": to_dict(config), "text": str(text.resolve()) if text else None, "column": column}
     target = folder / "probes" / config_hash(settings)
@@ -124,6 +133,59 @@ def run_generate(folder: Path, denoiser: Denoiser, n: int, steps: int, seed: int
     tokenizer = Tokenizer.load(folder)
     for row in sample(denoiser, n, steps=steps, seed=seed).tolist():
         _say("".join(c if c.isprintable() else "\ufffd" for c in tokenizer.decode(row)))
+
+
+def run_audit(
+    *, model: str, train: Path | None, test: Path | None, own_data: bool, column: str, tokenizer: Path | None,
+    reference: Path | None, into: Path | None, weights: adapters.Weights, revision: str | None, family: str | None,
+    settings: tuple[str, ...], **effort: Any,
+) -> Audit:  # fmt: skip
+    """Audit a model and say where the page is."""
+    if (train is None) != (test is None) or (own_data and train):
+        raise AttractorError("give both --train and --test, or --own-data alone, or none of them")
+    amount = Effort(**effort)
+    check_effort(amount)
+    denoiser = adapters.load(model, weights, family=family, revision=revision, **_settings(settings))
+    if denoiser.seq_len is None:
+        raise AttractorError(f"'{model}' does not tell how long its sequences are")
+    found, length, texts = tokenizer_beside(model, tokenizer), denoiser.seq_len, None
+    if own_data:
+        texts = texts_of_run(Path(model), amount.rows)
+    elif train and test:
+        texts = texts_from_files(train, test, column, found, length, denoiser.process.vocab_size, amount.rows)
+    name = Path(model).expanduser().resolve().name if Path(model).expanduser().exists() else model
+    folder = into or Path("audits") / name.replace("/", "--")
+    with out.status("auditing") as status:
+        made = audit(
+            Subject(name, denoiser, length, found, texts), folder, amount, reference, lambda what: status.update(what)
+        )
+    _say("\n".join([headline(made.verdict), *standfirst(made)]))
+    _say(f"page  {folder / PAGE}")
+    return made
+
+
+def run_reference(sweep: Path, target: Path, name: str, n: int) -> None:
+    """Write reference curves of a finished sweep."""
+    with out.status("auditing") as status:
+        made = write_reference_of(sweep, target, name, Effort(n=n, minutes=0), lambda what: status.update(what))
+    for point in made.points:
+        numbers = "  ".join(f"{key} {e.value:.3f}" for key, e in point.numbers.items())
+        _say(f"n = {point.n_train:,}  advantage {point.advantage.value:.3f}  {numbers}")
+    _say(f"reference  {target}")
+
+
+def _settings(given: tuple[str, ...]) -> dict[str, Any]:
+    """`name=value` pairs; a value is JSON where it can be read as such, else text."""
+    found: dict[str, Any] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not (name.isidentifier() and equals):
+            raise AttractorError(f"--settings takes name=value, not {pair!r}")
+        try:
+            found[name] = json.loads(value.lower() if value in ("True", "False") else value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def show_plan(config: SweepConfig, workers: int | None = None, watts: float = WATTS) -> None:
@@ -280,12 +342,6 @@ def _bars() -> Progress:
         TextColumn("{task.description:>12}"), BarColumn(20), TimeElapsedColumn(), TextColumn("left"),
         TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=out,
     )  # fmt: skip
-
-
-def _pack_text(path: Path, column: str, tokenizer: Tokenizer, seq_len: int) -> np.ndarray:
-    encoded = tokenizer.encode(read_documents(str(path), column))
-    rows = pack(encoded, seq_len, tokenizer.bos_id, tokenizer.eos_id)
-    return np.random.default_rng(0).permutation(rows)  # neighbouring rows are of one document
 
 
 def _pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

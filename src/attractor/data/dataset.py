@@ -12,6 +12,7 @@ from attractor.data.corpus import read_documents
 from attractor.data.packing import open_rows, pack, write_rows
 from attractor.data.subsets import SplitCounts, split_documents
 from attractor.data.tokenizer import Tokenizer, make_tokenizer
+from attractor.types import AttractorError, Int
 
 TRAIN, TEST, COUNTS = "train.npy", "test.npy", "counts.json"
 
@@ -48,6 +49,24 @@ def prepare_dataset(
     made.save(folder)
     (folder / COUNTS).write_text(json.dumps(split.counts._asdict()))
     return open_dataset(folder)
+
+
+def read_rows(path: Path, column: str, tokenizer: Tokenizer | None, seq_len: int) -> Int[np.ndarray, "N L"]:
+    """Somebody's text as rows, in an order in which neighbours are not of one document; or an .npy matrix of rows.
+
+    Raises:
+        AttractorError: for a file that cannot be read, text without a tokenizer, or rows of another length.
+    """
+    if path.suffix == ".npy":
+        rows = np.asarray(open_rows(path))
+        if rows.shape[1] != seq_len:
+            raise AttractorError(f"'{path}' has rows of {rows.shape[1]} tokens, the model wants {seq_len}")
+        return rows
+    documents = read_documents(str(path), column)
+    if tokenizer is None:
+        raise AttractorError(f"the text '{path}' needs the model's tokenizer, and none lies beside the model")
+    rows = pack(tokenizer.encode(documents), seq_len, tokenizer.bos_id, tokenizer.eos_id)
+    return np.random.default_rng(0).permutation(rows)
 
 
 def open_dataset(folder: Path) -> Dataset:

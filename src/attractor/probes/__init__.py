@@ -5,7 +5,7 @@ from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy,
 from attractor.probes.generation import sample
 from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge
 from attractor.probes.likelihood import Likelihood, likelihood
-from attractor.probes.novelty import Novelty, novelty
+from attractor.probes.novelty import Novelty, novelty, own_distances
 from attractor.probes.recovery import OUTCOMES, FixedPoints, Recovery, fixed_points, recovery
 from attractor.probes.tokens import random_tokens
 from attractor.probes.trajectory import Trajectory
@@ -31,6 +31,7 @@ __all__ = [
     "fixed_points",
     "likelihood",
     "novelty",
+    "own_distances",
     "random_tokens",
     "recovery",
     "sample",

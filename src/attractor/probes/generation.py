@@ -19,6 +19,7 @@ def sample(
     noise_removal: NoiseRemoval = "greedy",
     seed: int = 0,
     callback: Callback | None = None,
+    first: int = 0,
 ) -> Int[Tensor, "N L"]:
     """Generate sequences from pure noise by the reverse process.
 
@@ -30,6 +31,7 @@ def sample(
         noise_removal: "greedy" takes the likeliest token at the end, "ancestral" draws it.
         seed: sequence i is a function of (seed, i).
         callback: sees every event of the reverse process, such as a `Trajectory`.
+        first: number of the first sequence, for whoever generates in parts.
 
     Raises:
         AttractorError: if n < 1, or no length is known.
@@ -39,7 +41,7 @@ def sample(
         raise AttractorError(f"n = {n} and seq_len = {length}: both must be given and at least 1")
     if noise_removal not in ("greedy", "ancestral"):
         raise AttractorError(f"noise_removal = {noise_removal!r}: allowed are 'greedy' and 'ancestral'")
-    rows = row_address(n, device=denoiser.device)
+    rows = row_address(n, device=denoiser.device) + first
     x_1 = denoiser.process.prior(CountedNoise(seed, "prior", 1.0).grid(rows, length)[..., :2])
     noise = CountedNoise(seed, "generate", 1.0)
     mine = processes().share(n) if callback is None else slice(None)  # who watches sees every row

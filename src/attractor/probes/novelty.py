@@ -39,11 +39,17 @@ def novelty(generated: Ids, corpus: Ids) -> Novelty:
     generated, corpus = np.asarray(generated), np.asarray(corpus)
     if len(generated) < 2 or not len(corpus):
         raise AttractorError(f"{len(generated)} generated and {len(corpus)} training sequences: at least 2 and 1")
-    own = _edit_distances(generated, generated)
-    np.fill_diagonal(own, generated.shape[1] + 1)
+    own = own_distances(generated)
     parts = range(0, len(corpus), ROWS)
     nearest = np.min([_edit_distances(generated, corpus[i : i + ROWS]).min(1) for i in parts], 0)
     return Novelty(nearest, own.min(1), longest_overlaps(generated, corpus))
+
+
+def own_distances(generated: Ids) -> NDArray[np.int32]:
+    """Edit distance of each generated sequence to each other one, (G, G); to itself it is beyond all, L + 1."""
+    own = _edit_distances(np.asarray(generated), np.asarray(generated))
+    np.fill_diagonal(own, np.shape(generated)[1] + 1)
+    return own
 
 
 def longest_overlaps(generated: Ids, corpus: Ids) -> Ids:

@@ -94,6 +94,7 @@ def recovery(
     repeats: int = 1,
     batch_size: int = 64,
     callback: Callback | None = None,
+    first: int = 0,
 ) -> Recovery:
     """Corrupt at time t and run the reverse process back to text, ancestral to the end (arXiv:2604.26841).
 
@@ -108,6 +109,7 @@ def recovery(
         repeats: independent corruptions of each sequence.
         batch_size: sequences in one call of the network.
         callback: sees every event of the reverse process.
+        first: number of the first row, for whoever measures in parts.
 
     Raises:
         AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
@@ -117,7 +119,7 @@ def recovery(
         raise AttractorError(f"repeats = {repeats} must be at least 1")
     x_0 = check_tokens(denoiser, tokens)
     n, length = x_0.shape
-    rows = row_address(n, repeats, x_0.device)
+    rows = row_address(n, repeats, x_0.device) + first
     process = denoiser.process
     noise = CountedNoise(seed, "corrupt", t).grid(rows, length)
     x_t = process.corrupt(x_0.repeat(repeats, 1), noise.new_full((len(rows),), t), noise[..., :2])

@@ -35,15 +35,26 @@ def process_settings(process: ForwardProcess) -> dict[str, Any]:
     """
     if not isinstance(process.schedule, LogLinear):
         raise AttractorError(f"{type(process.schedule).__name__} is not a schedule that runs are saved with")
-    schedule = {"schedule": "log-linear", "eps": process.schedule.eps}
+    settings = {"name": process_name(process), "schedule": "log-linear", "eps": process.schedule.eps}
+    if process.mask_id is not None:
+        settings["mask_id"] = process.mask_id
+    return {**settings, "uniform_share": process.uniform_share} if isinstance(process, HybridProcess) else settings
+
+
+def process_name(process: ForwardProcess) -> ProcessName:
+    """What a process is called.
+
+    Raises:
+        AttractorError: for a process of another kind.
+    """
     match process:
         case HybridProcess():
-            return {"name": "hybrid", **schedule, "mask_id": process.mask_id, "uniform_share": process.uniform_share}
+            return "hybrid"
         case AbsorbingProcess():
-            return {"name": "absorbing", **schedule, "mask_id": process.mask_id}
+            return "absorbing"
         case UniformProcess():
-            return {"name": "uniform", **schedule}
-    raise AttractorError(f"{type(process).__name__} is not a process that runs are saved with")
+            return "uniform"
+    raise AttractorError(f"{type(process).__name__} is not a process that has a name")
 
 
 def process_from_settings(settings: dict[str, Any], vocab_size: int) -> ForwardProcess:

@@ -1,0 +1,1 @@
+"""Reference curves of audits, as JSON."""

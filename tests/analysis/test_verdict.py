@@ -1,0 +1,131 @@
+"""From numbers to a word, on reference curves made by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attractor import AttractorError
+from attractor.analysis.evidence import advantage, least_store, token_entropy
+from attractor.analysis.reference import Point, Reference, nearest, read_reference
+from attractor.analysis.statistics import Estimate
+from attractor.analysis.verdict import verdict_alone, verdict_with_data
+
+SIZES, GAPS = (10, 100, 1_000, 10_000), (0.9, 0.5, 0.1, 0.0)
+
+
+def near(x: float, width: float = 0.02) -> Estimate:
+    return Estimate(x, x - width, x + width, 100)
+
+
+@pytest.fixture
+def reference() -> Reference:
+    """Entropy is 1 - advantage, certainty and agreement are the advantage itself."""
+    points = tuple(
+        Point(
+            n_train=n, advantage=near(g), numbers={"entropy": near(1 - g), "vanishing": near(g), "agreement": near(g)}
+        )
+        for n, g in zip(SIZES, GAPS, strict=True)
+    )
+    return Reference(
+        name="by hand", process="uniform", vocab_size=100, seq_len=32, parameters=1, steps=32, t=0.5, points=points
+    )
+
+
+def numbers(g: float, repeats: float = 0.0, **changes: Estimate) -> dict[str, Estimate]:
+    found = {"entropy": near(1 - g), "vanishing": near(g), "agreement": near(g), "structure": near(0.6)}
+    return {**found, "repeats": Estimate(repeats, max(0, repeats - 0.02), repeats + 0.02, 100), **changes}
+
+
+@pytest.mark.parametrize(
+    ("g", "word"), [(0.95, "memorizing"), (0.8, "memorizing"), (0.3, "in transition"), (0.02, "generalizing")]
+)
+def test_a_model_is_placed_on_the_curves(g: float, word: str, reference: Reference) -> None:
+    assert reference.edges("entropy") == pytest.approx((0.5, 0.9))
+    assert verdict_alone(numbers(g), reference, []).word == word
+
+
+def test_what_lies_across_an_edge_is_undecided(reference: Reference) -> None:
+    found = verdict_alone(numbers(0.5), reference, [])
+    assert (found.word, found.states, found.exit_code) == ("undecided", ("memorizing", "in transition"), 3)
+
+
+def test_repeats_exclude_generalization(reference: Reference) -> None:
+    found = verdict_alone(numbers(0.02, repeats=0.2), reference, [])
+    assert (found.word, found.states) == ("undecided", ())
+
+
+def test_contradicting_evidence_is_undecided(reference: Reference) -> None:
+    assert verdict_alone(numbers(0.02, vanishing=near(0.9)), reference, []).states == ()
+
+
+def test_curves_that_do_not_carry_are_not_read(reference: Reference) -> None:
+    misfit = reference.misfit("uniform", 30_522, 128, 32, 0.5)
+    assert misfit == ["its vocabulary is 30,522, theirs 100"]
+    assert reference.misfit("absorbing", 101, 32, 16, 0.5)[0] == "its noise is absorbing, theirs uniform"
+    assert verdict_alone(numbers(0.02), reference, misfit).word == "undecided"
+    assert verdict_alone(numbers(0.99), reference, misfit).word == "memorizing"  # no language is that certain
+
+
+def test_what_has_learned_nothing_does_not_generalize(reference: Reference) -> None:
+    nothing = {"structure": near(0.01)}
+    assert verdict_alone(numbers(-0.5, **nothing), reference, []).word == "undecided"
+    assert verdict_with_data({"advantage": near(0)}, nothing["structure"]).word == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("gap", "copies", "word"),
+    [(0.97, 0.5, "memorizing"), (0.3, 0.0, "in transition"), (0.0, 0.0, "generalizing"), (0.0, 0.5, "undecided"),
+     (0.09, 0.0, "undecided")],
+)  # fmt: skip
+def test_with_data(gap: float, copies: float, word: str) -> None:
+    found = {"advantage": near(gap), "copies": Estimate(copies, max(0, copies - 0.1), copies + 0.1, 50)}
+    assert verdict_with_data(found, near(0.6)).word == word
+
+
+def test_advantage() -> None:
+    train, test = np.full(40, 0.9), np.tile([0.1, 0.3], 20)
+    found = advantage(train, test)
+    assert found.value == pytest.approx(0.7 / 0.8)
+    assert found.low < found.value < found.high < 0.9
+    assert advantage(np.ones(40), np.zeros(40)).value == 1
+    assert advantage(np.ones(40), np.zeros(40)).low < 0.95  # 40 of 40 is not certainty
+    assert advantage(np.append(train, np.nan), test).n == 40
+
+
+def test_the_interval_of_the_advantage_covers() -> None:
+    """Of 300 samples, 95% +- 5 standard errors (6.3%) hold the truth; fails once in a million runs if right."""
+    generator = np.random.default_rng(0)
+    hits = 0
+    for _ in range(300):
+        found = advantage(generator.beta(6, 4, 60), generator.beta(4, 6, 60))
+        hits += found.low <= (0.6 - 0.4) / 0.6 <= found.high
+    assert hits >= 300 * 0.887
+
+
+def test_token_entropy_and_the_least_store() -> None:
+    tokens = np.random.default_rng(0).integers(0, 50, (200, 32))
+    assert token_entropy(tokens) == pytest.approx(np.log(50), abs=0.01)
+    n = round(least_store(1000))
+    seen = [len(set(np.random.default_rng(i).integers(0, n, 1000).tolist())) == 1000 for i in range(400)]
+    assert np.mean(seen) == pytest.approx(0.05, abs=0.033)  # three standard errors
+
+
+def test_a_reference_is_read_back_or_refused(reference: Reference, tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    path.write_text(reference.text())
+    assert read_reference(path) == reference
+    path.write_text(dataclasses.replace(reference, points=reference.points[2:]).text())
+    with pytest.raises(AttractorError, match="do not go from memorizing to generalizing"):
+        read_reference(path)
+    for damage in ("", "[]", "{}", '{"schema": 2}', reference.text()[:200], reference.text().replace("entropy", "x")):
+        path.write_text(damage)
+        with pytest.raises(AttractorError, match=r"own\.json"):
+            read_reference(path)
+
+
+def test_a_shipped_reference_is_found() -> None:
+    assert nearest("uniform", 60, 32).points[0].advantage.value > 0.9
