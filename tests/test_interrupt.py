@@ -28,7 +28,7 @@ def alive(pid: int) -> bool:
     return True
 
 
-def wait_for(condition, seconds: float = 60) -> bool:  # type: ignore[no-untyped-def]
+def wait_for(condition, seconds: float = 200) -> bool:  # type: ignore[no-untyped-def]
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -40,16 +40,18 @@ def wait_for(condition, seconds: float = 60) -> bool:  # type: ignore[no-untyped
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes with pgrep")
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_sweep_leaves_nothing_half_written(stop: signal.Signals, code: int, tmp_path: Path) -> None:
+    """The whole group of processes is signalled, as a terminal and a scheduler do."""
     source, folder = tiny.corpus(tmp_path), tmp_path / "sweep"
     command = [sys.executable, "-m", "attractor", "sweep", "--out", str(folder), "--data.source", str(source)]
     small = "--sizes 40 80 --train.steps 1000000 --data.seq-len 12 --probe.test-rows 8 --model.hidden-size 16"
     process = subprocess.Popen(
         [*command, *small.split()], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert wait_for(lambda: any(f.stat().st_size for f in folder.glob("*/metrics.jsonl")))
-    workers = children(process.pid)
-    process.send_signal(stop)
+    workers = [child for parent in (process.pid, *children(process.pid)) for child in children(parent)]
+    assert len(workers) >= 3
+    os.killpg(process.pid, stop)
     _, error = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in error

@@ -45,7 +45,8 @@ from attractor.results import Row, read_results
 from attractor.runtime import processes
 from attractor.sweep.attempt import FAILED
 from attractor.sweep.devices import GPUS, UTILISATION
-from attractor.sweep.executor import Executor, RunEvent
+from attractor.sweep.executor import Executor
+from attractor.sweep.follow import RunEvent
 from attractor.sweep.forecast import Forecast, at_a_time, forecast
 from attractor.sweep.run import SWEEP, sweep
 from attractor.sweep.search import ADAPTIVE

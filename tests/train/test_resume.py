@@ -127,10 +127,15 @@ def test_momentum_of_muon_is_saved_too(tmp_path: Path) -> None:
     assert [end(tmp_path / "whole")[name] for name in last] == [end(tmp_path / "parts")[name] for name in last]
 
 
-def test_a_second_signal_acts_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt), PoliteStop():  # noqa: PT012
+def test_a_second_signal_acts_at_once_unless_it_is_the_first_one_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 10.1, 13.0])
+    monkeypatch.setattr("attractor.train.stop.time.monotonic", lambda: next(clock))
+    with pytest.raises(KeyboardInterrupt), PoliteStop() as stop:  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
+        assert stop.signal == signal.SIGINT
+        signal.raise_signal(signal.SIGINT)
+    assert next(clock, None) is None
 
 
 def _flip(file: Path) -> None:

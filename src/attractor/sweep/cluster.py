@@ -14,17 +14,14 @@ from typing import Any
 
 import torch
 
-from attractor.sweep.attempt import Failures, attempt, last_line
-from attractor.sweep.executor import Executor, RunEvent, Watcher
+from attractor.sweep.attempt import ATTEMPTS, GRACE, attempt
+from attractor.sweep.executor import Executor
+from attractor.sweep.follow import PAUSE, Ended, Watcher, follow
 from attractor.sweep.plan import PlannedRun
 from attractor.types import AttractorError
 
-ATTEMPTS = 5
-"""How often a run is begun again after its worker or its node died."""
 TIMEOUT = 3.0
 """Seconds to wait for the cluster's address."""
-GRACE = 30.0
-"""Seconds that cancelled runs have to save a checkpoint."""
 
 
 @contextlib.contextmanager
@@ -100,30 +97,27 @@ def _execute(
     """Do every run; Ray begins those again whose worker or node died, and they go on from their last checkpoint."""
     task, threads = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=ATTEMPTS)(_task), max(1, int(cpus))
     data, sweep = data.resolve(), sweep.resolve()
-    pending = {task.options(name=run.title).remote(run, data, sweep, threads): run for run in runs}
-    reported: dict[str, int] = {}
-    failures = Failures(sweep)
+    tasks = {task.options(name=run.title).remote(run, data, sweep, threads): run for run in runs}
     try:
-        while pending:
-            done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=0.5)
-            for run in pending.values():
-                line = last_line(sweep / run.run_id)
-                if line is not None and line.step != reported.get(run.run_id):
-                    reported[run.run_id] = line.step
-                    watch(RunEvent(run, line))
-            for reference in done:
-                run = pending.pop(reference)
-                try:
-                    ray.get(reference)
-                    watch(RunEvent(run, None))
-                except ray.exceptions.RayError as error:
-                    failures.add(run, getattr(error, "cause", None) or error)
-    finally:
-        for reference in pending:
+        follow(tasks, partial(_ended, ray), sweep, watch)
+    except BaseException:
+        for reference in tasks:
             ray.cancel(reference)  # an interrupt, at which training saves a checkpoint
-        if pending:
-            ray.wait(list(pending), num_returns=len(pending), timeout=GRACE)
-    failures.complain(len(runs))
+        ray.wait(list(tasks), num_returns=len(tasks), timeout=GRACE)
+        raise
+
+
+def _ended(ray: Any, references: list[Any]) -> list[Ended]:
+    done, _ = ray.wait(references, num_returns=len(references), timeout=PAUSE)
+    return [Ended(reference, _error(ray, reference)) for reference in done]
+
+
+def _error(ray: Any, reference: Any) -> str | None:
+    try:
+        ray.get(reference)
+    except ray.exceptions.RayError as error:
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _task(run: PlannedRun, data: Path, sweep: Path, threads: int) -> None:

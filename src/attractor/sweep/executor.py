@@ -7,29 +7,23 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+import time
+from collections import Counter
+from collections.abc import Callable
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 
 from attractor.runtime import cores
-from attractor.sweep.attempt import Failures, attempt
+from attractor.sweep.attempt import ATTEMPTS, GRACE, attempt
+from attractor.sweep.follow import PAUSE, Ended, Watcher, follow
 from attractor.sweep.plan import PlannedRun
-from attractor.train.state import Progress
 from attractor.types import AttractorError
 
-
-class RunEvent(NamedTuple):
-    """What a watcher hears of a run; `progress` is None when it has finished."""
-
-    run: PlannedRun
-    progress: Progress | None
-
-
-Watcher = Callable[[RunEvent], None]
 Executor = Callable[[list[PlannedRun], Path, Path, Watcher], None]
 """Does runs, given the data's folder and the sweep's, and raises AttractorError in the end if any failed."""
 
@@ -40,7 +34,7 @@ def default_workers() -> int:
 
 
 def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, workers: int | None = None) -> None:
-    """Do every run of the plan; one that fails does not stop the others.
+    """Do every run of the plan; one that fails does not stop the others, and one whose process dies is begun again.
 
     Raises:
         AttractorError: if any failed; what has been done stays.
@@ -50,28 +44,80 @@ def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, wor
     workers = min(workers or default_workers(), len(runs))
     if not runs:
         return
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        queue = manager.Queue()
-        with _relayed(queue, runs, watch), ProcessPoolExecutor(workers, context, _single_thread, (workers,)) as pool:
-            futures = [pool.submit(_reported, run, data, sweep, queue) for run in runs]
-            try:
-                _collect(dict(zip(futures, runs, strict=True)), pool, sweep)
-            finally:
-                for left in sweep.glob(".*.partial"):  # of workers that were stopped
-                    shutil.rmtree(left, ignore_errors=True)
+    crew = _Crew(runs, data, sweep, workers)
+    try:
+        follow({run.run_id: run for run in runs}, crew.wait, sweep, watch)
+    finally:
+        crew.stop()
+        for left in sweep.glob(".*.partial"):  # of workers that were stopped
+            shutil.rmtree(left, ignore_errors=True)
 
 
-def _reported(planned: PlannedRun, data: Path, sweep: Path, queue: Any) -> None:
-    attempt(planned, data, sweep, lambda progress: queue.put((planned.run_id, progress)))
-    queue.put((planned.run_id, None))
+class _Crew:
+    """A process for each run, a few at a time, forked from one that has imported the package."""
+
+    def __init__(self, runs: list[PlannedRun], data: Path, sweep: Path, count: int) -> None:
+        self.data, self.sweep, self.count = data, sweep, count
+        self.waiting, self.deaths = list(runs), Counter[str]()
+        self.running: dict[str, tuple[PlannedRun, BaseProcess]] = {}
+        self.context = _forking()
+
+    def wait(self, pending: list[str]) -> list[Ended]:
+        """Start what there is room for, wait a little, and tell which runs have ended."""
+        while self.waiting and len(self.running) < self.count:
+            self._start(self.waiting.pop(0))
+        wait([process.sentinel for _, process in self.running.values()], PAUSE)
+        gone = [(run, process) for run, process in self.running.values() if not process.is_alive()]
+        return [ended for run, process in gone if (ended := self._end(run, process))]
+
+    def _start(self, run: PlannedRun) -> None:
+        threads = max(1, cores() // self.count)
+        process = self.context.Process(target=_work, args=(run, self.data, self.sweep, threads), name=run.title)
+        process.start()
+        self.running[run.run_id] = run, process
+
+    def _end(self, run: PlannedRun, process: BaseProcess) -> Ended | None:
+        del self.running[run.run_id]
+        code = process.exitcode or 0
+        if code < 0 and self.deaths[run.run_id] < ATTEMPTS:
+            self.deaths[run.run_id] += 1
+            self.waiting.insert(0, run)
+            return None
+        return Ended(run.run_id, f"its process ended with code {code}" if code else None)
+
+    def stop(self) -> None:
+        """Ask whoever is left to leave, at which training saves a checkpoint, and wait until they have."""
+        processes = [process for _, process in self.running.values()]
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + GRACE
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
 
 
-def _single_thread(workers: int) -> None:
+def _forking() -> ForkServerContext:
+    """What forks workers; SIGTERM for all does not end it, for then nobody could wait for them."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([attempt.__module__])
+    resource_tracker.ensure_running()  # which lifts the block, so it goes first
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    return context
+
+
+def _work(run: PlannedRun, data: Path, sweep: Path, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    torch.set_num_threads(max(1, cores() // workers))
+    torch.set_num_threads(threads)
+    try:
+        attempt(run, data, sweep)
+    except Exception:
+        raise SystemExit(1) from None  # the traceback is in the run's folder
 
 
 def _exit_with_parent() -> None:
@@ -80,39 +126,3 @@ def _exit_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _collect(futures: dict[Future[None], PlannedRun], pool: ProcessPoolExecutor, sweep: Path) -> None:
-    failures = Failures(sweep)
-    try:
-        for future in as_completed(futures):
-            if error := future.exception():
-                failures.add(futures[future], error)
-        failures.complain(len(futures))
-    except BaseException:
-        processes = list((pool._processes or {}).values())  # shutdown forgets them
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join(timeout=10)
-        raise
-
-
-@contextmanager
-def _relayed(queue: Any, runs: list[PlannedRun], watch: Watcher) -> Iterator[None]:
-    """Hand what workers report to the watcher, in a thread of this process."""
-    by_id = {run.run_id: run for run in runs}
-
-    def relay() -> None:
-        while (message := queue.get()) is not None:
-            run_id, progress = message
-            watch(RunEvent(by_id[run_id], progress))
-
-    thread = threading.Thread(target=relay, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        queue.put(None)
-        thread.join()

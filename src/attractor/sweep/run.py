@@ -12,7 +12,8 @@ from attractor import pipeline
 from attractor.config import ProbeConfig, SweepConfig, sweep_config_from_dict
 from attractor.data.dataset import Dataset
 from attractor.data.subsets import SplitCounts
-from attractor.sweep.executor import Executor, Watcher, execute
+from attractor.sweep.executor import Executor, execute
+from attractor.sweep.follow import Watcher
 from attractor.sweep.plan import PlannedRun, plan
 from attractor.sweep.search import ADAPTIVE, search
 from attractor.sweep.summary import summary_folders, write_summary

@@ -11,7 +11,8 @@ from attractor.config import SweepConfig, sweep_config_from_dict
 from attractor.data.dataset import open_dataset
 from attractor.files import is_locked
 from attractor.results import RESULTS
-from attractor.sweep.attempt import FAILED, last_line
+from attractor.sweep.attempt import FAILED
+from attractor.sweep.follow import last_line
 from attractor.sweep.plan import PlannedRun, plan, runs_of
 from attractor.sweep.run import SWEEP, resolve
 from attractor.sweep.search import ADAPTIVE

@@ -5,12 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 from typing import Any
 
+SAME = 2.0
+"""Seconds in which a second signal is still the first one, which a scheduler sends to a process and to the parent that
+passes it on."""
+
 
 class PoliteStop:
-    """While the block runs, SIGINT and SIGTERM are noted; a second one of them acts at once.
+    """While the block runs, SIGINT and SIGTERM are noted; a second one, `SAME` seconds later or more, acts at once.
 
     A signal that is ignored outside stays ignored, and outside the main thread, where Python has no say over signals,
     nothing is changed.
@@ -18,6 +23,7 @@ class PoliteStop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> PoliteStop:
@@ -38,8 +44,12 @@ class PoliteStop:
             raise SystemExit(128 + self.signal)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
-        self._give_back()
+        if self.signal is not None:
+            if time.monotonic() > self._since + SAME:
+                self._give_back()
+                signal.raise_signal(number)
+            return
+        self.signal, self._since = number, time.monotonic()
         print("attractor: stopping at the end of this step; once more to stop at once", file=sys.stderr)
 
     def _give_back(self) -> None:
