@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 import tiny
 from attractor.cli import main
@@ -42,27 +44,61 @@ def launched(launcher: str, arguments: list[str]) -> subprocess.CompletedProcess
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of one process, with all its checkpoints."""
+    folder = tmp_path_factory.mktemp("devices")
+    corpus = tiny.corpus(folder)
+    settings = [*SETTINGS, "--train.keep-checkpoints", "30"]
+    assert main(["train", "--out", str(folder / "one"), "--data.source", str(corpus), *settings]) == 0
+    return folder / "one"
+
+
 def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="gloo")
 @pytest.mark.parametrize("launcher", ["torchrun", pytest.param("accelerate", marks=pytest.mark.slow)])
-def test_two_processes_are_as_one(launcher: str, tmp_path: Path) -> None:
-    source = ["--data.source", str(tiny.corpus(tmp_path))]
-    assert main(["train", "--out", str(tmp_path / "one"), *source, *SETTINGS]) == 0
-    done = launched(launcher, ["train", "--out", str(tmp_path / "two"), *source, *SETTINGS])
+def test_two_processes_are_as_one(launcher: str, one: Path, tmp_path: Path) -> None:
+    done = launched(launcher, ["train", "--out", str(tmp_path / "two"), *source(one), *SETTINGS])
     assert done.returncode == 0, done.stderr
-    one, two = lines(tmp_path / "one"), lines(tmp_path / "two")
+    require_same(one, tmp_path / "two")
+    assert len(list((tmp_path / "two" / "checkpoint").iterdir())) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="gloo")
+def test_two_processes_with_a_share_of_the_weights_each_go_on_from_the_checkpoint_of_one(
+    one: Path, tmp_path: Path
+) -> None:
+    """What one process has done until the middle, two finish, and its files are whole."""
+    folder = tmp_path / "two"
+    shutil.copytree(one, folder)
+    (folder / "results.parquet").unlink()
+    for path in folder.glob("checkpoint/step-*"):
+        if path.name > "step-00000012":
+            shutil.rmtree(path)
+    done = launched("torchrun", ["train", "--out", str(folder), *source(one), *SETTINGS, "--train.shard"])
+    assert done.returncode == 0, done.stderr
+    require_same(one, folder)
+    last = [load_file(f / "checkpoint" / "step-00000024" / "optimizer.safetensors") for f in (one, folder)]
+    assert {name: x.shape for name, x in last[0].items()} == {name: x.shape for name, x in last[1].items()}
+
+
+def source(one: Path) -> list[str]:
+    return ["--data.source", str(one.parent / "corpus.txt")]
+
+
+def require_same(first: Path, second: Path) -> None:
+    """The same losses and measurements to rounding."""
+    one, two = lines(first), lines(second)
     assert [line["step"] for line in two] == [4, 8, 12, 16, 20, 24]
     for name in ("loss", "grad_norm", "lr"):
         assert [line[name] for line in two] == pytest.approx([line[name] for line in one], rel=1e-4)
     assert two[-1]["validation_nelbo"] == pytest.approx(one[-1]["validation_nelbo"], rel=1e-4)
-    first, second = (read_results(tmp_path / name) for name in ("one", "two"))
-    assert [(row.split, row.measurement, row.t) for row in first.rows] == [
-        (row.split, row.measurement, row.t) for row in second.rows
-    ]
-    for a, b in zip(first.rows, second.rows, strict=True):
+    rows = [read_results(folder).rows for folder in (first, second)]
+    named = [[(row.split, row.measurement, row.t) for row in found] for found in rows]
+    assert named[0] == named[1]
+    for a, b in zip(*rows, strict=True):
         if a.measurement in ("conditional_entropy", "nelbo_per_token", "recovery_rate"):
             assert b.value == pytest.approx(a.value, rel=1e-3, abs=0.02), a
-    assert len(list((tmp_path / "two" / "checkpoint").iterdir())) == 2

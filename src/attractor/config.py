@@ -136,6 +136,9 @@ class TrainConfig:
     checkpoint_minutes: float = field(default=10.0, metadata=FREE)
     """most that is lost when the machine stops; a checkpoint is also saved at the best validation, at the end, and on
     Ctrl-C or SIGTERM"""
+    shard: bool = field(default=False, metadata=FREE)
+    """of several processes each holds a share of the weights, averages and moments (FSDP), for models too large for one
+    device"""
     keep_checkpoints: int = field(default=2, metadata=FREE)
     """newest checkpoints kept beside the one of the best validation"""
 

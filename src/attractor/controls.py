@@ -19,7 +19,6 @@ from attractor.runtime import pick_device
 from attractor.theory.solvable import EmpiricalDenoiser, MarkovDenoiser
 from attractor.theory.sources import random_source
 from attractor.train.loop import train
-from attractor.train.watch import averaged
 from attractor.types import Tensor
 
 VOCAB, LENGTH, CONCENTRATION = 16, 16, 0.1
@@ -77,7 +76,7 @@ def train_network(rows: Int[Tensor, "N L"], source: MarkovDenoiser) -> Denoiser:
         torch.manual_seed(0)
         network = DDiT(VOCAB, **dataclasses.asdict(preset("demo").model)).to(pick_device())
     state = train(network, source.process, rows.numpy(), TRAIN)
-    return NetworkDenoiser(averaged(state.network, state.ema), source.process, rows.shape[1])
+    return NetworkDenoiser(state.averaged(), source.process, rows.shape[1])
 
 
 def kl_from_source(

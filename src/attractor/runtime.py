@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import torch
@@ -85,13 +86,39 @@ class Processes:
             return value
         return int(self.accelerator.gather(torch.tensor([value], device=self.accelerator.device)).max())
 
+    def shards(self, wish: bool) -> bool:
+        """Whether weights are to be spread: by wish, or as `accelerate launch --use_fsdp` says."""
+        return self.count > 1 and (wish or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true")
+
     def wrapped(self, module: torch.nn.Module) -> torch.nn.Module:
         """The module, whose backward pass averages gradients over processes."""
         return module if self.count == 1 else self.accelerator.prepare(module)
 
-    def apart(self, module: torch.nn.Module) -> contextlib.AbstractContextManager[object]:
+    def sharded(self, module: torch.nn.Module, units: Iterable[torch.nn.Module]) -> torch.nn.Module:
+        """The same, each process with a share of every weight; those of a unit are brought together where it runs."""
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = init_device_mesh(self.accelerator.device.type, (self.count,))
+        for unit in (*units, module):
+            fully_shard(unit, mesh=mesh)
+        return module
+
+    @contextlib.contextmanager
+    def apart(self, module: torch.nn.Module) -> Iterator[None]:
         """A context in which the gradients of a wrapped module only add up here."""
-        return contextlib.nullcontext() if self.count == 1 else self.accelerator.no_sync(module)
+        if self.count == 1:
+            yield
+            return
+        from torch.distributed.fsdp import FSDPModule  # takes a second, so only where it is needed
+
+        if isinstance(module, FSDPModule):
+            module.set_requires_gradient_sync(False)
+            yield
+            module.set_requires_gradient_sync(True)
+        else:
+            with self.accelerator.no_sync(module):
+                yield
 
     def wait(self) -> None:
         """Until all have come here."""
@@ -107,6 +134,26 @@ def processes() -> Processes:
     from accelerate import Accelerator
 
     return Processes(Accelerator(cpu=not torch.cuda.is_available()))
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor of which each process may hold a share, brought together; all must call this."""
+    if processes().count == 1:
+        return tensor
+    from torch.distributed.tensor import DTensor
+
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def spread_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """This process's share of a tensor that all have, if `like` is one that is spread."""
+    if processes().count == 1:
+        return tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    if not isinstance(like, DTensor):
+        return tensor
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
 
 class CountedNoise:

@@ -8,6 +8,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
+from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
 from attractor.runtime import Precision, processes
@@ -35,20 +36,27 @@ class Gradients:
     are halved, for this step and all later ones; the batch stays what it is.
 
     Args:
-        state: of the training.
+        network: the network; its parameters are replaced if they are to be spread over processes.
         process: the token noise.
+        config: of the training.
     """
 
-    def __init__(self, state: TrainState, process: ForwardProcess) -> None:
-        if state.config.batch_size < processes().count:
-            raise AttractorError(f"batch_size = {state.config.batch_size} is less than a row for each process")
-        self.state = state
-        self.objective = processes().wrapped(Objective(state.network, process, state.config.precision))
+    def __init__(self, network: DDiT, process: ForwardProcess, config: TrainConfig) -> None:
+        if config.batch_size < processes().count:
+            raise AttractorError(f"batch_size = {config.batch_size} is less than a row for each process")
+        objective = Objective(network, process, config.precision)
+        if processes().shards(config.shard):
+            if config.optimizer != "adamw":
+                raise AttractorError(f"optimizer = {config.optimizer!r} needs whole matrices: with shard use adamw")
+            self.objective = processes().sharded(objective, network.blocks)
+        else:
+            self.objective = processes().wrapped(objective)
 
-    def __call__(self, batch: NoisyBatch, seed: int) -> Tensor:
+    def __call__(self, state: TrainState, batch: NoisyBatch, seed: int) -> Tensor:
         """The loss of the whole batch, nats per token.
 
         Args:
+            state: of the training.
             batch: clean and noisy rows of all processes.
             seed: of the dropout.
 
@@ -58,20 +66,20 @@ class Gradients:
         tokens, rows = batch.x_0.numel(), processes().share(len(batch.x_0))
         mine = NoisyBatch(*(field[rows] for field in batch))
         while True:
-            self.state.optimizer.zero_grad()
+            state.optimizer.zero_grad()
             torch.manual_seed(seed + processes().rank)
             try:
-                return processes().total(self._accumulate(mine, tokens))
+                return processes().total(self._accumulate(state.micro_batch, mine, tokens))
             except RuntimeError as error:
                 if not _is_memory(error):
                     raise
-            self._halve(mine)
+            _halve(state, mine)
 
-    def _accumulate(self, mine: NoisyBatch, tokens: int) -> Tensor:
-        starts = range(0, len(mine.x_0), self.state.micro_batch)
+    def _accumulate(self, micro_batch: int, mine: NoisyBatch, tokens: int) -> Tensor:
+        starts = range(0, len(mine.x_0), micro_batch)
         losses = []
         for start in starts:
-            part = (field[start : start + self.state.micro_batch] for field in mine)
+            part = (field[start : start + micro_batch] for field in mine)
             is_last = start == starts[-1]
             with contextlib.nullcontext() if is_last else processes().apart(self.objective):
                 loss = self.objective(tokens, *part)
@@ -79,15 +87,16 @@ class Gradients:
             losses.append(loss.detach())
         return torch.stack(losses).sum()
 
-    def _halve(self, mine: NoisyBatch) -> None:
-        rows = min(self.state.micro_batch, len(mine.x_0))
-        if processes().count > 1:  # the others are waiting for gradients
-            raise AttractorError(f"{rows} rows do not fit into memory: set --train.micro-batch {(rows + 1) // 2}")
-        if rows == 1:
-            raise AttractorError(f"one row of {mine.x_0.shape[1]} tokens does not fit into memory: use a smaller model")
-        self.state.micro_batch = (rows + 1) // 2
-        warnings.warn(f"out of memory: going on with {self.state.micro_batch} rows at a time", stacklevel=3)
-        torch.cuda.empty_cache()
+
+def _halve(state: TrainState, mine: NoisyBatch) -> None:
+    rows = min(state.micro_batch, len(mine.x_0))
+    if processes().count > 1:  # the others are waiting for gradients
+        raise AttractorError(f"{rows} rows do not fit into memory: set --train.micro-batch {(rows + 1) // 2}")
+    if rows == 1:
+        raise AttractorError(f"one row of {mine.x_0.shape[1]} tokens does not fit into memory: use a smaller model")
+    state.micro_batch = (rows + 1) // 2
+    warnings.warn(f"out of memory: going on with {state.micro_batch} rows at a time", stacklevel=3)
+    torch.cuda.empty_cache()
 
 
 def _is_memory(error: RuntimeError) -> bool:

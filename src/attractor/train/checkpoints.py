@@ -14,7 +14,7 @@ from attractor.config import TrainConfig
 from attractor.files import clear_up, make_directory
 from attractor.runtime import processes
 from attractor.train.logbook import Logbook
-from attractor.train.state import TrainState
+from attractor.train.state import Groups, TrainState
 from attractor.train.stop import PoliteStop
 from attractor.types import AttractorError
 
@@ -105,10 +105,11 @@ class Checkpoints:
         if not state.is_finite():
             raise AttractorError(f"the weights are not finite at step {state.step}; earlier checkpoints are kept")
         self.last = time.monotonic()
+        tensors = state.tensors()
         if processes().is_main:
-            self._save(state)
+            self._save(state, tensors)
 
-    def _save(self, state: TrainState) -> None:
+    def _save(self, state: TrainState, tensors: Groups) -> None:
         content = {
             **self.header,
             "step": state.step,
@@ -117,7 +118,7 @@ class Checkpoints:
             "metrics_bytes": self.log.position(),
             "numbers": state.numbers(),
         }
-        save_checkpoint(self._path(state.step), state.tensors(), content)
+        save_checkpoint(self._path(state.step), tensors, content)
         self._let_go(state)
 
     def _let_go(self, state: TrainState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
+from attractor.runtime import processes
 from attractor.train.accumulate import Gradients
 from attractor.train.checkpoints import Checkpoints
 from attractor.train.objective import noisy_batch
@@ -48,17 +50,18 @@ def train(
         AttractorError: if the loss is not finite at several steps in a row, or one row does not fit into memory.
     """
     device = network.vocab_embed.embedding.device
-    state = TrainState(network, config)
+    template = copy.deepcopy(network) if processes().shards(config.shard) else network
+    gradients = Gradients(network, process, config)
+    state = TrainState(network, config, template)
     if checkpoints:
         checkpoints.resume(state)
-    gradients = Gradients(state, process)
     network.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while not state.is_finished:
             x_0 = _batch(rows, state.step, config, seed, device)
             step_seed = _step_seed(seed, state.step)
             batch = noisy_batch(process, x_0, state.step, config, torch.Generator().manual_seed(step_seed))
-            loss = gradients(batch, step_seed)
+            loss = gradients(state, batch, step_seed)
             state.update(loss)
             if state.is_due(config.log_every):
                 line = state.read(x_0.numel())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
+from attractor.runtime import spread_like, whole
 from attractor.train.optim import Ema, learning_rate, make_optimizer
 from attractor.train.safety import Guard, mean_of_finite
 
@@ -60,10 +62,11 @@ class TrainState:
     Args:
         network: on its own device; it is trained in place.
         config: of the optimizer.
+        template: a network that is not spread over processes, for copies; by default the same.
     """
 
-    def __init__(self, network: DDiT, config: TrainConfig) -> None:
-        self.network, self.config = network, config
+    def __init__(self, network: DDiT, config: TrainConfig, template: DDiT | None = None) -> None:
+        self.network, self.config, self._template = network, config, template or network
         self.optimizer = make_optimizer(network, config)
         self.ema = Ema(network, config.ema)
         self.step = 0
@@ -83,7 +86,7 @@ class TrainState:
 
         If the loss or a gradient is not finite, weights and moments stay as they are.
         """
-        self.grad_norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self.grad_norm = whole(nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip))
         skip = self.guard.check(loss.detach(), self.grad_norm)
         self.optimizer.found_inf = skip  # type: ignore[attr-defined]  # what the fused step looks at
         for group in self.optimizer.param_groups:
@@ -120,6 +123,12 @@ class TrainState:
         """What was done since the last reading, validation for instance, is no training time."""
         self._clock = _Clock()
 
+    def averaged(self) -> DDiT:
+        """A copy of the network that carries the averaged weights, for evaluation."""
+        twin = copy.deepcopy(self._template)
+        twin.load_state_dict({name: whole(average) for name, average in self.ema.state_dict().items()})
+        return twin.eval()
+
     def tensors(self) -> Groups:
         """Weights, averages and moments by file and name."""
         weights: dict[str, Tensor] = dict(self.network.named_parameters())
@@ -128,7 +137,8 @@ class TrainState:
             for name, parameter in weights.items()
             for key, value in self.optimizer.state[parameter].items()
         }
-        return {"model": weights, "ema": self.ema.state_dict(), "optimizer": moments}
+        groups = {"model": weights, "ema": self.ema.state_dict(), "optimizer": moments}
+        return {group: {name: whole(x) for name, x in found.items()} for group, found in groups.items()}
 
     def numbers(self) -> dict[str, Any]:
         """The rest, as JSON."""
@@ -146,20 +156,22 @@ class TrainState:
 
     def is_finite(self) -> bool:
         """Whether all weights are numbers."""
-        return all(bool(p.isfinite().all()) for p in self.network.parameters())
+        return all(bool(whole(p.isfinite().all())) for p in self.network.parameters())
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]) -> None:
         """Become the state that `tensors` and `numbers` described."""
         weights = dict(self.network.named_parameters())
         for name, parameter in weights.items():
-            parameter.copy_(tensors["model"][name])
+            parameter.copy_(spread_like(tensors["model"][name], parameter))
         for name, average in self.ema.state_dict().items():
-            average.copy_(tensors["ema"][name])
+            average.copy_(spread_like(tensors["ema"][name], average))
         for key_and_name, value in tensors["optimizer"].items():
             key, _, name = key_and_name.partition(".")
-            where = value.device if key == "step" and weights[name].device.type == "cpu" else weights[name].device
-            self.optimizer.state[weights[name]][key] = value.clone().to(where)
+            weight = weights[name]
+            where = value.device if key == "step" and weight.device.type == "cpu" else weight.device
+            mine = value if key == "step" else spread_like(value, weight)
+            self.optimizer.state[weight][key] = mine.clone().to(where)
         self.step, self.ema.updates = numbers["step"], numbers["updates"]
         self.best = tuple(numbers["best"]) if numbers["best"] else None
         self.micro_batch, self.memorized, self.stopped = (

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from attractor.model.ddit import DDiT
-from attractor.train.optim import Ema
 from attractor.train.state import Check, Progress, TrainState
 
 
@@ -26,19 +24,12 @@ class Watch:
     def __call__(self, line: Progress, state: TrainState) -> Progress:
         """The line with what is due after this step."""
         if self.validate and state.is_due(state.config.validate_every):
-            nelbo = self.validate(averaged(state.network, state.ema))
+            nelbo = self.validate(state.averaged())
             state.best = min(state.best or (state.step, nelbo), (state.step, nelbo), key=lambda seen: seen[1])
             line = line._replace(validation_nelbo=nelbo)
         if self.check and state.is_due(self.every):
-            check = self.check(averaged(state.network, state.ema))
+            check = self.check(state.averaged())
             state.memorized = state.memorized + 1 if check.memorizes else 0
             state.stopped = 0 < self.stop_after <= state.memorized
             line = line._replace(check=check)
         return line
-
-
-def averaged(network: DDiT, ema: Ema) -> DDiT:
-    """A copy of the network that carries the averaged weights."""
-    twin = copy.deepcopy(network)
-    twin.load_state_dict(ema.state_dict())
-    return twin.eval()
