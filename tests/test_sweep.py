@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from attractor.config import (
     sweep_config_from_dict,
     to_dict,
 )
+from attractor.files import is_locked
 from attractor.pipeline import data_of, is_finished, run_alone
 from attractor.report.sections import SECTIONS
 from attractor.results import read_results
@@ -299,6 +302,25 @@ def test_an_adaptive_sweep_measures_few_sizes_and_goes_on_where_it_was(config: S
     sweep(wide, folder, lambda event: pytest.fail("nothing is left to do"), precision=2.0)
     with pytest.raises(AttractorError, match=r"precision = 1.0 must be above 1"):
         sweep(wide, folder, events.append, precision=1.0)
+
+
+def test_a_run_whose_process_dies_is_begun_again(config: SweepConfig, tmp_path: Path) -> None:
+    long = dataclasses.replace(
+        config, sizes=(8, 16), train=dataclasses.replace(config.train, steps=300, checkpoint_minutes=0)
+    )
+    folder, killed = tmp_path / "s", list[str]()
+
+    def kill_each_once(event: RunEvent) -> None:
+        run = folder / event.run.run_id
+        if event.run.run_id not in killed and is_locked(run) and not is_finished(run):
+            os.kill(int((run / ".lock").read_text().split()[1]), signal.SIGKILL)
+            killed.append(event.run.run_id)
+
+    sweep(long, folder, kill_each_once, workers=2)
+    assert len(killed) == 2
+    for run in plan(long, 10**6):
+        lines = (folder / run.run_id / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line)["step"] for line in lines] == list(range(10, 301, 10))
 
 
 def test_a_failed_run_keeps_its_traceback_and_the_others_go_on(

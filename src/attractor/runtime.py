@@ -145,6 +145,12 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
+def gathered(tensor: Tensor) -> Tensor:
+    """The same, in the memory of the machine if it was spread: there may be no room for all of them on the device."""
+    all_of_it = whole(tensor)
+    return tensor if all_of_it is tensor else all_of_it.cpu()
+
+
 def spread_like(tensor: Tensor, like: Tensor) -> Tensor:
     """This process's share of a tensor that all have, if `like` is one that is spread."""
     if processes().count == 1:

@@ -19,6 +19,8 @@ from attractor.train.stop import PoliteStop
 from attractor.types import AttractorError
 
 CHECKPOINT = "checkpoint"
+AGREE = 10
+"""Steps after which several processes ask each other whether to save or to stop."""
 GROUPS = ("model", "ema", "optimizer")
 
 
@@ -85,8 +87,8 @@ class Checkpoints:
         self.log.rewind(0)
 
     def after_step(self, state: TrainState) -> None:
-        """Save if it is due; leave if a stop was asked for. Several processes agree on it at lines of metrics."""
-        if processes().count > 1 and not state.is_due(self.config.log_every):
+        """Save if it is due; leave if a stop was asked for."""
+        if processes().count > 1 and not state.is_due(min(AGREE, self.config.log_every)):
             return
         is_best = state.best is not None and state.best[0] == state.step
         is_late = time.monotonic() - self.last >= 60 * self.config.checkpoint_minutes

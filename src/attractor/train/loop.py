@@ -50,7 +50,7 @@ def train(
         AttractorError: if the loss is not finite at several steps in a row, or one row does not fit into memory.
     """
     device = network.vocab_embed.embedding.device
-    template = copy.deepcopy(network) if processes().shards(config.shard) else network
+    template = copy.deepcopy(network).cpu() if processes().shards(config.shard) else network
     gradients = Gradients(network, process, config)
     state = TrainState(network, config, template)
     if checkpoints:

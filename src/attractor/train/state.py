@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
-from attractor.runtime import spread_like, whole
+from attractor.runtime import gathered, spread_like, whole
 from attractor.train.optim import Ema, learning_rate, make_optimizer
 from attractor.train.safety import Guard, mean_of_finite
 
@@ -125,7 +125,7 @@ class TrainState:
 
     def averaged(self) -> DDiT:
         """A copy of the network that carries the averaged weights, for evaluation."""
-        twin = copy.deepcopy(self._template)
+        twin = copy.deepcopy(self._template).to(self.network.vocab_embed.embedding.device)
         twin.load_state_dict({name: whole(average) for name, average in self.ema.state_dict().items()})
         return twin.eval()
 
@@ -138,7 +138,7 @@ class TrainState:
             for key, value in self.optimizer.state[parameter].items()
         }
         groups = {"model": weights, "ema": self.ema.state_dict(), "optimizer": moments}
-        return {group: {name: whole(x) for name, x in found.items()} for group, found in groups.items()}
+        return {group: {name: gathered(x) for name, x in found.items()} for group, found in groups.items()}
 
     def numbers(self) -> dict[str, Any]:
         """The rest, as JSON."""
