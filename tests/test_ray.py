@@ -80,7 +80,7 @@ def options(config: SweepConfig, folder: Path) -> list[str]:
     return words
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
+def until(condition: Callable[[], object], seconds: float = 200) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -114,10 +114,10 @@ def test_a_killed_worker_and_a_killed_node_change_nothing(
         busy = [f for f in folders if is_locked(f) and list(f.glob("checkpoint/step-*")) and not is_finished(f)]
         return [holder(f) for f in busy]
 
-    until(lambda: len(training()) == 2, 120)
+    until(lambda: len(training()) == 2)
     elsewhere = [pid for pid in training() if pid not in children(raylet)]
     os.kill(elsewhere[0], signal.SIGKILL)
-    until(lambda: children(raylet) & set(training()), 120)
+    until(lambda: children(raylet) & set(training()))
     cluster.remove_node(cluster.second, allow_graceful=False)
     states = read_status(folder)
     assert len(states.runs) == 4
@@ -148,7 +148,7 @@ def test_bad_clusters_give_one_line_before_any_work(cluster: Any, config: SweepC
         ([cluster.address, "--gpus", "4"], "each run asks for 4 GPUs, but the largest node has 0"),
         ([cluster.address, "--cpus", "64"], "each run asks for 64 CPUs, but the largest node has 1"),
     ):
-        done = subprocess.run([*words, *arguments], capture_output=True, text=True, timeout=100, check=False)
+        done = subprocess.run([*words, *arguments], capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 2
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
