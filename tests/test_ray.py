@@ -18,7 +18,7 @@ import pytest
 
 import tiny
 from attractor.cli import main
-from attractor.config import SweepConfig
+from attractor.config import SweepConfig, preset
 from attractor.files import is_locked
 from attractor.pipeline import is_finished
 from attractor.sweep.attempt import FAILED
@@ -60,23 +60,14 @@ def local(config: SweepConfig, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def options(config: SweepConfig, folder: Path) -> list[str]:
-    """The command line of a config of `tiny`."""
-    flat: list[tuple[str, object]] = [("sizes", config.sizes), ("data.source", config.data.source)]
-    flat += [("data.tokenizer", "char")]
-    flat += [("data.seq-len", config.data.seq_len), ("probe.t", config.probe.t)]
-    names = {
-        "model": "hidden_size n_blocks n_heads cond_dim dropout",
-        "probe": "rows test_rows repeats steps generated",
-    }
-    names["train"] = "optimizer steps batch_size lr warmup decay clip time_power log_every validate_every"
-    names["train"] += " validation_rows betas checkpoint_minutes"
-    names["probe"] += " nelbo_draws"
-    for part, fields in names.items():
-        flat += [(f"{part}.{name}", getattr(getattr(config, part), name)) for name in fields.split()]
-    words = ["sweep", "--out", str(folder)]
-    for name, value in flat:
-        values = value if isinstance(value, tuple) else (value,)
-        words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    """The command line of a config: whatever it has that the demo has not."""
+    words, demo = ["sweep", "--out", str(folder), "--sizes", *map(str, config.sizes)], preset("demo")
+    for part in ("data", "model", "train", "probe"):
+        ours, theirs = (dataclasses.asdict(getattr(whole, part)) for whole in (config, demo))
+        for name, value in ours.items():
+            if value != theirs[name]:
+                values = value if isinstance(value, tuple) else (value,)
+                words += [f"--{part}.{name}".replace("_", "-"), *map(str, values)]
     return words
 
 
@@ -109,7 +100,7 @@ def test_a_killed_worker_and_a_killed_node_change_nothing(
 
     def training() -> list[int]:
         """Processes in the middle of a run, with a checkpoint behind them."""
-        assert driver.poll() is None
+        assert driver.poll() is None, driver.stderr and driver.stderr.read()
         folders = [folder / run.run_id for run in runs]
         busy = [f for f in folders if is_locked(f) and list(f.glob("checkpoint/step-*")) and not is_finished(f)]
         return [holder(f) for f in busy]
