@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import re
 import subprocess
 import sys
@@ -39,35 +38,36 @@ def measure(sizes: tuple[Size, ...], device: str, full: bool) -> dict[str, Any]:
     """All measurements; the ratios at the top are those of the first size, ours over the reference."""
     found = {size.name: measure_size(size, device, full) for size in sizes}
     first = next(iter(found.values()))
-    report = {"device": device_name(device), "ratios": ratios(first), "measurements": found}
+    report = {"device": first["device"], "ratios": ratios(first), "measurements": found}
     return {**report, "growth": growth(sizes[0], device)} if full else report
 
 
 def measure_size(size: Size, device: str, full: bool) -> dict[str, Any]:
-    found = {
-        "train": case("train_time", size, device, "float32"),
+    """Times in one process; peak memory, of which a process has one, in a process each."""
+    return {
+        **case("times", size, device, "float32,bf16" if full else "float32"),
         "memory": case("train_memory", size, device, "ours"),
         "memory_reference": case("train_memory", size, device, "reference"),
-        "entropy": case("entropy", size, device),
-        "recovery": {str(t): case("recovery", size, device, t) for t in size.times},
     }
-    return {**found, "train_bf16": case("train_time", size, device, "bf16")} if full else found
 
 
 def growth(size: Size, device: str) -> dict[str, float]:
-    """How cost grows; 2 is linear, 1 is not at all."""
-    base = case("recovery", size, device, 0.05, 2)["seconds"]
-    vocabularies = [case("loss_memory", size, device, v)["bytes"] for v in (30_522, 61_044)]
+    """How cost grows when something is doubled; 2 is linear, 1 is not at all."""
+    few, many = (case("recovery", size, device, 0.05, n)["seconds"] for n in (8, 16))
+    coarse, fine = (case("recovery", size, device, 1.0, 4, steps)["seconds"] for steps in (1000, 2000))
+    once, wide = (case("loss_memory", size, device, v)["bytes"] for v in (30_522, 61_044))
+    curriculum = case("curriculum", size, device)
     return {
-        "recovery_time_twice_the_sequences": case("recovery", size, device, 0.05, 4)["seconds"] / base,
-        "recovery_time_twice_the_steps": case("recovery", size, device, 0.05, 2, 2000)["seconds"] / base,
-        "loss_memory_twice_the_vocabulary": vocabularies[1] / vocabularies[0],
+        "recovery_time_twice_the_sequences": many / few,
+        "recovery_time_twice_the_steps": fine / coarse,
+        "loss_memory_twice_the_vocabulary": wide / once,
+        "train_step_time_with_duo_curriculum": curriculum["seconds"] / curriculum["plain_seconds"],
     }
 
 
 def ratios(found: dict[str, Any]) -> dict[str, float]:
     """Ours over the reference, lower is better; `train_peak_share` is of the machine's matrix-product peak."""
-    train, entropy = found["train"], found["entropy"]
+    train, entropy = found["train_float32"], found["entropy"]
     values = {
         "train_step_time": train["seconds"] / train["reference_seconds"],
         "train_step_memory": found["memory"]["bytes"] / found["memory_reference"]["bytes"],
@@ -89,25 +89,6 @@ def case(name: str, size: Size, device: str, *arguments: object) -> dict[str, An
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def device_name(device: str) -> str:
-    """What the numbers were measured on."""
-    probe = (
-        "import sys, torch, attractor.runtime as r; d = r.pick_device(sys.argv[1]); "
-        "print(torch.cuda.get_device_name(d) if d.type == 'cuda' else f'{torch.get_num_threads()} threads')"
-    )
-    found = subprocess.run([sys.executable, "-c", probe, device], stdout=subprocess.PIPE, text=True, check=True)
-    name = found.stdout.strip()
-    return f"{processor()}, {name}" if name.endswith("threads") else name
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def table(report: dict[str, Any]) -> str:
     """The measurements as a Markdown table."""
     head: Row = ("size", "measurement", "ours", "reference", "ours / reference")
@@ -121,7 +102,7 @@ def table(report: dict[str, Any]) -> str:
 
 
 def rows_of(size: str, found: dict[str, Any]) -> list[Row]:
-    train, memory, base, entropy = (found[k] for k in ("train", "memory", "memory_reference", "entropy"))
+    train, memory, base, entropy = (found[k] for k in ("train_float32", "memory", "memory_reference", "entropy"))
     share = f"training step ({train['peak_share']:.0%} of {train['peak_flops'] / 1e9:.0f} GFLOP/s)"
     rows = [seconds_row(size, share, train["seconds"], train["reference_seconds"])]
     if "train_bf16" in found:

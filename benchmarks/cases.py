@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import platform
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -170,7 +172,7 @@ def entropy(bench: Bench) -> Result:
     def forward() -> None:
         denoiser.network(bench.tokens, sigma)
 
-    probe, bare = bench.medians(lambda: probes.conditional_entropy(denoiser, bench.tokens), forward)
+    probe, bare = bench.medians(lambda: probes.conditional_entropy(denoiser, bench.tokens), forward, repeats=5)
     return {"seconds": probe, "forward_seconds": bare}
 
 
@@ -192,14 +194,41 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def run(name: str, size: str, device_name: str, *arguments: str) -> Result:
+def times(bench: Bench, precisions: str) -> Result:
+    """All that is timed at one size; training in each of the precisions, separated by commas."""
+    found: Result = {"device": device_name(bench.device), "entropy": entropy(bench)}
+    found["recovery"] = {str(t): recovery(bench, t) for t in bench.size.times}
+    for precision in precisions.split(","):
+        found[f"train_{precision}"] = train_time(bench, precision)  # type: ignore[arg-type]
+    return found
+
+
+def device_name(device: torch.device) -> str:
+    """What the numbers are measured on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{processor()}, {torch.get_num_threads()} threads"
+
+
+def processor() -> str:
+    """Its model, where the system says."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def run(name: str, size: str, device: str, *arguments: str) -> Result:
     """The measurement of that name."""
-    device = pick_device(device_name)
-    before = peak_memory(device)
+    at = pick_device(device)
+    before = peak_memory(at)
     if name == "loss_memory":
-        return loss_memory(device, int(arguments[0]), before)
-    bench = Bench(SIZES[size], device)
+        return loss_memory(at, int(arguments[0]), before)
+    bench = Bench(SIZES[size], at)
     match name:
+        case "times":
+            return times(bench, arguments[0])
         case "train_time":
             return train_time(bench, arguments[0])  # type: ignore[arg-type]
         case "curriculum":

@@ -117,6 +117,8 @@ class TrainConfig:
     """decay of the averaged weights, ramped up as (1 + step) / (10 + step)"""
     precision: Literal["float32", "bf16"] = "float32"
     """bf16 runs the network under autocast; weights and loss stay in float32"""
+    compile: bool = False
+    """compile the network's blocks with torch.compile: a minute at the start, meant for GPUs (a CPU gains nothing)"""
     t_min: float = 1e-3
     """smallest training time"""
     time_power: float = 1.0

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from attractor import UniformProcess
-from attractor.model import network as network_module
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
+from attractor.process import reductions
 from attractor.process.absorbing import AbsorbingProcess
 from attractor.process.forward import ForwardProcess
 
@@ -38,7 +38,7 @@ def some(kind: str) -> Tensor:
 @pytest.mark.parametrize("process", [UniformProcess(V), AbsorbingProcess(V)], ids=["uniform", "absorbing"])
 @pytest.mark.parametrize("kind", ["none", "ragged", "one", "all"])
 def test_at_some_positions(process: ForwardProcess, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network_module, "CHUNK", 4 * V)
+    monkeypatch.setattr(reductions, "CHUNK", 4 * V)
     model, where = denoiser(process), some(kind)
     x_t, t = torch.randint(V, (5, 9)), torch.linspace(0.1, 0.9, 5)
     whole = model.log_probs(x_t, t)[where]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attractor.process import fused, reductions
+from attractor.process import reductions
 from attractor.process.fused import nelbo_loss
 from attractor.process.nelbo import nelbo
 
@@ -63,7 +63,7 @@ def errors(found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> list[floa
 @pytest.fixture(autouse=True)
 def several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks and blocks so small that every vocabulary needs several, and the last of them are not full."""
-    monkeypatch.setattr(fused, "CHUNK", 200_000)
+    monkeypatch.setattr(reductions, "CHUNK", 200_000)
     monkeypatch.setattr(reductions, "BLOCK", 70_000)
 
 
@@ -89,7 +89,7 @@ def test_the_incoming_gradient_scales_all_three() -> None:
 @pytest.mark.parametrize("size", [1, 40, 200_000])
 def test_the_chunk_does_not_matter(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     b = batch(17)
-    monkeypatch.setattr(fused, "CHUNK", size)
+    monkeypatch.setattr(reductions, "CHUNK", size)
     monkeypatch.setattr(reductions, "BLOCK", max(1, size // 2))
     assert max(errors(ours(b, torch.float64), reference(b))) < 1e-12
 

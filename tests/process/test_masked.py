@@ -181,7 +181,7 @@ def test_the_prior_cost_is_the_divergence_from_what_is_drawn_first() -> None:
 @pytest.mark.parametrize("process", [*PROCESSES.values(), UniformProcess(V)], ids=[*PROCESSES, "uniform"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_loss_is_the_nelbo_with_its_gradient(process: ForwardProcess, bias: bool, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("attractor.process.chunked.CHUNK", 3 * V)
+    monkeypatch.setattr("attractor.process.reductions.CHUNK", 3 * V)
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(10, 5, generator=generator, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(V, 5, generator=generator, dtype=torch.float64, requires_grad=True)

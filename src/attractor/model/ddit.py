@@ -44,6 +44,14 @@ class DDiT(nn.Module):
         """Weights that take one hidden state to another: attention and MLP, not the modulation by the noise level."""
         return [p for m in self.blocks for n, p in m.named_parameters() if p.ndim == 2 and "adaLN" not in n]
 
+    def compile_blocks(self) -> None:
+        """Compile the blocks; they share what is compiled, and a new number of rows costs one more compilation, once.
+
+        The rest is left as it is: embedding and output layer are one operation each.
+        """
+        for block in self.blocks:
+            block.compile(fullgraph=True)
+
     def hidden(
         self, x_t: Int[Tensor, "B L"] | Mixture, sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L H"] | Float[Tensor, "M H"]:
@@ -235,8 +243,11 @@ class _Rotate(torch.autograd.Function):
 
 def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """The two halves of the last axis turned by an angle, written straight into place."""
+    x1, x2 = x.chunk(2, -1)
+    if torch.compiler.is_compiling():  # which places results by itself, and knows no slice as `out`
+        return torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], -1)
     y = torch.empty_like(x)
-    (x1, x2), (y1, y2) = x.chunk(2, -1), y.chunk(2, -1)
+    y1, y2 = y.chunk(2, -1)
     torch.mul(x1, cos, out=y1).addcmul_(x2, sin, value=-1)
     torch.mul(x2, cos, out=y2).addcmul_(x1, sin)
     return y

@@ -11,7 +11,7 @@ from torch import Tensor
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.process.forward import ForwardProcess
-from attractor.process.reductions import CHUNK, block_rows
+from attractor.process.reductions import block_rows, chunk_rows
 
 
 class NetworkDenoiser(Denoiser):
@@ -49,7 +49,10 @@ class NetworkDenoiser(Denoiser):
         with torch.no_grad():
             hidden, tokens = self.network.hidden(x_t, self._sigma(t), wanted), x_t[wanted]
         vocab = self.process.vocab_size
-        layer, rows, few = self.network.output_layer.linear, max(1, CHUNK // vocab), block_rows(vocab, hidden.device)
+        layer, rows, few = (
+            self.network.output_layer.linear,
+            *(f(vocab, hidden.device) for f in (chunk_rows, block_rows)),
+        )
         buffer = hidden.new_empty(min(rows, len(hidden)), vocab)  # fresh memory for each chunk would cost page faults
         for h, chunk in zip(hidden.split(rows), tokens.split(rows), strict=True):
             with torch.no_grad():  # and not around a yield: whoever reads the blocks may want gradients

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from attractor.process.fused import Tokens, product_precision
-from attractor.process.reductions import CHUNK
+from attractor.process.reductions import chunk_rows
 
 LogitLoss = Callable[[Tensor, Tokens], Tensor]
 """Summed loss of logits (m, V) of m tokens."""
@@ -44,7 +44,7 @@ class _ChunkedLoss(torch.autograd.Function):
         w, b = weight.to(precision), weight.new_zeros(len(weight)) if bias is None else bias
         grad_hidden, grad_weight, grad_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(b)
         total = hidden.new_zeros(())
-        rows = max(1, CHUNK // len(weight))
+        rows = chunk_rows(len(weight), hidden.device)
         for h, grad_h, part in zip(
             hidden.split(rows), grad_hidden.split(rows), Tokens(*tokens).split(rows), strict=True
         ):

@@ -7,6 +7,9 @@ of rows while the logits are there, carried through the output layer at once, an
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attractor.process.reductions import CHUNK, block_rows
+from attractor.process.reductions import block_rows, chunk_rows
 
 
 class Tokens(NamedTuple):
@@ -74,7 +77,7 @@ class _NelboLoss(torch.autograd.Function):
         b = weight.new_zeros(vocab) if bias is None else bias
         grad_hidden, grad_weight, grad_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(b)
         loss = hidden.new_zeros(())
-        rows = max(1, CHUNK // vocab)
+        rows = chunk_rows(vocab, hidden.device)
         buffer = hidden.new_empty(min(rows, len(hidden)), vocab)
         chunks = zip(hidden.split(rows), grad_hidden.split(rows), Tokens(*tokens).split(rows), strict=True)
         for h, grad_h, part in chunks:
@@ -96,12 +99,20 @@ class _NelboLoss(torch.autograd.Function):
 
 def _to_gradient(logits: Float[Tensor, "m V"], bias: Float[Tensor, "V"], tokens: Tokens, grad_bias: Tensor) -> Tensor:
     """The summed loss of some rows; *their logits, still without bias, are overwritten* with its gradient."""
-    rows = block_rows(logits.shape[1], logits.device)
+    rows, kernel = block_rows(logits.shape[1], logits.device), _kernel(logits.device.type)
     losses = []
     for block, part in zip(logits.split(rows), tokens.split(rows), strict=True):
-        losses.append(_nelbo_and_gradient(block.add_(bias), part))
+        losses.append(kernel(block.add_(bias), part))
         grad_bias += block.sum(0)
     return torch.stack(losses).sum()
+
+
+@functools.cache
+def _kernel(device_type: str) -> Callable[[Tensor, Tokens], Tensor]:
+    """`_nelbo_and_gradient`: as it stands, or where Triton is at hand compiled to a few passes over the logits."""
+    if device_type != "cuda" or importlib.util.find_spec("triton") is None:
+        return _nelbo_and_gradient
+    return torch.compile(_nelbo_and_gradient, dynamic=True)
 
 
 def _nelbo_and_gradient(logits: Float[Tensor, "m V"], tokens: Tokens) -> Tensor:
@@ -134,7 +145,7 @@ def _nelbo_and_gradient(logits: Float[Tensor, "m V"], tokens: Tokens) -> Tensor:
     r = torch.div(u, torch.add(u, 1, out=r), out=r)
     grad_z, grad_x = k * n * u_z * (y_z - u_z) / (1 + u_z) ** 2, k * y * u_x / (1 + u_x)
     total = k * r.sum(1, keepdim=True) + grad_z + grad_x
-    u.mul_(-total / y).add_(r.mul_(k)).scatter_add_(1, z, grad_z).scatter_add_(1, x, grad_x)
+    u.mul_(-total / y).addcmul_(r, k).scatter_add_(1, z, grad_z).scatter_add_(1, x, grad_x)
     return loss.sum()
 
 

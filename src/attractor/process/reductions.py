@@ -13,14 +13,21 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 CHUNK = 2**23
-"""Logits made at a time: 32 MiB in float32, enough rows for matrix products at full speed."""
+"""Logits that a CPU makes at a time: 32 MiB in float32, enough rows for matrix products at full speed."""
+GPU_CHUNK = 2**26
+"""Logits that a GPU makes at a time, which needs more rows for that."""
 BLOCK = 2**18
 """Logits on which a CPU works at a time: with two scratch tensors of that size they stay in a core's cache."""
 
 
+def chunk_rows(vocab_size: int, device: torch.device) -> int:
+    """Rows of logits made at a time."""
+    return max(1, (CHUNK if device.type == "cpu" else GPU_CHUNK) // vocab_size)
+
+
 def block_rows(vocab_size: int, device: torch.device) -> int:
     """Rows of a block; a GPU has no such caches and takes all that were made."""
-    return max(1, (BLOCK if device.type == "cpu" else CHUNK) // vocab_size)
+    return max(1, BLOCK // vocab_size) if device.type == "cpu" else chunk_rows(vocab_size, device)
 
 
 def reduce_blocks(

@@ -12,7 +12,7 @@ from torch import Tensor
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
-from attractor.runtime import processes
+from attractor.runtime import processes, upload
 from attractor.train.accumulate import Gradients
 from attractor.train.checkpoints import Checkpoints
 from attractor.train.objective import noisy_batch
@@ -51,6 +51,8 @@ def train(
     """
     device = network.vocab_embed.embedding.device
     template = copy.deepcopy(network).cpu() if processes().shards(config.shard) else network
+    if config.compile:
+        network.compile_blocks()
     gradients = Gradients(network, process, config)
     state = TrainState(network, config, template)
     if checkpoints:
@@ -74,7 +76,7 @@ def train(
 
 def _batch(rows: np.ndarray, step: int, config: TrainConfig, seed: int, device: torch.device) -> Tensor:
     batch = rows[batch_rows(step, config.batch_size, len(rows), seed)]
-    return torch.from_numpy(batch.astype(np.int64)).to(device)
+    return upload(torch.from_numpy(batch.astype(np.int64)), device)
 
 
 def _step_seed(seed: int, step: int) -> int:

@@ -14,7 +14,7 @@ from attractor.process.forward import ForwardProcess
 from attractor.process.fused import Tokens
 from attractor.process.gaussian import GAMMA, gamma_at, gaussian_latent, noise_width, signal
 from attractor.process.uniform import UniformProcess
-from attractor.runtime import Precision, autocast
+from attractor.runtime import Precision, autocast, upload
 from attractor.types import AttractorError, Mixture
 
 
@@ -53,8 +53,8 @@ def noisy_batch(
     """
     if step < config.curriculum_end:
         return _latent_batch(process, x_0, config, source)
-    t, weight = (x.to(x_0.device) for x in antithetic_times(len(x_0), config.t_min, config.time_power, source))
-    noise = torch.rand((*x_0.shape, 2), generator=source).to(x_0.device)
+    t, weight = (upload(x, x_0.device) for x in antithetic_times(len(x_0), config.t_min, config.time_power, source))
+    noise = upload(torch.rand((*x_0.shape, 2), generator=source), x_0.device)
     x_t, schedule = process.corrupt(x_0, t, noise), process.schedule
     seen = x_t[..., None]
     level = schedule.alpha(t), schedule.dalpha(t), schedule.sigma(t)
@@ -70,9 +70,9 @@ def _latent_batch(
     """
     if not isinstance(process, UniformProcess):
         raise AttractorError(f"curriculum = 'duo' needs the uniform process, not {type(process).__name__}")
-    t, weight = (x.to(x_0.device) for x in antithetic_times(len(x_0), config.t_min, 1.0, source))
+    t, weight = (upload(x, x_0.device) for x in antithetic_times(len(x_0), config.t_min, 1.0, source))
     width = noise_width(process.vocab_size)
-    noise = torch.rand((*x_0.shape, width), generator=source, dtype=torch.float64).to(x_0.device)
+    noise = upload(torch.rand((*x_0.shape, width), generator=source, dtype=torch.float64), x_0.device)
     gamma = gamma_at(t)
     mixture, x_t = gaussian_latent(x_0, gamma[:, None].expand_as(x_0), process.vocab_size, noise)
     alpha, slope = signal(gamma, process.vocab_size)

@@ -1,0 +1,65 @@
+"""On a GPU: the fused loss against autograd, and the probes against the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from attractor import UniformProcess, probes
+from attractor.config import TrainConfig
+from attractor.model.ddit import DDiT
+from attractor.model.network import NetworkDenoiser
+from attractor.process.fused import nelbo_loss
+from attractor.process.nelbo import nelbo
+from attractor.train.loop import train
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+V, L = 31, 12
+
+
+def network(device: str) -> DDiT:
+    torch.manual_seed(0)
+    net = DDiT(vocab_size=V, hidden_size=16, n_blocks=2, n_heads=2, cond_dim=8, dropout=0.0)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return net.to(device)
+
+
+@pytest.mark.parametrize("vocab", [2, 1000, 30_522])
+def test_the_fused_loss(vocab: int) -> None:
+    torch.manual_seed(vocab)
+    leaves = [torch.randn(s, dtype=torch.float64, device="cuda") for s in ((24, 16), (vocab, 16), (vocab,))]
+    x_0, x_t = torch.randint(vocab, (2, 24), device="cuda")
+    alpha = torch.linspace(0.999, 1e-3, 24, dtype=torch.float64, device="cuda")
+    tokens = (x_t, x_0, alpha, -torch.ones_like(alpha), torch.full_like(alpha, 1 / 24))
+    plain = [x.clone().requires_grad_() for x in leaves]
+    log_p = torch.nn.functional.linear(*plain).log_softmax(-1)
+    nelbo(log_p[:, None], x_t[:, None], x_0[:, None], *tokens[2:4]).mean().backward()
+    fused = [x.float().requires_grad_() for x in leaves]
+    nelbo_loss(*fused, *(x.float() if x.is_floating_point() else x for x in tokens)).backward()
+    for ours, theirs in zip(fused, plain, strict=True):
+        assert ours.grad is not None
+        assert theirs.grad is not None
+        assert (ours.grad - theirs.grad).norm() < 1e-5 * theirs.grad.norm()
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_training_is_that_of_the_cpu(compile: bool) -> None:
+    rows = np.random.default_rng(0).integers(V, size=(40, L))
+    config = TrainConfig(steps=20, batch_size=8, lr=1e-3, warmup=1, compile=compile)
+    nets = network("cuda"), network("cpu")
+    for net in nets:
+        train(net, UniformProcess(V), rows, config)
+    for ours, theirs in zip(*(net.parameters() for net in nets), strict=True):
+        torch.testing.assert_close(ours.cpu(), theirs, atol=1e-3, rtol=1e-2)
+
+
+def test_probes_find_what_they_find_on_the_cpu() -> None:
+    ours, theirs = (NetworkDenoiser(network(device), UniformProcess(V), L) for device in ("cuda", "cpu"))
+    tokens = torch.randint(V, (40, L))
+    entropies = [probes.conditional_entropy(model, tokens.to(model.device)).per_token for model in (ours, theirs)]
+    torch.testing.assert_close(*entropies, atol=1e-4, rtol=1e-3)
+    found = [probes.recovery(model, tokens.to(model.device), 0.5, 100) for model in (ours, theirs)]
+    assert torch.equal(found[0].corrupted.cpu(), found[1].corrupted.cpu())
+    assert (found[0].recovered.cpu() == found[1].recovered.cpu()).float().mean() > 0.99  # a coin on a rounding's edge
