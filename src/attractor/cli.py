@@ -278,12 +278,17 @@ class Report:
     """also write each table to <sweep>/tables"""
     style: Path | None = None
     """matplotlib style file of the figures"""
+    tagger: Literal["nltk"] | None = None
+    """name the word class of each micro-attractor"""
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.report.html import write_extras, write_report
         from attractor.sweep.run import report_folders
+        from attractor.sweep.summary import add_word_classes
 
         for folder in report_folders(self.sweep):
+            if self.tagger is not None:
+                add_word_classes(folder, self.tagger)
             print(write_report(folder))
             for path in write_extras(folder, self.figures, self.tables, self.style):
                 print(path)

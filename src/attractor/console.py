@@ -31,7 +31,6 @@ from attractor.config import (
     SweepConfig,
     config_hash,
     run_config_from_dict,
-    sweep_config_from_dict,
     to_dict,
 )
 from attractor.data.dataset import read_rows
@@ -48,7 +47,7 @@ from attractor.sweep.devices import GPUS, UTILISATION
 from attractor.sweep.executor import Executor
 from attractor.sweep.follow import RunEvent
 from attractor.sweep.forecast import Forecast, at_a_time, forecast
-from attractor.sweep.run import SWEEP, sweep
+from attractor.sweep.run import summarize, sweep
 from attractor.sweep.search import ADAPTIVE
 from attractor.sweep.status import State, read_status
 from attractor.sweep.summary import TRANSITION, summary_folders
@@ -124,8 +123,7 @@ def run_twins(folder: Path) -> None:
     with _bars() as bars:
         task = bars.add_task("twins", total=None, note="")
         add_twins(folder, _say, lambda line: _advance(bars, task, line))
-    config = sweep_config_from_dict(pipeline.read_json(folder / SWEEP))
-    for report in sweep(config, folder, lambda event: None):
+    for report in summarize(folder):
         _say(f"report   {report}")
 
 

@@ -29,18 +29,14 @@ class MicroAttractor(NamedTuple):
     """of the share, Clopper-Pearson over the sequences that hold the token"""
     position: float
     """median position of the vanishing ones, from 0 at the beginning of a row to 1 at its end"""
-    word_class: str | None
 
 
-def micro_attractors(
-    arrays: Arrays, frequency: NDArray[np.int64], tagger: Callable[[int], str] | None = None, split: str = "test"
-) -> list[MicroAttractor]:
+def micro_attractors(arrays: Arrays, frequency: NDArray[np.int64], split: str = "test") -> list[MicroAttractor]:
     """Tokens with a vanishing occurrence, those with the most first.
 
     Args:
         arrays: of one model, with its entropies.
         frequency: how often each token of the vocabulary occurs in training text.
-        tagger: names the word class of a token.
         split: the kind of text.
     """
     tokens, vanishing = arrays.array("original", "entropy", split)[0], arrays.values("entropy", split) < VANISHING
@@ -53,11 +49,8 @@ def micro_attractors(
         holders = here.any(1)  # tokens of one sequence are not independent
         share = clopper_pearson(int(sure.any(1).sum()), int(holders.sum()))
         where = float(np.median(sure.nonzero()[1]) / span)
-        tag = None if tagger is None else tagger(token)
         found.append(
-            MicroAttractor(
-                token, int(rank[token]), int(here.sum()), int(sure.sum()), (share.low, share.high), where, tag
-            )
+            MicroAttractor(token, int(rank[token]), int(here.sum()), int(sure.sum()), (share.low, share.high), where)
         )
     return sorted(found, key=lambda m: (-m.vanishing, m.token))
 
@@ -74,4 +67,13 @@ def load_tagger(name: str) -> Callable[[str], str]:
         import nltk
     except ImportError:
         raise AttractorError("the tagger 'nltk' needs the package nltk: pip install nltk") from None
-    return lambda word: str(nltk.pos_tag([word], tagset="universal")[0][1])
+
+    def tag(word: str) -> str:
+        return str(nltk.pos_tag([word], tagset="universal")[0][1]) if word else ""
+
+    try:
+        tag("word")
+    except LookupError:
+        names = "averaged_perceptron_tagger_eng universal_tagset"
+        raise AttractorError(f"the tagger 'nltk' needs its data: python -m nltk.downloader {names}") from None
+    return tag

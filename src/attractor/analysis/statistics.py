@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ def ratio_interval(part: Values, whole: Values, seed: int = 0) -> Estimate:
     if n < 2 or whole.sum() == 0:
         raise AttractorError(f"{n} sequences with {whole.sum():g} tokens: an interval needs at least 2 and 1")
     value = float(part.sum() / whole.sum())
-    counts = resampled_counts(n, seed)
+    counts = _weights(n, seed, RESAMPLES, 0)
     with np.errstate(invalid="ignore"):
         samples = (counts @ part) / (counts @ whole)
     return Estimate(value, *bca(value, samples[~np.isnan(samples)], part - value * whole, n), n)
@@ -126,7 +127,7 @@ def resampled_means(
     """
     stacked = curves[None] if curves.ndim == 2 else curves
     known = ~np.isnan(stacked)
-    sequences = resampled_counts(stacked.shape[1], seed, resamples, stream)
+    sequences = _weights(stacked.shape[1], seed, resamples, stream)
     seeds = resampled_seeds(len(stacked), seed, resamples)
     total = np.zeros((resamples, stacked.shape[2]))
     count = np.zeros_like(total)
@@ -140,6 +141,14 @@ def resampled_means(
 def resampled_counts(n: int, seed: int, resamples: int = RESAMPLES, stream: int = 0) -> NDArray[np.int64]:
     """How often each of n sequences is drawn in each resample, (resamples, n)."""
     return np.random.default_rng([seed, stream]).multinomial(n, np.full(n, 1 / n), size=resamples)
+
+
+@functools.lru_cache(maxsize=2)
+def _weights(n: int, seed: int, resamples: int, stream: int) -> Values:
+    """The same counts as floats, kept: one model asks for them hundreds of times."""
+    counts = resampled_counts(n, seed, resamples, stream).astype(np.float64)
+    counts.flags.writeable = False
+    return counts
 
 
 def resampled_seeds(k: int, seed: int, resamples: int) -> NDArray[np.float64]:

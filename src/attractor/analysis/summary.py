@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,7 +97,7 @@ def models_summary(models: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[
 
 
 def measurements_summary(runs: list[RunResults], controls: dict[str, RunResults]) -> dict[str, Any]:
-    """Every row of every run and of every control, and whether entropy alone tells the models apart."""
+    """Every row of every run and of every control."""
     ordered = sorted(runs, key=lambda run: (run.provenance.n_train, run.provenance.seed))
     return {
         "schema": SCHEMA,
@@ -107,31 +107,45 @@ def measurements_summary(runs: list[RunResults], controls: dict[str, RunResults]
             for row in run.rows
         ],
         "controls": [{"control": name, **_plain(row)} for name, run in controls.items() for row in run.rows],
-        "detector": model_detector(ordered),
     }
 
 
-def model_detector(runs: list[RunResults]) -> dict[str, Any]:
+class Verdict(NamedTuple):
+    """What recovery and what entropy say of one model."""
+
+    memorizing: bool
+    """the intervals of training and of unseen recovery do not overlap at the smallest time"""
+    entropy: float | None
+    """of its own generations, nats; None where they were not measured"""
+
+
+def verdict(run: RunResults) -> Verdict:
+    """Does this model memorize?"""
+    t = run.times()[0]
+    apart = run.row("train", "recovery_rate", t).low > run.row("test", "recovery_rate", t).high
+    return Verdict(apart, run.value("generated", "conditional_entropy"))
+
+
+def model_detector(verdicts: Sequence[Verdict], groups: Sequence[Hashable], held_out: str) -> dict[str, Any]:
     """Does the entropy of its own generations tell a memorizing model from a generalizing one?
 
-    A model memorizes here if the intervals of training and unseen recovery do not overlap at the smallest time. The
-    threshold is chosen on all training-set sizes but one and scored on that one.
+    Args:
+        verdicts: of each model.
+        groups: what each belongs to; the threshold is chosen on all groups but one and scored on that one.
+        held_out: what a group is called.
     """
-    if not all(run.has("entropy", "generated") for run in runs):
+    entropies = [v.entropy for v in verdicts if v.entropy is not None]
+    if len(entropies) < len(verdicts):
         return {"reason": "the models' own generations were not measured"}
-    t = runs[0].times()[0]
-    memorizing = np.array(
-        [run.row("train", "recovery_rate", t).low > run.row("test", "recovery_rate", t).high for run in runs]
-    )
-    scores = np.array([-run.row("generated", "conditional_entropy").value for run in runs])
-    kinds = {"models": len(runs), "memorizing": int(memorizing.sum())}
+    memorizing, scores = np.array([v.memorizing for v in verdicts]), -np.array(entropies)
+    kinds = {"models": len(verdicts), "memorizing": int(memorizing.sum()), "held_out": held_out}
     if min(memorizing.sum(), (~memorizing).sum()) < 2:
         return {**kinds, "reason": "fewer than 2 models of one kind"}
     area = auroc(scores[memorizing], scores[~memorizing])
-    scored = transfer(scores, memorizing, [run.provenance.n_train for run in runs])
+    scored = transfer(scores, memorizing, groups)
     found = {**kinds, "auroc": area.value, "auroc_ci": [area.low, area.high]}
     if scored is None:
-        return {**found, "reason": "no threshold can be chosen without one of the sizes"}
+        return {**found, "reason": f"no threshold can be chosen without one {held_out}"}
     accuracy = scored.accuracy
     return {**found, "accuracy": accuracy.value, "accuracy_ci": [accuracy.low, accuracy.high], "groups": scored.groups}
 

@@ -14,16 +14,18 @@ from attractor.report.figures import (
     Key,
     Panel,
     Style,
+    band,
     canvas,
     colour,
     draw,
     finish,
+    line,
     log_ticks,
     star_marks,
     style,
     tag,
 )
-from attractor.report.view import Curve, Report, find
+from attractor.report.view import Curve, Point, Report, find
 
 SAME = "The same rows and the same noise are used at every n."
 
@@ -75,6 +77,13 @@ def _highest(curves: Iterable[Curve]) -> float:
 def _share_axis(top: float = 1.0) -> dict[str, Any]:
     ticks = [0, 0.25, 0.5, 0.75, 1]
     return {"range": [-0.02, top + 0.02], "tickvals": ticks, "ticktext": [f"{100 * x:.0f}%" for x in ticks]}
+
+
+def _log_axis(curves: Iterable[Curve]) -> dict[str, Any]:
+    values = [x for c in curves for p in c.points for x in (*p.mean, *p.seeds) if x is not None]
+    lo, hi = min(values) / 1.15, max(values) * 1.15
+    ticks = log_ticks(lo, hi)
+    return {"type": "log", "range": [log10(lo), log10(hi)], "tickvals": ticks.values, "ticktext": ticks.labels}
 
 
 def recovery(report: Report) -> Figure:
@@ -136,10 +145,7 @@ def perplexity(report: Report) -> Figure:
     """Perplexity against n; the logarithm keeps small and large values readable."""
     figure = canvas(report.sizes, "perplexity per token (log scale)")
     draw(figure, report.perplexity, _styles(report), words.approx, "perplexity")
-    values = [x for c in report.perplexity for p in c.points for x in (*p.mean, *p.seeds) if x is not None]
-    lo, hi = min(values) / 1.15, max(values) * 1.15
-    ticks = log_ticks(lo, hi)
-    figure.update_yaxes(type="log", range=[log10(lo), log10(hi)], tickvals=ticks.values, ticktext=ticks.labels)
+    figure.update_yaxes(**_log_axis(report.perplexity))
     title = "Perplexity against training-set size"
     return Figure(
         id="perplexity",
@@ -219,11 +225,51 @@ def fixed_points(report: Report) -> Figure | None:
     )
 
 
+def model_sizes(report: Report) -> Figure | None:
+    """n* against the size of the model, where a sweep has several models and located it in one of them."""
+    at: dict[float, list[Point]] = {}
+    for model in sorted(report.models, key=lambda model: model.parameters):
+        for star in model.stars:
+            if star.t is not None and star.n_star is not None:
+                at.setdefault(star.t, []).append(Point(n_train=model.parameters, mean=star.n_star, seeds=()))
+    curves = [Curve(split="n*", t=t, points=tuple(points)) for t, points in sorted(at.items()) if t in report.times]
+    if not curves:
+        return None
+    sizes = [model.parameters for model in report.models]
+    figure = canvas(sizes, "n*, training sequences (log scale)", "parameters of the model (log scale)")
+    keys = []
+    for curve in curves:
+        look, tags = style("train", report.times.index(curve.t)), [tag(curve.t)]
+        shade = band(curve, look, tags)
+        figure.add_traces([shade] if shade is not None else [])
+        figure.add_trace(line(curve, look, tags, words.approx, "n* =", "{} parameters"))
+        keys.append(Key(tag=tag(curve.t), label=f"t = {words.time(curve.t or 0.0)}", style=look))
+    figure.update_yaxes(**_log_axis(curves))
+    title = "n* against model size"
+    label = "; ".join(
+        f"{words.count(p.n_train)} parameters at t = {words.time(c.t or 0.0)}: {words.approx(p.mean.value)}"
+        for c in curves
+        for p in c.points
+    )
+    return Figure(
+        id="models",
+        title=title,
+        read="Each point is the training-set size at which one model of this sweep turns from memorization to "
+        "generalization. A rising line says that larger models memorize larger training sets.",
+        assumed="Bands: 95% intervals, each model by itself. Models without an n* are left out; the table says why.",
+        keys=tuple(keys),
+        panels=(Panel(id="models-plot", label=f"{title}. {label}.", spec=finish(figure)),),
+    )
+
+
 def _banded(curves: tuple[Curve, ...]) -> bool:
     return any(point.mean.lo is not None for curve in curves for point in curve.points)
 
 
 def all_figures(report: Report) -> list[Figure]:
     """Return the figures for which the sweep holds data."""
-    drawn = [recovery(report), entropy(report), perplexity(report), broken(report), gap(report), fixed_points(report)]
+    drawn = [
+        recovery(report), model_sizes(report), entropy(report), perplexity(report), broken(report), gap(report),
+        fixed_points(report),
+    ]  # fmt: skip
     return [figure for figure in drawn if figure is not None]

@@ -31,20 +31,26 @@ class Table(NamedTuple):
 
 def tables(report: Report) -> list[Table]:
     """The tables for which the sweep holds data."""
-    made = [membership(report), detector(report), distances(report), agreement(report), micro(report), controls(report)]
+    made = [
+        agreement(report), models(report), distances(report), micro(report), membership(report), detector(report),
+        controls(report),
+    ]  # fmt: skip
     return [table for table in made if table is not None and table.rows]
 
 
 def membership(report: Report) -> Table | None:
     """AUROC and true positives of each score at the smallest, a middle and the largest n."""
-    rows, sizes = [], (report.sizes[0], report.sizes[len(report.sizes) // 2], report.sizes[-1])
+    rows, better, sizes = [], [], (report.sizes[0], report.sizes[len(report.sizes) // 2], report.sizes[-1])
     for n in dict.fromkeys(sizes):
         here = [r for r in report.measured if r.n_train == n and r.seed == report.seeds[0]]
         area = {r.split: r.estimate for r in here if r.measurement == "auroc"}
         shuffled = {r.split: r.estimate for r in here if r.measurement == "auroc_shuffled"}
         rates = {(r.split, r.at): r.estimate for r in here if r.measurement == "tpr"}
+        blind = area.get(BLIND)
+        if blind is not None:
+            above = [name for name, e in area.items() if name != BLIND and _above(e, blind)]
+            better.append(f"at n = {words.count(n)} {words.joined(above) if above else 'none'}")
         for name, e in area.items():
-            blind = area.get(BLIND)
             verdict = "" if name == BLIND or blind is None or _above(e, blind) else "no better than blind"
             cells = [words.with_interval(rates[name, at], words.percent) for at in (0.01, 0.001)]
             rows.append(
@@ -52,8 +58,10 @@ def membership(report: Report) -> Table | None:
             )
     return Table(
         "scores", "Membership scores, side by side",
-        "TPR is the share of training rows found at the largest false-positive rate that is not above 1% or 0.1%; with "
-        "fewer than 1,000 unseen rows the second allows none at all. With shuffled labels the AUROC must be near 0.5.",
+        (f"Better than a bag of words that never saw the model: {'; '.join(better)}. " if better else "")
+        + "TPR is the share of training rows found at the largest false-positive rate that is not above 1% or 0.1%; "
+        "with N unseen rows a rate is a multiple of 1/N, so a small N allows no false positive at all. With shuffled "
+        "labels the AUROC must be near 0.5." + (" First training seed." if len(report.seeds) > 1 else ""),
         ("n", "score", "AUROC", "TPR at 1% FPR", "TPR at 0.1% FPR", "labels shuffled", ""), rows,
     )  # fmt: skip
 
@@ -64,7 +72,8 @@ def detector(report: Report) -> Table | None:
     if not found.has("models"):
         return None
     rows = [("models", f"{found.integer('models')}, {found.integer('memorizing')} of them memorizing")]
-    for key, label in (("auroc", "AUROC"), ("accuracy", "accuracy at sizes the threshold never saw")):
+    group = found.text("held_out") if found.has("held_out") else "size"
+    for key, label in (("auroc", "AUROC"), ("accuracy", f"right, by a threshold that never saw their {group}")):
         if found.has(key):
             rows.append((label, words.with_interval(found.estimate(key, f"{key}_ci"), _two)))
     if found.has("reason"):
@@ -74,6 +83,21 @@ def detector(report: Report) -> Table | None:
         "A model counts as memorizing if the intervals of training and unseen recovery do not overlap; the score is "
         "the entropy of its own generations, which needs no training data. Few models give wide intervals.",
         ("", "value"), rows,
+    )  # fmt: skip
+
+
+def models(report: Report) -> Table | None:
+    """n* of each model of a sweep of several."""
+    rows = []
+    for model in sorted(report.models, key=lambda model: model.parameters):
+        for star in model.stars:
+            found = "none" if star.n_star is None else words.with_interval(star.n_star, words.approx)
+            rows.append(
+                (model.name, words.count(model.parameters), words.time(star.t or 0.0), found, star.reason or "")
+            )
+    return Table(
+        "model-sizes", "n* of each model", "Where recovery of training and unseen text meets, model by model.",
+        ("model", "parameters", "t", "n*", "why not"), rows,
     )  # fmt: skip
 
 

@@ -63,6 +63,14 @@ class Star:
     reason: str | None = None
 
 
+class Model(NamedTuple):
+    """One model of a sweep of several, and where its transition is."""
+
+    name: str
+    parameters: int
+    stars: tuple[Star, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Token:
     """One token of a passage at its three stages; entropy in nats."""
@@ -126,6 +134,7 @@ class Report:
     measured: tuple[Measured, ...]
     controls: tuple[tuple[str, Measured], ...]
     detector: Fields
+    models: tuple[Model, ...]
     agreement: tuple[Fields, ...]
     micro: tuple[Fields, ...]
     passages: tuple[Passage, ...]
@@ -321,6 +330,14 @@ def read_report(sweep_dir: Path) -> Report:
         measured=more.all(),
         controls=more.controls(),
         detector=Fields(more.fields.data.get("detector") or {}, f"{more.fields.place}.detector"),
+        models=tuple(
+            Model(
+                model.text("model"),
+                model.integer("parameters"),
+                tuple(_star(star, timed=True) for star in model.objects("transition")),
+            )
+            for model in more.fields.objects("models")
+        ),
         agreement=tuple(fields.objects("agreement")),
         micro=tuple(more.fields.objects("micro_attractors")),
         passages=read_passages(sweep_dir / "passages.json"),

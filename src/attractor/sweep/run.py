@@ -10,11 +10,11 @@ from pathlib import Path
 
 from attractor import pipeline
 from attractor.config import ProbeConfig, SweepConfig, sweep_config_from_dict
-from attractor.data.dataset import Dataset
+from attractor.data.dataset import Dataset, open_dataset
 from attractor.data.subsets import SplitCounts
 from attractor.sweep.executor import Executor, execute
 from attractor.sweep.follow import Watcher
-from attractor.sweep.plan import PlannedRun, plan
+from attractor.sweep.plan import PlannedRun, plan, runs_of
 from attractor.sweep.search import ADAPTIVE, search
 from attractor.sweep.summary import summary_folders, write_summary
 from attractor.types import AttractorError
@@ -77,6 +77,29 @@ def sweep(
     else:
         runs = search(resolved, len(data.train), out, precision, finish, at_once)
     return write_summary(resolved, runs, data, out, time.perf_counter() - start if trained else None)
+
+
+def planned_runs(out: Path) -> list[PlannedRun]:
+    """The runs of the sweep in a folder; of an adaptive one, those chosen so far.
+
+    Raises:
+        AttractorError: if there is no sweep.
+    """
+    if not (out / SWEEP).is_file():
+        raise AttractorError(f"'{out}' holds no sweep: there is no {SWEEP}")
+    data = open_dataset(out / pipeline.DATA)
+    resolved = resolve(sweep_config_from_dict(pipeline.read_json(out / SWEEP)), data)
+    if not (out / ADAPTIVE).is_file():
+        return plan(resolved, len(data.train))
+    models = pipeline.read_json(out / ADAPTIVE)["models"]
+    return [run for model in models for run in runs_of(resolved, model["model"], model["sizes"])]
+
+
+def summarize(out: Path) -> list[Path]:
+    """Write the summary of a finished sweep again; returns the path of each model's report.html."""
+    runs, data = planned_runs(out), open_dataset(out / pipeline.DATA)
+    config = resolve(sweep_config_from_dict(pipeline.read_json(out / SWEEP)), data)
+    return write_summary(config, runs, data, out, None)
 
 
 def report_folders(out: Path) -> list[Path]:

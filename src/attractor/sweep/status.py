@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from attractor import pipeline
-from attractor.config import SweepConfig, sweep_config_from_dict
-from attractor.data.dataset import open_dataset
 from attractor.files import is_locked
 from attractor.results import RESULTS
 from attractor.sweep.attempt import FAILED
 from attractor.sweep.follow import last_line
-from attractor.sweep.plan import PlannedRun, plan, runs_of
-from attractor.sweep.run import SWEEP, resolve
-from attractor.sweep.search import ADAPTIVE
+from attractor.sweep.plan import PlannedRun
+from attractor.sweep.run import planned_runs
 from attractor.train.logbook import METRICS
 from attractor.train.state import Progress
-from attractor.types import AttractorError
 
 State = Literal["done", "running", "failed", "waiting"]
 
@@ -57,9 +53,7 @@ def read_status(out: Path) -> SweepStatus:
     Raises:
         AttractorError: if `out` holds no sweep.
     """
-    if not (out / SWEEP).is_file():
-        raise AttractorError(f"'{out}' holds no sweep: there is no {SWEEP}")
-    runs = _planned(out, sweep_config_from_dict(pipeline.read_json(out / SWEEP)))
+    runs = planned_runs(out)
     states = {run.run_id: _state(out / run.run_id) for run in runs}
     lines = {run.run_id: last_line(out / run.run_id) for run in runs}
     paces = [line.tokens_per_s for line in lines.values() if line is not None]
@@ -74,15 +68,6 @@ def read_status(out: Path) -> SweepStatus:
             left = (train.steps - step) * train.batch_size * run.config.data.seq_len / pace + typical[1]
         found.append(RunStatus(run, state, line, left))
     return SweepStatus(found)
-
-
-def _planned(out: Path, config: SweepConfig) -> list[PlannedRun]:
-    data = open_dataset(out / pipeline.DATA)
-    resolved = resolve(config, data)
-    if not (out / ADAPTIVE).is_file():
-        return plan(resolved, len(data.train))
-    models = pipeline.read_json(out / ADAPTIVE)["models"]
-    return [run for model in models for run in runs_of(resolved, model["model"], model["sizes"])]
 
 
 def _state(run: Path) -> State:

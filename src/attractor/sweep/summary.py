@@ -5,13 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from attractor import pipeline
-from attractor.analysis.micro import micro_attractors
-from attractor.analysis.summary import measurements_summary, models_summary, transition_summary
+from attractor.analysis.micro import load_tagger, micro_attractors
+from attractor.analysis.summary import (
+    Verdict,
+    measurements_summary,
+    model_detector,
+    models_summary,
+    transition_summary,
+    verdict,
+)
 from attractor.config import SweepConfig, config_hash
 from attractor.data.dataset import Dataset
 from attractor.files import write_atomically
@@ -22,6 +29,7 @@ from attractor.sweep.controls import measure_controls
 from attractor.sweep.passages import passages
 from attractor.sweep.plan import PlannedRun
 from attractor.sweep.twins import TWIN
+from attractor.types import AttractorError
 
 TRANSITION, MEASUREMENTS, PASSAGES = "transition.json", "measurements.json", "passages.json"
 
@@ -49,27 +57,76 @@ def write_summary(
     if elapsed is None:
         earlier = out / TRANSITION
         elapsed = pipeline.read_json(earlier)["elapsed_s"] if earlier.is_file() else 0.0
-    reports, models = [], []
-    for name, folder in summary_folders(config, out).items():
-        results = [_with_twin(out / run.run_id) for run in runs if run.model == name]
-        folder.mkdir(exist_ok=True)
-        require_joinable(results)
-        smallest = min((run.config for run in runs if run.model == name), key=lambda run: (run.n_train, run.seed))
-        controls = measure_controls(smallest, data, folder / "controls")
-        located, measured = transition_summary(results, elapsed), measurements_summary(results, controls)
-        measured |= {"micro_attractors": named_micro_attractors(results, data)}
-        provenance = _provenance(config.each_model()[name], results, data)
-        for file, content in (
-            (TRANSITION, located),
-            (MEASUREMENTS, {**measured, "provenance": provenance}),
-            (PASSAGES, passages(results, data.tokenizer)),
-        ):
-            write_atomically(folder / file, json.dumps(content, indent=1))
-        models.append(({"model": name, "parameters": provenance["parameters"]}, located))
-        reports.append(write_report(folder))
+    folders = summary_folders(config, out)
+    models = {
+        name: _summarized(config.each_model()[name], [r for r in runs if r.model == name], data, out, folder, elapsed)
+        for name, folder in folders.items()
+    }
     if config.models:
-        write_atomically(out / TRANSITION, json.dumps(models_summary(models), indent=1))
-    return reports
+        together = models_summary([(model.label, model.located) for model in models.values()])
+        write_atomically(out / TRANSITION, json.dumps(together, indent=1))
+    for name, folder in folders.items():
+        measured = models[name].measured | _between(models, name)
+        write_atomically(folder / MEASUREMENTS, json.dumps(measured, indent=1))
+    return [write_report(folder) for folder in folders.values()]
+
+
+class _Model(NamedTuple):
+    """The summary of one model."""
+
+    label: dict[str, Any]
+    located: dict[str, Any]
+    measured: dict[str, Any]
+    verdicts: list[tuple[int, Verdict]]
+    """of each run, with its training-set size"""
+
+
+def _summarized(
+    config: SweepConfig, runs: list[PlannedRun], data: Dataset, out: Path, folder: Path, elapsed: float
+) -> _Model:
+    results = [_with_twin(out / run.run_id) for run in runs]
+    folder.mkdir(exist_ok=True)
+    require_joinable(results)
+    smallest = min((run.config for run in runs), key=lambda run: (run.n_train, run.seed))
+    controls = measure_controls(smallest, data, folder / "controls")
+    located, provenance = transition_summary(results, elapsed), _provenance(config, results, data)
+    measured = {
+        **measurements_summary(results, controls),
+        "micro_attractors": named_micro_attractors(results, data),
+        "provenance": provenance,
+    }
+    write_atomically(folder / TRANSITION, json.dumps(located, indent=1))
+    write_atomically(folder / PASSAGES, json.dumps(passages(results, data.tokenizer), indent=1))
+    label = {"model": runs[0].model, "parameters": provenance["parameters"]}
+    return _Model(label, located, measured, [(run.provenance.n_train, verdict(run)) for run in results])
+
+
+def _between(models: dict[str, _Model], name: str) -> dict[str, Any]:
+    """What is measured on all models together: n* against their size, and the detector."""
+    if len(models) == 1:
+        sizes, verdicts = zip(*models[name].verdicts, strict=True)
+        return {"detector": model_detector(verdicts, sizes, "training-set size")}
+    every = [(label, found) for label, model in models.items() for _, found in model.verdicts]
+    labels, verdicts = zip(*every, strict=True)
+    return {
+        "detector": model_detector(verdicts, labels, "model size"),
+        "models": [{**model.label, "transition": model.located["transition"]} for model in models.values()],
+    }
+
+
+def add_word_classes(folder: Path, tagger: str) -> None:
+    """Name the word class of each micro-attractor in measurements.json.
+
+    Raises:
+        AttractorError: if there is no such file, or the tagger is unknown or not installed.
+    """
+    tag, path = load_tagger(tagger), folder / MEASUREMENTS
+    if not path.is_file():
+        raise AttractorError(f"'{path}' does not exist: a finished sweep writes it")
+    content = pipeline.read_json(path)
+    for found in content["micro_attractors"]:
+        found["word_class"] = tag(found["token"].strip())
+    write_atomically(path, json.dumps(content, indent=1))
 
 
 def _provenance(config: SweepConfig, results: list[RunResults], data: Dataset) -> dict[str, Any]:
