@@ -277,6 +277,10 @@ def test_several_models_have_their_own_reports_and_share_one_file(
     assert [(found["model"], found["t"]) for found in content["transition"]] == [
         ("tiny", 0.3), ("tiny", 0.8), ("small", 0.3), ("small", 0.8)
     ]  # fmt: skip
+    measured = json.loads((tmp_path / "s" / "tiny" / "measurements.json").read_text())
+    assert [(m["model"], m["parameters"]) for m in measured["models"]] == [("tiny", small), ("small", large)]
+    assert measured["detector"]["models"] == 4  # those of both shapes
+    assert "n* of each model" in reports[0].read_text()
 
 
 def test_models_are_known_ones_and_named_once(config: SweepConfig) -> None:

@@ -31,6 +31,8 @@ from attractor.types import Tensor
 
 REFERENCE = 20_000
 """Rows at most from which the built-in judge and the blind baseline learn."""
+RANDOM_ROWS = 100
+"""Rows at most of random tokens: a control that hardly varies."""
 
 
 class Texts(NamedTuple):
@@ -55,7 +57,9 @@ def measure(denoiser: Denoiser, texts: Texts, config: ProbeConfig) -> Iterator[B
     splits = {
         "train": torch.from_numpy(np.array(texts.train)),
         "test": torch.from_numpy(np.array(texts.test)),
-        "random": random_tokens(len(texts.train), length, process.vocab_size, config.seed, process.mask_id),
+        "random": random_tokens(
+            min(len(texts.train), RANDOM_ROWS), length, process.vocab_size, config.seed, process.mask_id
+        ),
     }
     if "generations" in config.measure:
         watch = Trajectory(config.generated)

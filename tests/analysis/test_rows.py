@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,9 +118,22 @@ def test_micro_attractors_by_token(arrays: Arrays) -> None:
 
 
 def test_a_missing_tagger_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "nltk", None)
+    monkeypatch.setitem(sys.modules, "nltk", None)
     with pytest.raises(AttractorError, match="pip install nltk"):
         load_tagger("nltk")
+
+
+def test_a_tagger_without_its_data_names_what_to_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pos_tag(words: list[str], tagset: str) -> list[tuple[str, str]]:
+        raise LookupError
+
+    monkeypatch.setitem(sys.modules, "nltk", SimpleNamespace(pos_tag=pos_tag))
+    with pytest.raises(AttractorError, match=r"python -m nltk.downloader averaged_perceptron_tagger_eng"):
+        load_tagger("nltk")
+    monkeypatch.setitem(
+        sys.modules, "nltk", SimpleNamespace(pos_tag=lambda words, tagset: [(words[0], words[0].upper())])
+    )
+    assert [load_tagger("nltk")(word) for word in ("the", "")] == ["THE", ""]
 
 
 def run(n: int, memorizing: bool, **stamp: object) -> RunResults:

@@ -11,10 +11,11 @@ import made_up
 import pytest
 
 from attractor.report import words
-from attractor.report.charts import all_figures
+from attractor.report.charts import all_figures, model_sizes
 from attractor.report.fields import Estimate
 from attractor.report.figures import log_ticks
 from attractor.report.html import stars
+from attractor.report.tables import models
 from attractor.report.view import find, read_report
 from attractor.types import AttractorError
 
@@ -61,6 +62,25 @@ def test_intervals_may_be_absent(tmp_path: Path) -> None:
     report = read(tmp_path, data)
     assert find(report.recovery, "test", 0.5).at(16).lo is None
     assert "No interval is recorded" in all_figures(report)[2].assumed
+
+
+def test_n_star_against_model_size(tmp_path: Path) -> None:
+    data = made_up.full()
+    found = {"t": 0.15, "n_star": 900.0, "ci": [600.0, 1350.0]}
+    missing = {"t": 0.15, "n_star": None, "ci": None, "reason": "no gap"}
+    assert model_sizes(read(tmp_path, data)) is None
+    data["measurements"]["models"] = [
+        {"model": "small", "parameters": 110, "transition": [{**found, "n_star": 2400.0}]},
+        {"model": "tiny", "parameters": 24, "transition": [found]},
+        {"model": "medium", "parameters": 330, "transition": [missing]},
+    ]
+    report = read(tmp_path / "several", data)
+    figure = model_sizes(report)
+    line = figure.panels[0].spec["data"][-1]
+    assert (list(line["x"]), list(line["y"])) == ([24, 110], [900, 2400])
+    rows = models(report).rows
+    assert rows[0] == ("tiny", "24", "0.15", "900 (600 to 1,350)", "")
+    assert rows[2] == ("medium", "330", "0.15", "none", "no gap")
 
 
 def test_headline_takes_the_best_known_time(tmp_path: Path) -> None:

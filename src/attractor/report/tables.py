@@ -106,14 +106,15 @@ def distances(report: Report) -> Table | None:
     chance = {(r.measurement, r.split, r.n_train, r.seed): r.estimate.value for r in report.measured}
     rows = []
     for r in report.measured:
-        if r.measurement in DISTANCES:
+        if r.measurement in DISTANCES and r.seed == report.seeds[0]:
             level = chance[f"{r.measurement}_chance", r.split, r.n_train, r.seed]
             value = words.with_interval(r.estimate, words.nats)
             name = DISTANCES[r.measurement]
             rows.append((words.count(r.n_train), words.name(r.split), name, value, words.nats(level)))
     return Table(
         "gaps", "Distances between the entropy of generations and of real text",
-        "Below the last column, which 95% of random splits stay under, a distance is what chance gives.",
+        "Below the last column, which 95% of random splits stay under, a distance is what chance gives."
+        + (" First training seed." if len(report.seeds) > 1 else ""),
         ("n", "compared with", "distance", "value", "by chance"), rows,
     )  # fmt: skip
 
