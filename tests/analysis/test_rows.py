@@ -13,7 +13,7 @@ import pytest
 from attractor import AttractorError
 from attractor.analysis.micro import load_tagger, micro_attractors
 from attractor.analysis.rows import PATH, rows_of, scores
-from attractor.analysis.summary import Verdict, model_detector, verdict
+from attractor.analysis.summary import Case, case_of, model_detector
 from attractor.results import (
     Arrays,
     Block,
@@ -159,20 +159,20 @@ def read_tokens_with_generations() -> Arrays:
 
 def test_entropy_tells_models_apart_or_says_why_not() -> None:
     sizes = (1, 2, 3, 4, 5, 6)
-    found = model_detector([verdict(run(n, n < 4)) for n in sizes], sizes, "training-set size")
+    found = model_detector([case_of(run(n, n < 4)) for n in sizes], sizes, "training-set size")
     assert (found["models"], found["memorizing"], found["auroc"], found["accuracy"]) == (6, 3, 1, 1)
     assert found["auroc_ci"][0] < 0.9
-    few = model_detector([verdict(run(n, False)) for n in (1, 2)], (1, 2), "training-set size")
+    few = model_detector([case_of(run(n, False)) for n in (1, 2)], (1, 2), "training-set size")
     assert few["reason"] == "fewer than 2 models of one kind"
-    unmeasured = model_detector([Verdict(True, None)], (1,), "training-set size")
+    unmeasured = model_detector([Case(True, None)], (1,), "training-set size")
     assert unmeasured["reason"] == "the models' own generations were not measured"
 
 
 def test_a_threshold_that_holds_for_one_model_size_only_is_found_out() -> None:
     """Entropies of large models lie a nat above those of small ones: the threshold of one kind fails on the other."""
     every = [(size, n < 3, shift + (0.1 if n < 3 else 0.6)) for size, shift in (("s", 0), ("l", 1)) for n in range(6)]
-    verdicts = [Verdict(memorizing, entropy) for _, memorizing, entropy in every]
-    found = model_detector(verdicts, [size for size, _, _ in every], "model size")
+    cases = [Case(memorizing, entropy) for _, memorizing, entropy in every]
+    found = model_detector(cases, [size for size, _, _ in every], "model size")
     assert found["groups"] == 2
     assert found["accuracy"] == 0.5
     assert found["auroc"] == 0.75

@@ -110,7 +110,7 @@ def measurements_summary(runs: list[RunResults], controls: dict[str, RunResults]
     }
 
 
-class Verdict(NamedTuple):
+class Case(NamedTuple):
     """What recovery and what entropy say of one model."""
 
     memorizing: bool
@@ -119,26 +119,26 @@ class Verdict(NamedTuple):
     """of its own generations, nats; None where they were not measured"""
 
 
-def verdict(run: RunResults) -> Verdict:
+def case_of(run: RunResults) -> Case:
     """Does this model memorize?"""
     t = run.times()[0]
     apart = run.row("train", "recovery_rate", t).low > run.row("test", "recovery_rate", t).high
-    return Verdict(apart, run.value("generated", "conditional_entropy"))
+    return Case(apart, run.value("generated", "conditional_entropy"))
 
 
-def model_detector(verdicts: Sequence[Verdict], groups: Sequence[Hashable], held_out: str) -> dict[str, Any]:
+def model_detector(cases: Sequence[Case], groups: Sequence[Hashable], held_out: str) -> dict[str, Any]:
     """Does the entropy of its own generations tell a memorizing model from a generalizing one?
 
     Args:
-        verdicts: of each model.
+        cases: of each model.
         groups: what each belongs to; the threshold is chosen on all groups but one and scored on that one.
         held_out: what a group is called.
     """
-    entropies = [v.entropy for v in verdicts if v.entropy is not None]
-    if len(entropies) < len(verdicts):
+    entropies = [v.entropy for v in cases if v.entropy is not None]
+    if len(entropies) < len(cases):
         return {"reason": "the models' own generations were not measured"}
-    memorizing, scores = np.array([v.memorizing for v in verdicts]), -np.array(entropies)
-    kinds = {"models": len(verdicts), "memorizing": int(memorizing.sum()), "held_out": held_out}
+    memorizing, scores = np.array([v.memorizing for v in cases]), -np.array(entropies)
+    kinds = {"models": len(cases), "memorizing": int(memorizing.sum()), "held_out": held_out}
     if min(memorizing.sum(), (~memorizing).sum()) < 2:
         return {**kinds, "reason": "fewer than 2 models of one kind"}
     area = auroc(scores[memorizing], scores[~memorizing])

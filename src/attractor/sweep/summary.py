@@ -12,12 +12,12 @@ import numpy as np
 from attractor import pipeline
 from attractor.analysis.micro import load_tagger, micro_attractors
 from attractor.analysis.summary import (
-    Verdict,
+    Case,
+    case_of,
     measurements_summary,
     model_detector,
     models_summary,
     transition_summary,
-    verdict,
 )
 from attractor.config import SweepConfig, config_hash
 from attractor.data.dataset import Dataset
@@ -77,7 +77,7 @@ class _Model(NamedTuple):
     label: dict[str, Any]
     located: dict[str, Any]
     measured: dict[str, Any]
-    verdicts: list[tuple[int, Verdict]]
+    cases: list[tuple[int, Case]]
     """of each run, with its training-set size"""
 
 
@@ -98,18 +98,18 @@ def _summarized(
     write_atomically(folder / TRANSITION, json.dumps(located, indent=1))
     write_atomically(folder / PASSAGES, json.dumps(passages(results, data.tokenizer), indent=1))
     label = {"model": runs[0].model, "parameters": provenance["parameters"]}
-    return _Model(label, located, measured, [(run.provenance.n_train, verdict(run)) for run in results])
+    return _Model(label, located, measured, [(run.provenance.n_train, case_of(run)) for run in results])
 
 
 def _between(models: dict[str, _Model], name: str) -> dict[str, Any]:
     """What is measured on all models together: n* against their size, and the detector."""
     if len(models) == 1:
-        sizes, verdicts = zip(*models[name].verdicts, strict=True)
-        return {"detector": model_detector(verdicts, sizes, "training-set size")}
-    every = [(label, found) for label, model in models.items() for _, found in model.verdicts]
-    labels, verdicts = zip(*every, strict=True)
+        sizes, cases = zip(*models[name].cases, strict=True)
+        return {"detector": model_detector(cases, sizes, "training-set size")}
+    every = [(label, found) for label, model in models.items() for _, found in model.cases]
+    labels, cases = zip(*every, strict=True)
     return {
-        "detector": model_detector(verdicts, labels, "model size"),
+        "detector": model_detector(cases, labels, "model size"),
         "models": [{**model.label, "transition": model.located["transition"]} for model in models.values()],
     }
 
