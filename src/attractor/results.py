@@ -168,7 +168,7 @@ class Arrays:
         if not len(found):
             raise AttractorError(f"the run has no {measurement} for split {split} at t = {t}")
         repeats = len(pc.unique(found["repeat"]))
-        values = found[column].combine_chunks().flatten().to_numpy()
+        values = np.array(found[column].combine_chunks().flatten())
         return values.reshape(repeats, len(found) // repeats, -1)
 
     def values(self, measurement: str, split: str) -> np.ndarray:

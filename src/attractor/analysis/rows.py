@@ -101,14 +101,12 @@ def _outcomes(arrays: Arrays, seed: int) -> Iterator[Row]:
                 yield _row(split, f"entropy_{name}", ratio_interval(total, count, seed), t)
                 for low, high in itertools.pairwise(EDGES):
                     inside = (chosen & (entropy >= low) & (entropy < high)).sum((0, 2)).astype(float)
-                    if inside.any():
-                        yield _row(
-                            split,
-                            f"density_{name}",
-                            ratio_interval(inside, count, seed),
-                            t,
-                            float(np.sqrt(max(low, 5e-4) * high)),
-                        )
+                    share = (
+                        ratio_interval(inside, count, seed)
+                        if inside.any()
+                        else clopper_pearson(0, int(np.count_nonzero(count)))
+                    )
+                    yield _row(split, f"density_{name}", share, t, float(np.sqrt(max(low, 5e-4) * high)))
 
 
 def _fixed_points(arrays: Arrays, seed: int) -> Iterator[Row]:

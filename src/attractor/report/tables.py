@@ -51,10 +51,10 @@ def membership(report: Report) -> Table | None:
             above = [name for name, e in area.items() if name != BLIND and _above(e, blind)]
             better.append(f"at n = {words.count(n)} {words.joined(above) if above else 'none'}")
         for name, e in area.items():
-            verdict = "" if name == BLIND or blind is None or _above(e, blind) else "no better than blind"
+            verdict = "" if name == BLIND or blind is None else "better" if _above(e, blind) else "no better than blind"
             cells = [words.with_interval(rates[name, at], words.percent) for at in (0.01, 0.001)]
             rows.append(
-                (words.count(n), name, words.with_interval(e, _two), *cells, _two(shuffled[name].value), verdict)
+                (words.count(n), name, words.with_interval(e, _two), verdict, _two(shuffled[name].value), *cells)
             )
     return Table(
         "scores", "Membership scores, side by side",
@@ -62,7 +62,7 @@ def membership(report: Report) -> Table | None:
         + "TPR is the share of training rows found at the largest false-positive rate that is not above 1% or 0.1%; "
         "with N unseen rows a rate is a multiple of 1/N, so a small N allows no false positive at all. With shuffled "
         "labels the AUROC must be near 0.5." + (" First training seed." if len(report.seeds) > 1 else ""),
-        ("n", "score", "AUROC", "TPR at 1% FPR", "TPR at 0.1% FPR", "labels shuffled", ""), rows,
+        ("n", "score", "AUROC", "against blind", "AUROC, labels shuffled", "TPR at 1% FPR", "TPR at 0.1% FPR"), rows,
     )  # fmt: skip
 
 
@@ -136,20 +136,21 @@ def agreement(report: Report) -> Table | None:
 
 def micro(report: Report) -> Table | None:
     """Tokens of unseen text that the largest model is certain of."""
-    rows = []
+    rows, tagged = [], any(m.has("word_class") for m in report.micro)
     for m in report.micro[:40]:
         lo, hi = m.interval("ci") or (None, None)
         share = Estimate(m.number("vanishing") / m.number("occurrences"), lo, hi)
         rows.append(
             (words.visible(m.text("token")), words.count(m.number("rank")), words.count(m.number("occurrences")),
              words.percent(share.value), words.percent(m.number("position")),
-             m.text("word_class") if m.has("word_class") else "")
+             *([m.text("word_class") if m.has("word_class") else ""] if tagged else []))
         )  # fmt: skip
     return Table(
         "micro", "Micro-attractors",
         f"Tokens of unseen text whose entropy stays below 0.01 nats in the model trained on "
         f"{words.count(report.sizes[-1])} sequences: certain although the text was never seen.",
-        ("token", "frequency rank", "occurrences", "certain", "median place in the row", "word class"), rows,
+        ("token", "frequency rank", "occurrences", "certain", "median place in the row", *["word class"] * tagged),
+        rows,
     )  # fmt: skip
 
 
