@@ -137,6 +137,7 @@ def test_bad_clusters_give_one_line_before_any_work(cluster: Any, config: SweepC
         ([nobody], f"no Ray cluster at address '{nobody}'"),
         (["nonsense"], "allowed are auto, host:port and ray://host:port"),
         ([cluster.address, "--gpus", "4"], "each run asks for 4 GPUs, but the largest node has 0"),
+        ([cluster.address, "--cpus", "0"], "each run asks for 0 CPUs: allowed are whole numbers and shares of one"),
         ([cluster.address, "--cpus", "64"], "each run asks for 64 CPUs, but the largest node has 1"),
     ):
         done = subprocess.run([*words, *arguments], capture_output=True, text=True, timeout=300, check=False)

@@ -304,6 +304,9 @@ def test_an_adaptive_sweep_measures_few_sizes_and_goes_on_where_it_was(config: S
     assert measured == set(record["sizes"]) == {event.run.config.n_train for event in events}
     assert {status.state for status in read_status(folder).runs} == {"done"}
     sweep(wide, folder, lambda event: pytest.fail("nothing is left to do"), precision=2.0)
+    with pytest.raises(AttractorError, match=r"needs a smallest and a largest one"):
+        sweep(dataclasses.replace(config, sizes=(8,)), tmp_path / "one", events.append, precision=2.0)
+    assert not (tmp_path / "one").exists()
     with pytest.raises(AttractorError, match=r"precision = 1.0 must be above 1"):
         sweep(wide, folder, events.append, precision=1.0)
 

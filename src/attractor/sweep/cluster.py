@@ -82,8 +82,10 @@ def _is_loopback(host: str) -> bool:
 
 def _require_room(nodes: list[dict[str, float]], asked: dict[str, float]) -> None:
     for kind, amount in asked.items():
+        if not amount >= 0 or (amount > 1 and not amount.is_integer()) or (kind == "CPU" and not amount):
+            raise AttractorError(f"each run asks for {amount:g} {kind}s: allowed are whole numbers and shares of one")
         most = max((node.get(kind, 0.0) for node in nodes), default=0.0)
-        if amount < 0 or amount > most:
+        if amount > most:
             raise AttractorError(f"each run asks for {amount:g} {kind}s, but the largest node has {most:g}")
     if not any(all(node.get(kind, 0.0) >= amount for kind, amount in asked.items()) for node in nodes):
         raise AttractorError(

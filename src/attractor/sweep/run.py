@@ -15,7 +15,7 @@ from attractor.data.subsets import SplitCounts
 from attractor.sweep.executor import Executor, execute
 from attractor.sweep.follow import Watcher
 from attractor.sweep.plan import PlannedRun, plan, runs_of
-from attractor.sweep.search import ADAPTIVE, search
+from attractor.sweep.search import ADAPTIVE, require_searchable, search
 from attractor.sweep.summary import summary_folders, write_summary
 from attractor.types import AttractorError
 
@@ -62,6 +62,8 @@ def sweep(
         data = pipeline.prepare(config.data, out / pipeline.DATA)
         resolved = resolve(config, data)
         runs = plan(resolved, len(data.train))
+        if precision is not None:
+            require_searchable(resolved, len(data.train), precision, at_once)
     note(data.counts, len(data.train), resolved.probe)
     do, trained = executor or functools.partial(execute, workers=workers), False
 
@@ -87,6 +89,8 @@ def planned_runs(out: Path) -> list[PlannedRun]:
     """
     if not (out / SWEEP).is_file():
         raise AttractorError(f"'{out}' holds no sweep: there is no {SWEEP}")
+    if not (out / pipeline.DATA).is_dir():
+        raise AttractorError(f"the text of '{out}' is not prepared yet, so no run has begun")
     data = open_dataset(out / pipeline.DATA)
     resolved = resolve(sweep_config_from_dict(pipeline.read_json(out / SWEEP)), data)
     if not (out / ADAPTIVE).is_file():

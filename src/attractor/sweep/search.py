@@ -43,8 +43,6 @@ def search(
     Returns:
         the runs it took.
     """
-    if not 1 < precision < math.inf or at_once < 1:
-        raise AttractorError(f"precision = {precision} must be above 1, and at_once = {at_once} at least 1")
     candidates = candidate_sizes(nested_sizes(config.sizes, available), precision)
     chosen: dict[str, list[int]] = {name: [] for name in config.each_model()}
     t = min(config.probe.t)
@@ -61,6 +59,14 @@ def search(
         if not wanted:
             return [run for name, sizes in chosen.items() for run in runs_of(config, name, sizes)]
         finish(wanted)
+
+
+def require_searchable(config: SweepConfig, available: int, precision: float, at_once: int) -> None:
+    """Raise AttractorError unless there is something to search, and an end to it."""
+    if not 1 < precision < math.inf or at_once < 1:
+        raise AttractorError(f"precision = {precision} must be above 1, and at_once = {at_once} at least 1")
+    if len(nested_sizes(config.sizes, available)) < 2:
+        raise AttractorError(f"sizes = {config.sizes}: an adaptive sweep needs a smallest and a largest one")
 
 
 def candidate_sizes(sizes: list[int], precision: float) -> np.ndarray:
