@@ -29,7 +29,16 @@ def settings(folder: Path) -> RunConfig:
     train = dataclasses.replace(
         demo.train, steps=STEPS, warmup=10, log_every=3, validate_every=20, validation_rows=8, checkpoint_minutes=0.001
     )
-    probe = dataclasses.replace(demo.probe, rows=8, test_rows=8, repeats=1, steps=20, generated=4, nelbo_draws=1)
+    probe = dataclasses.replace(
+        demo.probe,
+        rows=8,
+        test_rows=8,
+        repeats=1,
+        steps=20,
+        generated=4,
+        nelbo_draws=1,
+        measure=("entropy", "recovery"),
+    )
     data = dataclasses.replace(demo.data, source=str(tiny.corpus(folder)))
     return RunConfig(n_train=256, data=data, model=demo.model, train=train, probe=probe)
 

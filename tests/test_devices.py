@@ -9,14 +9,19 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 import tiny
 from attractor.cli import main
+from attractor.model.ddit import DDiT
 from attractor.results import read_results
+from attractor.runtime import Processes
 
 SETTINGS = [
     "--n-train", "40", "--data.seq-len", "12", "--model.hidden-size", "16", "--model.n-blocks", "1",
@@ -83,6 +88,21 @@ def test_two_processes_with_a_share_of_the_weights_each_go_on_from_the_checkpoin
     require_same(one, folder)
     last = [load_file(f / "checkpoint" / "step-00000024" / "optimizer.safetensors") for f in (one, folder)]
     assert {name: x.shape for name, x in last[0].items()} == {name: x.shape for name, x in last[1].items()}
+
+
+def test_each_of_two_processes_holds_half_of_every_weight() -> None:
+    """With a stand-in for the other process; 16 rows, and all other lengths, are even."""
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    network = DDiT(vocab_size=16, hidden_size=16, n_blocks=2, n_heads=2, cond_dim=8)
+    sizes = [p.numel() for p in network.parameters()]
+    dist.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    try:
+        two = Processes(SimpleNamespace(process_index=0, num_processes=2, device=torch.device("cpu")))
+        two.sharded(network, network.blocks)
+        assert [2 * p.to_local().numel() for p in network.parameters()] == sizes
+    finally:
+        dist.destroy_process_group()
 
 
 def source(one: Path) -> list[str]:
