@@ -219,7 +219,7 @@ def _plan_table(found: list[Forecast], side_by_side: int, watts: float) -> Table
 
     table.add_row("models", *(f"{f.runs:,}" for f in found), f"{total:,}, {side_by_side} at a time")
     table.add_row("parameters", *(f"{f.cost.parameters:,}" for f in found))
-    add("tokens", lambda x: f"{x:,.0f}", [f.cost.tokens for f in found])
+    add("tokens", lambda x: f"{x:,.0f}" if x < 1e9 else f"{x:.2e}", [f.cost.tokens for f in found])
     add("FLOPs, training", lambda x: f"{x:.2e}", [f.cost.train_flops for f in found])
     add("FLOPs, probes", lambda x: f"{x:.2e}", [f.cost.probe_flops for f in found])
     add("disk", _bytes, [f.cost.disk for f in found])

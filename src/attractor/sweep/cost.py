@@ -78,14 +78,22 @@ def cost(config: SweepConfig, text_size: int) -> Cost:
 
 def probe_calls(process: ForwardProcess, probe: ProbeConfig, length: int) -> Calls:
     """Expected calls of one model's measurements; the rows are at most these, fewer if the training set is smaller."""
-    shown = (probe.rows + probe.test_rows) * probe.repeats + probe.rows  # and as many random rows, once
-    calls = reverse_calls(process, 1.0, probe.steps, length) * probe.generated
-    for t in probe.t:
-        calls = calls + reverse_calls(process, t, probe.steps, length) * shown
-    settled = (2 * probe.rows + probe.test_rows) * (_movable(process, probe.steps) + 1)
-    entropy = probe.rows + probe.test_rows + probe.generated
-    likelihood = (probe.rows + probe.test_rows) * probe.nelbo_draws
-    return calls + Calls(0, 0, settled + entropy + likelihood)
+    both, none = probe.rows + probe.test_rows, Calls(0, 0, 0)
+    shown = both * probe.repeats + probe.rows  # and as many random rows, once
+    settled = (both + probe.rows) * (_movable(process, probe.steps) + 1)
+    cornered = min(probe.rows, probe.basin_rows) + min(probe.test_rows, probe.basin_rows)
+    parts = {
+        "entropy": Calls(0, 0, both + probe.generated),
+        "recovery": sum((reverse_calls(process, t, probe.steps, length) * shown for t in probe.t), none),
+        "fixed_points": Calls(0, 0, settled),
+        "likelihood": Calls(0, 0, both * probe.nelbo_draws),
+        "generations": reverse_calls(process, 1.0, probe.steps, length) * probe.generated,
+        "basin": reverse_calls(process, 0.5, probe.steps, length) * (cornered * probe.basin_rounds),  # t by bisection
+        "ablation": sum(
+            (reverse_calls(process, t, n, length) * both for t in probe.t for n in probe.ablation_steps), none
+        ),
+    }
+    return sum((parts[name] for name in probe.measure if name in parts), none)
 
 
 def validation_calls(train: TrainConfig, draws: int = 4) -> Calls:
