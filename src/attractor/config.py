@@ -14,6 +14,8 @@ import tyro
 from attractor.types import AttractorError, ProcessName
 
 SCHEMA = 1
+LATER = {"later": True}
+"""Marks a setting that came after the first runs: it belongs to a config's identity where it is not its default."""
 FREE = {"free": True}
 """Marks a setting that changes no number that is measured: it is no part of a config's identity."""
 
@@ -45,11 +47,23 @@ class DataConfig:
     """Which text, cut how."""
 
     source: str = "bible"
-    """"bible" (built in, World English Bible) or the path of a .txt, .jsonl or .parquet file or a folder of those"""
+    """"bible" (built in, World English Bible); the path of a .txt, .jsonl or .parquet file or a folder of those; a data
+    set of the Hub, owner/name; or lm1b, openwebtext, wikitext, text8, with :PATH behind it where the files are here"""
     column: str = "text"
-    """text column of .jsonl and .parquet files"""
+    """text column of .jsonl and .parquet files and of data sets"""
+    subset: str = field(default="", metadata=LATER)
+    """of a data set of the Hub that has several"""
+    split: str = field(default="", metadata=LATER)
+    """of a data set of the Hub to train on; its own "train" unless given"""
+    test_split: str = field(default="", metadata=LATER)
+    """of a data set of the Hub with unseen text; documents of `split` are held out unless given"""
+    revision: str = field(default="", metadata=LATER)
+    """branch, tag or commit of a data set of the Hub"""
+    wrap: Literal["continuous", "paper"] = field(default="continuous", metadata=LATER)
+    """"paper" packs rows bit for bit as the paper's code does: duplicates stay, what is left after each 1,000 documents
+    is dropped, and with BERT's tokenizer [CLS] stands for both markers; only for text that is streamed"""
     tokenizer: str = "bpe"
-    """"bpe" or "char", trained on the training split; or the path of a tokenizer.json or vocab.txt"""
+    """"bpe" or "char", trained on the training split; the path of a tokenizer.json or vocab.txt; or a Hub id"""
     vocab_size: int = 512
     """tokens of a trained "bpe" tokenizer; not used by the others"""
     seq_len: int = 128
@@ -448,6 +462,7 @@ def _without_free(values: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in values.items() if key not in _FREE_NAMES}
     if not kept.get("monitor", {}).get("stop_after"):
         kept.pop("monitor", None)  # who only watches changes nothing
+    kept = {key: value for key, value in kept.items() if key not in _LATER or value != _LATER[key]}
     return {key: _without_free(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
@@ -457,6 +472,8 @@ _FREE_NAMES = {"schema"} | {
     for setting in dataclasses.fields(cls)
     if setting.metadata == FREE
 }
+
+_LATER = {setting.name: setting.default for setting in dataclasses.fields(DataConfig) if setting.metadata == LATER}
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from attractor.config import (
     to_dict,
 )
 from attractor.data.dataset import read_rows
+from attractor.data.stream import Packed
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
 from attractor.files import atomic_directory
@@ -75,6 +76,7 @@ def run_sweep(
             at_once=at_once,
             force=force,
             note=note_data,
+            on_packing=_packing(bars),
         )
     if precision is not None:
         for model in pipeline.read_json(folder / ADAPTIVE)["models"]:
@@ -91,7 +93,7 @@ def run_training(config: RunConfig, folder: Path, force: bool) -> None:
         return pipeline.run_alone(config, folder, lambda line: None, force)
     with _bars() as bars:
         task = bars.add_task(f"n = {config.n_train:,}", total=config.train.steps, note="")
-        pipeline.run_alone(config, folder, lambda line: _advance(bars, task, line), force)
+        pipeline.run_alone(config, folder, lambda line: _advance(bars, task, line), force, _packing(bars))
     show_rows(read_results(folder).rows, f"n = {config.n_train:,}")
     _say(f"run  {folder}")
 
@@ -334,6 +336,17 @@ def _advance(bars: Progress, task: TaskID, line: Line) -> None:
     if line.check is not None:
         note += f"  recovery {line.check.recovery_train:.2f}, {line.check.recovery_test:.2f} unseen"
     bars.update(task, completed=line.step, note=note)
+
+
+def _packing(bars: Progress) -> Callable[[Packed], None]:
+    """A bar, without an end, for a corpus that is streamed."""
+    tasks: list[TaskID] = []
+
+    def show(packed: Packed) -> None:
+        tasks[:] = tasks or [bars.add_task("packing", total=None, note="")]
+        bars.update(tasks[0], note=f"{packed.documents:,} documents, {_bytes(packed.characters)}, {packed.rows:,} rows")
+
+    return show
 
 
 def _bars() -> Progress:

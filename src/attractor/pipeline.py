@@ -28,6 +28,7 @@ from attractor.config import (
 )
 from attractor.data.dataset import COUNTS, Dataset, open_dataset, prepare_dataset
 from attractor.data.packing import prefix
+from attractor.data.stream import Packed
 from attractor.data.tokenizer import Tokenizer
 from attractor.files import atomic_directory, clear_up, locked, make_directory, naming_full_disk, write_atomically
 from attractor.measuring import Texts, measure
@@ -44,8 +45,10 @@ from attractor.types import AttractorError
 CONFIG, DATA = "config.json", "data"
 
 
-def prepare(config: DataConfig, folder: Path) -> Dataset:
+def prepare(config: DataConfig, folder: Path, on_packing: Callable[[Packed], None] = lambda packed: None) -> Dataset:
     """The dataset of a config: prepared once in `folder`, then opened.
+
+    What a stream has packed is kept beside the parent of `folder` until it is done, so that it goes on from there.
 
     Raises:
         AttractorError: if `folder` holds data of another config, or for bad input.
@@ -54,9 +57,9 @@ def prepare(config: DataConfig, folder: Path) -> Dataset:
     if (folder / COUNTS).is_file() and marker.is_file():
         require_same_config(marker, config)
         return open_dataset(folder)
+    building = folder.parent.with_name(f".{folder.parent.name}.packing-{config_hash(config)}")
     with atomic_directory(folder) as partial:
-        fields = dataclasses.asdict(config)
-        prepare_dataset(partial, **fields)
+        prepare_dataset(partial, building=building, on_progress=on_packing, **dataclasses.asdict(config))
         (partial / CONFIG).write_text(to_json(config))
     return open_dataset(folder)
 
@@ -150,14 +153,17 @@ def _held(folder: Path, config: RunConfig) -> Iterator[None]:
         yield
 
 
-def run_alone(config: RunConfig, folder: Path, on_progress: Callable[[Progress], None], force: bool = False) -> None:
+def run_alone(
+    config: RunConfig, folder: Path, on_progress: Callable[[Progress], None], force: bool = False,
+    on_packing: Callable[[Packed], None] = lambda packed: None,
+) -> None:  # fmt: skip
     """A run that brings its own data, in `folder/data`; otherwise as `run`. With `force` an earlier run is replaced."""
     require_tracker(config.monitor.track)
     if processes().is_main:
         with claimed(folder, CONFIG, config, force):
             if is_finished(folder):
                 raise AttractorError(f"'{folder}' holds this run already, finished; --force trains it again")
-            data = prepare(config.data, folder / DATA)
+            data = prepare(config.data, folder / DATA, on_packing)
             texts_of(data, config.n_train, config.probe)
     processes().wait()
     run(config, open_dataset(folder / DATA), folder, on_progress)

@@ -147,8 +147,21 @@ def test_id_outside_the_vocabulary(bad: int) -> None:
 
 
 def test_unknown_kind() -> None:
-    with pytest.raises(AttractorError, match="unknown tokenizer 'words': allowed are 'bpe', 'char' or the path"):
+    with pytest.raises(AttractorError, match="unknown tokenizer 'words': allowed are 'bpe', 'char', an existing file"):
         make_tokenizer("words", DOCUMENTS, 300)
+
+
+def test_a_tokenizer_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    BPE.save(tmp_path)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda hub_id, name: str(tmp_path / name))
+    assert make_tokenizer("gpt2", [], 0).encode(DOCUMENTS) == BPE.encode(DOCUMENTS)
+
+    def closed(hub_id: str, name: str) -> str:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", closed)
+    with pytest.raises(AttractorError, match=r"hf download owner/name tokenizer\.json --local-dir FOLDER"):
+        make_tokenizer("owner/name", [], 0)
 
 
 def test_missing_file(tmp_path: Path) -> None:

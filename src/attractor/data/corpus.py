@@ -91,12 +91,13 @@ def _read_jsonl(path: Path, column: str) -> list[str]:
             raise AttractorError(f"{place}: invalid JSON ({error.msg})") from error
         if not isinstance(record, dict):
             raise AttractorError(f"{place}: expected a JSON object, got {type(record).__name__}")
-        _check_column(place, column, list(record))
-        texts.append(_as_text(place, column, record[column]))
+        check_column(place, column, list(record))
+        texts.append(as_text(place, column, record[column]))
     return texts
 
 
-def _as_text(place: str, column: str, value: Any) -> str:
+def as_text(place: str, column: str, value: Any) -> str:
+    """A value of the column; null is empty text."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -111,7 +112,7 @@ def _read_parquet(path: Path, column: str) -> list[str]:
     try:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            _check_column(f"'{path}'", column, schema.names)
+            check_column(f"'{path}'", column, schema.names)
             kind = schema.field(column).type
             if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
                 raise AttractorError(f"'{path}': column '{column}' must be text, got {kind}")
@@ -120,7 +121,8 @@ def _read_parquet(path: Path, column: str) -> list[str]:
         raise AttractorError(f"'{path}' is not a Parquet file: {error}") from error
 
 
-def _check_column(place: str, column: str, available: list[str]) -> None:
+def check_column(place: str, column: str, available: list[str]) -> None:
+    """Raise AttractorError unless the column is there."""
     if column not in available:
         raise AttractorError(f"{place}: no column '{column}'; available: {', '.join(available) or 'none'}")
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from attractor.data.corpus import read_documents
-from attractor.data.packing import open_rows, pack, write_rows
-from attractor.data.subsets import SplitCounts, split_documents
-from attractor.data.tokenizer import Tokenizer, make_tokenizer
+from attractor.data.packing import check_length, open_rows, pack, write_rows
+from attractor.data.sources import Source, find_source
+from attractor.data.stream import ROWS, Packed, Wrapping, pack_stream, shuffled, train_sample, unseen_documents
+from attractor.data.subsets import SplitCounts, check_share, split_documents
+from attractor.data.tokenizer import FILE_NAMES, Tokenizer, make_tokenizer
+from attractor.files import locked
 from attractor.types import AttractorError, Int
 
+HUB_SETTINGS = ("subset", "split", "test_split", "revision")
 TRAIN, TEST, COUNTS = "train.npy", "test.npy", "counts.json"
 
 
@@ -36,12 +42,37 @@ def prepare_dataset(
     seq_len: int,
     test_share: float,
     seed: int,
+    wrap: str = "continuous",
+    building: Path | None = None,
+    on_progress: Callable[[Packed], None] = lambda packed: None,
+    **hub: str,
 ) -> Dataset:
     """Read, split, tokenize, pack and shuffle a corpus into `folder`; the tokenizer sees the training split only.
 
+    What is too much for memory is streamed.
+
+    Args:
+        folder: to write into.
+        building: where a stream keeps what it has packed, so that it goes on from there; inside `folder` unless given.
+        on_progress: hears of a stream.
+
+    The other arguments are those of `DataConfig`.
+
     Raises:
-        AttractorError: for bad input, see `read_documents`, `split_documents`, `make_tokenizer` and `pack`.
+        AttractorError: for bad input, see `read_documents`, `find_source`, `split_documents`, `make_tokenizer`, `pack`.
     """
+    check_length(seq_len)
+    stream = find_source(source, column, **{name: hub.get(name, "") for name in HUB_SETTINGS})
+    if stream is not None:
+        target = building or folder / "packing"
+        target.mkdir(parents=True, exist_ok=True)
+        with locked(target):
+            made = _tokenizer(target, tokenizer, stream, vocab_size, test_share, seed)
+            _prepare_stream(folder, target, stream, made, seq_len, test_share, seed, wrap == "paper", on_progress)
+        shutil.rmtree(target)
+        return open_dataset(folder)
+    if wrap == "paper":
+        raise AttractorError(f"wrap = 'paper' is for text that is streamed, and '{source}' is read at once")
     split = split_documents(read_documents(source, column), test_share, seed)
     made = make_tokenizer(tokenizer, split.train, vocab_size)
     for name, documents in ((TRAIN, split.train), (TEST, split.test)):
@@ -49,6 +80,31 @@ def prepare_dataset(
     made.save(folder)
     (folder / COUNTS).write_text(json.dumps(split.counts._asdict()))
     return open_dataset(folder)
+
+
+def _tokenizer(building: Path, kind: str, source: Source, vocab_size: int, test_share: float, seed: int) -> Tokenizer:
+    """The one of an earlier try, so that its rows are of one kind; else a new one."""
+    if not any((building / name).is_file() for name in FILE_NAMES):
+        check_share(test_share)
+        make_tokenizer(kind, train_sample(source, test_share, seed), vocab_size).save(building)
+    return Tokenizer.load(building)
+
+
+def _prepare_stream(
+    folder: Path, building: Path, source: Source, tokenizer: Tokenizer, seq_len: int, test_share: float, seed: int,
+    as_in_paper: bool, on_progress: Callable[[Packed], None],
+) -> None:  # fmt: skip
+    eos_id = tokenizer.bos_id if as_in_paper and tokenizer.is_bert else tokenizer.eos_id
+    wrapping = Wrapping(seq_len, tokenizer.bos_id, eos_id, as_in_paper)
+    unseen = unseen_documents(source, test_share, seed)
+    counts = pack_stream(building, source, tokenizer, wrapping, unseen, test_share, seed, on_progress)
+    test, _ = wrapping.rows([], tokenizer.encode(unseen))
+    if not len(test):
+        raise AttractorError(f"the unseen text of '{source.name}' does not fill one row of {seq_len} tokens")
+    shuffled(building / ROWS, seq_len, folder / TRAIN, seed)
+    write_rows(folder / TEST, test, seed)
+    tokenizer.save(folder)
+    (folder / COUNTS).write_text(json.dumps(counts._asdict()))
 
 
 def read_rows(path: Path, column: str, tokenizer: Tokenizer | None, seq_len: int) -> Int[np.ndarray, "N L"]:

@@ -23,8 +23,7 @@ def pack(encoded: Iterable[Sequence[int]], seq_len: int, bos_id: int, eos_id: in
 
     Raises `AttractorError` if `seq_len < 4` or if the documents do not fill one row.
     """
-    if seq_len < MIN_SEQ_LEN:
-        raise AttractorError(f"seq_len={seq_len} is too short: at least {MIN_SEQ_LEN} tokens are needed")
+    check_length(seq_len)
     stream = np.fromiter((token for document in encoded for token in (*document, eos_id)), dtype=np.int32)
     chunk = seq_len - 2
     n_rows = len(stream) // chunk
@@ -35,6 +34,12 @@ def pack(encoded: Iterable[Sequence[int]], seq_len: int, bos_id: int, eos_id: in
     rows[:, 1:-1] = stream[: n_rows * chunk].reshape(n_rows, chunk)
     rows[:, -1] = eos_id
     return rows
+
+
+def check_length(seq_len: int) -> None:
+    """Raise AttractorError if rows would hold too little beside their markers."""
+    if seq_len < MIN_SEQ_LEN:
+        raise AttractorError(f"seq_len={seq_len} is too short: at least {MIN_SEQ_LEN} tokens are needed")
 
 
 def write_rows(path: str | Path, rows: Int[np.ndarray, "N L"], seed: int) -> None:

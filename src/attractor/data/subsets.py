@@ -42,6 +42,12 @@ class Split(NamedTuple):
     counts: SplitCounts
 
 
+def check_share(test_share: float) -> None:
+    """Raise AttractorError unless both sides get something."""
+    if not 0 < test_share < 1:
+        raise AttractorError(f"test_share={test_share} is outside (0, 1)")
+
+
 def split_documents(documents: Sequence[str], test_share: float, seed: int) -> Split:
     """Split into train and test documents so that no test text is known from training.
 
@@ -51,8 +57,7 @@ def split_documents(documents: Sequence[str], test_share: float, seed: int) -> S
 
     Raises `AttractorError` for a test share outside (0, 1) or if either side would be empty.
     """
-    if not 0 < test_share < 1:
-        raise AttractorError(f"test_share={test_share} is outside (0, 1)")
+    check_share(test_share)
     unique = list(dict.fromkeys(documents))
     order = np.random.default_rng(seed).permutation(len(unique))
     shuffled = [unique[i] for i in order]

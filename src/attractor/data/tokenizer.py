@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import final
@@ -20,6 +21,7 @@ BERT_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 BOS_EOS_NAMES = [(BOS, EOS), ("<s>", "</s>"), ("[CLS]", "[SEP]"), ("<|endoftext|>", "<|endoftext|>")]
 FILE_NAMES = ("tokenizer.json", "vocab.txt")
 BYTES = 256
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*|bert-base-(un)?cased|gpt2")
 
 
 @final
@@ -36,6 +38,7 @@ class Tokenizer:
             wanted = ", ".join(" and ".join(dict.fromkeys(pair)) for pair in BOS_EOS_NAMES)
             raise AttractorError(f"the tokenizer has no beginning and end token; looked for: {wanted}")
         self.bos_id, self.eos_id = (vocabulary[name] for name in names)
+        self.is_bert = names == ("[CLS]", "[SEP]")
         # Not the number of tokens: ids may have gaps, and the model needs a row for the largest.
         self.vocab_size = 1 + max(vocabulary.values())
         backend.encode_special_tokens = True
@@ -154,9 +157,25 @@ def make_tokenizer(kind: str, documents: Iterable[str], vocab_size: int) -> Toke
         return Tokenizer.train_bpe(documents, vocab_size)
     if kind == "char":
         return Tokenizer.train_characters(documents)
-    if not Path(kind).exists():
-        raise AttractorError(f"unknown tokenizer '{kind}': allowed are 'bpe', 'char' or the path of an existing file")
-    return Tokenizer.load(kind)
+    if Path(kind).exists():
+        return Tokenizer.load(kind)
+    if not HUB_ID.fullmatch(kind):
+        raise AttractorError(f"unknown tokenizer '{kind}': allowed are 'bpe', 'char', an existing file or a Hub id")
+    return Tokenizer.load(_from_hub(kind))
+
+
+def _from_hub(hub_id: str) -> str:
+    """The tokenizer.json of a model of the Hub, from the cache where it is there."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return hf_hub_download(hub_id, FILE_NAMES[0])
+    except Exception as error:  # the client raises its own, its HTTP library's and the system's
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise AttractorError(
+            f"unknown tokenizer '{hub_id}': there is no such file, and the Hub does not give it ({reason:.120}); where "
+            f"there is a network: hf download {hub_id} {FILE_NAMES[0]} --local-dir FOLDER; then give FOLDER"
+        ) from None
 
 
 def _from_json(path: Path) -> tokenizers.Tokenizer:

@@ -11,6 +11,7 @@ from pathlib import Path
 from attractor import pipeline
 from attractor.config import ProbeConfig, SweepConfig, sweep_config_from_dict
 from attractor.data.dataset import Dataset, open_dataset
+from attractor.data.stream import Packed
 from attractor.data.subsets import SplitCounts
 from attractor.sweep.executor import Executor, execute
 from attractor.sweep.follow import Watcher
@@ -37,6 +38,7 @@ def sweep(
     config: SweepConfig, out: Path, watch: Watcher, *, workers: int | None = None, executor: Executor | None = None,
     precision: float | None = None, at_once: int = 1, force: bool = False,
     note: Callable[[SplitCounts, int, ProbeConfig], None] = lambda counts, rows, probe: None,
+    on_packing: Callable[[Packed], None] = lambda packed: None,
 ) -> list[Path]:  # fmt: skip
     """Train and measure every model, locate the transition, write the report; finished runs are kept.
 
@@ -50,6 +52,7 @@ def sweep(
         at_once: sizes that are then chosen at a time.
         force: throw away what another config, or an earlier sweep, left in `out`.
         note: hears what became of the corpus: its counts, rows to train on, what will be probed.
+        on_packing: hears of a corpus that is streamed.
 
     Returns:
         the path of each model's report.html.
@@ -59,7 +62,7 @@ def sweep(
     """
     start = time.perf_counter()
     with pipeline.claimed(out, SWEEP, config, force):
-        data = pipeline.prepare(config.data, out / pipeline.DATA)
+        data = pipeline.prepare(config.data, out / pipeline.DATA, on_packing)
         resolved = resolve(config, data)
         runs = plan(resolved, len(data.train))
         if precision is not None:

@@ -1,0 +1,284 @@
+"""Text that is too much for memory, one document after another: named corpora, data sets of the Hub, large files."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import io
+import json
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attractor.data.corpus import BUILTIN, as_text, check_column
+from attractor.data.named import CORPORA, TEXT8_TEST, TEXT8_TRAIN, Corpus
+from attractor.types import AttractorError
+
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+LARGE = 2**27
+"""Bytes of local files above which they are streamed."""
+TEXT8_PIECE = 2**16
+"""Characters of text8, which has no documents, that are taken for one."""
+PARQUET_ROWS = 2_000
+FROM_HUB = ("train-*.parquet train/*.parquet", "test-*.parquet test/*.parquet")
+"""Files of a data set of the Hub that was downloaded, as its authors or as the Hub cut them."""
+
+Documents = Callable[[], Iterator[str]]
+
+
+class Source(NamedTuple):
+    """Two streams of documents, each started anew by calling it."""
+
+    train: Documents
+    test: Documents | None
+    """None if unseen documents are to be held out of `train`"""
+    name: str
+
+
+def find_source(source: str, column: str, subset: str, split: str, test_split: str, revision: str) -> Source | None:
+    """The stream that a source names, or None where it is small enough to be read at once.
+
+    A source is `name:path` or `name` for a corpus of `CORPORA`, a Hub id `owner/name`, or a path.
+
+    Raises:
+        AttractorError: if it is none of these, or the Hub cannot be reached and holds no copy here.
+    """
+    name, colon, path = source.partition(":")
+    if name in CORPORA and not Path(source).exists():
+        corpus = CORPORA[name]
+        if colon:
+            return _local(name, corpus, Path(path).expanduser(), column)
+        if not corpus.hub_id:
+            raise AttractorError(f"'{name}' is not on the Hub: download {corpus.from_web} and give '{name}:PATH'")
+        known = corpus._replace(subset=subset or corpus.subset, revision=revision or corpus.revision,
+                                train=split or corpus.train, test=test_split or corpus.test)  # fmt: skip
+        return _hub(known, column, source)
+    here = Path(source).expanduser()
+    if source != BUILTIN and not here.exists() and HUB_ID.fullmatch(source) and not here.suffix:
+        asked = Corpus(source, subset=subset, revision=revision, train=split or "train", test=test_split)
+        return _hub(asked, column, source)
+    for option, value in (("subset", subset), ("split", split), ("test_split", test_split), ("revision", revision)):
+        if value:
+            raise AttractorError(f"{option} = {value!r} is for data sets of the Hub, and '{source}' is none")
+    if source == BUILTIN or not here.exists():
+        return None
+    files = sorted(here.rglob("*")) if here.is_dir() else [here]
+    files = [file for file in files if file.is_file() and file.suffix.lower() in READERS]
+    if sum(file.stat().st_size for file in files) <= LARGE:
+        return None
+    return Source(lambda: _documents(files, column), None, source)
+
+
+def _local(name: str, corpus: Corpus, path: Path, column: str) -> Source:
+    """A corpus in its original files, or in the files of the Hub."""
+    if not path.exists():
+        raise AttractorError(f"'{path}' does not exist; '{name}:PATH' names where {_where(corpus)} was put")
+    if name == "text8":
+        text = _text8(path)
+        first, last = int(TEXT8_TRAIN * len(text)), int(TEXT8_TEST * len(text))
+        return Source(lambda: _pieces(text[:first]), lambda: _pieces(text[last:]), name)
+    patterns = corpus.files if _originals(path, corpus.files[0]) else FROM_HUB
+    if not _originals(path, patterns[0]):
+        raise AttractorError(f"'{path}' does not hold {name}: looked for {corpus.files[0] or patterns[0]}")
+
+    def stream(pattern: str) -> Documents:
+        return lambda: map(corpus.detokenize, _members(path, pattern, column))
+
+    has_test = bool(corpus.test) and bool(_originals(path, patterns[1]))
+    return Source(stream(patterns[0]), stream(patterns[1]) if has_test else None, name)
+
+
+def _where(corpus: Corpus) -> str:
+    return corpus.from_web or f"https://huggingface.co/datasets/{corpus.hub_id}"
+
+
+def _originals(path: Path, pattern: str) -> list[str]:
+    """Names of the files that match, in a folder or in a tar; empty for an empty pattern."""
+    if not pattern:
+        return []
+    if path.is_file():
+        with _tar(path) as archive:
+            for member in _entries(archive, path):  # the first is enough: the whole would have to be unpacked
+                if member.isfile() and _matches(member.name, pattern):
+                    return [member.name]
+        return []
+    found = (file for file in path.rglob("*") if _matches(str(file.relative_to(path)), pattern))
+    return sorted(str(file) for file in found if file.is_file())
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether the end of a path matches one of the patterns, which are separated by spaces."""
+    return any(fnmatch.fnmatch(f"/{name}", f"*/{one}") for one in pattern.split())
+
+
+def _members(path: Path, pattern: str, column: str) -> Iterator[str]:
+    """Documents of the matching files: lines, or the column of Parquet files."""
+    if path.is_file():
+        with _tar(path) as archive:
+            for member in _entries(archive, path):
+                handle = archive.extractfile(member) if _matches(member.name, pattern) else None
+                if handle is not None:
+                    yield from _lines(handle, member.name)
+        return
+    for name in _originals(path, pattern):
+        if name.endswith(".parquet"):
+            yield from _parquet(Path(name), column)
+        else:
+            with open(name, "rb") as handle:
+                yield from _lines(handle, name)
+
+
+def _tar(path: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(path, "r:*")
+    except (tarfile.TarError, OSError) as error:
+        raise AttractorError(f"'{path}' is neither a folder nor a tar archive: {error}") from None
+
+
+def _entries(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
+    try:
+        yield from archive
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise AttractorError(f"'{path}' cannot be read to its end: {error}") from None
+
+
+def _text8(path: Path) -> str:
+    file = path / "text8" if path.is_dir() else path
+    try:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                text = archive.read("text8").decode()
+        else:
+            text = file.read_text()
+    except (OSError, KeyError, UnicodeDecodeError, zipfile.BadZipFile) as error:
+        raise AttractorError(f"'{file}' is not text8: {error}") from None
+    odd = sorted(set(text) - set("abcdefghijklmnopqrstuvwxyz \n"))
+    if odd or len(text) < 40:
+        raise AttractorError(f"'{file}' is not text8: it has {len(text)} characters, among them {''.join(odd[:5])!r}")
+    return text.strip("\n")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[i : i + TEXT8_PIECE] for i in range(0, len(text), TEXT8_PIECE))
+
+
+def _hub(corpus: Corpus, column: str, source: str) -> Source:
+    """Splits of a data set of the Hub: streamed, or from the copy that was downloaded before."""
+    _open(corpus, corpus.train, source)  # fails now and not after an hour
+
+    def stream(split: str) -> Documents:
+        def documents() -> Iterator[str]:
+            for row in _open(corpus, split, source):
+                check_column(f"'{source}'", column, list(row))
+                yield corpus.detokenize(as_text(f"'{source}'", column, row[column]))
+
+        return documents
+
+    return Source(stream(corpus.train), stream(corpus.test) if corpus.test else None, source)
+
+
+def _open(corpus: Corpus, split: str, source: str) -> Any:
+    """A split, streamed if the Hub answers, else from what was downloaded before."""
+    import datasets
+
+    settings = {"name": corpus.subset or None, "split": split, "revision": corpus.revision or None}
+    closed = _why_closed(corpus)
+    try:
+        if closed is None:
+            return datasets.load_dataset(corpus.hub_id, streaming=True, **settings)
+        with _offline():
+            return datasets.load_dataset(corpus.hub_id, streaming=False, **settings)
+    except Exception as error:  # the library raises its own, the client's, its HTTP library's and the system's
+        reason = closed or _first_line(error)
+    by_hand = f"hf download --repo-type dataset {corpus.hub_id} --local-dir FOLDER"
+    by_hand += f" --revision {corpus.revision}" if corpus.revision else ""
+    other = f", or {corpus.from_web}" if corpus.from_web else ""
+    put = f"{source}:FOLDER" if source in CORPORA else "FOLDER"
+    raise AttractorError(
+        f"the data set '{corpus.hub_id}', split '{split}', cannot be opened ({reason:.160}); where there is a "
+        f"network: {by_hand}{other}; then give '{put}' as the source"
+    )
+
+
+def _why_closed(corpus: Corpus) -> str | None:
+    """Why the Hub does not give a data set, asked once: the library would try again and again for minutes."""
+    from huggingface_hub import HfApi
+
+    try:
+        HfApi().dataset_info(corpus.hub_id, revision=corpus.revision or None, timeout=10)
+    except Exception as error:  # as above
+        return _first_line(error)
+    return None
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """The library as if started with HF_HUB_OFFLINE=1, so that it looks into its cache alone."""
+    import datasets
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _documents(files: list[Path], column: str) -> Iterator[str]:
+    for file in files:
+        yield from READERS[file.suffix.lower()](file, column)
+
+
+def _text(file: Path, column: str) -> Iterator[str]:
+    with file.open("rb") as handle:
+        yield from _lines(handle, str(file))
+
+
+def _lines(handle: Any, name: str) -> Iterator[str]:
+    text = io.TextIOWrapper(handle, encoding="utf-8", newline="\n")
+    try:
+        for line in text:
+            yield line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise AttractorError(f"'{name}' is not valid UTF-8: {error}") from None
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise AttractorError(f"'{name}' cannot be read to its end: {error}") from None
+    finally:
+        text.detach()  # the file is closed by whoever opened it
+
+
+def _jsonl(file: Path, column: str) -> Iterator[str]:
+    for number, line in enumerate(_text(file, column), start=1):
+        if line.strip():
+            place = f"'{file}', line {number}"
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise AttractorError(f"{place}: invalid JSON ({error.msg})") from None
+            check_column(place, column, list(record) if isinstance(record, dict) else [])
+            yield as_text(place, column, record[column])
+
+
+def _parquet(file: Path, column: str) -> Iterator[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as opened:
+            check_column(f"'{file}'", column, opened.schema_arrow.names)
+            for batch in opened.iter_batches(PARQUET_ROWS, columns=[column]):
+                yield from (as_text(f"'{file}'", column, value) for value in batch[column].to_pylist())
+    except pa.ArrowInvalid as error:
+        raise AttractorError(f"'{file}' is not a Parquet file: {error}") from None
+
+
+READERS: dict[str, Callable[[Path, str], Iterator[str]]] = {".txt": _text, ".jsonl": _jsonl, ".parquet": _parquet}

@@ -1,0 +1,221 @@
+"""Packing of text that is too much for memory: in one pass, in bounded memory, and taken up again where it stopped."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from attractor.data.duplicates import Digests, NearDuplicates, Seen, digest
+from attractor.data.packing import check_length
+from attractor.data.sources import Source
+from attractor.data.subsets import SplitCounts
+from attractor.data.tokenizer import Tokenizer
+from attractor.files import write_atomically
+from attractor.types import AttractorError, Int
+
+BATCH = 1_000
+"""Documents that are tokenized together; also those that the paper's code wraps together."""
+SAMPLE = 2**26
+"""Characters of training text from which a tokenizer is trained."""
+UNSEEN = 2**24
+"""Characters of unseen text that are kept: far more rows than are ever probed."""
+SAVE = 2**26
+"""Characters between two states from which packing goes on."""
+BLOCK = 2**22
+"""Tokens that are shuffled at a time."""
+STATE, ROWS = "state.json", "rows.bin"
+
+
+class Packed(NamedTuple):
+    """What packing says of its progress."""
+
+    documents: int
+    characters: int
+    rows: int
+
+
+@dataclass(kw_only=True)
+class State:
+    """How far packing has come; everything in the files beyond it is thrown away when it goes on."""
+
+    documents: int = 0
+    """taken from the source"""
+    characters: int = 0
+    rows: int = 0
+    """in the file"""
+    left: list[int]
+    """tokens that do not fill a row yet"""
+    held_out: int = 0
+    duplicates: int = 0
+    near_duplicates: int = 0
+    train_documents: int = 0
+
+
+class Wrapping(NamedTuple):
+    """How documents become rows `[BOS] chunk [EOS]`.
+
+    As the paper wraps them: the tokens that are left after each 1,000 documents are dropped, and no duplicate is.
+    """
+
+    seq_len: int
+    bos_id: int
+    eos_id: int
+    as_in_paper: bool = False
+
+    def rows(self, left: list[int], encoded: Iterable[list[int]]) -> tuple[Int[np.ndarray, "N L"], list[int]]:
+        """Full rows of what was left before and of more documents, and what is left now."""
+        stream = np.fromiter(
+            itertools.chain(left, (token for document in encoded for token in (*document, self.eos_id))), np.int32
+        )
+        chunk = self.seq_len - 2
+        n = len(stream) // chunk
+        rows = np.empty((n, self.seq_len), np.int32)
+        rows[:, 0], rows[:, -1] = self.bos_id, self.eos_id
+        rows[:, 1:-1] = stream[: n * chunk].reshape(n, chunk)
+        return rows, [] if self.as_in_paper else stream[n * chunk :].tolist()
+
+
+def train_sample(source: Source, test_share: float, seed: int) -> Iterator[str]:
+    """Training documents from which a tokenizer is trained: the first 64 million characters."""
+    taken = 0
+    for document in _stripped(source.train()):
+        if source.test is None and _is_held_out(document, test_share, seed):
+            continue
+        yield document
+        taken += len(document)
+        if taken > SAMPLE:
+            return
+
+
+def unseen_documents(source: Source, test_share: float, seed: int) -> list[str]:
+    """Different unseen documents: of the source's own test split, or held out by their digest; the first 16 MB."""
+    if source.test is not None:
+        candidates = _stripped(source.test())
+    else:
+        candidates = (text for text in _stripped(source.train()) if _is_held_out(text, test_share, seed))
+    kept: dict[str, None] = {}
+    taken = 0
+    for document in candidates:
+        taken += 0 if document in kept else len(document)
+        kept[document] = None
+        if taken > UNSEEN:
+            break
+    if not kept:
+        raise AttractorError(
+            f"'{source.name}' has no unseen document: the test split is empty, or test_share too small"
+        )
+    return list(kept)
+
+
+def pack_stream(
+    folder: Path, source: Source, tokenizer: Tokenizer, wrapping: Wrapping, unseen: list[str], test_share: float,
+    seed: int, on_progress: Callable[[Packed], None] = lambda packed: None,
+) -> SplitCounts:  # fmt: skip
+    """Write the rows of all training documents into `folder/rows.bin`, or go on where that stopped.
+
+    Exact duplicates and near-duplicates of unseen documents are dropped, unless the rows are to be as in the paper.
+
+    Raises:
+        AttractorError: if the documents do not fill one row; errors of the source.
+    """
+    check_length(wrapping.seq_len)
+    state, seen = _read_state(folder)
+    known, near = set(unseen), NearDuplicates([] if wrapping.as_in_paper else unseen)
+    documents = itertools.islice(_stripped(source.train()), state.documents, None)
+    saved = state.characters
+    with (folder / ROWS).open("ab") as file:
+        file.truncate(state.rows * wrapping.seq_len * 4)
+        while batch := list(itertools.islice(documents, BATCH)):
+            kept = batch if wrapping.as_in_paper else _chosen(batch, state, seen, known, near, source, test_share, seed)
+            rows, state.left = wrapping.rows(state.left, tokenizer.encode(kept))
+            file.write(rows.tobytes())
+            state.documents += len(batch)
+            state.characters += sum(map(len, batch))
+            state.rows += len(rows)
+            state.train_documents += len(kept)
+            if state.characters - saved > SAVE:
+                saved = state.characters
+                _write_state(folder, state, seen, file)
+            on_progress(Packed(state.documents, state.characters, state.rows))
+    if not state.rows:
+        raise AttractorError(f"'{source.name}' does not fill one row: seq_len={wrapping.seq_len} needs more text")
+    return SplitCounts(
+        state.documents, state.duplicates, state.near_duplicates, state.train_documents, len(unseen)
+    )  # fmt: skip
+
+
+def shuffled(rows: Path, seq_len: int, out: Path, seed: int) -> None:
+    """Write the rows of a raw file in shuffled order as an .npy matrix; a few at a time are in memory."""
+    n = rows.stat().st_size // (4 * seq_len)
+    order = np.random.default_rng(seed).permutation(n)
+    target = np.lib.format.open_memmap(out, "w+", np.int32, (n, seq_len))
+    size = max(1, BLOCK // seq_len)
+    for start in range(0, n, size):
+        # Mapped anew for each block: pages that were read count as memory for as long as a map holds them.
+        part, unordered = order[start : start + size], np.memmap(rows, np.int32, "r", shape=(n, seq_len))
+        target[start : start + len(part)] = unordered[part]
+        target.flush()
+        del unordered
+        target = np.lib.format.open_memmap(out, "r+")
+
+
+def _chosen(
+    batch: list[str], state: State, seen: Seen, known: set[str], near: NearDuplicates, source: Source,
+    test_share: float, seed: int,
+) -> list[str]:  # fmt: skip
+    """The documents of a batch that are to be trained on; what becomes of the others is counted."""
+    kept = []
+    for document, is_fresh in zip(batch, seen.add(batch), strict=True):
+        if document in known or (source.test is None and _is_held_out(document, test_share, seed)):
+            state.held_out += 1
+        elif not is_fresh:
+            state.duplicates += 1
+        elif document in near:
+            state.near_duplicates += 1
+        else:
+            kept.append(document)
+    return kept
+
+
+def _is_held_out(document: str, test_share: float, seed: int) -> bool:
+    """By its digest, so that it is known without the others, and copies of a document stay together."""
+    return digest(document, f"held out {seed}") < test_share * 2**64
+
+
+def _stripped(documents: Iterable[str]) -> Iterator[str]:
+    return (text for document in documents if (text := document.strip()))
+
+
+def _read_state(folder: Path) -> tuple[State, Seen]:
+    try:
+        state = State(**json.loads((folder / STATE).read_text()))
+        return state, Seen(np.load(_seen(folder, state)))
+    except (OSError, ValueError, TypeError, EOFError):
+        return State(left=[]), Seen()
+
+
+def _write_state(folder: Path, state: State, seen: Seen, file: BinaryIO) -> None:
+    """First the rows, then the digests, last what tells how many of them count: a crash leaves the state before."""
+    file.flush()
+    os.fsync(file.fileno())
+    write_atomically(_seen(folder, state), lambda path: _save(path, seen.all()))
+    write_atomically(folder / STATE, json.dumps(asdict(state)))
+    for other in folder.glob("seen-*.npy"):
+        if other != _seen(folder, state):
+            other.unlink()
+
+
+def _save(path: Path, digests: Digests) -> None:
+    with path.open("wb") as file:  # given a name, numpy would add its suffix
+        np.save(file, digests)
+
+
+def _seen(folder: Path, state: State) -> Path:
+    return folder / f"seen-{state.documents}.npy"
