@@ -46,6 +46,9 @@ def write_theory_report(
     Raises:
         AttractorError: for n, loads or seeds outside their range.
     """
+    experiments.check_inputs(n, loads, seeds)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)  # what cannot be written to is known before the measuring
     start, device = time.perf_counter(), pick_device()
     measured = experiments.measure_loads(n, loads, seeds, device, on_progress)
     manifold = experiments.measure_generalization(n, seeds, device=device)
@@ -60,7 +63,7 @@ def write_theory_report(
         ("attractor version", version("attractor")),
         ("Time", duration(time.perf_counter() - start)),
     )
-    return write_page(view(n, seeds, measured, manifold, source, found, facts), Path(out))
+    return write_page(view(n, seeds, measured, manifold, source, found, facts), out)
 
 
 def view(

@@ -53,6 +53,13 @@ def test_pseudo_inverse_margin_and_basin_floor() -> None:
     assert theory.one_step_error(3.0, 0.1) == pytest.approx(0.5 * math.erfc(4 / math.sqrt(2)))
 
 
+def test_extreme_margins_and_loads_stay_finite() -> None:
+    assert theory.gardner_capacity(1e200) == 0
+    assert theory.basin_floor(1e200, 100) == 1
+    assert theory.max_margin(theory.LEAST) == pytest.approx(1e150, rel=1e-6)
+    assert theory.hopfield_overlap(theory.LEAST) == 1
+
+
 @pytest.mark.parametrize(
     ("call", "bad"),
     [
@@ -60,7 +67,9 @@ def test_pseudo_inverse_margin_and_basin_floor() -> None:
         (theory.max_margin, 0), (theory.max_margin, 2.01), (theory.max_margin, math.nan),
         (theory.hopfield_overlap, 0.138),
         (theory.hebb_error, 0), (theory.hebb_error, math.nan), (theory.pseudo_inverse_margin, 1),
-        (theory.check_spins, 9), (lambda k: theory.basin_floor(k, 100), math.nan),
+        (theory.max_margin, 1e-310), (theory.hopfield_overlap, 1e-310), (theory.pseudo_inverse_margin, 1e-310),
+        (theory.check_spins, 9), (theory.check_spins, 20.5),
+        (lambda n: theory.basin_floor(1, n), math.nan), (lambda k: theory.basin_floor(k, 100), math.nan),
         (lambda rho: theory.one_step_error(1, rho), 0.6),
     ],
 )  # fmt: skip

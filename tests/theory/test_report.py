@@ -69,6 +69,15 @@ def test_one_seed_and_loads_beyond_the_pseudo_inverse(tmp_path: Path) -> None:
     assert theory_report.write_theory_report(tmp_path, n=30, loads=(1.2,), seeds=(0,)).is_file()
 
 
+def test_what_cannot_be_written_to_is_known_before_the_measuring(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        theory_report.write_theory_report(tmp_path / "file", n=10**4)
+    with pytest.raises(AttractorError, match="n = 9"):
+        theory_report.write_theory_report(tmp_path / "nothing", n=9)
+    assert not (tmp_path / "nothing").exists()
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [

@@ -216,6 +216,18 @@ def test_many_patterns_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -
     assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
 
 
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int16, torch.int32])
+def test_tokens_may_be_of_any_integer_type(kind: torch.dtype) -> None:
+    """Pairs of 200 tokens are more than the narrow types can number."""
+    source = random_source(200, seed=4)
+    x = source.sample(3, 4, seed=1)
+    narrow, t = x.to(kind), torch.full((3,), 0.3)
+    for denoiser in (source, EmpiricalDenoiser(narrow, 200), bigram_source(narrow, 200)):
+        assert torch.equal(denoiser.log_probs(narrow, t), denoiser.log_probs(x, t))
+        assert torch.equal(denoiser.nll(narrow), denoiser.nll(x))
+    assert torch.equal(bigram_source(narrow, 200).transition, bigram_source(x, 200).transition)
+
+
 def test_longer_rows_than_a_byte_can_count() -> None:
     x = random_source(5, seed=2).sample(4, 300)
     assert torch.equal(EmpiricalDenoiser(x, 5).log_probs(x, torch.full((4,), 0.2)).argmax(-1), x)
@@ -301,6 +313,20 @@ def test_random_sources_are_stationary_and_reproducible() -> None:
         (lambda: random_source(1), "vocab_size = 1"),
         (lambda: bigram_source(TRAIN, 3, smoothing=0.0), "smoothing = 0.0"),
         (lambda: bigram_source(TRAIN, 2), "token id 2"),
+        (lambda: random_source(4, seed=-1), "seed = -1"),
+        (lambda: MarkovDenoiser(TRANSITION, torch.tensor(1.0)), r"\(3, 3\)"),
+        (lambda: MarkovDenoiser(torch.zeros(0, 0), torch.zeros(0)), "vocab_size = 0"),
+        (lambda: stationary_law(2 * TRANSITION), "row 0 .* 2"),
+        (lambda: solvable.check_tokens(TRAIN.float(), 3), "torch.float32"),
+        (lambda: solvable.check_tokens(TRAIN == 1, 3), "torch.bool"),
+        (lambda: solvable._check_each_row("t", T[:1], 4), r"t is \(1,\).* 4 rows"),
+        (lambda: EmpiricalDenoiser(TRAIN, 3).log_probs(TRAIN, 2 * T[1:]), "t = 1.8"),
+        (lambda: MarkovDenoiser(TRANSITION, INITIAL).log_probs(TRAIN, -T[1:]), "t = -0.03"),
+        (lambda: MarkovDenoiser(TRANSITION, INITIAL).log_probs(TRAIN, T[1:] * math.nan), "t = nan"),
+        (lambda: solvable._check_question(EmpiricalDenoiser(TRAIN, 3), TRAIN, T[1:], TRAIN), "where .*torch.int64"),
+        (lambda: SpinDenoiser(1e308 - 1e308 * torch.eye(3).double()), "inf"),
+        (lambda: ordinary_posterior(torch.zeros(4, 3, 3), TRAIN, T[1:] + 1), "alpha = 1.03"),
+        (lambda: ordinary_posterior(torch.zeros(4, 3, 2), TRAIN, T[1:]), "token id 2"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named(make: Callable[[], object], message: str) -> None:

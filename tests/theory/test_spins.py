@@ -133,7 +133,7 @@ def test_dense_field_is_the_energy_difference_of_a_flip(degree: int | None) -> N
 
     def energy(s: torch.Tensor, top: torch.Tensor) -> torch.Tensor:
         m = s @ x.T
-        return -((m - top).exp() if degree is None else (m.clamp(min=0) / 12) ** degree).sum(1)
+        return -((m - top).exp() if degree is None else (m.clamp(min=0) / (top + 2)) ** degree).sum(1)
 
     top = (state @ x.T).amax(1, keepdim=True)
     field = spins.DenseMemory(x, degree).field(state)
@@ -242,6 +242,18 @@ def test_experiments_bring_intervals_over_seeds() -> None:
     assert len(found.training.lowest) == len(experiments.STEPS)
     assert experiments.measure_load(60, 1.5, seeds=(0,)).rules[0].radius.low is None
     assert experiments.one_step_radius(2.0) == pytest.approx(0.1825, abs=5e-4)
+    assert capacities.one_step_error(2.0, experiments.one_step_radius(2.0)) == pytest.approx(0.05, rel=1e-9)
+    assert experiments.one_step_radius(0.0) == 0
+
+
+def test_the_fewest_spins_are_enough() -> None:
+    assert len(experiments.measure_generalization(10, (0,))) == 8
+
+
+def test_a_power_that_no_float_holds_still_retrieves() -> None:
+    x = spins.random_patterns(4, 120)
+    end = spins.retrieve(spins.DenseMemory(x, 10**6), spins.flip(x, 0.2))
+    assert (spins.overlap(end, x) > 0.97).all()
 
 
 @pytest.mark.parametrize(
@@ -259,7 +271,13 @@ def test_experiments_bring_intervals_over_seeds() -> None:
         (lambda: spins.DenseMemory(torch.full((2, 20), math.nan)), "found nan"),
         (lambda: spins.ModernHopfield(torch.full((2, 20), math.nan)), "found nan"),
         (lambda: spins.ModernHopfield(spins.random_patterns(2, 20), math.nan), "beta = nan"),
+        (lambda: spins.ModernHopfield(spins.random_patterns(2, 20), 1e300), "1e[+]300"),
         (lambda: spins.Couplings(torch.full((20, 20), math.nan)), "finite"),
+        (lambda: spins.Couplings(torch.full((20, 20), 1e38)), "finite.*inf"),
+        (lambda: spins.Couplings(torch.zeros(20)), r"\(20,\)"),
+        (lambda: spins.retrieve(spins.Couplings(torch.eye(20)), torch.full((2, 20), math.nan)), "found nan"),
+        (lambda: spins._check_spin_values(torch.ones(20)), r"\(20,\)"),
+        (lambda: spins._check_spin_values(torch.ones(2, 20).long()), "torch.int64"),
         (lambda: spins.flip(torch.full((2, 20), math.nan), 0.1), "found nan"),
         (lambda: spins.flip(spins.random_patterns(2, 20), math.nan), "share = nan"),
         (lambda: spins.hidden_manifold(3, 20, 2, test=1), "active = 3"),
@@ -269,6 +287,10 @@ def test_experiments_bring_intervals_over_seeds() -> None:
         (lambda: spins.DenseMemory(spins.random_patterns(2, 20), 1), "degree = 1"),
         (lambda: spins.ModernHopfield(spins.random_patterns(2, 20), 0.0), "beta = 0.0"),
         (lambda: experiments.measure_load(9, 0.1, (0,)), "n = 9"),
+        (lambda: experiments.measure_load(10**12, 0.1, (0,)), "n = 1000000000000"),
+        (lambda: experiments.measure_load(50, 0.1, (2**60,)), "seed = 1152921504606846976"),
+        (lambda: experiments.measure_loads(50, (0.1, 2.5), (0,)), "load = 2.5"),
+        (lambda: experiments.one_step_radius(math.nan), "kappa = nan"),
         (lambda: experiments.measure_load(50, 0.0, (0,)), "load = 0.0"),
         (lambda: experiments.measure_load(50, math.nan, (0,)), "load = nan"),
         (lambda: experiments.measure_load(50, 3.0, (0,)), "load = 3.0"),

@@ -27,6 +27,10 @@ def headline(theory: Theory) -> str:
     """Say what pseudo-likelihood's basins are beside Hebb's, at the load where they differ most."""
     ours, hebb = ({x: y.value for x, y in _line(theory.radius, name).points} for name in ("pseudo-likelihood", "Hebb"))
     load = max(ours, key=lambda x: ours[x] - hebb[x])
+    if ours[load] <= hebb[load]:
+        return (
+            f"At these loads pseudo-likelihood's basins are no larger than Hebb's: {ours[load]:.0%} at load {load:g}."
+        )
     return (
         f"Basins need no energy: at load {load:g} a network trained on conditional likelihood returns from "
         f"{ours[load]:.0%} of its spins flipped, Hebb's from {hebb[load]:.0%}."

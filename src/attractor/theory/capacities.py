@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import NamedTuple
 
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from attractor.types import AttractorError
+
+LEAST = 1e-300
+"""Smallest load: below it float64 cannot hold the reciprocal."""
 
 
 class Retrieval(NamedTuple):
@@ -29,17 +33,20 @@ def gardner_capacity(kappa: float) -> float:
     """
     if not 0 <= kappa < math.inf:
         raise AttractorError(f"kappa = {kappa} is outside [0, inf)")
-    return float(1 / ((1 + kappa**2) * special.ndtr(kappa) + kappa * stats.norm.pdf(kappa)))
+    density = math.exp(-kappa * kappa / 2) / math.sqrt(2 * math.pi)
+    return float(1 / ((1 + kappa * kappa) * special.ndtr(kappa) + kappa * density))
 
 
 def max_margin(load: float) -> float:
     """Largest margin that couplings storing `load` patterns per spin can have: the inverse of `gardner_capacity`.
 
     Raises:
-        AttractorError: for a load outside (0, 2].
+        AttractorError: for a load outside [1e-300, 2].
     """
-    if not 0 < load <= 2:
-        raise AttractorError(f"load = {load} is outside (0, 2]: no couplings store more than 2 patterns per spin")
+    if not LEAST <= load <= 2:
+        raise AttractorError(
+            f"load = {load} is outside [{LEAST:g}, 2]: no couplings store more than 2 patterns per spin"
+        )
     # Phi >= 1/2 gives alpha_c <= 2 / (1 + kappa^2), so the margin is at most sqrt(2 / load).
     return float(optimize.brentq(lambda k: 1 / gardner_capacity(k) - 1 / load, 0, math.sqrt(2 / load), xtol=1e-13))
 
@@ -56,12 +63,12 @@ def hopfield_overlap(load: float) -> float:
     """Overlap of the retrieval state at T = 0 (Amit, Gutfreund & Sompolinsky, Ann. Phys. 173, 30, 1987).
 
     Raises:
-        AttractorError: for a load outside (0, 0.137906], beyond which no retrieval state exists.
+        AttractorError: for a load outside [1e-300, 0.137906], beyond which no retrieval state exists.
     """
     top = hopfield_capacity()
-    if not 0 < load <= top.load:
+    if not LEAST <= load <= top.load:
         raise AttractorError(
-            f"load = {load} is outside (0, {top.load:.6f}]: Hopfield's network retrieves nothing there"
+            f"load = {load} is outside [{LEAST:g}, {top.load:.6f}]: Hopfield's network retrieves nothing there"
         )
     y_top = float(special.erfinv(top.overlap))
     return math.erf(optimize.brentq(lambda y: _hopfield_load(y) - load, y_top, y_top + 2 / math.sqrt(load)))
@@ -71,7 +78,7 @@ def hebb_error(load: float) -> float:
     """Share of spins of a stored pattern that Hebb's couplings flip in one synchronous step: erfc(1/sqrt(2 load))/2.
 
     Raises:
-        AttractorError: unless load > 0.
+        AttractorError: unless load is positive and finite.
     """
     if not 0 < load < math.inf:
         raise AttractorError(f"load = {load} must be positive and finite")
@@ -84,14 +91,16 @@ def pseudo_inverse_margin(load: float) -> float:
     It is exact for each spin with J_ii of the projector in the place of the load, which is the mean of J_ii.
 
     Raises:
-        AttractorError: for a load outside (0, 1).
+        AttractorError: for a load outside [1e-300, 1).
     """
-    if not 0 < load < 1:
-        raise AttractorError(f"load = {load} is outside (0, 1): the pseudo-inverse stores fewer patterns than spins")
+    if not LEAST <= load < 1:
+        raise AttractorError(
+            f"load = {load} is outside [{LEAST:g}, 1): the pseudo-inverse stores fewer patterns than spins"
+        )
     return math.sqrt((1 - load) / load)
 
 
-def basin_floor(kappa: float, n: int) -> float:
+def basin_floor(kappa: float, n: float) -> float:
     """Share of spins that may be flipped, chosen as badly as can be, and are put right in one synchronous step.
 
     Flipping a share rho of the spins takes from xi_i h_i = kappa |J_i| at most 2 sum_{flipped j} |J_ij|, which is at
@@ -105,7 +114,7 @@ def basin_floor(kappa: float, n: int) -> float:
     if not 0 <= kappa < math.inf:
         raise AttractorError(f"kappa = {kappa} is outside [0, inf)")
     check_spins(n)
-    return min(1.0, (kappa / (2 * math.sqrt(n))) ** 2)
+    return min(1.0, kappa / (2 * math.sqrt(n))) ** 2
 
 
 def one_step_error(kappa: float, rho: float) -> float:
@@ -121,8 +130,10 @@ def one_step_error(kappa: float, rho: float) -> float:
     return float(special.ndtr(-kappa * (1 - 2 * rho) / (2 * math.sqrt(rho * (1 - rho)))))
 
 
-def check_spins(n: int) -> None:
-    """Raise AttractorError for fewer than 10 spins, of which nothing in this theory speaks."""
+def check_spins(n: float) -> None:
+    """Raise AttractorError for fewer than 10 spins, of which nothing in this theory speaks, or for no whole number."""
+    if not isinstance(n, Integral):
+        raise AttractorError(f"n = {n} spins is no whole number")
     if n < 10:
         raise AttractorError(f"n = {n} spins are too few: at least 10 are needed")
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import special, stats
 from torch import Tensor
 
 from attractor.theory import spins
-from attractor.theory.capacities import basin_floor, check_spins, one_step_error
+from attractor.theory.capacities import basin_floor, check_spins
 from attractor.theory.spins import Couplings, DenseMemory, Memory, ModernHopfield
 from attractor.types import AttractorError
 
@@ -24,6 +24,9 @@ STEPS = (1, 2, 4, 7, 12, 20, 35, 60, 100, 170, 300)
 """Steps of pseudo-likelihood training at which margins are looked at; the last one is where it ends."""
 PROBED = 100
 """Patterns of each seed whose basins are measured, at most."""
+
+LARGEST = 2**15
+"""Spins of a memory, at most."""
 
 
 class Interval(NamedTuple):
@@ -95,16 +98,28 @@ def over_seeds(values: Float[Tensor, "S"], low: float = -np.inf, high: float = n
     return Interval(mean, max(low, mean - half), min(high, mean + half))
 
 
+def check_inputs(n: int, loads: Sequence[float], seeds: Sequence[int]) -> None:
+    """Raise AttractorError for anything that `measure_loads` would refuse, before it has measured for minutes."""
+    check_spins(n)
+    if n > LARGEST:
+        raise AttractorError(f"n = {n} spins are too many: allowed are {LARGEST}, whose couplings take 4 GB a seed")
+    if not loads:
+        raise AttractorError("no loads are given: at least one is needed")
+    for load in loads:
+        if not 1 / n <= load <= 2:
+            raise AttractorError(
+                f"load = {load} is outside [{1 / n:g}, 2]: at least one pattern, at most 2 for each spin"
+            )
+    _check_seeds(seeds)
+
+
 def measure_load(n: int, load: float, seeds: Sequence[int], device: torch.device | str = "cpu") -> Load:
     """All memories at one load, each on the same patterns and the same flips.
 
     Raises:
-        AttractorError: for n < 10, no seeds or one twice, or a load that leaves no pattern.
+        AttractorError: for what `check_inputs` refuses.
     """
-    check_spins(n)
-    _check_seeds(seeds)
-    if not 1 / n <= load <= 2:
-        raise AttractorError(f"load = {load} is outside [{1 / n:g}, 2]: at least one pattern, at most 2 for each spin")
+    check_inputs(n, (load,), seeds)
     patterns = torch.stack([spins.random_patterns(round(load * n), n, seed, device) for seed in seeds])
     learned = {"Hebb": spins.hebb(patterns)}
     if patterns.shape[1] < n:
@@ -130,13 +145,12 @@ def measure_loads(
     """`measure_load` at each load in ascending order; loads that come to the same number of patterns are one.
 
     Raises:
-        AttractorError: for no loads, or as `measure_load`.
+        AttractorError: for what `check_inputs` refuses.
     """
-    if not loads:
-        raise AttractorError("no loads are given: at least one is needed")
+    check_inputs(n, loads, seeds)
     found: dict[float, Load] = {}
     for load in sorted(loads):
-        if not (math.isfinite(load) and round(load * n) / n in found):
+        if round(load * n) / n not in found:
             measured = measure_load(n, load, seeds, device)
             found[measured.load] = measured
             on_progress(f"spins at load {measured.load:g}")
@@ -150,14 +164,14 @@ def measure_generalization(
     flipped: float = 0.1,
     device: torch.device | str = "cpu",
 ) -> tuple[Generalization, ...]:
-    """Random-features model with D = 0.3 n features, 3 in a pattern: pseudo-likelihood couplings as P/D grows.
+    """Random-features model with D = 0.3 n features, at least 4, 3 in a pattern: pseudo-likelihood as P/D grows.
 
     Raises:
         AttractorError: for n < 10, no seeds or one twice, or a number of patterns per feature that leaves none.
     """
     check_spins(n)
     _check_seeds(seeds)
-    d = max(3, round(0.3 * n))
+    d = max(4, round(0.3 * n))
     points = []
     for ratio in per_feature:
         if not 1 / d <= ratio < math.inf:
@@ -168,9 +182,15 @@ def measure_generalization(
 
 
 def one_step_radius(kappa: float) -> float:
-    """Random flips after which one step leaves 5% of the spins wrong, if every margin is kappa."""
-    wrong = 1 - spins.RETURNED
-    return float(optimize.brentq(lambda rho: one_step_error(kappa, rho) - wrong, 1e-9, 0.5)) if kappa > 0 else 0.0
+    """Random flips after which one step leaves 5% of the spins wrong, if every margin is kappa.
+
+    Raises:
+        AttractorError: for kappa below zero.
+    """
+    if not 0 <= kappa < math.inf:
+        raise AttractorError(f"kappa = {kappa} is outside [0, inf)")
+    z = float(special.ndtri(spins.RETURNED))  # kappa u / sqrt(1 - u^2) = z, where u = 1 - 2 rho
+    return (1 - z / math.hypot(z, kappa)) / 2
 
 
 def _rule(name: str, memory: Memory, patterns: Tensor, couplings: Tensor | None) -> Rule:
@@ -228,3 +248,5 @@ def _generalize(p: int, n: int, d: int, flipped: float, seed: int, device: torch
 def _check_seeds(seeds: Sequence[int]) -> None:
     if not seeds or len(set(seeds)) < len(seeds):
         raise AttractorError(f"seeds = {tuple(seeds)}: at least one is needed, and none twice")
+    for seed in seeds:
+        spins.check_seed(seed)

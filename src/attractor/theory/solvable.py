@@ -27,13 +27,18 @@ PAIRS = 2**24
 
 
 def ordinary_posterior(
-    log_r: Float[Tensor, "B L V"], x_t: Int[Tensor, "B L"], alpha_t: Float[Tensor, "B"]
+    log_r: Float[Tensor, "B L V"], x_t: Integer[Tensor, "B L"], alpha_t: Float[Tensor, "B"]
 ) -> Float[Tensor, "B L V"]:
     """log P(x_0[l] = v | x_t) from the leave-one-out distribution: the token's own evidence is mixed in.
 
     It is r_l(v) (alpha 1{v = x_t[l]} + (1 - alpha)/V), normalised over v.
+
+    Raises:
+        AttractorError: for tokens outside the vocabulary or alpha outside [0, 1].
     """
     vocab = log_r.shape[-1]
+    x_t = check_tokens(x_t, vocab)
+    _check_each_row("alpha", alpha_t, len(x_t))
     noise = (1 - alpha_t.double()).clamp(min=CLEAN)[:, None, None]
     gain = torch.log1p(vocab * (1 - noise) / noise).expand(*x_t.shape, 1)
     return log_r.double().scatter_add(-1, x_t[..., None], gain).log_softmax(-1)
@@ -58,10 +63,10 @@ class EmpiricalDenoiser(Denoiser):
     """
 
     def __init__(
-        self, tokens: Int[Tensor, "..."], vocab_size: int, weights: Float[Tensor, "..."] | None = None
+        self, tokens: Integer[Tensor, "..."], vocab_size: int, weights: Float[Tensor, "..."] | None = None
     ) -> None:
         self.process = UniformProcess(vocab_size)
-        check_tokens(tokens, vocab_size)
+        tokens = check_tokens(tokens, vocab_size)
         self.seq_len, self.device = tokens.shape[1], tokens.device
         law = torch.ones(len(tokens), device=self.device) if weights is None else weights
         if law.shape != (len(tokens),):
@@ -72,10 +77,10 @@ class EmpiricalDenoiser(Denoiser):
         self.law = law[law > 0]
 
     def log_probs(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self, x_t: Integer[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Return log r in float64."""
-        check_tokens(x_t, self.process.vocab_size, self.seq_len)
+        x_t = _check_question(self, x_t, t, where)
         wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
         log_r = self.law.new_empty(int(wanted.sum()), self.process.vocab_size)
         size = max(1, PAIRS // len(self.law))
@@ -86,18 +91,18 @@ class EmpiricalDenoiser(Denoiser):
             done += len(part)
         return log_r.view(*x_t.shape, -1) if where is None else log_r
 
-    def nll(self, tokens: Int[Tensor, "N L"]) -> Float[Tensor, "N"]:
+    def nll(self, tokens: Integer[Tensor, "N L"]) -> Float[Tensor, "N"]:
         """Exact -log P of whole sequences, in nats.
 
         Raises:
             AttractorError: for a sequence that is not in the training set.
         """
-        check_tokens(tokens, self.process.vocab_size, self.seq_len)
+        tokens = check_tokens(tokens, self.process.vocab_size, self.seq_len)
         parts = tokens.split(max(1, PAIRS // len(self.law)))
         mass = [torch.eq(self._agreements(part), tokens.shape[1]).double() @ self.law for part in parts]
         return _finite_nll(torch.cat(mass).log(), tokens)
 
-    def _agreements(self, x_t: Int[Tensor, "B L"]) -> Integer[Tensor, "B K"]:
+    def _agreements(self, x_t: Integer[Tensor, "B L"]) -> Integer[Tensor, "B K"]:
         """How many tokens of each row agree with each pattern; no (B, K, L) array is made."""
         agrees = torch.empty(len(x_t), len(self.law), dtype=torch.bool, device=self.device)
         count = torch.zeros_like(agrees, dtype=torch.uint8 if x_t.shape[1] < 256 else torch.int32)
@@ -133,20 +138,19 @@ class MarkovDenoiser(Denoiser):
     """
 
     def __init__(self, transition: Float[Tensor, "..."], initial: Float[Tensor, "..."]) -> None:
-        if transition.ndim != 2 or transition.shape != (len(initial), len(initial)):
+        if initial.ndim != 1 or transition.shape != (*initial.shape, *initial.shape):
             raise AttractorError(
                 f"transition is {tuple(transition.shape)} and initial {tuple(initial.shape)}: allowed are (V, V), (V,)"
             )
-        self.transition = torch.stack([_law(row, f"row {i} of transition") for i, row in enumerate(transition)])
-        self.initial = _law(initial, "initial")
         self.process = UniformProcess(len(initial))
+        self.transition, self.initial = _laws(transition), _law(initial, "initial")
         self.device = self.initial.device
 
     def log_probs(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self, x_t: Integer[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Return log r in float64."""
-        check_tokens(x_t, self.process.vocab_size)
+        x_t = _check_question(self, x_t, t, where)
         agrees = torch.nn.functional.one_hot(x_t, self.process.vocab_size)
         evidence = agrees * _log_odds(self, t)[:, None, None]  # log q(x_t | v) up to a constant
         forward = [self.initial.log().expand(len(x_t), -1)]
@@ -173,13 +177,13 @@ class MarkovDenoiser(Denoiser):
             tokens.append(_invert(self.transition[tokens[-1]], u[:, position]))
         return torch.stack(tokens, 1)
 
-    def nll(self, tokens: Int[Tensor, "N L"]) -> Float[Tensor, "N"]:
+    def nll(self, tokens: Integer[Tensor, "N L"]) -> Float[Tensor, "N"]:
         """Exact -log P of whole sequences, in nats.
 
         Raises:
             AttractorError: for a token outside the vocabulary, or a sequence of probability zero.
         """
-        check_tokens(tokens, self.process.vocab_size)
+        tokens = check_tokens(tokens, self.process.vocab_size)
         steps = self.transition.log()[tokens[:, :-1], tokens[:, 1:]].sum(1)
         return _finite_nll(self.initial.log()[tokens[:, 0]] + steps, tokens)
 
@@ -209,26 +213,27 @@ class SpinDenoiser(Denoiser):
         couplings: J_lj, from spin j to spin l, (L, L), zero on the diagonal.
 
     Raises:
-        AttractorError: if J is not square, not finite, or has a diagonal.
+        AttractorError: if J is not square, has fields that are not finite, or has a diagonal.
     """
 
     def __init__(self, couplings: Float[Tensor, "..."]) -> None:
-        if couplings.ndim != 2 or couplings.shape[0] != couplings.shape[1]:
+        if couplings.ndim != 2 or couplings.shape[0] != couplings.shape[1] or not len(couplings):
             raise AttractorError(f"couplings must be an (L, L) matrix, not {tuple(couplings.shape)}")
-        if not couplings.isfinite().all() or couplings.diagonal().any():
+        largest = [x.abs().max().item() for x in (couplings.double().abs().sum(1), couplings.diagonal())]
+        if not math.isfinite(largest[0]) or largest[1]:
             raise AttractorError(
-                "couplings must be finite with a zero diagonal; the largest entry there is "
-                f"{couplings.diagonal().abs().max().item():g}"
+                "couplings must be finite, so must fields, and the diagonal must be zero; the largest field is "
+                f"{largest[0]:g}, the largest entry of the diagonal {largest[1]:g}"
             )
         self.couplings = couplings.double()
         self.process = UniformProcess(2)
         self.seq_len, self.device = len(couplings), couplings.device
 
     def log_probs(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self, x_t: Integer[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Return log sigmoid(-2h) and log sigmoid(2h) in float64, whatever t is."""
-        check_tokens(x_t, 2, self.seq_len)
+        x_t = _check_question(self, x_t, t, where)
         field = (2.0 * x_t - 1).double() @ self.couplings.T
         log_r = torch.nn.functional.logsigmoid(torch.stack([-2 * field, 2 * field], -1)).clamp(min=FLOOR)
         return log_r if where is None else log_r[where]
@@ -238,10 +243,10 @@ def stationary_law(transition: Float[Tensor, "V V"]) -> Float[Tensor, "V"]:
     """The law pi with pi P = pi.
 
     Raises:
-        AttractorError: if there is more than one.
+        AttractorError: if there is more than one, or a row of `transition` is no law.
     """
-    vocab = len(transition)
-    system = torch.cat([transition.double().T, transition.new_ones(1, vocab)])
+    transition, vocab = _laws(transition), len(transition)
+    system = torch.cat([transition.T, transition.new_ones(1, vocab)])
     system[:vocab].diagonal().sub_(1)
     rank = int(torch.linalg.matrix_rank(system))
     if rank < vocab:
@@ -251,8 +256,14 @@ def stationary_law(transition: Float[Tensor, "V V"]) -> Float[Tensor, "V"]:
     return torch.linalg.lstsq(system, target[:, None]).solution[:, 0].clamp(min=0)
 
 
-def check_tokens(tokens: Tensor, vocab_size: int, length: int | None = None) -> None:
-    """Raise AttractorError unless the tokens are a matrix with rows, of ids in [0, V), `length` in a row if given."""
+def check_tokens(tokens: Tensor, vocab_size: int, length: int | None = None) -> Int[Tensor, "K L"]:
+    """The tokens in int64, once they are known to be a matrix of ids in [0, V), with `length` in a row if given.
+
+    Raises:
+        AttractorError: otherwise.
+    """
+    if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
+        raise AttractorError(f"tokens are {tokens.dtype}: allowed are whole numbers")
     if tokens.ndim != 2 or not tokens.numel():
         raise AttractorError(f"tokens must be a (K, L) matrix with at least one row, not {tuple(tokens.shape)}")
     if length is not None and tokens.shape[1] != length:
@@ -260,6 +271,26 @@ def check_tokens(tokens: Tensor, vocab_size: int, length: int | None = None) -> 
     for end in (int(tokens.min()), int(tokens.max())):
         if not 0 <= end < vocab_size:
             raise AttractorError(f"token id {end} is outside the vocabulary of {vocab_size}")
+    return tokens.long()
+
+
+def _check_question(denoiser: Denoiser, x_t: Tensor, t: Tensor, where: Tensor | None) -> Int[Tensor, "B L"]:
+    """x_t in int64, once it is known that the denoiser can be asked about it."""
+    x_t = check_tokens(x_t, denoiser.process.vocab_size, denoiser.seq_len)
+    _check_each_row("t", t, len(x_t))
+    if where is not None and (where.shape != x_t.shape or where.dtype != torch.bool):
+        raise AttractorError(
+            f"where is {tuple(where.shape)} of {where.dtype}, but must be {tuple(x_t.shape)} of torch.bool"
+        )
+    return x_t
+
+
+def _check_each_row(name: str, values: Tensor, rows: int) -> None:
+    if values.shape != (rows,):
+        raise AttractorError(f"{name} is {tuple(values.shape)}, but there are {rows} rows of tokens")
+    outside = values[~((values >= 0) & (values <= 1))]
+    if len(outside):
+        raise AttractorError(f"{name} = {outside[0].item():g} is outside [0, 1]")
 
 
 def _log_odds(denoiser: Denoiser, t: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
@@ -285,6 +316,13 @@ def _invert(law: Float[Tensor, "N V"], u: Float[Tensor, "N 1"]) -> Int[Tensor, "
     return torch.searchsorted(cumulative, u * cumulative[:, -1:], right=True)[:, 0]
 
 
+def _laws(transition: Tensor) -> Float[Tensor, "V V"]:
+    """The rows in float64, once each is known to be a law."""
+    if transition.ndim != 2 or transition.shape[0] != transition.shape[1] or not len(transition):
+        raise AttractorError(f"transition is {tuple(transition.shape)}: allowed is (V, V)")
+    return torch.stack([_law(row, f"row {i} of transition") for i, row in enumerate(transition)])
+
+
 def _law(values: Tensor, what: str) -> Float[Tensor, "V"]:
     """The values in float64, once they are known to be probabilities."""
     total = values.double().sum().item()
@@ -293,7 +331,7 @@ def _law(values: Tensor, what: str) -> Float[Tensor, "V"]:
     return values.double() / total
 
 
-def _finite_nll(log_p: Float[Tensor, "N"], tokens: Int[Tensor, "N L"]) -> Float[Tensor, "N"]:
+def _finite_nll(log_p: Float[Tensor, "N"], tokens: Integer[Tensor, "N L"]) -> Float[Tensor, "N"]:
     impossible = (~log_p.isfinite()).nonzero()[:, 0].tolist()
     if impossible:
         row = impossible[0]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Integer
 from torch import Tensor
 
 from attractor.theory.solvable import MarkovDenoiser, check_tokens, stationary_law
+from attractor.theory.spins import check_seed
 from attractor.types import AttractorError
 
 
@@ -16,8 +17,9 @@ def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) ->
     """A stationary Markov source whose transition rows are Dirichlet draws; a small concentration makes them peaked.
 
     Raises:
-        AttractorError: for fewer than two tokens, or a concentration that is not positive and finite.
+        AttractorError: for fewer than two tokens, or a concentration or seed outside its range.
     """
+    check_seed(seed)
     if not 0 < concentration < math.inf:
         raise AttractorError(f"concentration = {concentration} must be positive and finite")
     if vocab_size < 2:
@@ -30,7 +32,7 @@ def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) ->
     return MarkovDenoiser(transition, stationary_law(transition))
 
 
-def bigram_source(tokens: Int[Tensor, "N L"], vocab_size: int, smoothing: float = 0.1) -> MarkovDenoiser:
+def bigram_source(tokens: Integer[Tensor, "N L"], vocab_size: int, smoothing: float = 0.1) -> MarkovDenoiser:
     """The Markov source with the pair counts of a text: it generalizes by construction, and its law is known.
 
     Args:
@@ -43,7 +45,7 @@ def bigram_source(tokens: Int[Tensor, "N L"], vocab_size: int, smoothing: float 
     """
     if not 0 < smoothing < math.inf:
         raise AttractorError(f"smoothing = {smoothing} must be positive and finite")
-    check_tokens(tokens, vocab_size)
+    tokens = check_tokens(tokens, vocab_size)
     pairs = (tokens[:, :-1] * vocab_size + tokens[:, 1:]).flatten()
     transition = torch.bincount(pairs, minlength=vocab_size**2).view(vocab_size, vocab_size) + smoothing
     initial = torch.bincount(tokens[:, 0], minlength=vocab_size) + smoothing

@@ -180,12 +180,15 @@ class Couplings(Memory):
     """h_i = sum_j J_ij s_j.
 
     Raises:
-        AttractorError: for couplings that are not finite.
+        AttractorError: for couplings that are not square, or whose fields are not finite.
     """
 
-    def __init__(self, couplings: Float[Tensor, "*S N N"]) -> None:
-        if not couplings.isfinite().all():
-            raise AttractorError("couplings must be finite, but there is a NaN or an infinity among them")
+    def __init__(self, couplings: Float[Tensor, "..."]) -> None:
+        if couplings.ndim < 2 or couplings.shape[-1] != couplings.shape[-2]:
+            raise AttractorError(f"couplings must be (N, N) matrices, not {tuple(couplings.shape)}")
+        largest = couplings.abs().sum(-1).max().item()
+        if not math.isfinite(largest):
+            raise AttractorError(f"couplings must be finite, and so must fields; the largest field is {largest:g}")
         self.couplings = couplings
 
     def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
@@ -196,8 +199,9 @@ class Couplings(Memory):
 class DenseMemory(Memory):
     """Energy E = -sum_mu F(m_mu), m_mu = xi_mu . s; the field is the energy at spin -1 minus that at spin +1.
 
-    With F(m) = (m/N)^degree for m > 0 (Krotov & Hopfield, arXiv:1606.01164), or F(m) = exp(m) where the degree is None
+    With F(m) = m^degree for m > 0 (Krotov & Hopfield, arXiv:1606.01164), or F(m) = exp(m) where the degree is None
     (Demircigil et al., arXiv:1702.01929). A spin sees each pattern without its own contribution to m.
+    The fields of a state are in units of its largest F, which no sign depends on and no power overflows.
 
     Args:
         patterns: what is stored.
@@ -208,8 +212,8 @@ class DenseMemory(Memory):
     """
 
     def __init__(self, patterns: Float[Tensor, "*S P N"], degree: int | None = None) -> None:
-        if degree is not None and degree < 2:
-            raise AttractorError(f"degree = {degree} must be at least 2")
+        if degree is not None and not 2 <= degree < math.inf:
+            raise AttractorError(f"degree = {degree} must be at least 2 and finite")
         _check_spin_values(patterns)
         self.patterns, self.degree = patterns, degree
 
@@ -225,7 +229,7 @@ class DenseMemory(Memory):
     def _energy(self, overlap: Tensor, top: Tensor) -> Tensor:
         if self.degree is None:
             return (overlap - top).exp()
-        return (overlap.clamp(min=0) / self.patterns.shape[-1]) ** self.degree
+        return (overlap.clamp(min=0) / (top + 2).clamp(min=1)) ** self.degree
 
 
 class ModernHopfield(Memory):
@@ -236,12 +240,12 @@ class ModernHopfield(Memory):
         beta: inverse temperature of the attention.
 
     Raises:
-        AttractorError: unless beta is positive and finite.
+        AttractorError: unless beta is in (0, 1e30], so that float32 holds beta times an overlap.
     """
 
     def __init__(self, patterns: Float[Tensor, "*S P N"], beta: float = 1.0) -> None:
-        if not 0 < beta < math.inf:
-            raise AttractorError(f"beta = {beta} must be positive and finite")
+        if not 0 < beta <= 1e30:
+            raise AttractorError(f"beta = {beta} is outside (0, 1e30]")
         _check_spin_values(patterns)
         self.patterns, self.beta = patterns, beta
 
@@ -263,7 +267,11 @@ def retrieve(
         state: where it starts.
         steps: sweeps; synchronous dynamics of couplings may end in a cycle of two states.
         asynchronous: one spin after the other instead of all at once.
+
+    Raises:
+        AttractorError: for a state that is not of spins.
     """
+    _check_spin_values(state)
     for _ in range(steps):
         before = state
         if asynchronous:
@@ -328,16 +336,23 @@ def _signs(normal: Tensor) -> Tensor:
 
 def _generator(seed: int, stream: int = 0) -> torch.Generator:
     """On the CPU, so that a seed means the same on every device."""
-    if not 0 <= seed < 2**59:
-        raise AttractorError(f"seed = {seed} is outside [0, 2^59)")
+    check_seed(seed)
     return torch.Generator().manual_seed(16 * seed + stream)
 
 
+def check_seed(seed: int) -> None:
+    """Raise AttractorError for a seed that no generator can be given."""
+    if not 0 <= seed < 2**59:
+        raise AttractorError(f"seed = {seed} is outside [0, 2^59)")
+
+
 def _check_spin_values(patterns: Tensor) -> None:
+    if not patterns.is_floating_point():
+        raise AttractorError(f"patterns must be floating-point spins, not {patterns.dtype}")
     wrong = patterns[patterns.abs() != 1]
-    if wrong.numel() or not patterns.numel():
+    if wrong.numel() or not patterns.numel() or patterns.ndim < 2:
         found = f"{wrong[0].item():g}" if wrong.numel() else f"shape {tuple(patterns.shape)}"
-        raise AttractorError(f"patterns must be spins, +1 or -1, and at least one of them; found {found}")
+        raise AttractorError(f"patterns must be (P, N) spins, +1 or -1, and at least one of them; found {found}")
 
 
 def _check_count(name: str, count: int) -> None:
