@@ -127,6 +127,20 @@ def test_momentum_of_muon_is_saved_too(tmp_path: Path) -> None:
     assert [end(tmp_path / "whole")[name] for name in last] == [end(tmp_path / "parts")[name] for name in last]
 
 
+def test_stopped_after_every_step_the_curriculum_ends_as_if_it_were_not(tmp_path: Path) -> None:
+    """Within the curriculum, at its last step, and beyond it."""
+    duo = dataclasses.replace(CONFIG, curriculum="duo", curriculum_steps=3)
+    run(tmp_path / "whole", duo)
+    for step in range(1, 5):
+        stop = PoliteStop()
+        stop.signal = signal.SIGTERM
+        with pytest.raises(SystemExit):
+            run(tmp_path / "parts", duo, stop=stop)
+        assert steps(tmp_path / "parts")[0] == step
+    run(tmp_path / "parts", duo)
+    assert end(tmp_path / "parts") == end(tmp_path / "whole")
+
+
 def test_a_second_signal_acts_at_once_unless_it_is_the_first_one_again(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([10.0, 10.1, 13.0])
     monkeypatch.setattr("attractor.train.stop.time.monotonic", lambda: next(clock))
