@@ -26,6 +26,7 @@ from attractor.process.reverse import time_grid
 from attractor.runtime import Precision, autocast, pick_device
 from attractor.train.objective import batch_loss, noisy_batch
 from attractor.train.optim import Ema
+from attractor.types import AttractorError
 from benchmarks import reference
 from benchmarks.sizes import SIZES, Size
 
@@ -243,4 +244,8 @@ def run(name: str, size: str, device: str, *arguments: str) -> Result:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(*sys.argv[1:])))
+    try:
+        print(json.dumps(run(*sys.argv[1:])))
+    except AttractorError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        sys.exit(2)

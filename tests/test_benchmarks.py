@@ -64,6 +64,14 @@ def test_a_report_has_every_ratio_and_a_table() -> None:
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
 
 
+def test_a_device_that_is_not_there_is_one_line() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--device", "abacus"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("benchmarks: device = 'abacus' cannot be used here")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_quick_prints_one_json_object() -> None:
     done = subprocess.run(

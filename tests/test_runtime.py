@@ -50,4 +50,6 @@ def test_numbers_are_uniform_and_uncorrelated() -> None:
 def test_unknown_device_is_named() -> None:
     with pytest.raises(AttractorError, match="device = 'tpu9'"):
         pick_device("tpu9")
+    with pytest.raises(AttractorError, match="device = 'meta'"):  # which holds no numbers
+        pick_device("meta")
     assert pick_device("cpu").type == "cpu"

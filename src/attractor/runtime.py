@@ -31,7 +31,7 @@ def pick_device(name: str = "auto") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros((), device=device).item()
     except (RuntimeError, AssertionError) as error:
         raise AttractorError(f"device = {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
     return device

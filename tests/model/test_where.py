@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attractor import UniformProcess
+from attractor import AttractorError, UniformProcess
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.process import reductions
@@ -46,6 +46,13 @@ def test_at_some_positions(process: ForwardProcess, kind: str, monkeypatch: pyte
     parts = list(model.blocks(x_t, t, where))
     assert len(parts) == max(1, -(-len(whole) // 4))
     torch.testing.assert_close(torch.cat(parts), whole, atol=2e-5, rtol=1e-5)
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    network = denoiser(UniformProcess(V)).network
+    network.output_layer.linear.bias.data[3] = torch.nan
+    with pytest.raises(AttractorError, match=r"'output_layer.linear.bias' is not finite"):
+        NetworkDenoiser(network, UniformProcess(V))
 
 
 def test_a_whole_sequence_in_blocks() -> None:

@@ -77,6 +77,7 @@ def test_fixed_points_of_a_memorizer() -> None:
         (torch.zeros(2, 11, dtype=torch.int64), 0.5, "rows have 11 tokens, but the denoiser was made for 12"),
         (np.zeros((2, 12)), 0.5, r"integer \(N, L\) matrix, not \(2, 12\) torch.float64"),
         (np.zeros((0, 12), dtype=np.int64), 0.5, "integer"),
+        (np.full((2, 12), 65_535, dtype=np.uint16), 0.5, "token id 65535 is outside"),
     ],
 )
 def test_bad_input_is_named(tokens: torch.Tensor, t: float, message: str) -> None:

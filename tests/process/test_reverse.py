@@ -9,6 +9,7 @@ from scipy import stats
 from torch import Tensor
 
 from attractor import AttractorError, Denoiser, LogLinear, UniformProcess
+from attractor.probes import recovery
 from attractor.process.reverse import Event, reverse, settle, time_grid
 from attractor.runtime import CountedNoise, row_address
 
@@ -110,6 +111,13 @@ def test_results_do_not_depend_on_the_batch() -> None:
         assert torch.equal(run(rows, batch_size), whole)
     assert torch.equal(run(rows[50:], 64), whole[50:])
     assert torch.equal(run(rows.flip(0), 16), whole.flip(0))
+
+
+def test_no_sequence_in_a_call_is_refused() -> None:
+    denoiser = Exact(joint_law())
+    for batch_size in (0, -3):
+        with pytest.raises(AttractorError, match=f"batch_size = {batch_size}"):
+            recovery(denoiser, STATES, 0.5, steps=3, batch_size=batch_size)
 
 
 def test_network_runs_only_for_candidates_and_the_callback_sees_them() -> None:

@@ -121,6 +121,13 @@ def test_categorical_inverts_the_cumulative_distribution() -> None:
     assert categorical(probs, torch.tensor([0.0, 0.2499, 0.2501, 0.9, 1.0])).tolist() == [0, 0, 2, 2, 2]
 
 
+def test_a_token_of_probability_zero_is_never_drawn() -> None:
+    """Float32 has no number between the largest uniforms of float64 and 1, to which they are rounded."""
+    probs, largest = torch.tensor([[0.0, 0.7, 0.3, 0.0]]), torch.tensor([1 - 2.0**-33], dtype=torch.float64)
+    assert categorical(probs, largest).tolist() == [2]
+    assert categorical(probs, torch.zeros(1)).tolist() == [1]
+
+
 def test_bad_settings_are_named() -> None:
     with pytest.raises(AttractorError, match="vocab_size = 1 "):
         UniformProcess(1)

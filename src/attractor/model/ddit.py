@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from attractor.types import Mixture
+from attractor.types import AttractorError, Mixture
 
 
 class DDiT(nn.Module):
@@ -48,7 +48,15 @@ class DDiT(nn.Module):
         """Compile the blocks; they share what is compiled, and a new number of rows costs one more compilation, once.
 
         The rest is left as it is: embedding and output layer are one operation each.
+
+        Raises:
+            AttractorError: if nothing can be compiled here, for want of a C++ compiler or of Triton.
         """
+        try:  # on next to nothing, since blocks are compiled only when they first run
+            torch.compile(lambda x: x + 1)(self.vocab_embed.embedding.detach()[:1])
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise AttractorError(f"compile = True: torch.compile does not work here: {reason}") from None
         for block in self.blocks:
             block.compile(fullgraph=True)
 

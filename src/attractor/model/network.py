@@ -12,6 +12,7 @@ from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.process.forward import ForwardProcess
 from attractor.process.reductions import block_rows, chunk_rows
+from attractor.types import AttractorError
 
 
 class NetworkDenoiser(Denoiser):
@@ -22,11 +23,17 @@ class NetworkDenoiser(Denoiser):
         process: the noise it was trained under.
         seq_len: L it was trained with.
         time_conditioning: whether it sees sigma at all; one that does not is given 0.
+
+    Raises:
+        AttractorError: if a weight is not finite: everything measured would be NaN.
     """
 
     def __init__(
         self, network: DDiT, process: ForwardProcess, seq_len: int | None = None, time_conditioning: bool = True
     ) -> None:
+        for name, parameter in network.named_parameters():
+            if not parameter.isfinite().all():
+                raise AttractorError(f"the network's '{name}' is not finite")
         self.network = network.eval()
         self.time_conditioning = time_conditioning
         self.process = process

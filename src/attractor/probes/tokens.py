@@ -28,13 +28,14 @@ def check_tokens(denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray) ->
         raise AttractorError(f"tokens must be an integer (N, L) matrix, not {tuple(tokens.shape)} {tokens.dtype}")
     if denoiser.seq_len is not None and tokens.shape[1] != denoiser.seq_len:
         raise AttractorError(f"rows have {tokens.shape[1]} tokens, but the denoiser was made for {denoiser.seq_len}")
+    tokens = tokens.long()  # first, since torch compares no uint16
     low, high, vocab = int(tokens.min()), int(tokens.max()), denoiser.process.vocab_size
     if low < 0 or high >= vocab:
         raise AttractorError(f"token id {low if low < 0 else high} is outside the denoiser's vocabulary of {vocab}")
     mask = denoiser.process.mask_id
     if mask is not None and (tokens == mask).any():
         raise AttractorError(f"token id {mask} is the denoiser's mask: it is noise and not text")
-    return tokens.long().to(denoiser.device)
+    return tokens.to(denoiser.device)
 
 
 def batches(denoiser: Denoiser, tokens: Int[Tensor, "N L"]) -> Iterator[slice]:

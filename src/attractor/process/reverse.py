@@ -86,7 +86,12 @@ def reverse(
         noise_removal: the last step, to t = 0: "ancestral" draws from the posterior, "greedy" takes the likeliest.
         batch_size: sequences in one call of the network.
         callback: sees every event.
+
+    Raises:
+        AttractorError: if batch_size < 1.
     """
+    if batch_size < 1:
+        raise AttractorError(f"batch_size = {batch_size}: a call of the network needs at least one sequence")
     x = x_t.clone()
     grid = grid.to(x.device)
     candidates = _Candidates(process, grid, noise, x.shape[1])

@@ -105,8 +105,10 @@ class UniformProcess(ForwardProcess):
 def categorical(probs: Float[Tensor, "M V"], uniform: Float[Tensor, "M"]) -> Int[Tensor, "M"]:
     """One token a row by inversion of the cumulative distribution; one uniform a row, and nothing V-wide in float64."""
     cumulative = probs.cumsum(-1)
-    threshold = uniform.to(probs.dtype)[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, threshold, right=True)[:, 0].clamp(max=probs.shape[-1] - 1)
+    total = cumulative[:, -1:]
+    threshold = uniform.to(probs.dtype)[:, None] * total
+    below = threshold.minimum(total.nextafter(torch.zeros_like(total)))  # rounded up to the total, it would miss all
+    return torch.searchsorted(cumulative, below, right=True)[:, 0]
 
 
 def _redraws(alpha_s: Tensor, alpha_t: Tensor) -> tuple[Tensor, Tensor]:
