@@ -120,6 +120,12 @@ def test_no_sequence_in_a_call_is_refused() -> None:
             recovery(denoiser, STATES, 0.5, steps=3, batch_size=batch_size)
 
 
+def test_distributions_that_are_no_numbers_are_an_error() -> None:
+    denoiser, grid = Exact(joint_law() * torch.nan), time_grid(0.5, 3)
+    with pytest.raises(AttractorError, match="NaN at t = "):
+        reverse(denoiser.process, denoiser.log_probs, STATES, grid, CountedNoise(0, "x"), row_address(9))
+
+
 def test_network_runs_only_for_candidates_and_the_callback_sees_them() -> None:
     denoiser, steps, n = Exact(joint_law()), 1000, 50
     events: list[Event] = []

@@ -88,7 +88,7 @@ def reverse(
         callback: sees every event.
 
     Raises:
-        AttractorError: if batch_size < 1.
+        AttractorError: if batch_size < 1, or the denoiser gives no numbers.
     """
     if batch_size < 1:
         raise AttractorError(f"batch_size = {batch_size}: a call of the network needs at least one sequence")
@@ -109,6 +109,8 @@ def reverse(
         now, step, where = live[chosen], step[chosen], where[chosen]
         t = grid[step]
         log_p = log_probs(x[now], t.float(), where)
+        if log_p[:, 0].isnan().any():  # one token tells: a softmax with a NaN in it is NaN everywhere
+            raise AttractorError(f"the denoiser's distributions are NaN at t = {t.max().item():.3g} or below")
         if callback is not None:
             callback(Event(now, t, x[now], where, log_p))
         row, position = where.nonzero(as_tuple=True)
