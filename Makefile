@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all lint clean
+.PHONY: setup demo test test-all lint docs clean
 
 setup: .venv/.installed
 
@@ -30,5 +30,10 @@ test: setup lint
 test-all: setup lint
 	$(BIN)/python -m pytest
 
+docs: setup
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo site/index.html
+
 clean:
-	rm -rf .venv build dist src/*.egg-info
+	rm -rf .venv build site dist src/*.egg-info
