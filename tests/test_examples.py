@@ -22,7 +22,8 @@ def test_examples_run(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_commands_in_the_readme_are_understood() -> None:
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    commands = [line.split("#")[0] for block in blocks for line in block.splitlines() if line.startswith("attractor ")]
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    commands = [line.split("#")[0] for line in lines if line.startswith("attractor ")]
     assert len(commands) >= 5
     for command in commands:
         parse(shlex.split(command)[1:])
