@@ -54,6 +54,22 @@ def test_coins_and_jumps_enumerate_to_dense_ancestral_sampling(t: float, steps: 
     torch.testing.assert_close(dense.sum(1), torch.ones(9, dtype=torch.float64))
 
 
+@pytest.mark.parametrize(("a", "b"), [(0.001, 0.3), (0.4, 0.45), (0.9, 0.95), (0.6, 1.0)])
+def test_coin_and_jump_as_they_are_run_are_the_posterior(a: float, b: float) -> None:
+    """No samples: the jump at every point of a lattice of its three numbers, each axis of which resolves 1 / 50."""
+    process, axis = UniformProcess(3), (torch.arange(50, dtype=torch.float64) + 0.5) / 50
+    u = torch.cartesian_prod(axis, axis, axis)
+    a_t, a_s = (torch.full((len(u),), x, dtype=torch.float64) for x in (a, b))
+    p = torch.tensor([0.2, 0.7, 0.1], dtype=torch.float64)
+    for z in range(3):
+        x = torch.full((len(u),), z)
+        jump = torch.bincount(process.jump(x, p.log().expand(len(u), 3), a_s, a_t, u), minlength=3) / len(u)
+        coin = process.coin(a_s[:1], a_t[:1])
+        law = coin * jump + (1 - coin) * torch.eye(3, dtype=torch.float64)[z]
+        posterior = process.posterior(x[:1, None], p[None, None], a_s[:1], a_t[:1])[0, 0]
+        torch.testing.assert_close(law, posterior, rtol=0, atol=1.5 / 50)
+
+
 @pytest.mark.parametrize(("t", "steps"), [(1.0, 5), (0.4, 20)])
 def test_samples_follow_the_exact_transition_matrix(t: float, steps: int) -> None:
     """Chi-square for each of the nine starting points at level 1e-4 / 9."""
