@@ -53,8 +53,8 @@ def measure_size(size: Size, device: str, full: bool) -> dict[str, Any]:
 
 def growth(size: Size, device: str) -> dict[str, float]:
     """How cost grows when something is doubled; 2 is linear, 1 is not at all."""
-    few, many = (case("recovery", size, device, 0.05, n)["seconds"] for n in (8, 16))
-    coarse, fine = (case("recovery", size, device, 1.0, 4, steps)["seconds"] for steps in (1000, 2000))
+    few, many = (case("recovery", size, device, 0.05, n)["seconds"] for n in (4, 8))
+    coarse, fine = (case("recovery", size, device, 1.0, 2, steps)["seconds"] for steps in (1000, 2000))
     once, wide = (case("loss_memory", size, device, v)["bytes"] for v in (30_522, 61_044))
     curriculum = case("curriculum", size, device)
     return {

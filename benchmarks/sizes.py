@@ -26,8 +26,8 @@ class Size:
     """sequences in the training step whose memory is measured, if not `batch`"""
 
 
-TINY = Size("tiny", "tiny", 30_522, 128, 16, 5, 8, (0.05, 0.5, 1.0))
-SMALL = Size("small", "small", 30_522, 128, 2, 3, 4, (0.05,))
+TINY = Size("tiny", "tiny", 30_522, 128, 16, 3, 4, (0.05, 0.5, 1.0))
+SMALL = Size("small", "small", 30_522, 128, 2, 3, 1, (0.05,))
 DEMO = Size("demo", "demo", 78, 32, 64, 40, 64, (0.05, 0.5, 1.0))
 QUICK = Size("quick", "tiny", 30_522, 128, 4, 2, 4, (0.5,), memory_batch=16)
 SIZES = {size.name: size for size in (TINY, SMALL, DEMO, QUICK)}
