@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from attractor.config import DataConfig, SweepConfig
-from attractor.data.tokenizer import Tokenizer
+from attractor.data.tokenizer import make_tokenizer
 from attractor.runtime import cores
 from attractor.sweep.cost import Cost, cost
 from attractor.sweep.devices import UTILISATION, Gpu
@@ -69,4 +69,4 @@ def planned_vocab_size(data: DataConfig) -> int:
     """Tokens to expect before the tokenizer is trained; for characters a round number."""
     if data.tokenizer == "bpe":
         return data.vocab_size
-    return 100 if data.tokenizer == "char" else Tokenizer.load(data.tokenizer).vocab_size
+    return 100 if data.tokenizer == "char" else make_tokenizer(data.tokenizer, (), 0).vocab_size
