@@ -12,7 +12,7 @@ from attractor import UniformProcess
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.process import fused
-from attractor.process.fused import Tokens
+from attractor.process.chunked import Tokens
 from attractor.train.loop import train
 
 V = 11

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from attractor import AttractorError, LogLinear
 from attractor.process.absorbing import AbsorbingProcess
+from attractor.process.chunked import Tokens
 from attractor.process.forward import ForwardProcess
-from attractor.process.fused import Tokens
 from attractor.process.hybrid import GiddSchedule, HybridProcess
 from attractor.process.named import make_process, process_from_settings, process_settings
 from attractor.process.reverse import reverse, settle, time_grid

@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from attractor.process.chunked import chunked_loss
+from attractor.process.chunked import Tokens, by_autograd, chunked_loss
 from attractor.process.forward import ForwardProcess, Reading
-from attractor.process.fused import Tokens
 from attractor.process.schedule import Schedule
 from attractor.process.uniform import categorical
 from attractor.types import AttractorError
@@ -124,7 +123,7 @@ class AbsorbingProcess(MaskedProcess):
         """Weighted cross-entropy; the output layer runs at masked tokens only."""
         masked = tokens.x_t == self.mask
         chosen = Tokens(*(field[masked] for field in tokens))
-        return chunked_loss(hidden[masked], weight, bias, chosen, self._cross_entropy)
+        return chunked_loss(hidden[masked], weight, bias, chosen, by_autograd(self._cross_entropy))
 
     def _cross_entropy(self, logits: Tensor, tokens: Tokens) -> Tensor:
         at_x_0 = self.text_logits(logits).log_softmax(-1).gather(-1, tokens.x_0[:, None])[:, 0]

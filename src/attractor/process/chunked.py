@@ -1,20 +1,55 @@
-"""Any loss of logits, chunk by chunk: the gradient is formed while the logits are there, and they are forgotten."""
+"""Output layer and loss as one function: the loss and its gradient, without ever keeping the logits.
+
+The logits of a batch, tokens times V, are the largest tensor of a training step. The gradient of a loss with respect to
+them is formed chunk by chunk of rows while they are there, carried through the output layer at once, and the logits are
+forgotten.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attractor.process.fused import Tokens, product_precision
-from attractor.process.reductions import chunk_rows
+from attractor.process.reductions import block_rows, chunk_rows
 
-LogitLoss = Callable[[Tensor, Tokens], Tensor]
-"""Summed loss of logits (m, V) of m tokens."""
+
+class Tokens(NamedTuple):
+    """What the loss must know of M tokens, each (M,)."""
+
+    x_t: Tensor
+    """noisy token"""
+    x_0: Tensor
+    """clean token"""
+    alpha: Tensor
+    dalpha: Tensor
+    weight: Tensor
+    """of the token in the sum"""
+
+    def split(self, rows: int) -> list[Tokens]:
+        """Consecutive parts of `rows` tokens."""
+        return [Tokens(*part) for part in zip(*(field.split(rows) for field in self), strict=True)]
+
+
+Kernel = Callable[[Tensor, Tokens], Tensor]
+"""The summed loss of logits (m, V) of m tokens; *the logits are overwritten* with its gradient."""
+
+
+def by_autograd(loss: Callable[[Tensor, Tokens], Tensor]) -> Kernel:
+    """The kernel of a summed loss whose gradient is not written out."""
+
+    def kernel(logits: Tensor, tokens: Tokens) -> Tensor:
+        with torch.enable_grad():
+            value = loss(leaf := logits.detach().requires_grad_(), tokens)
+        (gradient,) = torch.autograd.grad(value, leaf)
+        logits.copy_(gradient)
+        return value.detach()
+
+    return kernel
 
 
 def chunked_loss(
@@ -22,14 +57,14 @@ def chunked_loss(
     weight: Float[Tensor, "V H"],
     bias: Float[Tensor, "V"] | None,
     tokens: Tokens,
-    loss: LogitLoss,
+    kernel: Kernel,
 ) -> Float[Tensor, ""]:
-    """Sum over M tokens of `loss(hidden @ weight.T + bias, tokens)`, holding a few MiB of logits at a time.
+    """Sum over M tokens of the kernel's loss of `hidden @ weight.T + bias`, holding a few MiB of logits at a time.
 
-    The gradient flows to hidden, weight and bias. Under autocast the matrix products are in its precision, all else in
-    that of `hidden`.
+    The gradient flows to hidden, weight and bias. Under autocast the three matrix products are in its precision, all
+    else and the sums over chunks in that of `hidden`.
     """
-    return _ChunkedLoss.apply(loss, hidden, weight, bias, *tokens)
+    return _ChunkedLoss.apply(kernel, hidden, weight, bias, *tokens)
 
 
 class _ChunkedLoss(torch.autograd.Function):
@@ -37,32 +72,63 @@ class _ChunkedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, loss: LogitLoss, hidden: Tensor, weight: Tensor, bias: Tensor | None, *tokens: Tensor
+        ctx: Any, kernel: Kernel, hidden: Tensor, weight: Tensor, bias: Tensor | None, *tokens: Tensor
     ) -> Tensor:
         """Sum of losses over chunks of rows."""
-        precision = product_precision(hidden)
-        w, b = weight.to(precision), weight.new_zeros(len(weight)) if bias is None else bias
+        vocab, precision = len(weight), _product_precision(hidden)
+        w = weight.to(precision)
+        b = weight.new_zeros(vocab) if bias is None else bias
         grad_hidden, grad_weight, grad_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(b)
-        total = hidden.new_zeros(())
-        rows = chunk_rows(len(weight), hidden.device)
-        for h, grad_h, part in zip(
-            hidden.split(rows), grad_hidden.split(rows), Tokens(*tokens).split(rows), strict=True
-        ):
-            h = h.to(precision)
-            logits = ((h @ w.T).to(hidden.dtype) + b).requires_grad_()
-            with torch.enable_grad():
-                value = loss(logits, part)
-            (gradient,) = torch.autograd.grad(value, logits)
-            total += value.detach()
-            grad_bias += gradient.sum(0)
-            gradient = gradient.to(precision)
-            grad_h.copy_(gradient @ w)
-            grad_weight += gradient.T @ h
+        loss = hidden.new_zeros(())
+        rows = chunk_rows(vocab, hidden.device)
+        buffer = hidden.new_empty(min(rows, len(hidden)), vocab)
+        chunks = zip(hidden.split(rows), grad_hidden.split(rows), Tokens(*tokens).split(rows), strict=True)
+        for h, grad_h, part in chunks:
+            h, logits = h.to(precision), buffer[: len(h)]
+            _product(h, w.T, out=logits)
+            loss += _to_gradient(kernel, logits, b, part, grad_bias)
+            gradient = logits.to(precision)
+            _product(gradient, w, out=grad_h)
+            _add_product(gradient.T, h, total=grad_weight)
         ctx.save_for_backward(grad_hidden, grad_weight, None if bias is None else grad_bias)
-        return total
+        return loss
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Scale what the forward pass has formed."""
         return None, *(None if g is None else g * grad for g in ctx.saved_tensors), None, None, None, None, None
+
+
+def _to_gradient(
+    kernel: Kernel, logits: Float[Tensor, "m V"], bias: Float[Tensor, "V"], tokens: Tokens, grad_bias: Tensor
+) -> Tensor:
+    """The summed loss of some rows; *their logits, still without bias, are overwritten* with its gradient."""
+    rows = block_rows(logits.shape[1], logits.device)
+    losses = []
+    for block, part in zip(logits.split(rows), tokens.split(rows), strict=True):
+        losses.append(kernel(block.add_(bias), part))
+        grad_bias += block.sum(0)
+    return torch.stack(losses).sum()
+
+
+def _product_precision(hidden: Tensor) -> torch.dtype:
+    """Of matrix products: that of autocast where it is on."""
+    device = hidden.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+
+
+def _product(left: Tensor, right: Tensor, *, out: Tensor) -> None:
+    """out = left @ right, whatever the precision of `out`."""
+    if out.dtype == left.dtype:
+        torch.mm(left, right, out=out)
+    else:
+        out.copy_(left @ right)
+
+
+def _add_product(left: Tensor, right: Tensor, *, total: Tensor) -> None:
+    """total += left @ right, whatever the precision of `total`."""
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right

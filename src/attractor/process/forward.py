@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from attractor.process.fused import Tokens
+from attractor.process.chunked import Tokens
 from attractor.process.schedule import LogLinear, Schedule
 from attractor.types import AttractorError
 

@@ -1,40 +1,18 @@
-"""Output layer and NELBO as one function: the loss and its gradient, without ever keeping the logits.
+"""NELBO of uniform diffusion as one function with its gradient, in closed form.
 
-The logits of a batch, tokens times V, are the largest tensor of a training step, and plain autograd holds several of
-that size. But the gradient of the NELBO with respect to them is known in closed form, so it is formed chunk by chunk
-of rows while the logits are there, carried through the output layer at once, and the logits are forgotten.
+Autograd would keep several tensors of the size of the logits; here the logits become their own gradient.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib.util
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from attractor.process.reductions import block_rows, chunk_rows
-
-
-class Tokens(NamedTuple):
-    """What the loss must know of M tokens, each (M,)."""
-
-    x_t: Tensor
-    """noisy token"""
-    x_0: Tensor
-    """clean token"""
-    alpha: Tensor
-    dalpha: Tensor
-    weight: Tensor
-    """of the token in the sum"""
-
-    def split(self, rows: int) -> list[Tokens]:
-        """Consecutive parts of `rows` tokens."""
-        return [Tokens(*part) for part in zip(*(field.split(rows) for field in self), strict=True)]
+from attractor.process.chunked import Kernel, Tokens, chunked_loss
 
 
 def nelbo_loss(
@@ -63,52 +41,12 @@ def nelbo_loss(
         dalpha_t: its time derivative, (M,).
         row_weight: weight of each token in the sum, (M,); 1 / M for the mean.
     """
-    return _NelboLoss.apply(hidden, weight, bias, *Tokens(x_t, x_0, alpha_t, dalpha_t, row_weight))
-
-
-class _NelboLoss(torch.autograd.Function):
-    """Forms all gradients in the forward pass; the backward pass only scales them."""
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, *tokens: Tensor) -> Tensor:
-        """Sum of losses over chunks of rows."""
-        vocab, precision = len(weight), product_precision(hidden)
-        w = weight.to(precision)
-        b = weight.new_zeros(vocab) if bias is None else bias
-        grad_hidden, grad_weight, grad_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(b)
-        loss = hidden.new_zeros(())
-        rows = chunk_rows(vocab, hidden.device)
-        buffer = hidden.new_empty(min(rows, len(hidden)), vocab)
-        chunks = zip(hidden.split(rows), grad_hidden.split(rows), Tokens(*tokens).split(rows), strict=True)
-        for h, grad_h, part in chunks:
-            h, logits = h.to(precision), buffer[: len(h)]
-            _product(h, w.T, out=logits)
-            loss += _to_gradient(logits, b, part, grad_bias)
-            gradient = logits.to(precision)
-            _product(gradient, w, out=grad_h)
-            _add_product(gradient.T, h, total=grad_weight)
-        ctx.save_for_backward(grad_hidden, grad_weight, None if bias is None else grad_bias)
-        return loss
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale what the forward pass has formed."""
-        return *(None if g is None else g * grad for g in ctx.saved_tensors), None, None, None, None, None
-
-
-def _to_gradient(logits: Float[Tensor, "m V"], bias: Float[Tensor, "V"], tokens: Tokens, grad_bias: Tensor) -> Tensor:
-    """The summed loss of some rows; *their logits, still without bias, are overwritten* with its gradient."""
-    rows, kernel = block_rows(logits.shape[1], logits.device), _kernel(logits.device.type)
-    losses = []
-    for block, part in zip(logits.split(rows), tokens.split(rows), strict=True):
-        losses.append(kernel(block.add_(bias), part))
-        grad_bias += block.sum(0)
-    return torch.stack(losses).sum()
+    tokens = Tokens(x_t, x_0, alpha_t, dalpha_t, row_weight)
+    return chunked_loss(hidden, weight, bias, tokens, _kernel(hidden.device.type))
 
 
 @functools.cache
-def _kernel(device_type: str) -> Callable[[Tensor, Tokens], Tensor]:
+def _kernel(device_type: str) -> Kernel:
     """`_nelbo_and_gradient`: as it stands, or where Triton is at hand compiled to a few passes over the logits."""
     if device_type != "cuda" or importlib.util.find_spec("triton") is None:
         return _nelbo_and_gradient
@@ -147,25 +85,3 @@ def _nelbo_and_gradient(logits: Float[Tensor, "m V"], tokens: Tokens) -> Tensor:
     total = k * r.sum(1, keepdim=True) + grad_z + grad_x
     u.mul_(-total / y).addcmul_(r, k).scatter_add_(1, z, grad_z).scatter_add_(1, x, grad_x)
     return loss.sum()
-
-
-def product_precision(hidden: Tensor) -> torch.dtype:
-    """Of matrix products: that of autocast where it is on."""
-    device = hidden.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
-
-
-def _product(left: Tensor, right: Tensor, *, out: Tensor) -> None:
-    """out = left @ right, whatever the precision of `out`."""
-    if out.dtype == left.dtype:
-        torch.mm(left, right, out=out)
-    else:
-        out.copy_(left @ right)
-
-
-def _add_product(left: Tensor, right: Tensor, *, total: Tensor) -> None:
-    """total += left @ right, whatever the precision of `total`."""
-    if total.dtype == left.dtype:
-        total.addmm_(left, right)
-    else:
-        total += left @ right

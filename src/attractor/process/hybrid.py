@@ -22,8 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from attractor.process.absorbing import MASKED, MaskedProcess
-from attractor.process.chunked import chunked_loss
-from attractor.process.fused import Tokens
+from attractor.process.chunked import Tokens, by_autograd, chunked_loss
 from attractor.process.schedule import Schedule
 from attractor.process.uniform import categorical, uniform_token
 from attractor.types import AttractorError
@@ -171,7 +170,7 @@ class HybridProcess(MaskedProcess):
         tokens: Tokens,
     ) -> Float[Tensor, ""]:
         """The NELBO itself, a few rows at a time."""
-        return chunked_loss(hidden, weight, bias, tokens, self._weighted_nelbo)
+        return chunked_loss(hidden, weight, bias, tokens, by_autograd(self._weighted_nelbo))
 
     def distribution(self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]) -> Float[Tensor, "*n V"]:
         """Never the mask."""

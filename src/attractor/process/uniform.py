@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from attractor.process.chunked import Tokens
 from attractor.process.forward import ForwardProcess
-from attractor.process.fused import Tokens, nelbo_loss
+from attractor.process.fused import nelbo_loss
 from attractor.process.nelbo import nelbo
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
+from attractor.process.chunked import Tokens
 from attractor.process.forward import ForwardProcess
-from attractor.process.fused import Tokens
 from attractor.process.gaussian import GAMMA, gamma_at, gaussian_latent, noise_width, signal
 from attractor.process.uniform import UniformProcess
 from attractor.runtime import Precision, autocast, upload
