@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tiny
+from attractor.files import is_locked
 from attractor.pipeline import is_finished
 
 
@@ -51,11 +52,13 @@ def test_a_stopped_sweep_leaves_nothing_half_written(stop: signal.Signals, code:
     assert wait_for(lambda: any(f.stat().st_size for f in folder.glob("*/metrics.jsonl")))
     workers = [child for parent in (process.pid, *children(process.pid)) for child in children(parent)]
     assert len(workers) >= 3
+    assert is_locked(folder)
     os.killpg(process.pid, stop)
     _, error = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in error
     assert wait_for(lambda: not any(alive(worker) for worker in workers), 20)
+    assert not is_locked(folder)
     assert not list(folder.rglob(".*.partial"))
     runs = [p.parent for p in folder.glob("*/metrics.jsonl")]
     assert all(len(list(run.glob("checkpoint/step-*"))) == 1 for run in runs)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,15 @@ import pytest
 import tiny
 from attractor import AttractorError
 from attractor.config import RunConfig, TrainConfig, config_hash, identity, to_dict
-from attractor.files import atomic_directory, locked, make_directory, require_space, restore, write_atomically
+from attractor.files import (
+    atomic_directory,
+    is_locked,
+    locked,
+    make_directory,
+    require_space,
+    restore,
+    write_atomically,
+)
 from attractor.pipeline import CONFIG, is_finished, run_alone
 from faults import Machine, Stopped
 
@@ -98,6 +108,18 @@ def test_two_processes_do_not_share_a_run(config: RunConfig, tmp_path: Path) -> 
         other.kill()
     run_alone(config, folder, lambda line: None)
     assert is_finished(folder)
+
+
+def test_who_only_asks_whether_a_folder_is_in_use_keeps_nobody_out(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        assert is_locked(tmp_path)
+    asking = (tmp_path / ".lock").open()
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    threading.Timer(0.2, asking.close).start()
+    with locked(tmp_path):
+        assert asking.closed
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
 
 
 def test_settings_that_change_no_number_are_no_part_of_the_identity() -> None:

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import torch
 import attractor
 import tiny
 from attractor import AttractorError
+from attractor.cli import main
 from attractor.config import (
     MODELS,
     RunConfig,
@@ -32,6 +35,7 @@ from attractor.sweep.follow import RunEvent
 from attractor.sweep.plan import plan
 from attractor.sweep.run import report_folders, sweep
 from attractor.sweep.status import read_status
+from attractor.sweep.twins import add_twins
 
 
 @pytest.fixture(scope="module")
@@ -328,6 +332,39 @@ def test_a_run_whose_process_dies_is_begun_again(config: SweepConfig, tmp_path: 
     for run in plan(long, 10**6):
         lines = (folder / run.run_id / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line)["step"] for line in lines] == list(range(10, 301, 10))
+
+
+def test_a_running_sweep_is_left_alone_but_can_be_asked(
+    config: SweepConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others are refused at once, whatever they want to do, and one that failed keeps its traceback meanwhile."""
+    short, folder, started = dataclasses.replace(config, sizes=(8, 16)), tmp_path / "s", list[float]()
+    others: list[Callable[[], object]] = [
+        lambda: sweep(short, folder, lambda event: None),
+        lambda: sweep(short, folder, lambda event: None, force=True),
+        lambda: sweep(short, folder, lambda event: None, precision=2.0),
+        lambda: add_twins(folder, lambda note: None, lambda progress: None),
+    ]
+
+    def intrude(event: RunEvent) -> None:
+        if event.progress is not None or started:
+            return
+        started.append(time.monotonic())
+        (folder / event.run.run_id / "failed.txt").write_text("of an earlier try")
+        for start in others:
+            with pytest.raises(AttractorError, match=rf"s' is in use by process {os.getpid()} on .*; wait for it or"):
+                start()
+        assert time.monotonic() < started[0] + 10
+        assert (folder / event.run.run_id / "failed.txt").is_file()
+        assert main(["sweep", "--status", "--out", str(folder)]) == 0
+
+    sweep(short, folder, intrude, workers=1)
+    assert "1 done, " in " ".join(capsys.readouterr().out.split())
+    assert all(is_finished(folder / run.run_id) for run in plan(short, 10**6))
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    with pytest.raises(AttractorError, match="another config"):
+        sweep(config, folder, lambda event: None)
+    assert not is_locked(folder)
 
 
 def test_a_failed_run_keeps_its_traceback_and_the_others_go_on(

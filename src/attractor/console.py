@@ -48,7 +48,7 @@ from attractor.sweep.devices import GPUS, UTILISATION
 from attractor.sweep.executor import Executor
 from attractor.sweep.follow import RunEvent
 from attractor.sweep.forecast import Forecast, at_a_time, forecast
-from attractor.sweep.run import summarize, sweep
+from attractor.sweep.run import sweep
 from attractor.sweep.search import ADAPTIVE
 from attractor.sweep.status import State, read_status
 from attractor.sweep.summary import TRANSITION, summary_folders
@@ -124,9 +124,8 @@ def run_twins(folder: Path) -> None:
     """Train a twin of every model of a sweep, compare them, and write the report again."""
     with _bars() as bars:
         task = bars.add_task("twins", total=None, note="")
-        add_twins(folder, _say, lambda line: _advance(bars, task, line))
-    for report in summarize(folder):
-        _say(f"report   {report}")
+        reports = add_twins(folder, _say, lambda line: _advance(bars, task, line))
+    _say("\n".join(f"report   {report}" for report in reports))
 
 
 def run_generate(folder: Path, denoiser: Denoiser, n: int, steps: int, seed: int) -> None:

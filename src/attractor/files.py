@@ -9,10 +9,14 @@ import hashlib
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from attractor.types import AttractorError
+
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -144,13 +148,13 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         InUseError: if another process, which is named, has it.
     """
-    with (folder / ".lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            holder = lock.read() or "another process"
-            raise InUseError(f"'{folder}' is in use by {holder}; wait for it or stop it") from None
+    with (folder / LOCK).open("a+") as lock:
+        while not _flock(lock, fcntl.LOCK_EX):
+            if not _flock(lock, fcntl.LOCK_SH):
+                lock.seek(0)
+                holder = lock.read() or "another process"
+                raise InUseError(f"'{folder}' is in use by {holder}; wait for it or stop it")
+            time.sleep(0.01)  # nobody works here, but somebody is asking whether anybody does
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
@@ -160,13 +164,24 @@ def locked(folder: Path) -> Iterator[None]:
 def is_locked(folder: Path) -> bool:
     """Whether a process works in a folder now."""
     try:
-        with (folder / ".lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        with (folder / LOCK).open() as lock:
+            return not _flock(lock, fcntl.LOCK_SH)
     except FileNotFoundError:
         return False
-    return False
+
+
+def is_unused(path: Path) -> bool:
+    """Whether a path is a folder that holds nothing, or nothing but a lock."""
+    return path.is_dir() and all(entry.name == LOCK for entry in path.iterdir())
+
+
+def _flock(lock: TextIO, kind: int) -> bool:
+    """Whether the lock was to be had at once; one that this process has of another kind is given up."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _aside(path: Path) -> Path:

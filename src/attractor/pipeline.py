@@ -30,7 +30,15 @@ from attractor.data.dataset import COUNTS, Dataset, open_dataset, prepare_datase
 from attractor.data.packing import prefix
 from attractor.data.stream import Packed
 from attractor.data.tokenizer import Tokenizer
-from attractor.files import atomic_directory, clear_up, locked, make_directory, naming_full_disk, write_atomically
+from attractor.files import (
+    atomic_directory,
+    clear_up,
+    is_unused,
+    locked,
+    make_directory,
+    naming_full_disk,
+    write_atomically,
+)
 from attractor.measuring import Texts, measure
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
@@ -78,11 +86,12 @@ def require_same_config(path: Path, config: object) -> None:
 
 
 @contextlib.contextmanager
-def claimed(folder: Path, marker: str, config: object, force: bool) -> Iterator[None]:
+def claimed(folder: Path, marker: str, config: object, force: bool) -> Iterator[contextlib.ExitStack]:
     """Make `folder` that of `config`, new or taken up again, while a block checks the rest of the input.
 
     The file `marker` says whose it is. If the block fails, a new folder vanishes, and what `force` was to replace
-    comes back.
+    comes back. Nobody else is let in during the block, nor after it if the lock, which it is given, is kept with
+    `pop_all`.
 
     Raises:
         AttractorError: if `folder` holds something else, is of another config or of a newer schema, or is in use.
@@ -91,27 +100,31 @@ def claimed(folder: Path, marker: str, config: object, force: bool) -> Iterator[
     if aside.exists() and not folder.exists():  # stopped half-way last time
         aside.rename(folder)
     held = folder / marker
-    if not held.is_file() and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    was_there, is_new = held.is_file(), force or not held.is_file()
+    if not was_there and folder.exists() and not is_unused(folder):
         raise AttractorError(f"'{folder}' is not empty and holds no {held.name}; choose another folder")
-    if held.is_file() and not force:
-        require_same_config(held, config)
-    elif held.is_file():
-        with locked(folder):
+    with contextlib.ExitStack() as lock:
+        if was_there:
+            lock.enter_context(locked(folder))
+        if was_there and force:
             shutil.rmtree(aside, ignore_errors=True)
             folder.rename(aside)
-    is_new = not held.is_file()
-    try:
-        make_directory(folder)
         if is_new:
-            write_atomically(held, to_json(config))
-        yield
-    except BaseException:
-        if is_new:
-            shutil.rmtree(folder, ignore_errors=True)
-            if aside.exists():
-                aside.rename(folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+            make_directory(folder)
+            lock.enter_context(locked(folder))
+        else:
+            require_same_config(held, config)
+        try:
+            if is_new:
+                write_atomically(held, to_json(config))
+            yield lock
+        except BaseException:
+            if is_new:
+                shutil.rmtree(folder, ignore_errors=True)
+                if aside.exists():
+                    aside.rename(folder)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def run(

@@ -58,44 +58,55 @@ def sweep(
         the path of each model's report.html.
 
     Raises:
-        AttractorError: for bad input, and if `out` holds something else.
+        AttractorError: for bad input, if `out` holds something else, and at once if somebody works on the same sweep.
     """
     start = time.perf_counter()
-    with pipeline.claimed(out, SWEEP, config, force):
+    with pipeline.claimed(out, SWEEP, config, force) as lock:
         data = pipeline.prepare(config.data, out / pipeline.DATA, on_packing)
         resolved = resolve(config, data)
-        runs = plan(resolved, len(data.train))
         if precision is not None:
             require_searchable(resolved, len(data.train), precision, at_once)
-    note(data.counts, len(data.train), resolved.probe)
-    do, trained = executor or functools.partial(execute, workers=workers), False
+        held = lock.pop_all()
+    with held:
+        note(data.counts, len(data.train), resolved.probe)
+        do, trained = executor or functools.partial(execute, workers=workers), list[PlannedRun]()
 
-    def finish(planned: list[PlannedRun]) -> None:
-        nonlocal trained
-        waiting = [run for run in planned if not pipeline.is_finished(out / run.run_id)]
-        trained = trained or bool(waiting)
-        do(waiting, out / pipeline.DATA, out, watch)
+        def finish(planned: list[PlannedRun]) -> None:
+            waiting = [run for run in planned if not pipeline.is_finished(out / run.run_id)]
+            trained.extend(waiting)
+            do(waiting, out / pipeline.DATA, out, watch)
 
-    if precision is None:
-        (out / ADAPTIVE).unlink(missing_ok=True)
-        finish(runs)
-    else:
-        runs = search(resolved, len(data.train), out, precision, finish, at_once)
-    return write_summary(resolved, runs, data, out, time.perf_counter() - start if trained else None)
+        if precision is None:
+            (out / ADAPTIVE).unlink(missing_ok=True)
+            runs = plan(resolved, len(data.train))
+            finish(runs)
+        else:
+            runs = search(resolved, len(data.train), out, precision, finish, at_once)
+        return write_summary(resolved, runs, data, out, time.perf_counter() - start if trained else None)
+
+
+def config_of(out: Path) -> SweepConfig:
+    """The config of the sweep in a folder, as it was asked for.
+
+    Raises:
+        AttractorError: if there is no sweep, or its file is damaged or of a newer schema.
+    """
+    if not (out / SWEEP).is_file():
+        raise AttractorError(f"'{out}' holds no sweep: there is no {SWEEP}")
+    return sweep_config_from_dict(pipeline.read_json(out / SWEEP))
 
 
 def planned_runs(out: Path) -> list[PlannedRun]:
     """The runs of the sweep in a folder; of an adaptive one, those chosen so far.
 
     Raises:
-        AttractorError: if there is no sweep.
+        AttractorError: as `config_of`, or if no run has begun.
     """
-    if not (out / SWEEP).is_file():
-        raise AttractorError(f"'{out}' holds no sweep: there is no {SWEEP}")
+    config = config_of(out)
     if not (out / pipeline.DATA).is_dir():
         raise AttractorError(f"the text of '{out}' is not prepared yet, so no run has begun")
     data = open_dataset(out / pipeline.DATA)
-    resolved = resolve(sweep_config_from_dict(pipeline.read_json(out / SWEEP)), data)
+    resolved = resolve(config, data)
     if not (out / ADAPTIVE).is_file():
         return plan(resolved, len(data.train))
     models = pipeline.read_json(out / ADAPTIVE)["models"]
@@ -105,13 +116,11 @@ def planned_runs(out: Path) -> list[PlannedRun]:
 def summarize(out: Path) -> list[Path]:
     """Write the summary of a finished sweep again; returns the path of each model's report.html."""
     runs, data = planned_runs(out), open_dataset(out / pipeline.DATA)
-    config = resolve(sweep_config_from_dict(pipeline.read_json(out / SWEEP)), data)
-    return write_summary(config, runs, data, out, None)
+    return write_summary(resolve(config_of(out), data), runs, data, out, None)
 
 
 def report_folders(out: Path) -> list[Path]:
     """Where a sweep has reports: in its own folder, or in one for each of its models."""
-    marker = out / SWEEP
-    if not marker.is_file():  # a transition.json of any origin can be shown
+    if not (out / SWEEP).is_file():  # a transition.json of any origin can be shown
         return [out]
-    return [*summary_folders(sweep_config_from_dict(pipeline.read_json(marker)), out).values()]
+    return [*summary_folders(config_of(out), out).values()]

@@ -28,9 +28,10 @@ from attractor.results import RunResults, code_version, read_results, require_jo
 from attractor.sweep.controls import measure_controls
 from attractor.sweep.passages import passages
 from attractor.sweep.plan import PlannedRun
-from attractor.sweep.twins import TWIN
 from attractor.types import AttractorError
 
+TWIN = "twin"
+"""Folder of a run's second model, on other rows."""
 TRANSITION, MEASUREMENTS, PASSAGES = "transition.json", "measurements.json", "passages.json"
 
 

@@ -10,28 +10,33 @@ import numpy as np
 from attractor import adapters, pipeline
 from attractor.analysis.rows import rows_of
 from attractor.config import RunConfig, run_config_from_dict, to_json
-from attractor.files import make_directory, write_atomically
+from attractor.files import locked, make_directory, write_atomically
 from attractor.probes import twins
 from attractor.results import Block, read_arrays, write_rows, write_tokens
+from attractor.sweep.run import summarize
+from attractor.sweep.summary import TWIN
 from attractor.train.state import Progress
 from attractor.training import train_run
 from attractor.types import AttractorError
 
-TWIN = "twin"
 
-
-def add_twins(sweep: Path, note: Callable[[str], None], watch: Callable[[Progress], None]) -> None:
+def add_twins(sweep: Path, note: Callable[[str], None], watch: Callable[[Progress], None]) -> list[Path]:
     """Train and compare a twin for every finished run that leaves enough rows; finished twins are kept.
 
+    Returns:
+        the path of each model's report.html, written again.
+
     Raises:
-        AttractorError: if the folder holds no finished run.
+        AttractorError: if the folder holds no finished run, or somebody works on it.
     """
     runs = sorted(path for path in sweep.iterdir() if pipeline.is_finished(path)) if sweep.is_dir() else []
     if not runs:
         raise AttractorError(f"'{sweep}' holds no finished run: twins are added to a finished sweep")
-    for run in runs:
-        config = run_config_from_dict(pipeline.read_json(run / pipeline.CONFIG))
-        note(f"n = {config.n_train:,}: {_add(run, config, watch)}")
+    with locked(sweep):
+        for run in runs:
+            config = run_config_from_dict(pipeline.read_json(run / pipeline.CONFIG))
+            note(f"n = {config.n_train:,}: {_add(run, config, watch)}")
+        return summarize(sweep)
 
 
 def _add(run: Path, config: RunConfig, watch: Callable[[Progress], None]) -> str:
