@@ -44,7 +44,11 @@ def test_near_duplicates_are_those_of_the_split_in_memory() -> None:
     test, candidates = verses[::10], [verse for i, verse in enumerate(verses) if i % 10]
     candidates += [f"And {verse} Selah." for verse in test[:50]] + ["", "...", "In the"]
     near = NearDuplicates(test)
-    assert [text for text in candidates if text not in near] == _without_near_duplicates(candidates, test)
+    kept = [text for text, is_near in zip(candidates, near.among(candidates), strict=True) if not is_near]
+    assert kept == _without_near_duplicates(candidates, test)
+    assert [near.among([text])[0] for text in candidates[-60:]] == near.among(candidates[-60:])
+    assert NearDuplicates([]).among(candidates[:3]) == [False] * 3
+    assert near.among([]) == []
 
 
 encoded = st.lists(st.lists(st.integers(2, 30), max_size=9), max_size=30)

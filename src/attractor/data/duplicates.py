@@ -6,8 +6,8 @@ Two different documents share a digest with a probability of n^2 / 2^65: one in 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from attractor.data.subsets import GRAM_WORDS, NEAR_DUPLICATE_SHARE
 
 Digests = NDArray[np.uint64]
+Indices = NDArray[np.int64]
 MERGE = 2**19
 """Digests that are kept apart before they are sorted into the rest."""
 BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -67,31 +68,48 @@ class NearDuplicates:
     """
 
     def __init__(self, known: Sequence[str]) -> None:
-        parts = [grams(document) for document in known]
-        self.sizes = np.array([len(part) for part in parts], np.int64)
-        every = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+        every, owner = grams(known)
         order = every.argsort(kind="stable")
-        self.grams = every[order]
-        self.owner = np.repeat(np.arange(len(parts), dtype=np.int32), self.sizes)[order]
+        self.grams, self.owner = every[order], owner[order]
+        self.sizes = np.bincount(owner, minlength=len(known))
 
-    def __contains__(self, document: str) -> bool:
-        own = grams(document)
-        low, high = (np.searchsorted(self.grams, own, side) for side in ("left", "right"))
-        if (low == high).all():
-            return False
-        owners = np.concatenate([self.owner[i:j] for i, j in zip(low.tolist(), high.tolist(), strict=True)])
-        who, shared = np.unique(owners, return_counts=True)
-        return bool((shared / np.minimum(len(own), self.sizes[who]) >= NEAR_DUPLICATE_SHARE).any())
+    def among(self, documents: Sequence[str]) -> list[bool]:
+        """Which of the documents are such."""
+        own, document = grams(documents)
+        sizes = np.bincount(document, minlength=len(documents))
+        low = np.searchsorted(self.grams, own)
+        shared = low < len(self.grams)
+        shared[shared] = self.grams[low[shared]] == own[shared]
+        own, document, low = own[shared], document[shared], low[shared]
+        count = np.searchsorted(self.grams, own, "right") - low
+        # Each shared gram meets every known document that has it.
+        first = np.repeat(low - np.cumsum(count) + count, count)
+        pairs = np.stack([np.repeat(document, count), self.owner[first + np.arange(len(first))]])
+        (which, who), together = np.unique(pairs, axis=1, return_counts=True)
+        found = np.zeros(len(documents), bool)
+        found[which[together >= NEAR_DUPLICATE_SHARE * np.minimum(sizes[which], self.sizes[who])]] = True
+        return found.tolist()
 
 
-def grams(document: str) -> Digests:
-    """The different 8-grams of lower-case words, as digests; a shorter document is one, one without words has none."""
-    words = re.findall(r"\w+", document.lower())
-    if not words:
-        return np.zeros(0, np.uint64)
-    codes = np.array([zlib.crc32(word.encode()) for word in words], np.uint64)
-    width = min(GRAM_WORDS, len(codes))
-    rolled = np.zeros(len(codes) - width + 1, np.uint64)
-    for i in range(width):
-        rolled = rolled * BASE + codes[i : len(codes) - width + 1 + i]
-    return np.unique(rolled)
+def grams(documents: Sequence[str]) -> tuple[Digests, Indices]:
+    """The different 8-grams of lower-case words of each document, as digests, and which document each is of.
+
+    A document of fewer words is one gram, one without words has none. Digests are good for this process only.
+    """
+    words = [re.findall(r"\w+", document.lower()) for document in documents]
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    codes = np.fromiter(map(hash, itertools.chain.from_iterable(words)), np.int64, lengths.sum()).view(np.uint64)
+    widths = np.minimum(lengths, GRAM_WORDS)
+    counts = np.where(lengths > 0, lengths - widths + 1, 0)
+    document = np.repeat(np.arange(len(words)), counts)
+    # The n-th gram of a document starts at its n-th word.
+    start = np.arange(len(document)) + np.repeat(np.cumsum(lengths) - lengths - np.cumsum(counts) + counts, counts)
+    rolled = np.zeros(len(document), np.uint64)
+    for i in range(GRAM_WORDS):
+        inside = slice(None) if (widths >= GRAM_WORDS).all() else i < widths[document]
+        rolled[inside] = rolled[inside] * BASE + codes[start[inside] + i]
+    order = np.lexsort((rolled, document))
+    rolled, document = rolled[order], document[order]
+    new = np.ones(len(rolled), bool)
+    new[1:] = (rolled[1:] != rolled[:-1]) | (document[1:] != document[:-1])
+    return rolled[new], document[new]

@@ -71,9 +71,11 @@ class Wrapping(NamedTuple):
 
     def rows(self, left: list[int], encoded: Iterable[list[int]]) -> tuple[Int[np.ndarray, "N L"], list[int]]:
         """Full rows of what was left before and of more documents, and what is left now."""
-        stream = np.fromiter(
-            itertools.chain(left, (token for document in encoded for token in (*document, self.eos_id))), np.int32
-        )
+        whole = list(left)
+        for document in encoded:
+            whole += document
+            whole.append(self.eos_id)
+        stream = np.array(whole, np.int32)
         chunk = self.seq_len - 2
         n = len(stream) // chunk
         rows = np.empty((n, self.seq_len), np.int32)
@@ -172,12 +174,12 @@ def _chosen(
 ) -> list[str]:  # fmt: skip
     """The documents of a batch that are to be trained on; what becomes of the others is counted."""
     kept = []
-    for document, is_fresh in zip(batch, seen.add(batch), strict=True):
+    for document, is_fresh, is_near in zip(batch, seen.add(batch), near.among(batch), strict=True):
         if document in known or (source.test is None and _is_held_out(document, test_share, seed)):
             state.held_out += 1
         elif not is_fresh:
             state.duplicates += 1
-        elif document in near:
+        elif is_near:
             state.near_duplicates += 1
         else:
             kept.append(document)
