@@ -13,6 +13,7 @@ from attractor.adapters.published import PREFIX, config_of
 from attractor.config import RunConfig, run_config_from_dict, to_dict
 from attractor.data.tokenizer import Tokenizer
 from attractor.files import atomic_directory
+from attractor.hub import first_line
 from attractor.model.network import NetworkDenoiser
 from attractor.results import Row, RunResults, code_version, read_results
 from attractor.types import AttractorError
@@ -44,8 +45,8 @@ def push(run: Path, hub_id: str, weights: adapters.Weights = "ema", private: boo
             api.create_repo(hub_id, private=private, exist_ok=True)
             api.upload_folder(repo_id=hub_id, folder_path=made, commit_message="Model trained with attractor")
         except Exception as error:  # the client raises its own, its HTTP library's and the system's
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise AttractorError(f"'{hub_id}' cannot be published ({reason:.200}); --dry-run writes a folder") from None
+            reason = f"{first_line(error):.200}"
+            raise AttractorError(f"'{hub_id}' cannot be published ({reason}); --dry-run writes a folder") from None
     return f"https://huggingface.co/{hub_id}"
 
 

@@ -25,7 +25,7 @@ from toy import CONFIGS, hub_folder, weights
 
 import attractor
 from attractor import AttractorError
-from attractor.adapters.pickle_tree import Placeholder, read_tree
+from attractor.adapters.pickle_tree import MAX_STEPS, Placeholder, read_tree
 from attractor.adapters.source import Source
 from attractor.adapters.torch_file import MAX_PICKLE, TorchFile
 
@@ -236,6 +236,7 @@ def tensor_pickle(kind: str, numel: int, offset: int, shape: tuple[int, ...], st
         (("FloatStorage", 4, -1, (2, 1), (1, 1)), "no proper shape"),
         (("FloatStorage", 4, 0, (-2, -2), (1, 1)), "no proper shape"),
         (("FloatStorage", 4, 0, (2,), (1, 1)), "no proper shape"),
+        (("FloatStorage", 4, 0, (2**40, 2**40, 0), (1, 1, 1)), "overflow"),
         (("FloatStorage", 4, 0, (1,) * 40, (1,) * 40), "no proper shape"),
         (("FloatStorage", 2**50, 0, (2**50,), (1,)), "where 4503599627370496 are needed"),
         (("FloatStorage", -4, 0, (0,), (1,)), "storage is damaged"),
@@ -245,6 +246,20 @@ def tensor_pickle(kind: str, numel: int, offset: int, shape: tuple[int, ...], st
 def test_tensors_that_are_not_in_their_storage(numbers: tuple[Any, ...], message: str, tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.ckpt", tensor_pickle(*numbers), data__0=b"\0" * 16)
     assert message in refused(path)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_tensors_that_share_their_storage_too_often(legacy: bool, tmp_path: Path) -> None:
+    """A file of 64 kB is not to become 64 MB."""
+    shared = torch.zeros(2**14)
+    content = {"state_dict": {f"backbone.{i}": shared for i in range(1000)}}
+    torch.save(content, tmp_path / "a.ckpt", _use_new_zipfile_serialization=not legacy)
+    assert "more than 2 times as large as the file" in refused(tmp_path / "a.ckpt")
+
+
+def test_pickles_of_too_many_instructions(tmp_path: Path) -> None:
+    """An instruction of one byte makes an object of a hundred."""
+    assert "instructions" in refused(zipped(tmp_path / "a.ckpt", b"}" * (MAX_STEPS + 1)))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -232,12 +232,14 @@ def test_a_model_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         asked.append((repo, revision, allow_patterns))
         return str(tmp_path / "snapshot")
 
-    def hf_hub_download(repo: str, file: str, revision: str | None) -> str:
+    def hf_hub_download(repo: str, file: str, revision: str | None, local_files_only: bool) -> str:
+        assert not local_files_only
         asked.append((repo, revision, file))
         return str(shutil.copy(PAPER, tmp_path / "fetched.ckpt"))
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", hf_hub_download)
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", lambda *_, **__: None)
     attractor.load("someone/duo-owt", revision="v1")
     attractor.load("someone/models/tiny/lm1b-tiny-0.01.ckpt")
     assert asked[0][:2] == ("someone/duo-owt", "v1")
@@ -252,6 +254,12 @@ def test_without_a_network_the_error_says_what_to_do(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
     with pytest.raises(AttractorError, match=r"'someone/duo' cannot be fetched .*not known\); download it where"):
         attractor.load("someone/duo")
+
+
+@pytest.mark.parametrize("where", ["a" * 5000, "~nobody-at-all/model"])
+def test_what_can_be_no_path_is_one_line(where: str) -> None:
+    with pytest.raises(AttractorError, match="is no path"):
+        attractor.load(where)
 
 
 @pytest.mark.parametrize("where", ["no such thing", "/nowhere/at/all", "../up/and/away", "owner/..", "a/b/../c", ""])

@@ -102,7 +102,7 @@ def test_a_data_set_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         return [{"body": f"{asked['split']} {i}", "n": i} for i in range(3)]
 
     monkeypatch.setattr("datasets.load_dataset", load)
-    monkeypatch.setattr(sources, "_why_closed", lambda corpus: None)
+    monkeypatch.setattr(sources, "why_closed", lambda *asked: None)
     found = find("owner/name", column="body", subset="en", split="train[:5]", test_split="dev", revision="abc")
     assert both(found) == ([f"train[:5] {i}" for i in range(3)], [f"dev {i}" for i in range(3)])
     assert calls[0] == {"id": "owner/name", "streaming": True, "name": "en", "split": "train[:5]", "revision": "abc"}
@@ -116,7 +116,7 @@ def test_a_data_set_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_real_files_through_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_why_closed", lambda corpus: None)
+    monkeypatch.setattr(sources, "why_closed", lambda *asked: None)
     pq.write_table(pa.table({"text": ["a", "b"]}), tmp_path / "train-00000.parquet")
     assert [row["text"] for row in sources._open(Corpus(str(tmp_path)), "train", "x")] == ["a", "b"]
 
@@ -133,7 +133,7 @@ def test_a_closed_network_says_what_to_do(source: str, told: str, monkeypatch: p
     def closed(*_: Any, **asked: Any) -> Any:
         raise ConnectionError("no route to host\nsecond line")
 
-    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", closed)
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", closed)
     monkeypatch.setenv("HF_DATASETS_CACHE", "nowhere")
     with pytest.raises(AttractorError, match=told) as error:
         find(source)
@@ -147,7 +147,7 @@ def test_a_cached_copy_is_taken_where_streaming_fails(monkeypatch: pytest.Monkey
         return [{"text": "cached"}]
 
     monkeypatch.setattr("datasets.load_dataset", load)
-    monkeypatch.setattr(sources, "_why_closed", lambda corpus: "no route to host")
+    monkeypatch.setattr(sources, "why_closed", lambda *asked: "no route to host")
     found = find("owner/name")
     assert found is not None
     assert list(found.train()) == ["cached"]

@@ -153,15 +153,21 @@ def test_unknown_kind() -> None:
 
 def test_a_tokenizer_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     BPE.save(tmp_path)
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda hub_id, name: str(tmp_path / name))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda hub_id, name, **_: str(tmp_path / name))
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", lambda *_, **__: None)
     assert make_tokenizer("gpt2", [], 0).encode(DOCUMENTS) == BPE.encode(DOCUMENTS)
 
-    def closed(hub_id: str, name: str) -> str:
+    asked = []
+
+    def closed(*args: object, **settings: object) -> str:
+        asked.append(settings.get("local_files_only"))
         raise ConnectionError("no route")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", closed)
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", closed)
     with pytest.raises(AttractorError, match=r"hf download owner/name tokenizer\.json --local-dir FOLDER"):
         make_tokenizer("owner/name", [], 0)
+    assert asked == [None, True]  # the client would try a closed network again and again
 
 
 def test_missing_file(tmp_path: Path) -> None:

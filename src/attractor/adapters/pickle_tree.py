@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
+MAX_STEPS = 2**22
+"""Instructions of a pickle: a checkpoint with a tokenizer in it has a tenth of them, and each may make an object."""
 _MARK = object()
 
 
@@ -60,9 +62,11 @@ def read_tree(stream: BinaryIO, call: Call = lambda name, args: NotImplemented) 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd escapes in the text of old protocols
-            for opcode, argument, _ in pickletools.genops(stream):
+            for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
                 if opcode.name == "STOP":
                     return machine.pop()
+                if step == MAX_STEPS:
+                    raise ValueError(f"it has more than {MAX_STEPS} instructions")
                 machine.step(opcode.name, argument)
     except (IndexError, KeyError, TypeError, UnicodeError, OverflowError, AttributeError) as error:
         raise ValueError(f"it is damaged: {type(error).__name__} at byte {stream.tell()}") from None

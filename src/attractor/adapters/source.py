@@ -14,10 +14,11 @@ from torch import Tensor
 
 from attractor.adapters.pickle_tree import Placeholder
 from attractor.adapters.torch_file import TensorRef, TorchFile
+from attractor.hub import download, first_line
 from attractor.types import AttractorError
 
 CONFIG = "config.json"
-SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
+SAFE, INDEX, PICKLED = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 MAX_JSON = 2**24
 """Bytes of a JSON file beside weights."""
 HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?P<file>(/\w[\w.-]*)+)?")
@@ -53,8 +54,8 @@ class Source:
         for name in (SAFE, PICKLED):
             if (self.path / name).is_file():
                 return self._read(self.path / name)
-            if (self.path / f"{name}.index.json").is_file():
-                return self._shards(self.path / f"{name}.index.json")
+        if (self.path / INDEX).is_file():
+            return self._shards(self.path / INDEX)
         raise AttractorError(f"'{self.path}' holds no weights: neither {SAFE} nor {PICKLED}, nor a checkpoint/step-*")
 
     def tensors(self, group: Mapping[str, Any], prefix: str = "") -> dict[str, Tensor]:
@@ -107,9 +108,12 @@ def find_source(where: str | Path, revision: str | None = None) -> Source:
     Raises:
         AttractorError: if it is neither, or the Hub cannot be reached.
     """
-    path = Path(where).expanduser()
-    if path.exists():
-        return Source(path)
+    try:
+        path = Path(where).expanduser()
+        if path.exists():
+            return Source(path)
+    except (OSError, RuntimeError) as error:  # a name that is too long, or the home of nobody
+        raise AttractorError(f"'{where!s:.100}' is no path: {error!s:.200}") from None
     hub_id = HUB_ID.fullmatch(str(where))
     if hub_id is None:
         raise AttractorError(f"'{where}' is neither a file or folder here nor a Hub id 'owner/name'")
@@ -165,19 +169,18 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 def _from_hub(repo: str, file: str, revision: str | None) -> Path:
     """A file of the Hub, or a snapshot of all that a model needs but its code, from the cache where it is there."""
-    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub import snapshot_download
 
     try:
         if file:
-            return Path(hf_hub_download(repo, file, revision=revision))
+            return download(repo, file, revision)
         wanted = ["*.json", "*.txt", "*.safetensors"]
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
         if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(repo, revision=revision, allow_patterns=["*.json", "*.txt", "*.bin"]))
+            folder = Path(snapshot_download(repo, revision=revision, allow_patterns=["*.json", "*.txt", PICKLED]))
         return folder
     except Exception as error:  # the client raises its own, its HTTP library's and the system's
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise AttractorError(
-            f"'{repo}' cannot be fetched from the Hub ({reason:.200}); download it where there is a network and give "
-            f"the path of the {'file' if file else 'folder'}"
+            f"'{repo}' cannot be fetched from the Hub ({first_line(error):.200}); download it where there is a network "
+            f"and give the path of the {'file' if file else 'folder'}"
         ) from None

@@ -17,6 +17,8 @@ from attractor.types import AttractorError
 MAX_PICKLE = 2**25
 """Bytes of a pickle inside a checkpoint, which holds names and numbers but no weights."""
 MAX_DIMENSIONS, MAX_KEY = 16, 64
+MAX_SHARING = 2
+"""Size of all tensors that are read, in sizes of the file: tied weights share a storage, and bombs by the thousand."""
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 DTYPES = {
     f"{name}Storage": getattr(torch, dtype)
@@ -60,6 +62,7 @@ class TorchFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._read_storages: dict[str, Tensor] = {}
+        self._left = MAX_SHARING * path.stat().st_size
         try:
             with path.open("rb") as handle:
                 start = handle.read(4)
@@ -80,9 +83,12 @@ class TorchFile:
         """
         try:
             storage = self._storage(ref.storage)
+            self._left -= math.prod(ref.shape) * storage.itemsize
+            if self._left < 0:
+                raise ValueError(f"its tensors are more than {MAX_SHARING} times as large as the file")
+            return storage.as_strided(ref.shape, ref.stride, ref.offset).clone()
         except _PROBLEMS as error:
             raise self._problem(error) from None
-        return storage.as_strided(ref.shape, ref.stride, ref.offset).clone()
 
     def _storage(self, storage: Storage) -> Tensor:
         if storage.key not in self._read_storages:
@@ -113,7 +119,9 @@ class TorchFile:
 
     def _bytes_zip(self, key: str, size: int) -> Tensor:
         with zipfile.ZipFile(self.path) as archive:
-            entry = archive.getinfo(f"{self._root}data/{key}")
+            entry = archive.NameToInfo.get(f"{self._root}data/{key}")
+            if entry is None:
+                raise ValueError(f"it has no storage {key!r}")
             if entry.file_size < size:
                 raise ValueError(f"storage {key} has {entry.file_size} bytes where {size} are needed")
             return _as_bytes(archive.read(entry))
@@ -144,7 +152,7 @@ class TorchFile:
 
     def _bytes_legacy(self, key: str, size: int) -> Tensor:
         assert self._legacy is not None
-        start, length = self._legacy[key]
+        start, length = self._legacy.get(key, (0, -1))
         if length < size:
             raise ValueError(f"storage {key} has {length} bytes where {size} are needed")
         with self.path.open("rb") as handle:
@@ -152,7 +160,7 @@ class TorchFile:
             return _as_bytes(handle.read(size))
 
     def _problem(self, error: Exception) -> AttractorError:
-        what = str(error) if isinstance(error, ValueError | OSError) else type(error).__name__
+        what = str(error) if isinstance(error, ValueError | OSError | RuntimeError) else type(error).__name__
         return AttractorError(f"'{self.path}' cannot be read as a checkpoint: {what.splitlines()[0]:.200}")
 
 

@@ -47,7 +47,8 @@ class Seen:
         fresh = []
         for value, is_known in zip(digests, known.tolist(), strict=True):
             fresh.append(not is_known and value not in self.new)
-            self.new.add(value)
+            if fresh[-1]:
+                self.new.add(value)
         if len(self.new) > MERGE:
             self.all()
         return fresh
@@ -55,7 +56,9 @@ class Seen:
     def all(self) -> Digests:
         """Every digest, ascending."""
         if self.new:
-            self.old = np.union1d(self.old, np.fromiter(self.new, np.uint64, len(self.new)))
+            # They are different, so sorting is enough: np.union1d makes a hash table of them all.
+            self.old = np.concatenate([self.old, np.fromiter(self.new, np.uint64, len(self.new))])
+            self.old.sort()
             self.new = set()
         return self.old
 

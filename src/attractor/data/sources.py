@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from attractor.data.corpus import BUILTIN, as_text, check_column
 from attractor.data.named import CORPORA, TEXT8_TEST, TEXT8_TRAIN, Corpus
+from attractor.hub import first_line, why_closed
 from attractor.types import AttractorError
 
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -186,14 +187,14 @@ def _open(corpus: Corpus, split: str, source: str) -> Any:
     import datasets
 
     settings = {"name": corpus.subset or None, "split": split, "revision": corpus.revision or None}
-    closed = _why_closed(corpus)
+    closed = why_closed(corpus.hub_id, corpus.revision or None, "dataset")
     try:
         if closed is None:
             return datasets.load_dataset(corpus.hub_id, streaming=True, **settings)
         with _offline():
             return datasets.load_dataset(corpus.hub_id, streaming=False, **settings)
     except Exception as error:  # the library raises its own, the client's, its HTTP library's and the system's
-        reason = closed or _first_line(error)
+        reason = closed or first_line(error)
     by_hand = f"hf download --repo-type dataset {corpus.hub_id} --local-dir FOLDER"
     by_hand += f" --revision {corpus.revision}" if corpus.revision else ""
     other = f", or {corpus.from_web}" if corpus.from_web else ""
@@ -202,17 +203,6 @@ def _open(corpus: Corpus, split: str, source: str) -> Any:
         f"the data set '{corpus.hub_id}', split '{split}', cannot be opened ({reason:.160}); where there is a "
         f"network: {by_hand}{other}; then give '{put}' as the source"
     )
-
-
-def _why_closed(corpus: Corpus) -> str | None:
-    """Why the Hub does not give a data set, asked once: the library would try again and again for minutes."""
-    from huggingface_hub import HfApi
-
-    try:
-        HfApi().dataset_info(corpus.hub_id, revision=corpus.revision or None, timeout=10)
-    except Exception as error:  # as above
-        return _first_line(error)
-    return None
 
 
 @contextlib.contextmanager
@@ -227,10 +217,6 @@ def _offline() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _documents(files: list[Path], column: str) -> Iterator[str]:

@@ -154,18 +154,22 @@ def pack_stream(
 
 
 def shuffled(rows: Path, seq_len: int, out: Path, seed: int) -> None:
-    """Write the rows of a raw file in shuffled order as an .npy matrix; a few at a time are in memory."""
+    """Write the rows of a raw file in shuffled order as an .npy matrix; a few at a time are in memory.
+
+    They are read one by one: a memory map would bring their neighbours along, and so the whole file.
+    """
     n = rows.stat().st_size // (4 * seq_len)
     order = np.random.default_rng(seed).permutation(n)
-    target = np.lib.format.open_memmap(out, "w+", np.int32, (n, seq_len))
-    size = max(1, BLOCK // seq_len)
-    for start in range(0, n, size):
-        # Mapped anew for each block: pages that were read count as memory for as long as a map holds them.
-        part, unordered = order[start : start + size], np.memmap(rows, np.int32, "r", shape=(n, seq_len))
-        target[start : start + len(part)] = unordered[part]
-        target.flush()
-        del unordered
-        target = np.lib.format.open_memmap(out, "r+")
+    block = np.empty((max(1, BLOCK // seq_len), seq_len), np.int32)
+    header = {"descr": np.lib.format.dtype_to_descr(block.dtype), "fortran_order": False, "shape": (n, seq_len)}
+    with rows.open("rb", buffering=0) as ordered, out.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for start in range(0, n, len(block)):
+            part = order[start : start + len(block)]
+            for i in part.argsort().tolist():
+                ordered.seek(int(part[i]) * 4 * seq_len)
+                ordered.readinto(block[i])
+            file.write(block[: len(part)].data)
 
 
 def _chosen(

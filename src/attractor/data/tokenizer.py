@@ -11,6 +11,7 @@ from typing import final
 import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, trainers
 
+from attractor.hub import download
 from attractor.types import AttractorError
 
 __all__ = ["Tokenizer", "make_tokenizer"]
@@ -164,17 +165,14 @@ def make_tokenizer(kind: str, documents: Iterable[str], vocab_size: int) -> Toke
     return Tokenizer.load(_from_hub(kind))
 
 
-def _from_hub(hub_id: str) -> str:
+def _from_hub(hub_id: str) -> Path:
     """The tokenizer.json of a model of the Hub, from the cache where it is there."""
-    from huggingface_hub import hf_hub_download
-
     try:
-        return hf_hub_download(hub_id, FILE_NAMES[0])
-    except Exception as error:  # the client raises its own, its HTTP library's and the system's
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return download(hub_id, FILE_NAMES[0])
+    except ConnectionError as error:
         raise AttractorError(
-            f"unknown tokenizer '{hub_id}': there is no such file, and the Hub does not give it ({reason:.120}); where "
-            f"there is a network: hf download {hub_id} {FILE_NAMES[0]} --local-dir FOLDER; then give FOLDER"
+            f"unknown tokenizer '{hub_id}': there is no such file, and the Hub does not give it ({error!s:.120}); "
+            f"where there is a network: hf download {hub_id} {FILE_NAMES[0]} --local-dir FOLDER; then give FOLDER"
         ) from None
 
 
