@@ -30,10 +30,10 @@ from attractor.config import (
 from attractor.files import is_locked
 from attractor.pipeline import data_of, is_finished, run_alone
 from attractor.report.sections import SECTIONS
-from attractor.results import read_results
+from attractor.results import read_results, write_rows
 from attractor.sweep.follow import RunEvent
 from attractor.sweep.plan import plan
-from attractor.sweep.run import report_folders, sweep
+from attractor.sweep.run import planned_runs, summarize, sweep
 from attractor.sweep.status import read_status
 from attractor.sweep.twins import add_twins
 
@@ -270,7 +270,7 @@ def test_several_models_have_their_own_reports_and_share_one_file(
     ]  # fmt: skip
     reports = sweep(both, tmp_path / "s", lambda event: None)
     assert reports == [tmp_path / "s" / name / "report.html" for name in both.models]
-    assert report_folders(tmp_path / "s") == [tmp_path / "s" / name for name in both.models]
+    assert summarize(tmp_path / "s") == reports
     content = json.loads((tmp_path / "s" / "transition.json").read_text())
     alone = [json.loads((tmp_path / "s" / name / "transition.json").read_text()) for name in both.models]
     bare = [{k: v for k, v in row.items() if k not in ("model", "parameters")} for row in content["rows"]]
@@ -397,6 +397,45 @@ def test_measurements_hold_every_section_and_the_controls(finished: Path) -> Non
     assert rates["memorizer", "train"] > 0.9
     assert rates["untrained", "train"] < 0.3
     assert content["detector"]["models"] == 4
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "s"))
+
+
+def test_a_report_is_made_of_the_runs_again(copied: Path) -> None:
+    held = {name: (copied / name).read_text() for name in ("transition.json", "measurements.json")}
+    (copied / "measurements.json").unlink()
+    assert main(["report", str(copied)]) == 0
+    assert {name: (copied / name).read_text() for name in held} == held
+
+
+def test_a_report_refuses_runs_that_were_not_measured_alike(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = copied / planned_runs(copied)[1].run_id
+    found = read_results(other)
+    write_rows(other, found.rows, dataclasses.replace(found.provenance, noise_seed=7))
+    assert main(["report", str(copied)]) == 2
+    assert "results of different noise_seed cannot be joined: 0 and 7" in capsys.readouterr().err
+
+
+def test_a_report_names_runs_that_are_not_finished_or_gone(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = planned_runs(copied)
+    (copied / runs[0].run_id / "results.parquet").unlink()
+    assert main(["report", str(copied)]) == 2
+    assert f"the results of {runs[0].title} are gone" in capsys.readouterr().err
+    (copied / "transition.json").unlink()  # as in a sweep that never had them
+    assert main(["report", str(copied)]) == 0
+    said = f"ot finished, and left out with their sizes: {runs[0].title}"
+    assert said in capsys.readouterr().err
+    assert said in (copied / "report.html").read_text()
+    sizes = {row["n_train"] for row in json.loads((copied / "transition.json").read_text())["rows"]}
+    assert sizes == {run.config.n_train for run in runs[1:]}
+    for run in runs[1:]:
+        (copied / run.run_id / "results.parquet").unlink()
+    (copied / "transition.json").unlink()
+    assert main(["report", str(copied)]) == 2
+    assert "has no finished size yet: 4 of 4 runs have no results" in capsys.readouterr().err
 
 
 @pytest.mark.slow

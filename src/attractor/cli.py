@@ -268,7 +268,7 @@ class Push:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write the report of a finished sweep again, and its figures and tables for a paper."""
+    """Write the summary and the report of a sweep again, and its figures and tables for a paper."""
 
     sweep: Folder
     """a sweep directory"""
@@ -283,14 +283,18 @@ class Report:
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.report.html import write_extras, write_report
-        from attractor.sweep.run import report_folders
+        from attractor.report.view import read_report
+        from attractor.sweep.run import summarize
         from attractor.sweep.summary import add_word_classes
 
-        for folder in report_folders(self.sweep):
+        for page in summarize(self.sweep):
             if self.tagger is not None:
-                add_word_classes(folder, self.tagger)
-            print(write_report(folder))
-            for path in write_extras(folder, self.figures, self.tables, self.style):
+                add_word_classes(page.parent, self.tagger)
+                write_report(page.parent)
+            for notice in read_report(page.parent).notices:
+                print(f"attractor: {notice}", file=sys.stderr)
+            print(page)
+            for path in write_extras(page.parent, self.figures, self.tables, self.style):
                 print(path)
 
 

@@ -302,7 +302,7 @@ def show_rows(rows: list[Row], title: str) -> None:
     shown = [row for row in rows if row.at is None or row.measurement in ("tpr", "recovery_steps")]
     for row in shown:
         t = ", ".join(f"{x:g}" for x in (row.t, row.at) if x is not None)
-        interval = f"{row.low:.3f} to {row.high:.3f}"
+        interval = "" if row.low is None else f"{row.low:.3f} to {row.high:.3f}"
         table.add_row(row.measurement, row.split, t, f"{row.value:.3f}", interval, str(row.sequences))
     out.print(table)
     few = sum(row.sequences < FEW for row in shown)

@@ -130,7 +130,8 @@ def _card(name: str, config: RunConfig, results: RunResults, transition: dict[st
 
 
 def _table(rows: list[Row]) -> list[str]:
-    cells = {(row.measurement, row.t, row.split): f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows}
+    cells = {(row.measurement, row.t, row.split): f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows
+             if row.measurement in TITLES}  # fmt: skip
     keys = dict.fromkeys((row.measurement, row.t) for row in rows if row.measurement in TITLES and row.split == "train")
     return [
         f"| {TITLES[measurement]} | {'' if t is None else f'{t:g}'} | {cells[measurement, t, 'train']} "

@@ -47,7 +47,7 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One number with its 95% interval over sequences."""
+    """One number, with its 95% interval over sequences."""
 
     split: str
     """train, test, random or generated"""
@@ -57,10 +57,21 @@ class Row:
     """where on its own axis a point of a profile lies: nats of a density, corrupted share, steps of the grid"""
     measurement: str
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
+    """None where a number has no honest interval, such as a distance, which is compared with chance"""
     sequences: int
-    """sequences behind the interval"""
+    """sequences behind the number"""
+
+    def ends(self) -> tuple[float, float]:
+        """The interval.
+
+        Raises:
+            AttractorError: if it has none.
+        """
+        if self.low is None or self.high is None:
+            raise AttractorError(f"{self.measurement} of {self.split} has no interval")
+        return self.low, self.high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +79,8 @@ class Block:
     """Arrays of one measurement on the sequences of one split; what it does not have is None."""
 
     measurement: str
-    """recovery and ablation (tokens before, between and after), twins (own tokens, and the twin's in `recovered`);
-    everything else has values: one a token, one a sequence, or one a time along the path"""
+    """recovery, ablation and what else corrupts have tokens before, between and after; everything else, such as twins,
+    has values: one a token, one a sequence, or one a time along the path"""
     split: str
     t: float | None = None
     at: float | None = None

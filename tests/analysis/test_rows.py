@@ -87,9 +87,14 @@ def test_numbers_that_are_known(arrays: Arrays) -> None:
     assert value["generated", "path_top", None, 0.0] == 0.25
     assert value["NELBO", "auroc", None, None] == 1
     assert rows["NELBO", "auroc_shuffled", None, None].low < 0.5 < rows["NELBO", "auroc_shuffled", None, None].high
-    assert value["NELBO", "tpr", None, 0.01] == 1
+    assert value["NELBO", "auroc_gain", None, None] == 1 - value["bag of words", "auroc", None, None]
+    assert value["NELBO", "tpr", None, 0.0] == 1
+    assert ("NELBO", "tpr", None, 0.01) not in value  # 40 unseen rows cannot resolve it
     assert value["bag of words", "auroc", None, None] == pytest.approx(0.5, abs=0.25)
-    assert all(row.low <= row.value <= row.high for row in rows_of(arrays))
+    without = {row.measurement for row in rows.values() if row.low is None}
+    assert {name for name in without if not name.startswith("gap_")} == {"distinct_1", "distinct_2", "distinct_3"}
+    assert "gap_cliffs_delta" not in without
+    assert all(row.low <= row.value <= row.high for row in rows.values() if row.low is not None)
 
 
 def test_every_score_speaks_for_membership_when_it_is_high(arrays: Arrays) -> None:
@@ -112,9 +117,22 @@ def test_micro_attractors_by_token(arrays: Arrays) -> None:
     assert [m.token for m in found] == [0, 2, 4, 6]
     assert [m.rank for m in found] == [1, 3, 5, 7]
     assert (found[0].occurrences, found[0].vanishing, found[0].position) == (N, N, 0)
+    assert all(m.ci[0] <= m.vanishing / m.occurrences <= m.ci[1] for m in found)
     assert found[3].position == pytest.approx(6 / 7)
     with pytest.raises(AttractorError, match="allowed is 'nltk'"):
         load_tagger("spacy")
+
+
+def test_the_interval_of_a_micro_attractor_is_of_the_share_that_is_shown(tmp_path: Path) -> None:
+    """A token four times in each row, certain at one of its places in each: 25% of tokens, not 100% of sequences."""
+    entropy = np.full((N, L), 2.0)
+    entropy[:, 0] = 0
+    row = np.array([7, 7, 7, 7, 1, 2, 3, 4])
+    made = Block(measurement="entropy", split="test", original=np.tile(row, (N, 1)), value=entropy)
+    write_tokens(tmp_path, [made])
+    (found,) = micro_attractors(read_arrays(tmp_path), np.arange(100))
+    assert found.vanishing / found.occurrences == 0.25
+    assert found.ci[0] <= 0.25 <= found.ci[1] < 0.5
 
 
 def test_a_missing_tagger_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,32 @@ def test_training_seeds_widen_the_interval() -> None:
     assert many.ci[1] / many.ci[0] > 1.5 * one.ci[1] / one.ci[0]
     assert many.ci[0] < 500
     assert many.ci[1] > 1000
+    assert many.warning == "the spread between training runs is known from 3 seeds only, fewer than 5"
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_interval_covers_where_training_runs_differ_most(seeds: int) -> None:
+    """Runs whose n* differ by a factor of 2 or so, more than a step of the sizes.
+
+    Nominal 95%: fewer than 32 of 40 has probability below 1e-3 at 93% coverage. What has no interval says why.
+    """
+    sizes, hits = np.geomspace(20, 50_000, 12), 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        centre = np.log(700) + rng.normal(0, 0.8, (seeds, 1, 1))
+        train = 0.8 * expit(-(np.log(sizes) - centre) / 0.7) + rng.normal(0, 0.1, (seeds, 30, 12))
+        found = recovery_transition(sizes, train, rng.normal(0, 0.1, (seeds, 30, 12)), seed=seed)
+        hits += found.ci is None or found.ci[0] <= 700 <= found.ci[1]
+        assert found.ci is not None or found.reason
+    assert hits >= 32
+
+
+def test_a_transition_of_one_training_run_only_has_no_interval() -> None:
+    """One of two runs has lost nothing at the largest size."""
+    tables = [curves(n, 0) for n in (700, 1e7)]
+    found = recovery_transition(SIZES, *(np.stack([table[i] for table in tables]) for i in (0, 1)))
+    assert found.ci is None
+    assert found.reason is not None
 
 
 def test_an_interval_spans_at_least_one_step_of_the_grid() -> None:
@@ -148,6 +174,15 @@ def test_generative_perplexity_peaks_inside_or_not_at_all() -> None:
     falling = perplexity_peak(SIZES, -np.log(SIZES) + rng.normal(0, 0.1, (60, len(SIZES))))
     assert (falling.n_star, falling.reason) == (None, "generative perplexity is highest at the smallest size")
     assert perplexity_peak(SIZES[:3], bump[None, :3]).n_star is None
+
+
+def test_the_highest_point_of_noise_is_no_peak() -> None:
+    """Flat curves: a peak in 2.5% of them at most, so that 8 or more of 80 have probability below 2e-3."""
+    found = 0
+    for seed in range(80):
+        noise = np.random.default_rng(seed).normal(4, 0.8, (64, len(SIZES)))
+        found += perplexity_peak(SIZES, noise, seed).n_star is not None
+    assert found < 8
 
 
 def test_entropy_bends_where_its_slope_changes() -> None:

@@ -60,15 +60,18 @@ def test_a_hugging_face_model_judges_from_disk(tmp_path: Path) -> None:
     words = {"<eos>": 0, "a": 1, "b": 2, "c": 3}
     backend = Tokenizer(models.WordLevel(words, unk_token="<eos>"))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>").save_pretrained(tmp_path)
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<eos>", padding_side="left")
+    tokenizer.save_pretrained(tmp_path)
     torch.manual_seed(0)
     shape = transformers.GPT2Config(vocab_size=4, n_positions=16, n_embd=8, n_layer=1, n_head=1)
     model = transformers.GPT2LMHeadModel(shape).eval()
     model.save_pretrained(tmp_path)
-    judge = HuggingFaceJudge(tmp_path, lambda row: " ".join("abc"[i] for i in row))
-    rows = np.array([[0, 1, 2], [2, 2, 1]])
-    with torch.no_grad():
-        expected = [
-            model(torch.tensor([row]), labels=torch.tensor([row])).loss.item() * 2 / 3 for row in (rows + 1).tolist()
-        ]
+    judge = HuggingFaceJudge(tmp_path, lambda row: " ".join("abc"[i] for i in row if i < 3))
+    rows = np.array([[0, 1, 2], [2, 2, 1], [1, 0, 3]])  # the last one is a word shorter, and padded beside the others
+
+    def nats(words: list[int]) -> float:
+        ids = torch.tensor([words])
+        return float(model(ids, labels=ids).loss.detach()) * (len(words) - 1) / 3
+
+    expected = [nats([i + 1 for i in row if i < 3]) for row in rows.tolist()]
     assert judge.nats(rows).tolist() == pytest.approx(expected, rel=1e-4)

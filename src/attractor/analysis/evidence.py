@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from attractor.analysis.detection import auroc
-from attractor.analysis.rows import MEMORIZED, VANISHING, scores
+from attractor.analysis.detection import auroc, auroc_gain
+from attractor.analysis.rows import BLIND, MEMORIZED, VANISHING, scores
 from attractor.analysis.statistics import Estimate, bca, clopper_pearson, mean_interval, resampled_means
 from attractor.outcomes import share
 from attractor.results import Arrays
@@ -115,9 +117,18 @@ def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     return found
 
 
-def membership(arrays: Arrays) -> dict[str, Estimate]:
-    """AUROC of each membership score, training against unseen sequences."""
-    return {name: auroc(train, test) for name, (train, test) in scores(arrays).items()}
+class Membership(NamedTuple):
+    """How well one score tells training from unseen sequences."""
+
+    auroc: Estimate
+    gain: Estimate
+    """over the bag of words, which never saw the model"""
+
+
+def membership(arrays: Arrays) -> dict[str, Membership]:
+    """Each membership score, training against unseen sequences."""
+    found = scores(arrays)
+    return {name: Membership(auroc(*sides), auroc_gain(sides, found[BLIND])) for name, sides in found.items()}
 
 
 def verbatim(arrays: Arrays, split: str, t: float) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attractor.analysis.statistics import clopper_pearson
+from attractor.analysis.statistics import clustered_share
 from attractor.results import Arrays
 from attractor.types import AttractorError
 
@@ -26,7 +26,7 @@ class MicroAttractor(NamedTuple):
     vanishing: int
     """of them, those with vanishing entropy"""
     ci: tuple[float, float]
-    """of the share, Clopper-Pearson over the sequences that hold the token"""
+    """of vanishing among all occurrences, see `statistics.clustered_share`: tokens of a sequence are not independent"""
     position: float
     """median position of the vanishing ones, from 0 at the beginning of a row to 1 at its end"""
 
@@ -46,8 +46,7 @@ def micro_attractors(arrays: Arrays, frequency: NDArray[np.int64], split: str = 
     for token in np.unique(tokens[vanishing]).tolist():
         here = tokens == token
         sure = here & vanishing
-        holders = here.any(1)  # tokens of one sequence are not independent
-        share = clopper_pearson(int(sure.any(1).sum()), int(holders.sum()))
+        share = clustered_share(sure.sum(1), here.sum(1))
         where = float(np.median(sure.nonzero()[1]) / span)
         found.append(
             MicroAttractor(token, int(rank[token]), int(here.sum()), int(sure.sum()), (share.low, share.high), where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from attractor.analysis.detection import auroc, detection_at
+from attractor.analysis.detection import auroc, auroc_gain, auroc_shuffled, detection_at
 from attractor.analysis.distances import distances
 from attractor.analysis.statistics import Estimate, clopper_pearson, difference_interval, mean_interval, ratio_interval
 from attractor.outcomes import OUTCOMES
@@ -19,14 +20,17 @@ Values = NDArray[np.float64]
 VANISHING = 0.01
 MEMORIZED = SPURIOUS = 0.25
 """Edit distance, a share of the length, within which a generated text counts as a copy of another."""
+BLIND = "bag of words"
+"""The score that never saw the model."""
 SCORES = {
     "NELBO": ("nelbo", -1),
     "entropy": ("entropy", -1),
     "Min-K%++": ("min_k", 1),
-    "bag of words": ("bag_of_words", 1),
+    BLIND: ("bag_of_words", 1),
 }
 """Membership scores that are means over values, and which of their ends speaks for membership."""
-LEVELS = (0.01, 0.001)
+LEVELS = (0.0, 0.01, 0.001)
+"""False-positive rates; a level is scored if one false positive of the unseen sequences would not be above it."""
 EDGES = np.concatenate([[0.0], np.geomspace(1e-3, 10, 17)])
 """Bins of the token-level densities of entropy, nats."""
 PATH = ("entropy", "uncertainty", "gap", "top")
@@ -76,12 +80,11 @@ def _entropy(arrays: Arrays, seed: int) -> Iterator[Row]:
         other = arrays.per_sequence("entropy", split)
         yield _row("generated", f"entropy_gap_{split}", difference_interval(own, other, seed))
         for name, distance in distances(own, other, seed).items():
-            yield _row(split, f"gap_{name}", distance.estimate)
-            yield _row(
-                split,
-                f"gap_{name}_chance",
-                distance.estimate._replace(value=distance.chance, low=0, high=distance.chance),
-            )
+            low, high = distance.ci or (None, None)
+            n = min(len(own), len(other))
+            row = Row(split=split, t=None, measurement=f"gap_{name}", value=distance.value, sequences=n)
+            yield dataclasses.replace(row, low=low, high=high)
+            yield dataclasses.replace(row, measurement=f"gap_{name}_chance", value=distance.chance)
 
 
 def _outcomes(arrays: Arrays, seed: int) -> Iterator[Row]:
@@ -148,8 +151,8 @@ def _generations(arrays: Arrays, seed: int) -> Iterator[Row]:
     yield _row("generated", "overlap", mean_interval(overlap / length, share=True, seed=seed))
     for k in (1, 2, 3):
         grams = {tuple(row[i : i + k]) for row in tokens.tolist() for i in range(length - k + 1)}
-        distinct = len(grams) / (n * (length - k + 1))
-        yield _row("generated", f"distinct_{k}", Estimate(distinct, distinct, distinct, n))
+        distinct = len(grams) / (n * (length - k + 1))  # of these n: resampling would make repeats of its own
+        yield Row(split="generated", t=None, measurement=f"distinct_{k}", value=distinct, sequences=n)
     if arrays.has("entropy", "generated"):
         yield from _correlation(arrays)
     for name in PATH:
@@ -195,12 +198,15 @@ def _twins(arrays: Arrays, seed: int) -> Iterator[Row]:
 def _membership(arrays: Arrays, seed: int) -> Iterator[Row]:
     if not arrays.has("bag_of_words", "train"):
         return
-    for name, (train, test) in scores(arrays).items():
+    found = scores(arrays)
+    for name, (train, test) in found.items():
         yield _row(name, "auroc", auroc(train, test))
+        if name != BLIND:
+            yield _row(name, "auroc_gain", auroc_gain((train, test), found[BLIND]))
         for level in LEVELS:
-            yield _row(name, "tpr", detection_at(train, test, level).rate, at=level)
-        mixed = np.random.default_rng(seed).permutation(np.concatenate([train, test]))
-        yield _row(name, "auroc_shuffled", auroc(*np.split(mixed, [len(train)])))
+            if not level or level * len(test) >= 1:
+                yield _row(name, "tpr", detection_at(train, test, level).rate, at=level)
+        yield _row(name, "auroc_shuffled", auroc_shuffled(train, test, seed))
 
 
 def _ablation(arrays: Arrays, seed: int) -> Iterator[Row]:

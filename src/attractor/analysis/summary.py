@@ -122,8 +122,8 @@ class Case(NamedTuple):
 def case_of(run: RunResults) -> Case:
     """Does this model memorize?"""
     t = run.times()[0]
-    apart = run.row("train", "recovery_rate", t).low > run.row("test", "recovery_rate", t).high
-    return Case(apart, run.value("generated", "conditional_entropy"))
+    (low, _), (_, high) = (run.row(split, "recovery_rate", t).ends() for split in ("train", "test"))
+    return Case(low > high, run.value("generated", "conditional_entropy"))
 
 
 def model_detector(cases: Sequence[Case], groups: Sequence[Hashable], held_out: str) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def model_detector(cases: Sequence[Case], groups: Sequence[Hashable], held_out: 
 
 def _plain(row: Row) -> dict[str, Any]:
     return {"split": row.split, "t": row.t, "at": row.at, "measurement": row.measurement, "value": row.value,
-            "ci": [row.low, row.high], "sequences": row.sequences}  # fmt: skip
+            "ci": None if row.low is None else [row.low, row.high], "sequences": row.sequences}  # fmt: skip
 
 
 def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from attractor.analysis.statistics import FEW, LEVEL, bca, delete_one, resampled_means
+from attractor.analysis.statistics import (
+    FEW,
+    FEW_SEEDS,
+    LEVEL,
+    bca,
+    delete_one,
+    resampled_means,
+    seed_reach,
+    widened,
+)
 
 Values = NDArray[np.float64]
 MIN_SIZES, MIN_SIZES_BEND = 4, 5
@@ -45,6 +54,20 @@ class Logistics(NamedTuple):
         return self.scale * np.log(81) / np.log(10)
 
 
+class Curves(NamedTuple):
+    """A mean curve, and what its uncertainty is made of."""
+
+    mean: Values
+    """(S,)"""
+    resampled: Values
+    """means over resampled sequences, (R, S)"""
+    without: Values
+    """means without each sequence, (N, S)"""
+    without_seed: Values
+    """means without each training seed, (K, S); (0, S) for a single one"""
+    sequences: int
+
+
 class Transition(NamedTuple):
     """A place in n with its 95% interval, or the reason why there is none."""
 
@@ -56,6 +79,8 @@ class Transition(NamedTuple):
     warning: str | None = None
     samples: Values = np.empty(0)
     """bootstrap samples of log n_star; NaN where it was not found"""
+    seeds: Values = np.empty(0)
+    """one value of log n_star for each training seed (jackknife pseudo-values); none for a single seed"""
     reach: float = 0.0
     """half a step of the grid of sizes at n_star, in log n"""
 
@@ -145,12 +170,14 @@ def recovery_transition(sizes: Values, train: Values, test: Values, seed: int = 
         train: recovery of each training sequence at each size, (N, S) or (training seeds, N, S); NaN where nothing
             was perturbed.
         test: the same for test sequences, (M, S) or (training seeds, M, S).
-        seed: of the bootstrap, which resamples training seeds, then sequences, whole curves at a time.
+        seed: of the bootstrap, which resamples sequences, whole curves at a time; the spread between training seeds is
+            added to it, see `statistics.widened`.
     """
-    a, b = _mean(train), _mean(test)
-    resampled = resampled_means(train, seed, RESAMPLES, TRAIN) - resampled_means(test, seed, RESAMPLES, TEST)
-    without = np.concatenate([delete_one(train) - b, a - delete_one(test)])
-    return _half(sizes, a - b, resampled, without, min(train.shape[-2], test.shape[-2]))
+    a, b = _curves(train, seed, TRAIN), _curves(test, seed, TEST)
+    without = np.concatenate([a.without - b.mean, a.mean - b.without])
+    gap = Curves(a.mean - b.mean, a.resampled - b.resampled, without, a.without_seed - b.without_seed,
+                 min(a.sequences, b.sequences))  # fmt: skip
+    return _half(sizes, gap)
 
 
 def entropy_transition(sizes: Values, entropy: Values, seed: int = 0) -> Transition:
@@ -158,26 +185,29 @@ def entropy_transition(sizes: Values, entropy: Values, seed: int = 0) -> Transit
 
     While the entropy still rises there, that is a lower bound. `entropy` is (N, S) or (training seeds, N, S), nats.
     """
-    mean, resampled, without = _resampled(entropy, seed, TRAIN)
-    if not _rises(resampled):
+    curves = _curves(entropy, seed, TRAIN)
+    if not _rises(curves):
         return _none(f"the entropy of training tokens rises by less than {MIN_RISE} nats")
     # The same falling logistic, seen from what is still missing.
-    mean, resampled, without = (curve[..., -1:] - curve for curve in (mean, resampled, without))
-    return _half(sizes, mean, resampled, without, entropy.shape[-2])
+    mean, resampled, without, without_seed = (curve[..., -1:] - curve for curve in curves[:4])
+    return _half(sizes, Curves(mean, resampled, without, without_seed, curves.sequences))
 
 
 def entropy_bend(sizes: Values, entropy: Values, seed: int = 0) -> Transition:
     """Change-point of entropy: where its slope against log n changes most. Arguments as in `entropy_transition`."""
     if len(sizes) < MIN_SIZES_BEND:
         return _none(f"{len(sizes)} sizes are too few for a change-point, which needs {MIN_SIZES_BEND}")
-    curves = _resampled(entropy, seed, TRAIN)
-    if not _rises(curves[1]):
+    curves = _curves(entropy, seed, TRAIN)
+    if not _rises(curves):
         return _none(f"the entropy of training tokens rises by less than {MIN_RISE} nats")
-    return _located(sizes, bend, *curves, entropy.shape[-2], "no change of slope inside the measured sizes")
+    return _located(sizes, bend, curves, "no change of slope inside the measured sizes")
 
 
 def perplexity_peak(sizes: Values, nats: Values, seed: int = 0) -> Transition:
     """Size at which generative perplexity peaks, by a local quadratic.
+
+    The peak must stand at least `MIN_RISE` above both ends, with an interval (Bonferroni over the sizes between them):
+    the highest point of a flat, noisy curve is no peak.
 
     Args:
         sizes: training-set sizes, (S,).
@@ -186,9 +216,13 @@ def perplexity_peak(sizes: Values, nats: Values, seed: int = 0) -> Transition:
     """
     if len(sizes) < MIN_SIZES:
         return _none(f"{len(sizes)} sizes are too few for a peak, which needs {MIN_SIZES}")
-    curves = _resampled(nats, seed, OWN)
-    where = "smallest" if curves[0].argmax() == 0 else "largest"
-    return _located(sizes, summit, *curves, nats.shape[-2], f"generative perplexity is highest at the {where} size")
+    curves, between = _curves(nats, seed, OWN), len(sizes) - 2
+    top = int(curves.mean.argmax())
+    if top in (0, between + 1):
+        return _none(f"generative perplexity is highest at the {'largest' if top else 'smallest'} size")
+    if _least(curves, lambda c: c[:, top] - np.maximum(c[:, 0], c[:, -1]), TAILS[0] / between) < MIN_RISE:
+        return _none(f"generative perplexity does not surely rise by {MIN_RISE} nats above its ends")
+    return _located(sizes, summit, curves, "no peak inside the measured sizes")
 
 
 def agreements(found: dict[str, Transition]) -> list[Agreement]:
@@ -198,64 +232,84 @@ def agreements(found: dict[str, Transition]) -> list[Agreement]:
     for (first, a), (second, b) in itertools.combinations(located.items(), 2):
         assert a.n_star is not None
         assert b.n_star is not None
-        low, high = np.nanquantile(b.samples - a.samples, TAILS)
         apart, reach = np.log(b.n_star / a.n_star), max(a.reach, b.reach)  # nor does the grid resolve a distance better
+        low, high = np.nanquantile(b.samples - a.samples, TAILS)
+        low, high = widened(apart, low, high, seed_reach(b.seeds - a.seeds))
         ends = np.array([min(low, apart - reach), max(high, apart + reach)]) / np.log(10)
         pairs.append(Agreement(first, second, float(apart / np.log(10)), (float(ends[0]), float(ends[1]))))
     return pairs
 
 
-def _half(sizes: Values, curve: Values, resampled: Values, without: Values, n: int) -> Transition:
+def _half(sizes: Values, curves: Curves) -> Transition:
     if len(sizes) < MIN_SIZES:
         return _none(f"{len(sizes)} sizes are too few for n_star, which needs {MIN_SIZES}")
-    if np.nanquantile(resampled[:, 0], TAILS[0]) <= 0:
+    if _least(curves, lambda c: c[:, 0]) <= 0:
         return _none("no gap at the smallest size: the transition is below it, if at all")
-    found = _located(sizes, half, curve, resampled, without, n, "no half-way point inside the measured sizes")
+    found = _located(sizes, half, curves, "no half-way point inside the measured sizes")
     if found.n_star is None:
         return found
-    width = float(fit_logistics(sizes, curve[None]).width[0])
+    width = float(fit_logistics(sizes, curves.mean[None]).width[0])
     below, above = _neighbours(sizes, found.n_star)
     if found.ci is not None and width < np.log10(above / below):  # between two sizes, and nothing says where
         found = found._replace(ci=(min(found.ci[0], below), max(found.ci[1], above)))
     return found._replace(width=width)
 
 
-def _located(
-    sizes: Values, find: Callable[[Values, Values], Places], curve: Values, resampled: Values, without: Values, n: int,
-    nothing: str,
-) -> Transition:  # fmt: skip
-    """Find a place on the mean curve, its interval from resampled curves and from curves without one sequence."""
-    at = find(sizes, curve[None])
+def _located(sizes: Values, find: Callable[[Values, Values], Places], curves: Curves, nothing: str) -> Transition:
+    """Find a place on the mean curve, its interval from curves resampled, and without each sequence and seed."""
+    at = find(sizes, curves.mean[None])
     if not at.inside[0]:
         return _none(nothing)
-    log_n, places = float(at.log_n[0]), find(sizes, resampled)
-    n_star, inside = float(np.exp(log_n)), int(places.inside.sum())
-    samples = np.where(places.inside, places.log_n, np.nan)
-    warning = f"the interval rests on {n} sequences, fewer than {FEW}" if n < FEW else None
-    if inside < (1 + LEVEL) / 2 * len(resampled):
-        reason = f"only {inside} of {len(resampled)} bootstrap curves have it inside the measured sizes"
-        return Transition(n_star, None, None, reason, warning, samples)
-    low, high = bca(log_n, places.log_n, log_n - find(sizes, without).log_n, n)
-    below, above = _neighbours(sizes, n_star)
-    reach = np.log(above / below) / 2  # the grid resolves no less than one step
+    log_n, places, without_seed = float(at.log_n[0]), find(sizes, curves.resampled), find(sizes, curves.without_seed)
+    inside, seeds = int(places.inside.sum()), len(without_seed.log_n)
+    found = Transition(
+        float(np.exp(log_n)), None, None, warning=_warning(curves.sequences, seeds),
+        samples=np.where(places.inside, places.log_n, np.nan), seeds=_pseudo(log_n, without_seed.log_n),
+    )  # fmt: skip
+    if inside < (1 + LEVEL) / 2 * len(places.inside):
+        reason = f"only {inside} of {len(places.inside)} bootstrap curves have it inside the measured sizes"
+        return found._replace(reason=reason)
+    if not without_seed.inside.all():
+        return found._replace(reason=f"without one of the {seeds} training seeds it is not inside the measured sizes")
+    ends = bca(log_n, places.log_n, log_n - find(sizes, curves.without).log_n, curves.sequences)
+    low, high = widened(log_n, *ends, seed_reach(found.seeds))
+    below, above = _neighbours(sizes, np.exp(log_n))
+    reach = float(np.log(above / below)) / 2  # the grid resolves no less than one step
     ci = (float(np.exp(min(low, log_n - reach))), float(np.exp(max(high, log_n + reach))))
-    return Transition(n_star, ci, None, None, warning, samples, float(reach))
+    return found._replace(ci=ci, reach=reach)
+
+
+def _warning(sequences: int, seeds: int) -> str | None:
+    said = [f"the interval rests on {sequences} sequences, fewer than {FEW}"] if sequences < FEW else []
+    if 1 < seeds < FEW_SEEDS:
+        said.append(f"the spread between training runs is known from {seeds} seeds only, fewer than {FEW_SEEDS}")
+    return "; ".join(said) or None
 
 
 def _neighbours(sizes: Values, n: float) -> tuple[float, float]:
     return float(sizes[sizes <= n].max()), float(sizes[sizes > n].min())
 
 
-def _mean(curves: Values) -> Values:
-    return np.nanmean(curves.reshape(-1, curves.shape[-1]), 0)
+def _curves(table: Values, seed: int, stream: int) -> Curves:
+    mean = np.nanmean(table.reshape(-1, table.shape[-1]), 0)
+    resampled = resampled_means(table, seed, RESAMPLES, stream)
+    return Curves(mean, resampled, delete_one(table), delete_one(table, axis=0), table.shape[-2])
 
 
-def _resampled(curves: Values, seed: int, stream: int) -> tuple[Values, Values, Values]:
-    return _mean(curves), resampled_means(curves, seed, RESAMPLES, stream), delete_one(curves)
+def _pseudo(value: float, without: Values) -> Values:
+    """One value for each training seed, from the value of all and those without each (jackknife)."""
+    return len(without) * value - (len(without) - 1) * without
 
 
-def _rises(resampled: Values) -> bool:
-    return bool(np.quantile(resampled[:, -1] - resampled[:, 0], TAILS[0]) >= MIN_RISE)
+def _least(curves: Curves, of: Callable[[Values], Values], tail: float = TAILS[0]) -> float:
+    """Lower end of the interval of a number of a curve."""
+    value = float(of(curves.mean[None])[0])
+    low = float(np.nanquantile(of(curves.resampled), tail))
+    return widened(value, low, value, seed_reach(_pseudo(value, of(curves.without_seed))))[0]
+
+
+def _rises(curves: Curves) -> bool:
+    return _least(curves, lambda c: c[:, -1] - c[:, 0]) >= MIN_RISE
 
 
 def _none(reason: str) -> Transition:

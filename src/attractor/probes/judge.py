@@ -140,6 +140,7 @@ class HuggingFaceJudge(Judge):
         self.decode, self.batch_size = decode, batch_size
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
+        self.tokenizer.padding_side = "right"  # so that positions count from the beginning of each text
 
     @torch.inference_mode()
     def nats(self, tokens: Ids) -> Values:

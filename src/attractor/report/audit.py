@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from attractor.analysis.evidence import least_store
+from attractor.analysis.evidence import Membership, least_store
 from attractor.analysis.reference import CURVES, HALF, TENTH, Reference
+from attractor.analysis.rows import BLIND
 from attractor.analysis.statistics import Estimate
 from attractor.analysis.verdict import GENERALIZING, MEMORIZING, TRANSITION, Reading, Verdict
 from attractor.report import words
@@ -77,7 +78,7 @@ class Audit:
     misfit: list[str]
     rates: tuple[tuple[float, Estimate, Estimate, Estimate], ...]
     """t, recovery of training and of unseen text, basin advantage"""
-    membership: dict[str, Estimate]
+    membership: dict[str, Membership]
     extraction: tuple[Extraction, ...]
     passages: tuple[Passage, ...]
     samples: tuple[str, ...]
@@ -105,7 +106,7 @@ class Audit:
                 {"t": t, "train": _plain(train), "test": _plain(test), "advantage": _plain(more)}
                 for t, train, test, more in self.rates
             ],
-            "membership": {name: _plain(e) for name, e in self.membership.items()},
+            "membership": {name: _plain(score.auroc) for name, score in self.membership.items()},
             "extraction": [{"t": e.t, "train": _plain(e.train), "test": _plain(e.test)} for e in self.extraction],
             "passages": [
                 {"row": p.row, "kept": p.kept, "length": p.length, "text": "".join(text for text, _ in p.tokens)}
@@ -231,9 +232,9 @@ def data_tables(found: Audit) -> list[Table]:
         (f"{1 - e.t:.0%}", _interval(e.train, words.percent), _interval(e.test, words.percent))
         for e in found.extraction
     ]
-    blind = found.membership.get("bag of words")
     scores = [
-        (name, _interval(e, words.nats), _verdict_of_score(name, e, blind)) for name, e in found.membership.items()
+        (name, _interval(score.auroc, words.nats), _verdict_of_score(name, score))
+        for name, score in found.membership.items()
     ]
     return [
         Table("basins", "Basins", "The share of changed tokens that return. Where training and unseen text are treated "
@@ -246,10 +247,10 @@ def data_tables(found: Audit) -> list[Table]:
     ]  # fmt: skip
 
 
-def _verdict_of_score(name: str, e: Estimate, blind: Estimate | None) -> str:
-    if name == "bag of words":
-        return "the two texts differ by themselves" if e.low > 0.6 else ""
-    return "" if e.low > max(0.5, blind.value if blind else 0.5) else "no better than blind"
+def _verdict_of_score(name: str, score: Membership) -> str:
+    if name == BLIND:
+        return "the two texts differ by themselves" if score.auroc.low > 0.6 else ""
+    return "" if score.auroc.low > 0.5 and score.gain.low > 0 else "no better than blind"
 
 
 def card(found: Audit) -> str:

@@ -101,6 +101,12 @@ def stars(report: Report) -> list[tuple[str, str, str, str]]:
     return found
 
 
+def warnings(report: Report) -> list[str]:
+    """What to say of the intervals of the transitions, each once, as a sentence."""
+    found = [star.warning for star in (*report.stars, report.entropy_star) if star is not None and star.warning]
+    return [f"{warning[0].upper()}{warning[1:]}." for warning in dict.fromkeys(found)]
+
+
 def provenance(report: Report) -> list[tuple[str, str]]:
     """Return the labelled facts about the run that the file holds."""
 
@@ -111,7 +117,7 @@ def provenance(report: Report) -> list[tuple[str, str]]:
         return words.count(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
     facts = [(label, text(key)) for key, label in PROVENANCE.items() if report.provenance.get(key) is not None]
-    return [*facts, ("Time for the sweep", words.duration(report.elapsed_s))]
+    return [*facts, *([("Time for the sweep", words.duration(report.elapsed_s))] if report.elapsed_s else [])]
 
 
 def render(report: Report) -> str:
@@ -127,6 +133,7 @@ def render(report: Report) -> str:
         standfirst=[paragraph for paragraph in (others, words.summary(report)) if paragraph],
         figures=[*all_figures(report), *sections(report)],
         stars=stars(report),
+        warnings=warnings(report),
         rows=table(report),
         tables=tables(report),
         absent=absent(report),

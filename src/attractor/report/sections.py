@@ -123,7 +123,8 @@ SECTIONS = (
         ),
         "How differently entropy per sequence is distributed on generations and on real text; below the dotted line "
         "the two cannot be told apart. Wasserstein-1, energy distance and effect sizes are in the tables.",
-        "Percentile bootstrap over sequences; chance from random splits of the pooled sample.", words.nats,
+        "No interval: a distance is never negative, and resampling only enlarges it; chance from random splits of the "
+        "pooled sample.", words.nats,
     ),
     Section(
         "trajectory", "Along the way from noise to text", "entropy, nats per token",
@@ -144,7 +145,8 @@ SECTIONS = (
     Section(
         "membership", "Was this sequence trained on?", "AUROC",
         _painted(*(("auroc", name, name) for name in SCORES)),
-        "0.5 is a coin. A score whose interval reaches the bag of words, which never saw the model, says nothing.",
+        "0.5 is a coin. A score that is no better than the bag of words, which never saw the model, says nothing; the "
+        "table compares them on the same rows.",
         "Training against unseen rows; Newcombe's interval. Recovery is in the table.", words.nats,
     ),
     Section(

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from attractor.analysis.rows import BLIND
 from attractor.report import words
 from attractor.report.fields import Estimate
-from attractor.report.view import Report
+from attractor.report.view import Report, over_seeds
 
 DISTANCES = {
     "gap_ks": "Kolmogorov-Smirnov", "gap_wasserstein": "Wasserstein-1, nats", "gap_energy": "energy",
     "gap_hedges_g": "Hedges' g", "gap_cliffs_delta": "Cliff's delta",
 }  # fmt: skip
-BLIND = "bag of words"
 
 
 class Table(NamedTuple):
@@ -41,29 +41,41 @@ def tables(report: Report) -> list[Table]:
 def membership(report: Report) -> Table | None:
     """AUROC and true positives of each score at the smallest, a middle and the largest n."""
     rows, better, sizes = [], [], (report.sizes[0], report.sizes[len(report.sizes) // 2], report.sizes[-1])
+    levels = sorted({r.at for r in report.measured if r.measurement == "tpr"})
     for n in dict.fromkeys(sizes):
-        here = [r for r in report.measured if r.n_train == n and r.seed == report.seeds[0]]
-        area = {r.split: r.estimate for r in here if r.measurement == "auroc"}
-        shuffled = {r.split: r.estimate for r in here if r.measurement == "auroc_shuffled"}
-        rates = {(r.split, r.at): r.estimate for r in here if r.measurement == "tpr"}
-        blind = area.get(BLIND)
-        if blind is not None:
-            above = [name for name, e in area.items() if name != BLIND and _above(e, blind)]
+        found = _over_seeds(report, n, "auroc", "auroc_gain", "auroc_shuffled", "tpr")
+        names = [name for measurement, name, _ in found if measurement == "auroc"]
+        above = [name for name in names if _above(found, name)]
+        if BLIND in names:
             better.append(f"at n = {words.count(n)} {words.joined(above) if above else 'none'}")
-        for name, e in area.items():
-            verdict = "" if name == BLIND or blind is None else "better" if _above(e, blind) else "no better than blind"
-            cells = [words.with_interval(rates[name, at], words.percent) for at in (0.01, 0.001)]
+        for name in names:
+            keys = [("auroc_gain", name, 0.0), ("auroc_shuffled", name, 0.0)]
+            gain, shuffled = (words.with_interval(found[key], _two) if key in found else "" for key in keys)
+            verdict = "" if name == BLIND or not gain else "better" if name in above else "no better than blind"
+            cells = [words.with_interval(found["tpr", name, at], words.percent) for at in levels]
             rows.append(
-                (words.count(n), name, words.with_interval(e, _two), verdict, _two(shuffled[name].value), *cells)
-            )
+                (words.count(n), name, words.with_interval(found["auroc", name, 0.0], _two), gain, verdict, shuffled,
+                 *cells)
+            )  # fmt: skip
     return Table(
         "scores", "Membership scores, side by side",
         (f"Better than a bag of words that never saw the model: {'; '.join(better)}. " if better else "")
-        + "TPR is the share of training rows found at the largest false-positive rate that is not above 1% or 0.1%; "
-        "with N unseen rows a rate is a multiple of 1/N, so a small N allows no false positive at all. With shuffled "
-        "labels the AUROC must be near 0.5." + (" First training seed." if len(report.seeds) > 1 else ""),
-        ("n", "score", "AUROC", "against blind", "AUROC, labels shuffled", "TPR at 1% FPR", "TPR at 0.1% FPR"), rows,
+        + "A score is better if the interval of its AUROC lies above 0.5 and that of its difference from the bag of "
+        "words, on the same rows, above 0. With labels shuffled: the mean and 95% of 200 permutations. TPR is the "
+        "share of training rows above every unseen row, or above all but the share of them that the column names; 1% "
+        "can be resolved from 100 unseen rows on and 0.1% from 1,000, and has no column below.",
+        ("n", "score", "AUROC", "minus bag of words", "against blind", "labels shuffled",
+         *(f"TPR at {100 * at:g}% FPR" if at else "TPR, no false positive" for at in levels)), rows,
     )  # fmt: skip
+
+
+def _over_seeds(report: Report, n: float, *measurements: str) -> dict[tuple[str, str, float], Estimate]:
+    """By measurement, kind of text or score, and place: means over the training seeds at one size."""
+    found: dict[tuple[str, str, float], list[Estimate]] = {}
+    for r in report.measured:
+        if r.n_train == n and r.measurement in measurements:
+            found.setdefault((r.measurement, r.split, r.at), []).append(r.estimate)
+    return {key: over_seeds(estimates, key[0]) for key, estimates in found.items()}
 
 
 def detector(report: Report) -> Table | None:
@@ -81,7 +93,8 @@ def detector(report: Report) -> Table | None:
     return Table(
         "detector", "Entropy as a detector of memorizing models",
         "A model counts as memorizing if the intervals of training and unseen recovery do not overlap; the score is "
-        "the entropy of its own generations, which needs no training data. Few models give wide intervals.",
+        "the entropy of its own generations, which needs no training data. Few models give wide intervals, and these "
+        "take the models as independent, although they share training text.",
         ("", "value"), rows,
     )  # fmt: skip
 
@@ -103,18 +116,18 @@ def models(report: Report) -> Table | None:
 
 def distances(report: Report) -> Table | None:
     """Every distance between the entropies of generations and of real text."""
-    chance = {(r.measurement, r.split, r.n_train, r.seed): r.estimate.value for r in report.measured}
     rows = []
-    for r in report.measured:
-        if r.measurement in DISTANCES and r.seed == report.seeds[0]:
-            level = chance[f"{r.measurement}_chance", r.split, r.n_train, r.seed]
-            value = words.with_interval(r.estimate, words.nats)
-            name = DISTANCES[r.measurement]
-            rows.append((words.count(r.n_train), words.name(r.split), name, value, words.nats(level)))
+    for n in report.sizes:
+        found = _over_seeds(report, n, *DISTANCES, *(f"{name}_chance" for name in DISTANCES))
+        for (measurement, split, at), e in found.items():
+            if measurement in DISTANCES:
+                chance = found[f"{measurement}_chance", split, at].value
+                cells = DISTANCES[measurement], words.with_interval(e, words.nats), words.nats(chance)
+                rows.append((words.count(n), words.name(split), *cells))
     return Table(
         "gaps", "Distances between the entropy of generations and of real text",
-        "Below the last column, which 95% of random splits stay under, a distance is what chance gives."
-        + (" First training seed." if len(report.seeds) > 1 else ""),
+        "Below the last column, which 95% of random splits stay under, a distance is what chance gives. The first "
+        "three are never negative and have no interval; the effect sizes, which have a sign, do.",
         ("n", "compared with", "distance", "value", "by chance"), rows,
     )  # fmt: skip
 
@@ -129,7 +142,8 @@ def agreement(report: Report) -> Table | None:
         rows.append((pair.text("first"), pair.text("second"), words.with_interval(e, _two), verdict))
     return Table(
         "agreement", "Do the locations of the transition agree?",
-        "log10 of the second place over the first: 0 is the same n, 1 ten times as much. Resampled together.",
+        "log10 of the second place over the first: 0 is the same n, 1 ten times as much. Resampled together, and "
+        "compared two at a time.",
         ("first", "second", "decades between", ""), rows,
     )  # fmt: skip
 
@@ -142,7 +156,7 @@ def micro(report: Report) -> Table | None:
         share = Estimate(m.number("vanishing") / m.number("occurrences"), lo, hi)
         rows.append(
             (words.visible(m.text("token")), words.count(m.number("rank")), words.count(m.number("occurrences")),
-             words.percent(share.value), words.percent(m.number("position")),
+             words.with_interval(share, words.percent), words.percent(m.number("position")),
              *([m.text("word_class") if m.has("word_class") else ""] if tagged else []))
         )  # fmt: skip
     return Table(
@@ -204,8 +218,10 @@ def _escaped(text: str) -> str:
     return re.sub(r"([&%$#_{}])", r"\\\1", text).replace("~", r"\textasciitilde ").replace("^", r"\textasciicircum ")
 
 
-def _above(e: Estimate, blind: Estimate) -> bool:
-    return e.lo is not None and e.lo > max(0.5, blind.value)
+def _above(found: dict[tuple[str, str, float], Estimate], score: str) -> bool:
+    """Whether a score is surely better than a coin and than the bag of words."""
+    area, gain = found["auroc", score, 0.0], found.get(("auroc_gain", score, 0.0))
+    return gain is not None and (area.lo or 0.0) > 0.5 and (gain.lo or 0.0) > 0
 
 
 def _two(x: float) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import exp
+from math import exp, inf
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from attractor.analysis import statistics
 from attractor.report.fields import Estimate, Fields, read_fields
 from attractor.types import AttractorError
 
@@ -61,6 +62,7 @@ class Star:
     n_star: Estimate | None
     width: float | None = None
     reason: str | None = None
+    warning: str | None = None
 
 
 class Model(NamedTuple):
@@ -138,6 +140,8 @@ class Report:
     agreement: tuple[Fields, ...]
     micro: tuple[Fields, ...]
     passages: tuple[Passage, ...]
+    notices: tuple[str, ...]
+    """what of the sweep is not on the page"""
     provenance: dict[str, Any]
 
     @property
@@ -151,13 +155,24 @@ def find(curves: Iterable[Curve], split: str, t: float | None = None) -> Curve |
     return next((curve for curve in curves if curve.split == split and curve.t == t), None)
 
 
-def _mean(estimates: list[Estimate]) -> Estimate:
-    """Average seeds, end by end: all seeds see the same rows, so their intervals do not shrink together."""
-    value = fmean(e.value for e in estimates)
-    ends = [(e.lo, e.hi) for e in estimates if e.lo is not None and e.hi is not None]
-    if len(ends) < len(estimates):
+def support(measurement: str) -> tuple[float, float]:
+    """The values a measurement can take, which an interval over training seeds must not leave."""
+    if measurement.startswith(("entropy_gap", "gap_hedges")):
+        return -inf, inf
+    if measurement in ("judge_correlation", "gap_cliffs_delta", "auroc_gain"):
+        return -1, 1
+    nats = ("conditional_entropy", "entropy", "nelbo", "judge", "path_entropy", "gap_wasserstein", "gap_energy")
+    return (0, inf) if measurement.startswith(nats) else (0, 1)
+
+
+def over_seeds(estimates: list[Estimate], measurement: str) -> Estimate:
+    """The mean over training seeds with its interval over sequences and seeds."""
+    value, (least, most) = fmean(e.value for e in estimates), support(measurement)
+    known = [statistics.Estimate(e.value, e.lo, e.hi, 0) for e in estimates if e.lo is not None and e.hi is not None]
+    if len(known) < len(estimates):
         return Estimate(value)
-    return Estimate(value, fmean(lo for lo, _ in ends), fmean(hi for _, hi in ends))
+    _, low, high, _ = known[0] if len(known) == 1 else statistics.over_seeds(known)
+    return Estimate(value, min(value, max(low, least)), max(value, min(high, most)))
 
 
 def _scaled(e: Estimate, scale: Callable[[float], float]) -> Estimate:
@@ -167,14 +182,16 @@ def _scaled(e: Estimate, scale: Callable[[float], float]) -> Estimate:
 def curves(measured: Iterable[Measured], scale: Callable[[float], float] = float) -> tuple[Curve, ...]:
     """Group measurements into curves and average over seeds; `scale` is applied after the average."""
     # The first of a (split, t, n, seed) wins: rows repeat what does not depend on t.
-    groups: dict[tuple[str, float | None], dict[float, dict[int, Estimate]]] = {}
+    groups: dict[tuple[str, str, float | None], dict[float, dict[int, Estimate]]] = {}
     for m in measured:
-        groups.setdefault((m.split, m.t), {}).setdefault(m.n_train, {}).setdefault(m.seed, m.estimate)
+        at = groups.setdefault((m.measurement, m.split, m.t), {})
+        at.setdefault(m.n_train, {}).setdefault(m.seed, m.estimate)
     found = []
-    for (split, t), sizes in groups.items():
+    for (name, split, t), sizes in groups.items():
         points = []
         for n_train, seeds in sorted(sizes.items()):
-            mean, values = _mean(list(seeds.values())), tuple(scale(seeds[seed].value) for seed in sorted(seeds))
+            mean = over_seeds(list(seeds.values()), name)
+            values = tuple(scale(seeds[seed].value) for seed in sorted(seeds))
             points.append(Point(n_train=n_train, mean=_scaled(mean, scale), seeds=values))
         found.append(Curve(split=split, t=t, points=tuple(points)))
     return tuple(sorted(found, key=lambda c: (-1.0 if c.t is None else c.t, _rank(c.split))))
@@ -189,8 +206,9 @@ def perplexity(nats: float) -> float:
     return exp(min(nats, 700.0))
 
 
-def _measured(row: Fields, key: str, interval: str, splits: tuple[str, ...], timed: bool) -> Measured:
+def _measured(row: Fields, key: str, interval: str, splits: tuple[str, ...], timed: bool, measurement: str) -> Measured:
     return Measured(
+        measurement=measurement,
         split=row.text("split", splits),
         t=row.number("t") if timed else None,
         n_train=row.integer("n_train", least=1),
@@ -208,7 +226,7 @@ def _any(row: Fields, n_train: int, seed: int) -> Measured:
 
 
 def _rows(rows: list[Fields], key: str, interval: str, timed: bool) -> list[Measured]:
-    return [_measured(row, key, interval, SPLITS, timed) for row in rows]
+    return [_measured(row, key, interval, SPLITS, timed, key) for row in rows]
 
 
 class Measurements:
@@ -222,7 +240,7 @@ class Measurements:
         """Return the rows of one measurement and these kinds of text."""
         found = [row for row in self.rows if row.text("measurement") == name and not row.has("at")]
         chosen = [row for row in found if row.text("split") in splits]
-        return [_measured(row, "value", "ci", splits, timed=row.has("t")) for row in chosen]
+        return [_measured(row, "value", "ci", splits, row.has("t"), name) for row in chosen]
 
     def all(self) -> tuple[Measured, ...]:
         """Return every row."""
@@ -235,7 +253,14 @@ class Measurements:
     def gap(self) -> list[Measured]:
         """Return the entropy gap, each row under the kind of text that generations are compared with."""
         pairs = [(split, self.named(f"entropy_gap_{split}", "generated")) for split in SPLITS]
-        return [measured._replace(split=split) for split, rows in pairs for measured in rows]
+        return [row._replace(split=split, measurement="entropy_gap") for split, rows in pairs for row in rows]
+
+    def notices(self) -> tuple[str, ...]:
+        """Return what is missing: this file, or runs that are not finished and whose sizes are left out."""
+        if not self.fields.data:
+            return (f"{self.fields.place} is not there, so most measurements are not shown",)
+        runs = self.fields.data.get("unfinished") or ()
+        return (f"not finished, and left out with their sizes: {', '.join(map(str, runs))}",) if runs else ()
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -250,6 +275,7 @@ def _star(fields: Fields, timed: bool) -> Star:
         n_star=None if n_star is None else Estimate(n_star, *(fields.interval("ci") or (None, None))),
         width=fields.optional("width"),
         reason=fields.text("reason") if fields.has("reason") else None,
+        warning=fields.text("warning") if fields.has("warning") else None,
     )
 
 
@@ -341,5 +367,6 @@ def read_report(sweep_dir: Path) -> Report:
         agreement=tuple(fields.objects("agreement")),
         micro=tuple(more.fields.objects("micro_attractors")),
         passages=read_passages(sweep_dir / "passages.json"),
+        notices=more.notices(),
         provenance=more.provenance,
     )

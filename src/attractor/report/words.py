@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import floor, log, log10
 
+from attractor.analysis.statistics import FEW_SEEDS
 from attractor.report.fields import Estimate
 from attractor.report.view import Curve, Report, find
 
@@ -146,7 +147,8 @@ def seeds_note(report: Report, curves: tuple[Curve, ...]) -> str:
     lines = f"Lines: means over {k} training seeds. Small dots: single seeds."
     if not banded:
         return f"{lines} No interval is recorded here."
-    return f"{lines} Bands: means of the seeds' 95% intervals over sequences, without the spread between seeds."
+    few = f"; {k} seeds tell little of it, so the bands are wide" if k < FEW_SEEDS else ""
+    return f"{lines} Bands: 95% intervals over sequences and over the spread between seeds{few}."
 
 
 def duration(seconds: float) -> str:

@@ -13,11 +13,12 @@ from attractor.config import ProbeConfig, SweepConfig, sweep_config_from_dict
 from attractor.data.dataset import Dataset, open_dataset
 from attractor.data.stream import Packed
 from attractor.data.subsets import SplitCounts
+from attractor.report.html import write_report
 from attractor.sweep.executor import Executor, execute
 from attractor.sweep.follow import Watcher
 from attractor.sweep.plan import PlannedRun, plan, runs_of
 from attractor.sweep.search import ADAPTIVE, require_searchable, search
-from attractor.sweep.summary import summary_folders, write_summary
+from attractor.sweep.summary import summarized, summary_folders, write_summary
 from attractor.types import AttractorError
 
 SWEEP = "sweep.json"
@@ -114,13 +115,25 @@ def planned_runs(out: Path) -> list[PlannedRun]:
 
 
 def summarize(out: Path) -> list[Path]:
-    """Write the summary of a finished sweep again; returns the path of each model's report.html."""
+    """Write the summary of a sweep again, from the results of its runs; returns the path of each model's report.html.
+
+    Of a sweep that is not finished, the sizes that are; the page names what is left out. A folder without a sweep may
+    hold a transition.json of any origin, of which the page is drawn.
+
+    Raises:
+        AttractorError: if no size is finished, if runs were not measured alike, or if the results of a run that an
+            earlier summary holds are gone.
+    """
+    if not (out / SWEEP).is_file():
+        return [write_report(out)]
     runs, data = planned_runs(out), open_dataset(out / pipeline.DATA)
-    return write_summary(resolve(config_of(out), data), runs, data, out, None)
-
-
-def report_folders(out: Path) -> list[Path]:
-    """Where a sweep has reports: in its own folder, or in one for each of its models."""
-    if not (out / SWEEP).is_file():  # a transition.json of any origin can be shown
-        return [out]
-    return [*summary_folders(config_of(out), out).values()]
+    config = resolve(config_of(out), data)
+    missing = [run for run in runs if not pipeline.is_finished(out / run.run_id)]
+    for run in missing:
+        if summarized(summary_folders(config, out)[run.model], run):
+            raise AttractorError(f"the results of {run.title} are gone from '{out / run.run_id}'")
+    incomplete = {(run.model, run.config.n_train) for run in missing}
+    whole = [run for run in runs if (run.model, run.config.n_train) not in incomplete]
+    if not whole:
+        raise AttractorError(f"'{out}' has no finished size yet: {len(missing)} of {len(runs)} runs have no results")
+    return write_summary(config, whole, data, out, None, missing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,9 +41,18 @@ def summary_folders(config: SweepConfig, out: Path) -> dict[str, Path]:
     return {name: out / name for name in config.each_model()}
 
 
+def summarized(folder: Path, run: PlannedRun) -> bool:
+    """Whether the summary in a folder holds a run."""
+    if not (folder / TRANSITION).is_file():
+        return False
+    rows = pipeline.read_json(folder / TRANSITION)["rows"]
+    return (run.config.n_train, run.config.seed) in {(row["n_train"], row["seed"]) for row in rows}
+
+
 def write_summary(
-    config: SweepConfig, runs: list[PlannedRun], data: Dataset, out: Path, elapsed: float | None
-) -> list[Path]:
+    config: SweepConfig, runs: list[PlannedRun], data: Dataset, out: Path, elapsed: float | None,
+    missing: Sequence[PlannedRun] = (),
+) -> list[Path]:  # fmt: skip
     """Summarize the runs of each model; several models also share one transition.json, its rows named by model.
 
     Args:
@@ -51,6 +61,7 @@ def write_summary(
         data: what they were trained on.
         out: the sweep's folder.
         elapsed: seconds it took; None where nothing was trained, and the time of the earlier sweep stands.
+        missing: runs that are not finished; a model all of whose runs are missing has no summary.
 
     Returns:
         the path of each report.html.
@@ -58,7 +69,8 @@ def write_summary(
     if elapsed is None:
         earlier = out / TRANSITION
         elapsed = pipeline.read_json(earlier)["elapsed_s"] if earlier.is_file() else 0.0
-    folders = summary_folders(config, out)
+    begun = {run.model for run in runs}
+    folders = {name: folder for name, folder in summary_folders(config, out).items() if name in begun}
     models = {
         name: _summarized(config.each_model()[name], [r for r in runs if r.model == name], data, out, folder, elapsed)
         for name, folder in folders.items()
@@ -67,7 +79,8 @@ def write_summary(
         together = models_summary([(model.label, model.located) for model in models.values()])
         write_atomically(out / TRANSITION, json.dumps(together, indent=1))
     for name, folder in folders.items():
-        measured = models[name].measured | _between(models, name)
+        unfinished = [run.title for run in missing if run.model == name]
+        measured = models[name].measured | _between(models, name) | {"unfinished": unfinished}
         write_atomically(folder / MEASUREMENTS, json.dumps(measured, indent=1))
     return [write_report(folder) for folder in folders.values()]
 
