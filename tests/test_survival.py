@@ -27,6 +27,7 @@ from attractor.files import (
     write_atomically,
 )
 from attractor.pipeline import CONFIG, is_finished, run_alone
+from attractor.train.logbook import Logbook
 from faults import Machine, Stopped
 
 
@@ -154,6 +155,17 @@ def test_a_replaced_directory_is_the_old_or_the_new_one(
         found = [(p.name, p.read_text()) for p in target.iterdir()]
         assert found in ([("old", "whole")], [("new", "whole")]), at
     assert at > 8
+
+
+def test_a_disk_that_is_full_at_a_line_of_metrics_names_what_a_checkpoint_needs(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(log: Logbook, line: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Logbook, "write", full)
+    with pytest.raises(AttractorError, match=r"the disk is full: '.*run' needs up to 0.1 MB to go on, .* are free"):
+        run_alone(config, tmp_path / "run", lambda line: None)
 
 
 def test_a_full_disk_is_named_with_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,7 +144,7 @@ class TrainConfig:
     curriculum_steps: int | None = None
     """steps of the curriculum; by default the first half of all"""
     log_every: int = 100
-    """steps between lines of metrics.jsonl"""
+    """steps between lines of metrics.jsonl, which has one at every estimate, too"""
     validate_every: int = 5_000
     """steps between estimates of the validation NELBO"""
     validation_rows: int = 256
@@ -248,7 +248,7 @@ class MonitorConfig:
     """What is watched while a model trains."""
 
     every: int = 0
-    """steps between checks, a multiple of `train.log_every`; 0 is never"""
+    """steps between checks; 0 is never"""
     rows: int = 16
     """training rows, unseen rows and own generations of a check"""
     t: float = 0.3

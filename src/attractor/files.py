@@ -124,16 +124,17 @@ def require_space(folder: Path, needed: int, what: str) -> None:
 
 
 @contextlib.contextmanager
-def naming_full_disk(path: Path) -> Iterator[None]:
-    """Turn the error of a full disk, or of a used-up quota, into one clear line."""
+def naming_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
+    """Turn the error of a full disk, or of a used-up quota, into one clear line; with the bytes `needed`, if known."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         free = shutil.disk_usage(path.parent).free
+        wants = f"needs up to {_size(needed)} to go on" if needed else "could not be written"
         raise AttractorError(
-            f"the disk is full: '{path}' could not be written, {_size(free)} are free; make room and start again"
+            f"the disk is full: '{path}' {wants}, {_size(free)} are free; make room and start again"
         ) from None
 
 

@@ -12,6 +12,7 @@ import torch
 
 from attractor.config import RunConfig
 from attractor.data.dataset import Dataset
+from attractor.files import naming_full_disk
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.monitor import monitor
@@ -19,7 +20,7 @@ from attractor.probes import likelihood
 from attractor.process.named import make_process, process_settings
 from attractor.runtime import pick_device, processes
 from attractor.tracking import tracked
-from attractor.train.checkpoints import Checkpoints
+from attractor.train.checkpoints import Checkpoints, checkpoint_bytes
 from attractor.train.logbook import Logbook
 from attractor.train.loop import train
 from attractor.train.state import Progress
@@ -68,8 +69,9 @@ def train_run(
         "model": dataclasses.asdict(config.model),
         "process": process_settings(process),
     }
-    is_main = processes().is_main
+    is_main, needed = processes().is_main, checkpoint_bytes(sum(p.numel() for p in network.parameters()))
     with (
+        naming_full_disk(folder, needed),
         contextlib.closing(Logbook(folder)) as log,
         tracked(config.monitor.track if is_main else "none", config) as track,
         PoliteStop() as stop,

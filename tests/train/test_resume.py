@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,10 +21,11 @@ from attractor import AttractorError, UniformProcess
 from attractor.checkpoint import is_sound
 from attractor.config import TrainConfig
 from attractor.model.ddit import DDiT
+from attractor.train import checkpoints
 from attractor.train.checkpoints import Checkpoints, checkpoint_paths
 from attractor.train.logbook import METRICS, SPEED, Logbook
 from attractor.train.loop import train
-from attractor.train.state import TrainState
+from attractor.train.state import Progress, TrainState
 from attractor.train.stop import PoliteStop
 from attractor.train.watch import Watch
 from faults import Machine, Stopped
@@ -112,6 +115,39 @@ def test_stopped_at_any_call_of_the_file_system_nothing_is_lost(
         assert not list(folder.rglob(".*")), at
         shutil.rmtree(folder)
     assert at > 100
+
+
+def test_of_several_processes_the_best_is_saved_too_where_they_do_not_ask_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ask at every 10th step; the validation, which gets worse, is best at its first one, step 3."""
+    several = SimpleNamespace(count=2, is_main=True, largest=lambda value: value, wait=lambda: None)
+    monkeypatch.setattr(checkpoints, "processes", lambda: several)
+    rare = dataclasses.replace(
+        CONFIG, steps=20, log_every=11, validate_every=3, checkpoint_minutes=60, keep_checkpoints=1
+    )
+    run(tmp_path / "run", rare)
+    assert steps(tmp_path / "run") == [20, 3]
+
+
+def test_every_estimate_has_its_line(tmp_path: Path) -> None:
+    run(tmp_path / "run", dataclasses.replace(CONFIG, steps=8, log_every=3, validate_every=4))
+    lines = [json.loads(line) for line in (tmp_path / "run" / METRICS).read_text().splitlines()]
+    assert [(line["step"], line["validation_nelbo"] is not None) for line in lines] == [
+        (3, False), (4, True), (6, False), (8, True)
+    ]  # fmt: skip
+
+
+def test_a_validation_that_is_no_number_is_never_the_best() -> None:
+    found = iter([math.nan, 2.0, math.inf, 1.0, math.nan])
+    network = DDiT(vocab_size=7, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8)
+    lines: list[Progress] = []
+    state = train(
+        network, UniformProcess(7), ROWS, dataclasses.replace(CONFIG, validate_every=1),
+        watch=Watch(lambda twin: next(found)), on_progress=lines.append,
+    )  # fmt: skip
+    assert state.best == (4, 1.0)
+    assert [line.validation_nelbo for line in lines] == [None, 2.0, None, 1.0, None]
 
 
 def test_an_asked_for_stop_saves_and_leaves_as_the_signal_would(whole: Path, tmp_path: Path) -> None:

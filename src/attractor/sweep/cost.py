@@ -13,6 +13,7 @@ from attractor.pipeline import parameter_count
 from attractor.process.forward import ForwardProcess
 from attractor.process.named import make_process
 from attractor.process.reverse import time_grid
+from attractor.train.checkpoints import checkpoint_bytes
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,6 @@ def cost(config: SweepConfig, text_size: int) -> Cost:
     calls = probe_calls(process, config.probe, length) + validation_calls(config.train)
     rows_through_blocks = calls.events + calls.dense
     positions_out = calls.candidates + calls.dense * length
-    checkpoint = 4 * 4 * parameters  # weights, averaged weights and two moments, float32
     kept = config.train.keep_checkpoints + 1  # and the best by validation
     return Cost(
         parameters=parameters,
@@ -72,7 +72,7 @@ def cost(config: SweepConfig, text_size: int) -> Cost:
         train_flops=6.0 * (blocks + output) * tokens,
         calls=calls,
         probe_flops=2.0 * (blocks * rows_through_blocks * length + output * positions_out),
-        disk=checkpoint * kept + _result_bytes(config.probe, length),
+        disk=checkpoint_bytes(parameters) * kept + _result_bytes(config.probe, length),
     )
 
 

@@ -24,6 +24,11 @@ AGREE = 10
 GROUPS = ("model", "ema", "optimizer")
 
 
+def checkpoint_bytes(parameters: int) -> int:
+    """Bytes of a checkpoint, at most: weights, averages and two moments in float32."""
+    return 4 * 4 * parameters
+
+
 def checkpoint_paths(run: Path) -> list[Path]:
     """The `checkpoint/step-*` of a run, newest first."""
     return sorted((run / CHECKPOINT).glob("step-*"), reverse=True)
@@ -88,9 +93,9 @@ class Checkpoints:
 
     def after_step(self, state: TrainState) -> None:
         """Save if it is due; leave if a stop was asked for."""
-        if processes().count > 1 and not state.is_due(min(AGREE, self.config.log_every)):
+        is_best = state.best is not None and state.best[0] == state.step  # every process has the same best
+        if processes().count > 1 and not (is_best or state.is_due(min(AGREE, self.config.log_every))):
             return
-        is_best = state.best is not None and state.best[0] == state.step
         is_late = time.monotonic() - self.last >= 60 * self.config.checkpoint_minutes
         wish = processes().largest(2 * (self.stop.signal or 0) + is_late)
         is_late, self.stop.signal = bool(wish), wish // 2 or None

@@ -43,7 +43,7 @@ def train(
         config: steps, batch, optimizer.
         seed: of data order and noise.
         watch: what to estimate beside the loss.
-        on_progress: called every `config.log_every` steps.
+        on_progress: called every `config.log_every` steps, and where something was estimated.
         checkpoints: where to start from, and what saves the state now and then.
 
     Raises:
@@ -65,7 +65,7 @@ def train(
             batch = noisy_batch(process, x_0, state.step, config, torch.Generator().manual_seed(step_seed))
             loss = gradients(state, batch, step_seed)
             state.update(loss)
-            if state.is_due(config.log_every):
+            if state.is_due(config.log_every) or (watch and watch.is_due(state)):
                 line = state.read(x_0.numel())
                 on_progress(watch(line, state) if watch else line)
                 state.restart_clock()

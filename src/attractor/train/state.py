@@ -51,7 +51,7 @@ class Progress(NamedTuple):
     skipped: int = 0
     """steps so far whose loss or gradient was not finite, and which moved nothing"""
     validation_nelbo: float | None = None
-    """NELBO of held-out rows under the averaged weights, nats per token, where it was estimated"""
+    """NELBO of held-out rows under the averaged weights, nats per token, where it was estimated and finite"""
     check: Check | None = None
     """what the monitor found, where it looked"""
 

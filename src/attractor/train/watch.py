@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from attractor.train.state import Check, Progress, TrainState
 
 @dataclass(frozen=True)
 class Watch:
-    """Estimates made at lines of metrics.jsonl."""
+    """Estimates that stand beside the loss in metrics.jsonl."""
 
     validate: Callable[[DDiT], float] | None = None
     """held-out NELBO in nats per token, every `TrainConfig.validate_every` steps"""
@@ -21,12 +22,18 @@ class Watch:
     stop_after: int = 0
     """training ends after so many checks in a row that found memorization; 0 is never"""
 
+    def is_due(self, state: TrainState) -> bool:
+        """Whether anything is to be estimated after this step."""
+        validates = self.validate is not None and state.is_due(state.config.validate_every)
+        return validates or (self.check is not None and state.is_due(self.every))
+
     def __call__(self, line: Progress, state: TrainState) -> Progress:
         """The line with what is due after this step."""
         if self.validate and state.is_due(state.config.validate_every):
             nelbo = self.validate(state.averaged())
-            state.best = min(state.best or (state.step, nelbo), (state.step, nelbo), key=lambda seen: seen[1])
-            line = line._replace(validation_nelbo=nelbo)
+            if math.isfinite(nelbo):
+                state.best = min(state.best or (state.step, nelbo), (state.step, nelbo), key=lambda seen: seen[1])
+                line = line._replace(validation_nelbo=nelbo)
         if self.check and state.is_due(self.every):
             check = self.check(state.averaged())
             state.memorized = state.memorized + 1 if check.memorizes else 0
