@@ -11,17 +11,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tiny
+from attractor import AttractorError
 from attractor.cli import main
 from attractor.config import SweepConfig, preset
 from attractor.files import is_locked
 from attractor.pipeline import is_finished
 from attractor.sweep.attempt import FAILED
+from attractor.sweep.cluster import ray_executor
 from attractor.sweep.plan import plan
 from attractor.sweep.run import sweep
 from attractor.sweep.status import read_status
@@ -88,15 +91,18 @@ def children(pid: int) -> set[int]:
     return {int(child) for child in found}
 
 
-def test_a_killed_worker_and_a_killed_node_change_nothing(
+def test_an_interrupted_driver_a_killed_worker_and_a_killed_node_change_nothing(
     cluster: Any, config: SweepConfig, local: Path, tmp_path: Path
 ) -> None:
     folder, runs = tmp_path / "s", plan(config, 10**6)
     raylet = cluster.second.all_processes["raylet"][0].process.pid
     command = [sys.executable, "-m", "attractor", *options(config, folder), "--executor", "ray"]
-    driver = subprocess.Popen(
-        [*command, "--address", cluster.address], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+
+    def started() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*command, "--address", cluster.address], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
 
     def training() -> list[int]:
         """Processes in the middle of a run, with a checkpoint behind them."""
@@ -105,6 +111,13 @@ def test_a_killed_worker_and_a_killed_node_change_nothing(
         busy = [f for f in folders if is_locked(f) and list(f.glob("checkpoint/step-*")) and not is_finished(f)]
         return [holder(f) for f in busy]
 
+    driver = started()
+    until(lambda: len(training()) == 2)
+    driver.send_signal(signal.SIGINT)
+    assert driver.communicate(timeout=60)[1] == "attractor: interrupted; the same command again goes on from here\n"
+    assert driver.returncode == 130
+    assert read_status(folder).count("running") == 0
+    driver = started()
     until(lambda: len(training()) == 2)
     elsewhere = [pid for pid in training() if pid not in children(raylet)]
     os.kill(elsewhere[0], signal.SIGKILL)
@@ -126,6 +139,28 @@ def test_a_killed_worker_and_a_killed_node_change_nothing(
     ours, theirs = (json.loads((f / "transition.json").read_text()) for f in (folder, local))
     assert ours | {"elapsed_s": 0} == theirs | {"elapsed_s": 0}
     assert read_status(folder).count("done") == 4
+
+
+@pytest.mark.parametrize(("answer", "complaint"), [(b"", "timed out"), (b"HTTP/1.1 400 Bad Request", "is not Ray")])
+def test_a_listener_that_is_not_ray_is_refused_soon(
+    answer: bytes, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.sweep.cluster.TIMEOUT", 0.5)
+
+    def answered() -> socket.socket:
+        peer, _ = listener.accept()
+        peer.recv(100)
+        peer.sendall(answer)
+        return peer
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        peer = pool.submit(answered)
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        begun = time.monotonic()
+        with pytest.raises(AttractorError, match=f"no Ray cluster at address '{address}': .*{complaint}"):
+            ray_executor(address).__enter__()
+        assert time.monotonic() < begun + 10
+        peer.result().close()
 
 
 def test_bad_clusters_give_one_line_before_any_work(cluster: Any, config: SweepConfig, tmp_path: Path) -> None:

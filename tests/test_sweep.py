@@ -334,6 +334,20 @@ def test_a_run_whose_process_dies_is_begun_again(config: SweepConfig, tmp_path: 
         assert [json.loads(line)["step"] for line in lines] == list(range(10, 301, 10))
 
 
+def test_status_names_a_sweep_of_a_newer_schema_or_a_damaged_one(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever its data look like: here there are none that this version could read."""
+    newer = json.dumps(json.loads((finished / "sweep.json").read_text()) | {"schema": 9})
+    (tmp_path / "data").mkdir()
+    for content, message in ((newer, "is of schema 9, made by a newer attractor"), ('{"sizes": [8', "is damaged")):
+        (tmp_path / "sweep.json").write_text(content)
+        assert main(["sweep", "--status", "--out", str(tmp_path)]) == 2
+        error = capsys.readouterr().err
+        assert "sweep.json' " + message in error
+        assert error.count("\n") == 1
+
+
 def test_a_running_sweep_is_left_alone_but_can_be_asked(
     config: SweepConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,10 @@ from attractor.sweep.plan import PlannedRun
 from attractor.types import AttractorError
 
 TIMEOUT = 3.0
-"""Seconds to wait for the cluster's address."""
+"""Seconds to wait for an answer from the cluster's address."""
+SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""An empty frame of settings, kind 4, with which either side of HTTP/2, and so of gRPC, begins (RFC 9113, 3.4)."""
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
 
 
 @contextlib.contextmanager
@@ -67,11 +70,23 @@ def _require_reachable(address: str) -> None:
     if not host or not port.isdigit():
         raise AttractorError(f"address = {address!r}: allowed are auto, host:port and ray://host:port")
     try:
-        socket.create_connection((host, int(port)), TIMEOUT).close()
+        with socket.create_connection((host, int(port)), TIMEOUT) as peer:
+            speaks = _speaks_grpc(peer)
     except OSError as error:
         raise AttractorError(f"no Ray cluster at address {address!r}: {error}") from None
+    if not speaks:
+        raise AttractorError(f"no Ray cluster at address {address!r}: what answers there is not Ray")
     if _is_loopback(host):  # Ray turns it into the machine's outer address, where a private cluster does not listen
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+
+
+def _speaks_grpc(peer: socket.socket) -> bool:
+    """Whether a listener answers as Ray's do; of another kind Ray itself would expect that for minutes."""
+    if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+        return True  # Ray has the certificates
+    peer.sendall(GREETING)
+    with peer.makefile("rb") as answer:
+        return answer.read(len(SETTINGS))[3:4] == SETTINGS[3:4]
 
 
 def _is_loopback(host: str) -> bool:
