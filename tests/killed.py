@@ -1,6 +1,7 @@
 """Kills training processes of the demo's model at random moments: `python tests/killed.py FOLDER KILLS`.
 
-A process of its own imports the package once and forks every attempt, so that an attempt costs no import.
+A process of its own imports the package once and forks every attempt, so that an attempt costs no import. Moments are
+uniform over as long as the run that is left alone took, so a run is killed a few times until it is done.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from attractor.config import RunConfig, preset
 from attractor.data.dataset import Dataset
 from attractor.pipeline import DATA, is_finished, prepare, run
 
-STEPS, LONGEST = 60, 0.8
+STEPS = 60
 
 
 def settings(folder: Path) -> RunConfig:
@@ -75,7 +76,9 @@ def main(folder: Path, kills: int) -> None:
     torch.set_num_threads(1)
     config = settings(folder)
     data = prepare(config.data, folder / DATA)
+    begun = time.monotonic()
     attempt(config, data, folder / "whole", None, signal.SIGKILL)
+    longest = time.monotonic() - begun
     whole, chosen = content(folder / "whole"), random.Random(0)
     done = runs = resumed = 0
     while done < kills:
@@ -84,7 +87,7 @@ def main(folder: Path, kills: int) -> None:
         while not is_finished(killed):
             kind = chosen.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
             resumed += (killed / "checkpoint").exists() and any((killed / "checkpoint").glob("step-*"))
-            seconds = chosen.uniform(0, LONGEST) if done < kills else None
+            seconds = chosen.uniform(0, longest) if done < kills else None
             done += attempt(config, data, killed, seconds, kind)
         assert content(killed) == whole, killed
     print(f"{done} kills in {runs} runs, {resumed} attempts went on from a checkpoint, all bit-identical")

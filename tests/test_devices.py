@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -20,7 +21,7 @@ from safetensors.torch import load_file
 import tiny
 from attractor.cli import main
 from attractor.model.ddit import DDiT
-from attractor.results import read_results
+from attractor.results import read_arrays, read_results
 from attractor.runtime import Processes
 
 SETTINGS = [
@@ -69,6 +70,7 @@ def test_two_processes_are_as_one(launcher: str, one: Path, tmp_path: Path) -> N
     done = launched(launcher, ["train", "--out", str(tmp_path / "two"), *source(one), *SETTINGS])
     assert done.returncode == 0, done.stderr
     require_same(one, tmp_path / "two")
+    require_measured_as_alone(tmp_path / "two", source(one))
     assert len(list((tmp_path / "two" / "checkpoint").iterdir())) == 2
 
 
@@ -86,6 +88,7 @@ def test_two_processes_with_a_share_of_the_weights_each_go_on_from_the_checkpoin
     done = launched("torchrun", ["train", "--out", str(folder), *source(one), *SETTINGS, "--train.shard"])
     assert done.returncode == 0, done.stderr
     require_same(one, folder)
+    require_measured_as_alone(folder, source(one))
     last = [load_file(f / "checkpoint" / "step-00000024" / "optimizer.safetensors") for f in (one, folder)]
     assert {name: x.shape for name, x in last[0].items()} == {name: x.shape for name, x in last[1].items()}
 
@@ -110,7 +113,7 @@ def source(one: Path) -> list[str]:
 
 
 def require_same(first: Path, second: Path) -> None:
-    """The same losses and measurements to rounding."""
+    """The same losses and likelihoods to rounding, which 24 steps of training have carried on."""
     one, two = lines(first), lines(second)
     assert [line["step"] for line in two] == [4, 8, 12, 16, 20, 24]
     for name in ("loss", "grad_norm", "lr"):
@@ -120,5 +123,22 @@ def require_same(first: Path, second: Path) -> None:
     named = [[(row.split, row.measurement, row.t) for row in found] for found in rows]
     assert named[0] == named[1]
     for a, b in zip(*rows, strict=True):
-        if a.measurement in ("conditional_entropy", "nelbo_per_token", "recovery_rate"):
-            assert b.value == pytest.approx(a.value, rel=1e-3, abs=0.02), a
+        if a.measurement in ("conditional_entropy", "nelbo_per_token"):
+            assert b.value == pytest.approx(a.value, rel=1e-3), a
+
+
+def require_measured_as_alone(two: Path, where: list[str]) -> None:
+    """What two processes have measured is what one measures on the same weights, token for token.
+
+    Noise is counted, so a token differs only if a number of it lies within rounding, some 1e-6, of a step of its
+    distribution: about 5,000 draws are compared, so on one machine in 200 one would, and then does every time.
+    """
+    alone = two.with_name("alone")
+    shutil.copytree(two, alone)
+    (alone / "results.parquet").unlink()
+    (alone / "tokens.parquet").unlink()
+    assert main(["train", "--out", str(alone), *where, *SETTINGS]) == 0
+    found = [read_arrays(folder).tokens for folder in (two, alone)]
+    assert found[0].drop(["value"]).equals(found[1].drop(["value"]))
+    values = [np.array(tokens["value"].combine_chunks().flatten()) for tokens in found]
+    assert values[0] == pytest.approx(values[1], rel=1e-4, abs=1e-5, nan_ok=True)  # lists of a path end in NaN

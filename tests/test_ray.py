@@ -81,9 +81,10 @@ def until(condition: Callable[[], object], seconds: float = 200) -> None:
         time.sleep(0.05)
 
 
-def holder(folder: Path) -> int:
-    """The process that works on a run."""
-    return int((folder / ".lock").read_text().split()[1])
+def holder(folder: Path) -> int | None:
+    """The process that works on a run, once it has said so."""
+    words = (folder / ".lock").read_text().split()
+    return int(words[1]) if words else None
 
 
 def children(pid: int) -> set[int]:
@@ -109,7 +110,7 @@ def test_an_interrupted_driver_a_killed_worker_and_a_killed_node_change_nothing(
         assert driver.poll() is None, driver.stderr and driver.stderr.read()
         folders = [folder / run.run_id for run in runs]
         busy = [f for f in folders if is_locked(f) and list(f.glob("checkpoint/step-*")) and not is_finished(f)]
-        return [holder(f) for f in busy]
+        return [pid for f in busy if (pid := holder(f)) is not None]
 
     driver = started()
     until(lambda: len(training()) == 2)

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -34,7 +35,10 @@ from faults import Machine, Stopped
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.mark.parametrize("kills", [6, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_run_killed_at_random_moments_ends_with_the_same_bits(kills: int, tmp_path: Path) -> None:
-    """SIGKILL, SIGTERM and SIGINT: weights, averages, moments, metrics and results are those of a run left alone."""
+    """SIGKILL, SIGTERM and SIGINT: weights, averages, moments, metrics and results are those of a run left alone.
+
+    Most of a run's life lies behind its first checkpoint, so most attempts go on from one.
+    """
     script = Path(__file__).with_name("killed.py")
     path = os.pathsep.join([str(script.parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -42,8 +46,12 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(kills: int, tmp_
         env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert f"{kills} kills" in done.stdout
-    assert "all bit-identical" in done.stdout
+    found = re.fullmatch(
+        r"(\d+) kills in (\d+) runs, (\d+) attempts went on from a checkpoint, all bit-identical\n", done.stdout
+    )
+    assert found, done.stdout
+    assert int(found[1]) == kills
+    assert int(found[3]) >= kills // 3
 
 
 @pytest.fixture
