@@ -92,6 +92,14 @@ def test_every_family_passes_through(kind: str, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out" / "audit.json").read_text())["verdict"] == "undecided"
 
 
+def test_a_model_that_always_says_one_word_passes_no_gate(texts: Texts, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """It treats training and unseen text alike, and has no structure that could be missed."""
+    model = EmpiricalDenoiser(torch.full((1, LENGTH), 7), tokenizer.vocab_size)
+    found = audit(Subject("collapsed", model, LENGTH, tokenizer, texts), tmp_path / "out", EFFORT)
+    assert (found.alone.word, found.verdict.word, found.verdict.exit_code) == ("undecided", "undecided", 3)
+    assert "no structure" in found.verdict.objection
+
+
 def test_unequal_noise_is_no_reference(tmp_path: Path) -> None:
     hub_folder(tmp_path / "model", "mdlm")
     model = adapters.load(tmp_path / "model")
@@ -117,10 +125,20 @@ def test_files(tokenizer: Tokenizer, tmp_path: Path) -> None:
     assert len(made.train) == len(made.test) == 50
     assert len(made.corpus) == 50 + len(made.other_train)
     np.save(tmp_path / "rows.npy", made.corpus)
-    with pytest.raises(AttractorError, match="0 rows of 32 tokens"):
+    with pytest.raises(AttractorError, match="0 rows of 32 tokens that are no training rows"):
         texts_from_files(known, tmp_path / "rows.npy", "text", tokenizer, LENGTH, tokenizer.vocab_size, 50)
+    for size in (10, 30_522):
+        with pytest.raises(AttractorError, match=f"tokens, and the model knows {size:,}: it is not the model's"):
+            texts_from_files(known, unseen, "text", tokenizer, LENGTH, size, 50)
+    (tmp_path / "greek.txt").write_text("γνῶθι σεαυτόν " * 40)
+    with pytest.raises(AttractorError, match=r"80% of the tokens of .*greek.txt' are \[UNK\]"):
+        texts_from_files(known, tmp_path / "greek.txt", "text", tokenizer, LENGTH, tokenizer.vocab_size, 50)
+    np.save(tmp_path / "empty.npy", made.corpus[:0])
+    with pytest.raises(AttractorError, match=r"empty.npy' holds no row"):
+        texts_from_files(tmp_path / "empty.npy", unseen, "text", tokenizer, LENGTH, tokenizer.vocab_size, 50)
+    np.save(tmp_path / "foreign.npy", made.corpus + 1000)
     with pytest.raises(AttractorError, match="tokenizer is not the model's"):
-        texts_from_files(known, unseen, "text", tokenizer, LENGTH, 10, 50)
+        texts_from_files(tmp_path / "foreign.npy", unseen, "text", tokenizer, LENGTH, tokenizer.vocab_size, 50)
     with pytest.raises(AttractorError, match="needs the model's tokenizer"):
         texts_from_files(known, unseen, "text", None, LENGTH, tokenizer.vocab_size, 50)
     with pytest.raises(AttractorError, match="rows of 32 tokens, the model wants 16"):
@@ -135,7 +153,9 @@ def test_files(tokenizer: Tokenizer, tmp_path: Path) -> None:
         (["--minutes", "nan"], "minutes = nan"),
         (["--steps", "1"], "steps = 1"),
         (["--seed", "-1"], "seed = -1"),
-        (["--train", "a.txt"], "both --train and --test"),
+        (["--train", "a.txt"], "--train needs --test beside it"),
+        (["--test", "a.txt"], "--test is compared with --train"),
+        (["--own-data", "--test", "a.txt"], "without --train and --test"),
         (["--own-data"], "does not exist|neither in"),
         (["--train", "a.txt", "--test", "b.txt"], "does not exist"),
         (["--settings", "heads"], "name=value"),

@@ -107,6 +107,13 @@ def test_transformers_reads_it_without_remote_code(run: Path, tmp_path: Path) ->
     log_probs = denoiser.process.distribution(found.logits, x_t)
     torch.testing.assert_close(log_probs, denoiser.log_probs(x_t, t))
     assert found.loss > 0
+    half = transformers.AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.bfloat16)
+    with torch.no_grad():
+        torch.testing.assert_close(half(x_t).logits.float(), model(x_t).logits, rtol=0.05, atol=0.05)
+    assert half.backbone.rotary_emb.inv_freq.dtype == torch.float32
+    with pytest.raises(ValueError, match="the model knows no padding"):
+        model(x_t, attention_mask=torch.tensor([[1] * 12, [1] * 8 + [0] * 4]))
+    assert model(x_t, attention_mask=torch.ones_like(x_t)).logits.shape[:2] == (2, 12)
     model.save_pretrained(tmp_path / "again")
     again = attractor.load(tmp_path / "again")
     torch.testing.assert_close(again.log_probs(x_t, t), denoiser.log_probs(x_t, t))

@@ -14,7 +14,7 @@ import numpy as np
 
 from attractor import adapters, pipeline
 from attractor.analysis import evidence
-from attractor.analysis.reference import Point, Reference, nearest, read_reference
+from attractor.analysis.reference import Point, Reference, check_spans, nearest, read_reference, shipped
 from attractor.analysis.statistics import Estimate, clopper_pearson, mean_interval
 from attractor.analysis.verdict import verdict_alone, verdict_with_data
 from attractor.auditing import EXTRACTION, NOISE, Effort, check_effort, measure_against, measure_alone, measure_basins
@@ -32,6 +32,8 @@ from attractor.results import Arrays, Block, code_version, read_arrays, write_to
 from attractor.types import AttractorError
 
 PAGE, NUMBERS, CARD = "audit.html", "audit.json", "card.md"
+LEAST_TOKENS = 0.9
+"""Size of the model's tokenizer in sizes of its vocabulary, which may hold a mask and be rounded up."""
 SHOWN = 8
 """Passages and generations on the page."""
 
@@ -71,7 +73,8 @@ def audit(
     if out.is_dir() and any(out.iterdir()) and not (out / NUMBERS).is_file():
         raise AttractorError(f"'{out}' is not empty and holds no {NUMBERS}; choose another folder")
     process, vocab_size = process_name(subject.denoiser.process), subject.denoiser.process.vocab_size
-    curves = read_reference(reference) if reference else nearest(process, vocab_size, subject.length)
+    known = [read_reference(reference)] if reference else shipped()
+    curves = nearest(known, process, vocab_size, subject.length, effort.steps, NOISE)
     started = time.monotonic()
     with atomic_directory(out) as partial:
         write_tokens(partial, _blocks(subject, effort, watch))
@@ -98,7 +101,7 @@ def _judged(subject: Subject, effort: Effort, curves: Reference, arrays: Arrays,
     texts, with_data, against = subject.texts, None, {}
     if texts is not None:
         against = evidence.against_data(arrays, effort.seed)
-        with_data = verdict_with_data(against, numbers["structure"])
+        with_data = verdict_with_data({**numbers, **against})
     own = arrays.array("original", "echoes", "generated")[0]
     return Audit(
         model=subject.name,
@@ -189,14 +192,20 @@ def texts_from_files(
     """Training and unseen text of an audit; unseen rows that are also training rows are left out.
 
     Raises:
-        AttractorError: for files that cannot be read or do not fit the model, and if too few rows are left.
+        AttractorError: for files that cannot be read or do not fit the model, a tokenizer of another size, and if too
+            few rows are left.
     """
+    if tokenizer is not None and not LEAST_TOKENS * vocab_size <= tokenizer.vocab_size <= vocab_size:
+        raise AttractorError(
+            f"the tokenizer has {tokenizer.vocab_size:,} tokens, and the model knows {vocab_size:,}: "
+            "it is not the model's"
+        )
     known, others = (_rows(path, column, tokenizer, length, vocab_size) for path in (train, test))
     seen = {row.tobytes() for row in known}
     unseen = others[[row.tobytes() not in seen for row in others]]
-    for name, left in ((train, known), (test, unseen)):
+    for name, left, which in ((train, known, ""), (test, unseen, " that are no training rows")):
         if len(left) < 2:
-            raise AttractorError(f"'{name}' gives {len(left)} rows of {length} tokens of its own: at least 2")
+            raise AttractorError(f"'{name}' gives {len(left)} rows of {length} tokens{which}: at least 2 are needed")
     return _texts(known, unseen, tokenizer, rows)
 
 
@@ -231,14 +240,17 @@ def write_reference_of(sweep: Path, out: Path, name: str, effort: Effort, watch:
     """Audit every finished run of a sweep with its data, and write the reference curves that this gives.
 
     Raises:
-        AttractorError: if the sweep is not finished, or does not go from memorizing to generalizing.
+        AttractorError: if the sweep is not finished, is of several kinds of models, or does not go from memorizing to
+            generalizing.
     """
     runs = sorted(path for path in sweep.iterdir() if pipeline.is_finished(path)) if sweep.is_dir() else []
     if not runs:
         raise AttractorError(f"'{sweep}' holds no finished run: references are made of a finished sweep")
+    configs = [run_config_from_dict(pipeline.read_json(run / pipeline.CONFIG)) for run in runs]
+    if len({(config.model, config.process) for config in configs}) > 1:
+        raise AttractorError(f"'{sweep}' is of several models or kinds of noise: references are made of one")
     points = []
-    for run in runs:
-        config = run_config_from_dict(pipeline.read_json(run / pipeline.CONFIG))
+    for run, config in zip(runs, configs, strict=True):
         denoiser, texts = adapters.load(run), texts_of_run(run, effort.rows)
         process, length = denoiser.process, texts.train.shape[1]
         watch(f"n = {config.n_train:,}")
@@ -255,5 +267,6 @@ def write_reference_of(sweep: Path, out: Path, name: str, effort: Effort, watch:
         parameters=pipeline.parameter_count(config, process.text_size), steps=effort.steps, t=NOISE,
         points=tuple(sorted(points, key=lambda point: point.n_train)),
     )  # fmt: skip
+    check_spans(made, sweep)
     write_atomically(out, made.text())
-    return read_reference(out)
+    return made

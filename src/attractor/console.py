@@ -141,8 +141,15 @@ def run_audit(
     settings: tuple[str, ...], **effort: Any,
 ) -> Audit:  # fmt: skip
     """Audit a model and say where the page is."""
-    if (train is None) != (test is None) or (own_data and train):
-        raise AttractorError("give both --train and --test, or --own-data alone, or none of them")
+    if own_data and (train or test):
+        raise AttractorError("--own-data takes the rows of the run: give it without --train and --test")
+    if train and not test:
+        raise AttractorError(
+            "--train needs --test beside it: text of the same kind that the model has not seen, without which "
+            "memorized text cannot be told from easy text; an audit without data needs neither"
+        )
+    if test and not train:
+        raise AttractorError("--test is compared with --train: give both; an audit without data needs neither")
     amount = Effort(**effort)
     check_effort(amount)
     denoiser = adapters.load(model, weights, family=family, revision=revision, **_settings(settings))

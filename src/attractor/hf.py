@@ -63,11 +63,20 @@ class AttractorForMaskedLM(PreTrainedModel):
         input_ids: Tensor,
         timesteps: Tensor | None = None,
         labels: Tensor | None = None,
+        attention_mask: Tensor | None = None,
         **kwargs: Any,
     ) -> MaskedLMOutput:
-        """Logits, (B, L, V), and with `labels` their cross-entropy; labels of -100 do not count."""
+        """Logits, (B, L, V), and with `labels` their cross-entropy; labels of -100 do not count.
+
+        Raises:
+            ValueError: if an attention mask hides a token: the model has seen whole rows only.
+        """
+        if attention_mask is not None and not attention_mask.bool().all():
+            raise ValueError("attention_mask hides tokens, and the model knows no padding: give rows of one length")
         sigma = torch.zeros(len(input_ids), device=input_ids.device) if timesteps is None else timesteps
-        logits = self.backbone(input_ids, sigma)
+        # Weights in half precision multiply as such; norms and the noise level stay in float32.
+        with torch.autocast(input_ids.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            logits = self.backbone(input_ids, sigma)
         loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten())
         return MaskedLMOutput(loss=loss, logits=logits)
 

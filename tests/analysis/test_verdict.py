@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from attractor import AttractorError
 from attractor.analysis.evidence import advantage, least_store, token_entropy
-from attractor.analysis.reference import Point, Reference, nearest, read_reference
+from attractor.analysis.reference import CURVES, Point, Reference, nearest, read_reference, shipped
 from attractor.analysis.statistics import Estimate
 from attractor.analysis.verdict import verdict_alone, verdict_with_data
 
@@ -73,7 +74,12 @@ def test_curves_that_do_not_carry_are_not_read(reference: Reference) -> None:
 def test_what_has_learned_nothing_does_not_generalize(reference: Reference) -> None:
     nothing = {"structure": near(0.01)}
     assert verdict_alone(numbers(-0.5, **nothing), reference, []).word == "undecided"
-    assert verdict_with_data({"advantage": near(0)}, nothing["structure"]).word == "undecided"
+    assert verdict_with_data(numbers(0, advantage=near(0), **nothing)).word == "undecided"
+
+
+def test_a_model_that_repeats_itself_does_not_generalize_with_data_either() -> None:
+    assert verdict_with_data(numbers(0, repeats=0.2, advantage=near(0))).word == "undecided"
+    assert verdict_with_data(numbers(0, repeats=0.01, advantage=near(0))).word == "generalizing"
 
 
 @pytest.mark.parametrize(
@@ -82,8 +88,8 @@ def test_what_has_learned_nothing_does_not_generalize(reference: Reference) -> N
      (0.09, 0.0, "undecided")],
 )  # fmt: skip
 def test_with_data(gap: float, copies: float, word: str) -> None:
-    found = {"advantage": near(gap), "copies": Estimate(copies, max(0, copies - 0.1), copies + 0.1, 50)}
-    assert verdict_with_data(found, near(0.6)).word == word
+    copied = Estimate(copies, max(0, copies - 0.1), copies + 0.1, 50)
+    assert verdict_with_data(numbers(gap, advantage=near(gap), copies=copied)).word == word
 
 
 def test_advantage() -> None:
@@ -94,6 +100,8 @@ def test_advantage() -> None:
     assert advantage(np.ones(40), np.zeros(40)).value == 1
     assert advantage(np.ones(40), np.zeros(40)).low < 0.95  # 40 of 40 is not certainty
     assert advantage(np.append(train, np.nan), test).n == 40
+    with pytest.raises(AttractorError, match="of the unseen sequences 1 had a token changed"):
+        advantage(train, np.array([0.5, np.nan]))
 
 
 def test_the_interval_of_the_advantage_covers() -> None:
@@ -127,5 +135,39 @@ def test_a_reference_is_read_back_or_refused(reference: Reference, tmp_path: Pat
             read_reference(path)
 
 
-def test_a_shipped_reference_is_found() -> None:
-    assert nearest("uniform", 60, 32).points[0].advantage.value > 0.9
+def test_every_shipped_reference_is_whole_and_carries_to_its_own_models() -> None:
+    assert shipped()
+    for found in shipped():
+        own = found.process, found.vocab_size, found.seq_len, found.steps, found.t
+        assert found.misfit(*own) == []
+        assert nearest(shipped(), *own) == found
+        for name in CURVES:
+            first, second = found.edges(name)
+            assert (first < second) == found.rises(name)
+
+
+def test_the_nearest_reference_that_carries_is_chosen(reference: Reference) -> None:
+    def like(name: str, **changes: Any) -> Reference:
+        return dataclasses.replace(reference, name=name, **changes)
+
+    others = [
+        like("masks", process="absorbing"), like("words", vocab_size=30_000, seq_len=128), like("characters"),
+        like("long", seq_len=128), like("fine steps", steps=256),
+    ]  # fmt: skip
+
+    def chosen(*model: Any) -> tuple[str, list[str]]:
+        found = nearest(others, *model)
+        return found.name, found.misfit(*model)
+
+    assert chosen("uniform", 100, 32, 32, 0.5) == ("characters", [])
+    assert chosen("uniform", 80, 128, 32, 0.5) == ("long", [])
+    assert chosen("uniform", 50_000, 128, 32, 0.5) == ("words", [])
+    assert chosen("absorbing", 101, 32, 32, 0.5) == ("masks", [])
+    assert chosen("uniform", 100, 32, 256, 0.5) == ("fine steps", [])
+    # 600 is nearer to 100 than to 30,000, but neither carries; of masks only small vocabularies are known.
+    assert chosen("uniform", 600, 32, 32, 0.5) == ("characters", ["its vocabulary is 600, theirs 100"])
+    assert chosen("absorbing", 30_000, 128, 32, 0.5) == ("masks", ["its vocabulary is 30,000, theirs 100"])
+    assert chosen("hybrid", 100, 32, 32, 0.5)[1] == ["its noise is hybrid, theirs absorbing"]
+    # The nearest shape by far, but too far in length: another that carries goes first.
+    short = [like("near", vocab_size=100, seq_len=500), like("carries", vocab_size=400, seq_len=130)]
+    assert nearest(short, "uniform", 100, 100, 32, 0.5).name == "carries"

@@ -12,6 +12,7 @@ from attractor.analysis.rows import BLIND, MEMORIZED, VANISHING, scores
 from attractor.analysis.statistics import Estimate, bca, clopper_pearson, mean_interval, resampled_means
 from attractor.outcomes import share
 from attractor.results import Arrays
+from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
 LEAST_ROOM = 0.05
@@ -38,7 +39,8 @@ def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     echoes = arrays.values("echoes", "generated")[:, 0]
     found["repeats"] = clopper_pearson(int((echoes > 0).sum()), len(echoes))
     single = token_entropy(tokens[:, varies])
-    found["structure"] = mean_interval(1 - entropy.mean(1) / single, seed=seed)
+    taken = 1 - entropy.mean(1) / single if single > VANISHING else np.zeros(len(entropy))  # one token, always
+    found["structure"] = mean_interval(taken, seed=seed)
     for t, _ in arrays.places("two_noises"):
         found["agreement"] = mean_interval(agreement(arrays, t), share=True, missing=True, seed=seed)
     return found
@@ -85,8 +87,16 @@ def advantage(train: Values, test: Values, *, seed: int = 0) -> Estimate:
 
     (train - test) / (1 - test) of the mean recovery rates: 1 if training text always returns, 0 if both return alike,
     and 1/2 at n* where the smallest model returns all of its text. The bootstrap is over sequences.
+
+    Raises:
+        AttractorError: if fewer than two sequences of a kind have a rate.
     """
     train, test = train[~np.isnan(train)], test[~np.isnan(test)]
+    for name, rates in (("training", train), ("unseen", test)):
+        if len(rates) < 2:
+            raise AttractorError(
+                f"of the {name} sequences {len(rates)} had a token changed: at least 2, give more text"
+            )
     a, b = float(train.mean()), float(test.mean())
     room = max(1 - b, LEAST_ROOM)
     slope = (a - 1) / room**2 if 1 - b > LEAST_ROOM else -1 / room

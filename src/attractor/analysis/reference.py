@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -106,10 +106,9 @@ class Reference:
             found.append(f"it was run with {steps} steps and t = {t:g}, they with {self.steps} and {self.t:g}")
         return found
 
-    def distance(self, process: str, vocab_size: int, seq_len: int) -> float:
-        """How far a model is from this sweep, for choosing the nearest one."""
-        other = 100.0 if process != self.process else 0.0
-        return other + abs(math.log(vocab_size / self.vocab_size)) + abs(math.log(seq_len / self.seq_len))
+    def distance(self, vocab_size: int, seq_len: int) -> float:
+        """How far the shape of a model is from this sweep's."""
+        return abs(math.log(vocab_size / self.vocab_size)) + abs(math.log(seq_len / self.seq_len))
 
     def text(self) -> str:
         """As the JSON that `read_reference` reads."""
@@ -127,20 +126,35 @@ def read_reference(path: Path) -> Reference:
         if content.pop("schema") != SCHEMA:
             raise AttractorError(f"'{path}' is of another schema; this version reads {SCHEMA}")
         found = Reference(**{**content, "points": tuple(map(_point, content["points"]))})
-        spans = found.points[0].advantage.value > HALF and found.points[-1].advantage.value < TENTH
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise AttractorError(f"'{path}' is no reference: {error!s:.200}") from None
-    if not spans:
-        raise AttractorError(f"'{path}' is no reference: its models do not go from memorizing to generalizing")
+    check_spans(found, path)
     return found
 
 
-def nearest(process: str, vocab_size: int, seq_len: int) -> Reference:
-    """The shipped reference nearest to a model."""
-    shipped = [read_reference(Path(str(entry))) for entry in files("attractor.references").iterdir()
-               if entry.name.endswith(".json")]  # fmt: skip
-    by_distance: Callable[[Reference], float] = lambda found: found.distance(process, vocab_size, seq_len)  # noqa: E731
-    return min(shipped, key=by_distance)
+def check_spans(found: Reference, path: Path) -> None:
+    """Raise AttractorError unless the models memorize at one end and generalize at the other."""
+    if not (found.points and found.points[0].advantage.value > HALF and found.points[-1].advantage.value < TENTH):
+        raise AttractorError(f"'{path}' is no reference: its models do not go from memorizing to generalizing")
+
+
+def shipped() -> list[Reference]:
+    """The references that come with the package."""
+    entries = sorted(files("attractor.references").iterdir(), key=lambda entry: entry.name)
+    return [read_reference(Path(str(entry))) for entry in entries if entry.name.endswith(".json")]
+
+
+def nearest(
+    references: Sequence[Reference], process: str, vocab_size: int, seq_len: int, steps: int, t: float
+) -> Reference:
+    """The reference that carries to a model, of several the one of the nearest shape; if none does, the one against
+    which speaks least, which can be shown but not used."""
+
+    def how_far(found: Reference) -> tuple[int, bool, float]:
+        misfit = found.misfit(process, vocab_size, seq_len, steps, t)
+        return len(misfit), process != found.process, found.distance(vocab_size, seq_len)
+
+    return min(references, key=how_far)
 
 
 def _point(content: dict[str, Any]) -> Point:

@@ -63,14 +63,13 @@ def verdict_alone(numbers: dict[str, Estimate], reference: Reference, misfit: li
     return _together(readings, objection)
 
 
-def verdict_with_data(numbers: dict[str, Estimate], structure: Estimate) -> Verdict:
-    """Judge by training and unseen text; needs no reference."""
+def verdict_with_data(numbers: dict[str, Estimate]) -> Verdict:
+    """Judge by training and unseen text, and by whether the model repeats itself; needs no reference."""
     low, high = numbers["advantage"].low, numbers["advantage"].high
     allowed = (high >= HALF, low <= HALF and high >= TENTH, low <= TENTH)
     readings = [Reading("advantage", numbers["advantage"], _chosen(allowed))]
-    if "copies" in numbers:
-        readings.append(_few("copies", numbers["copies"]))
-    untrained = structure.low < LEARNED and GENERALIZING in readings[0].states
+    readings += [_few(name, numbers[name]) for name in ("copies", "repeats") if name in numbers]
+    untrained = numbers["structure"].low < LEARNED and GENERALIZING in readings[0].states
     return _together(
         readings, "its text has no structure beyond single tokens: it has learned too little" if untrained else ""
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -13,13 +14,15 @@ import numpy as np
 from attractor.data.corpus import read_documents
 from attractor.data.packing import check_length, open_rows, pack, write_rows
 from attractor.data.sources import Source, find_source
-from attractor.data.stream import ROWS, Packed, Wrapping, pack_stream, shuffled, train_sample, unseen_documents
+from attractor.data.stream import BATCH, ROWS, Packed, Wrapping, pack_stream, shuffled, train_sample, unseen_documents
 from attractor.data.subsets import SplitCounts, check_share, split_documents
-from attractor.data.tokenizer import FILE_NAMES, Tokenizer, make_tokenizer
+from attractor.data.tokenizer import FILE_NAMES, UNK, Tokenizer, make_tokenizer
 from attractor.files import locked
 from attractor.types import AttractorError, Int
 
 HUB_SETTINGS = ("subset", "split", "test_split", "revision")
+MOST_UNKNOWN = 0.1
+"""Share of unknown tokens above which text is no text of a model."""
 TRAIN, TEST, COUNTS = "train.npy", "test.npy", "counts.json"
 
 
@@ -98,7 +101,8 @@ def _prepare_stream(
     wrapping = Wrapping(seq_len, tokenizer.bos_id, eos_id, as_in_paper)
     unseen = unseen_documents(source, test_share, seed)
     counts = pack_stream(building, source, tokenizer, wrapping, unseen, test_share, seed, on_progress)
-    test, _ = wrapping.rows([], tokenizer.encode(unseen))
+    batches = (tokenizer.encode(unseen[i : i + BATCH]) for i in range(0, len(unseen), BATCH))
+    test, _ = wrapping.rows([], itertools.chain.from_iterable(batches))
     if not len(test):
         raise AttractorError(f"the unseen text of '{source.name}' does not fill one row of {seq_len} tokens")
     shuffled(building / ROWS, seq_len, folder / TRAIN, seed)
@@ -111,10 +115,13 @@ def read_rows(path: Path, column: str, tokenizer: Tokenizer | None, seq_len: int
     """Somebody's text as rows, in an order in which neighbours are not of one document; or an .npy matrix of rows.
 
     Raises:
-        AttractorError: for a file that cannot be read, text without a tokenizer, or rows of another length.
+        AttractorError: for a file that cannot be read, text without a tokenizer or of characters that it does not
+            know, no row, or rows of another length.
     """
     if path.suffix == ".npy":
         rows = np.asarray(open_rows(path))
+        if not len(rows):
+            raise AttractorError(f"'{path}' holds no row")
         if rows.shape[1] != seq_len:
             raise AttractorError(f"'{path}' has rows of {rows.shape[1]} tokens, the model wants {seq_len}")
         return rows
@@ -122,6 +129,11 @@ def read_rows(path: Path, column: str, tokenizer: Tokenizer | None, seq_len: int
     if tokenizer is None:
         raise AttractorError(f"the text '{path}' needs the model's tokenizer, and none lies beside the model")
     rows = pack(tokenizer.encode(documents), seq_len, tokenizer.bos_id, tokenizer.eos_id)
+    unknown = float((rows == tokenizer.unk_id).mean())
+    if unknown > MOST_UNKNOWN:
+        raise AttractorError(
+            f"{unknown:.0%} of the tokens of '{path}' are {UNK}: the tokenizer does not know such text"
+        )
     return np.random.default_rng(0).permutation(rows)
 
 

@@ -39,6 +39,7 @@ class Tokenizer:
             wanted = ", ".join(" and ".join(dict.fromkeys(pair)) for pair in BOS_EOS_NAMES)
             raise AttractorError(f"the tokenizer has no beginning and end token; looked for: {wanted}")
         self.bos_id, self.eos_id = (vocabulary[name] for name in names)
+        self.unk_id = vocabulary.get(UNK, vocabulary.get("<unk>", -1))
         self.is_bert = names == ("[CLS]", "[SEP]")
         # Not the number of tokens: ids may have gaps, and the model needs a row for the largest.
         self.vocab_size = 1 + max(vocabulary.values())

@@ -227,7 +227,7 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "*n H"]) -> Float[Tensor, "*n H"]:
         """Normalise the last axis."""
-        return F.layer_norm(x.float(), self.weight.shape, self.weight)
+        return F.layer_norm(x.float(), self.weight.shape, self.weight.float())
 
 
 def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

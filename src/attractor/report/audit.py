@@ -184,7 +184,10 @@ def reach(found: Audit) -> str:
         f"{words.count(r.vocab_size)}, L = {r.seq_len}, {words.count(r.parameters)} parameters."
     )
     if found.misfit:
-        return f"{whose} They do not carry to this model: {'; '.join(found.misfit)}. They are shown and not used."
+        return (
+            f"{whose} They do not carry to this model: {'; '.join(found.misfit)}. They are shown and not used; "
+            "`attractor reference` makes curves of a sweep of one's own."
+        )
     return (
         f"{whose} They are used for this model because noise, vocabulary and length are near theirs. Entropy depends "
         "on the language too: a text that is more predictable than theirs looks more memorized than it is."
@@ -279,7 +282,8 @@ def render(found: Audit) -> str:
 
 
 def _all_readings(found: Audit) -> list[Reading]:
-    return [*(found.with_data.readings if found.with_data else ()), *found.alone.readings]
+    readings = [*(found.with_data.readings if found.with_data else ()), *found.alone.readings]
+    return list({reading.name: reading for reading in readings}.values())
 
 
 def _interval(e: Estimate, form: Any) -> str:
