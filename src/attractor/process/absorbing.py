@@ -135,7 +135,11 @@ class AbsorbingProcess(MaskedProcess):
         return torch.where(x_t[..., None] == self.mask, self.text_logits(logits).log_softmax(-1), carried)
 
     def readings(self, x_t: Int[Tensor, "B L"]) -> Iterator[Reading]:
-        """Each position in turn behind a mask: a visible token would merely be copied. L calls of the denoiser."""
+        """Each position in turn behind a mask: a visible token would merely be copied.
+
+        L calls of the denoiser for a batch of rows. There are no fewer: two positions behind masks at once would not
+        see each other, and their entropies would be larger.
+        """
         for position in range(x_t.shape[1]):
             where = torch.zeros_like(x_t, dtype=torch.bool)
             where[:, position] = True
