@@ -362,7 +362,7 @@ def test_a_running_sweep_is_left_alone_but_can_be_asked(
 
     def intrude(event: RunEvent) -> None:
         if event.progress is not None or started:
-            return
+            return  # one of two runs has just ended
         started.append(time.monotonic())
         (folder / event.run.run_id / "failed.txt").write_text("of an earlier try")
         for start in others:
@@ -371,6 +371,7 @@ def test_a_running_sweep_is_left_alone_but_can_be_asked(
         assert time.monotonic() < started[0] + 10
         assert (folder / event.run.run_id / "failed.txt").is_file()
         assert main(["sweep", "--status", "--out", str(folder)]) == 0
+        assert main(["report", str(folder)]) == 0
 
     sweep(short, folder, intrude, workers=1)
     assert "1 done, " in " ".join(capsys.readouterr().out.split())
