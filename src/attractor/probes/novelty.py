@@ -9,12 +9,13 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
+from scipy import sparse
 
 from attractor.types import AttractorError
 
 Ids = Int[np.ndarray, "..."]
-ROWS = 2**14
-"""Training rows compared at a time."""
+PAIRS = 2**22
+"""Generated with training sequences compared at a time."""
 TOKENS = 2**22
 """Training tokens in one suffix array."""
 
@@ -23,7 +24,7 @@ class Novelty(NamedTuple):
     """How close each generated sequence is to other text, each (G,), in tokens."""
 
     nearest: Ids
-    """edit distance to the nearest training sequence"""
+    """edit distance to the nearest training sequence; beyond half of the length, where no text is near, L // 2 + 1"""
     own: Ids
     """edit distance to the nearest other generated sequence"""
     overlap: Ids
@@ -39,10 +40,46 @@ def novelty(generated: Ids, corpus: Ids) -> Novelty:
     generated, corpus = np.asarray(generated), np.asarray(corpus)
     if len(generated) < 2 or not len(corpus):
         raise AttractorError(f"{len(generated)} generated and {len(corpus)} training sequences: at least 2 and 1")
-    own = own_distances(generated)
-    parts = range(0, len(corpus), ROWS)
-    nearest = np.min([_edit_distances(generated, corpus[i : i + ROWS]).min(1) for i in parts], 0)
-    return Novelty(nearest, own.min(1), longest_overlaps(generated, corpus))
+    own = own_distances(generated).min(1)
+    return Novelty(nearest_distances(generated, corpus), own, longest_overlaps(generated, corpus))
+
+
+def nearest_distances(generated: Ids, corpus: Ids) -> NDArray[np.int32]:
+    """Edit distance of each generated sequence to the nearest training sequence, exact up to L // 2, else L // 2 + 1.
+
+    An edit distance is at least the number of tokens that two sequences of one length do not have in common, in
+    whatever order, and that number is one product of sparse matrices: nearly all pairs need nothing else.
+    """
+    most = generated.shape[1] // 2
+    nearest = np.full(len(generated), most + 1, dtype=np.int32)
+    known = np.unique(_features(generated))
+    bags, step = _bags(generated, known), max(1, PAIRS // len(generated))
+    for start in range(0, len(corpus), step):
+        rows = np.asarray(corpus[start : start + step])
+        common = (bags @ _bags(rows, known).T).toarray()
+        for i in (common >= generated.shape[1] - most).any(1).nonzero()[0]:
+            near = rows[common[i] >= generated.shape[1] - most]
+            nearest[i] = min(nearest[i], _edit_distances(generated[i : i + 1], near, most).min())
+    return nearest
+
+
+def _features(rows: Ids) -> Ids:
+    """Each token with how often its row had it before, as one number, (N, L), sorted by token.
+
+    Two rows have as many of these numbers in common as tokens.
+    """
+    ordered, place = np.sort(rows.astype(np.int64), 1), np.arange(rows.shape[1])
+    begins = np.where(np.diff(ordered, axis=1, prepend=-1) != 0, place, 0)
+    return ordered * rows.shape[1] + place - np.maximum.accumulate(begins, 1)
+
+
+def _bags(rows: Ids, known: Ids) -> sparse.csr_array:
+    """Which of the known features each row has, (N, F)."""
+    features = _features(rows)
+    at = np.searchsorted(known, features).clip(max=len(known) - 1)
+    there = known[at] == features
+    ends = np.concatenate([[0], there.sum(1).cumsum()])
+    return sparse.csr_array((np.ones(ends[-1], dtype=np.int32), at[there], ends), shape=(len(rows), len(known)))
 
 
 def own_distances(generated: Ids) -> NDArray[np.int32]:
@@ -106,8 +143,10 @@ class SuffixArray:
         return self.padded[row[:, None], position[:, None] + np.arange(self.length)]
 
 
-def _edit_distances(a: Ids, b: Ids) -> NDArray[np.int32]:
-    return np.asarray(cdist(_strings(a), _strings(b), scorer=Levenshtein.distance, dtype=np.int32))
+def _edit_distances(a: Ids, b: Ids, most: int | None = None) -> NDArray[np.int32]:
+    """(A, B); what is larger than `most` is `most` + 1."""
+    found = cdist(_strings(a), _strings(b), scorer=Levenshtein.distance, score_cutoff=most, dtype=np.int32)
+    return np.asarray(found)
 
 
 def _strings(rows: Ids) -> list[str]:

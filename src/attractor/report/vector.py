@@ -60,7 +60,10 @@ def _draw(panel: Panel, ax: Any) -> None:
         if trace.get("fill") == "toself":
             ax.fill(x, y, color=_colour(trace["fillcolor"]), linewidth=0)
         elif mode == "text":
-            ax.annotate(_plain(trace["text"][0]).strip(), (x[0], y[0]), xytext=(3, 0), textcoords="offset points")
+            side = "right" if trace["textposition"].endswith("left") else "left"
+            aside = (-3 if side == "right" else 3, 0)
+            ax.annotate(_plain(trace["text"][0]).strip(), (x[0], y[0]), xytext=aside, textcoords="offset points",
+                        ha=side, va="center")  # fmt: skip
         elif mode == "markers":
             ax.plot(x, y, ".", color=_colour(trace["marker"]["color"]), markersize=2, alpha=0.7)
         else:
