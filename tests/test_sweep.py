@@ -434,6 +434,15 @@ def test_a_report_refuses_runs_that_were_not_measured_alike(copied: Path, capsys
     assert "results of different noise_seed cannot be joined: 0 and 7" in capsys.readouterr().err
 
 
+def test_a_summary_whose_runs_are_elsewhere_is_drawn_as_it_is(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for run in planned_runs(copied):
+        shutil.rmtree(copied / run.run_id)
+    (copied / "measurements.json").unlink()
+    assert main(["report", str(copied)]) == 0
+    assert "measurements.json is not there, so most measurements are not shown" in capsys.readouterr().err
+    assert "easurements.json is not there" in (copied / "report.html").read_text()
+
+
 def test_a_report_names_runs_that_are_not_finished_or_gone(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = planned_runs(copied)
     (copied / runs[0].run_id / "results.parquet").unlink()

@@ -118,20 +118,22 @@ def summarize(out: Path) -> list[Path]:
     """Write the summary of a sweep again, from the results of its runs; returns the path of each model's report.html.
 
     Of a sweep that is not finished, the sizes that are; the page names what is left out. A folder without a sweep may
-    hold a transition.json of any origin, of which the page is drawn.
+    hold a transition.json of any origin, and one whose runs are elsewhere that of the sweep: the page is drawn of it.
 
     Raises:
         AttractorError: if no size is finished, if runs were not measured alike, or if the results of a run that an
-            earlier summary holds are gone.
+            earlier summary holds are gone while others are here.
     """
     if not (out / SWEEP).is_file():
         return [write_report(out)]
     runs, data = planned_runs(out), open_dataset(out / pipeline.DATA)
     config = resolve(config_of(out), data)
-    missing = [run for run in runs if not pipeline.is_finished(out / run.run_id)]
-    for run in missing:
-        if summarized(summary_folders(config, out)[run.model], run):
-            raise AttractorError(f"the results of {run.title} are gone from '{out / run.run_id}'")
+    missing, folders = [run for run in runs if not pipeline.is_finished(out / run.run_id)], summary_folders(config, out)
+    known = [run for run in missing if summarized(folders[run.model], run)]
+    if len(known) == len(runs):
+        return [write_report(folder) for folder in folders.values()]
+    if known:
+        raise AttractorError(f"the results of {known[0].title} are gone from '{out / known[0].run_id}'")
     incomplete = {(run.model, run.config.n_train) for run in missing}
     whole = [run for run in runs if (run.model, run.config.n_train) not in incomplete]
     if not whole:
