@@ -37,7 +37,9 @@ def test_nearest_distances_agree_with_those_to_every_row(monkeypatch: pytest.Mon
         min(Levenshtein.distance(bytes(a), bytes(b)) for b in corpus.tolist()) for a in generated.tolist()
     ]  # fmt: skip
     monkeypatch.setitem(nearest_distances.__globals__, "PAIRS", 27)
-    assert nearest_distances(generated, corpus).tolist() == [min(x, 7) for x in expected]
+    for word in (12, 11):
+        monkeypatch.setitem(nearest_distances.__globals__, "WORD", word)
+        assert nearest_distances(generated, corpus).tolist() == [min(x, 7) for x in expected]
 
 
 def test_overlap_agrees_with_brute_force() -> None:

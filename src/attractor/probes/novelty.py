@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from attractor.types import AttractorError
 Ids = Int[np.ndarray, "..."]
 PAIRS = 2**22
 """Generated with training sequences compared at a time."""
+WORD = 64
+"""Tokens up to which an edit distance takes a machine word each step: cheaper than to tell whether it is needed."""
 TOKENS = 2**22
 """Training tokens in one suffix array."""
 
@@ -45,22 +48,31 @@ def novelty(generated: Ids, corpus: Ids) -> Novelty:
 
 
 def nearest_distances(generated: Ids, corpus: Ids) -> NDArray[np.int32]:
-    """Edit distance of each generated sequence to the nearest training sequence, exact up to L // 2, else L // 2 + 1.
+    """Edit distance of each generated sequence to the nearest training sequence; beyond L // 2 it is L // 2 + 1."""
+    most, step = generated.shape[1] // 2, max(1, PAIRS // len(generated))
+    parts = (np.asarray(corpus[start : start + step]) for start in range(0, len(corpus), step))
+    if generated.shape[1] <= WORD:
+        own = _strings(generated)
+        return np.min([_edit_distances(own, _strings(rows), most).min(1) for rows in parts], 0)
+    return np.min(list(_likely(generated, parts, most)), 0)
+
+
+def _likely(generated: Ids, parts: Iterable[Ids], most: int) -> Iterator[NDArray[np.int32]]:
+    """The nearest distances of each part, (G,), from the pairs that can be near.
 
     An edit distance is at least the number of tokens that two sequences of one length do not have in common, in
     whatever order, and that number is one product of sparse matrices: nearly all pairs need nothing else.
     """
-    most = generated.shape[1] // 2
-    nearest = np.full(len(generated), most + 1, dtype=np.int32)
-    known = np.unique(_features(generated))
-    bags, step = _bags(generated, known), max(1, PAIRS // len(generated))
-    for start in range(0, len(corpus), step):
-        rows = np.asarray(corpus[start : start + step])
-        common = (bags @ _bags(rows, known).T).toarray()
-        for i in (common >= generated.shape[1] - most).any(1).nonzero()[0]:
-            near = rows[common[i] >= generated.shape[1] - most]
-            nearest[i] = min(nearest[i], _edit_distances(generated[i : i + 1], near, most).min())
-    return nearest
+    known, own = np.unique(_features(generated)), _strings(generated)
+    bags = _bags(generated, known)
+    for rows in parts:
+        near = (bags @ _bags(rows, known).T).toarray() >= generated.shape[1] - most
+        wanted = near.any(0)
+        others, near = np.array(_strings(rows[wanted]), dtype=object), near[:, wanted]
+        nearest = np.full(len(generated), most + 1, dtype=np.int32)
+        for i in near.any(1).nonzero()[0]:
+            nearest[i] = _edit_distances(own[i : i + 1], others[near[i]].tolist(), most).min()
+        yield nearest
 
 
 def _features(rows: Ids) -> Ids:
@@ -84,7 +96,8 @@ def _bags(rows: Ids, known: Ids) -> sparse.csr_array:
 
 def own_distances(generated: Ids) -> NDArray[np.int32]:
     """Edit distance of each generated sequence to each other one, (G, G); to itself it is beyond all, L + 1."""
-    own = _edit_distances(np.asarray(generated), np.asarray(generated))
+    strings = _strings(np.asarray(generated))
+    own = _edit_distances(strings, strings)
     np.fill_diagonal(own, np.shape(generated)[1] + 1)
     return own
 
@@ -143,10 +156,9 @@ class SuffixArray:
         return self.padded[row[:, None], position[:, None] + np.arange(self.length)]
 
 
-def _edit_distances(a: Ids, b: Ids, most: int | None = None) -> NDArray[np.int32]:
+def _edit_distances(a: list[str], b: list[str], most: int | None = None) -> NDArray[np.int32]:
     """(A, B); what is larger than `most` is `most` + 1."""
-    found = cdist(_strings(a), _strings(b), scorer=Levenshtein.distance, score_cutoff=most, dtype=np.int32)
-    return np.asarray(found)
+    return np.asarray(cdist(a, b, scorer=Levenshtein.distance, score_cutoff=most, dtype=np.int32))
 
 
 def _strings(rows: Ids) -> list[str]:

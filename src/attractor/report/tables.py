@@ -62,8 +62,8 @@ def membership(report: Report) -> Table | None:
         (f"Better than a bag of words that never saw the model: {'; '.join(better)}. " if better else "")
         + "A score is better if the interval of its AUROC lies above 0.5 and that of its difference from the bag of "
         "words, on the same rows, above 0. With labels shuffled: the mean and 95% of 200 permutations. TPR is the "
-        "share of training rows above every unseen row, or above all but the share of them that the column names; 1% "
-        "can be resolved from 100 unseen rows on and 0.1% from 1,000, and has no column below.",
+        "share of training rows above every unseen row, or above all but the share of them that the column names; a "
+        "level has a column if the unseen rows can resolve it: 1% needs 100 of them, 0.1% needs 1,000.",
         ("n", "score", "AUROC", "minus bag of words", "against blind", "labels shuffled",
          *(f"TPR at {100 * at:g}% FPR" if at else "TPR, no false positive" for at in levels)), rows,
     )  # fmt: skip
