@@ -196,6 +196,22 @@ def test_at_t_1_nothing_is_left_alone_and_nothing_fails(config: SweepConfig, tmp
     assert {row["t"] for row in rows} == {1.0}
 
 
+def test_what_is_not_measured_is_left_out_but_for_what_locates_the_transition(
+    config: SweepConfig, tmp_path: Path
+) -> None:
+    few = dataclasses.replace(
+        config, sizes=(8,), probe=dataclasses.replace(config.probe, measure=("recovery", "entropy"))
+    )
+    page = sweep(few, tmp_path / "few", lambda event: None)[0].read_text()
+    assert "Recovery against training-set size" in page
+    assert "Perplexity against training-set size" not in page
+    for measure in (("recovery", "likelihood"), ("entropy",)):
+        lacking = dataclasses.replace(few, probe=dataclasses.replace(few.probe, measure=measure))
+        with pytest.raises(AttractorError, match="a sweep needs recovery and entropy"):
+            sweep(lacking, tmp_path / "lacking", lambda event: None)
+    assert not (tmp_path / "lacking").exists()
+
+
 def test_workers_must_be_at_least_one(config: SweepConfig, tmp_path: Path) -> None:
     with pytest.raises(AttractorError, match="workers = 0 must be at least 1"):
         sweep(config, tmp_path / "s", lambda event: None, workers=0)

@@ -168,7 +168,7 @@ def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
         "conditional_entropy": entropy.value,
         "entropy_ci": [entropy.low, entropy.high],
         "vanishing_share": run.row(split, "vanishing_share").value,
-        "nelbo_per_token": run.row(split, "nelbo_per_token").value,
+        "nelbo_per_token": run.value(split, "nelbo_per_token"),
     }
 
 

@@ -141,8 +141,10 @@ def entropy(report: Report) -> Figure:
     )
 
 
-def perplexity(report: Report) -> Figure:
+def perplexity(report: Report) -> Figure | None:
     """Perplexity against n; the logarithm keeps small and large values readable."""
+    if not report.perplexity:
+        return None
     figure = canvas(report.sizes, "perplexity per token (log scale)")
     draw(figure, report.perplexity, _styles(report), words.approx, "perplexity")
     figure.update_yaxes(**_log_axis(report.perplexity))
@@ -161,8 +163,10 @@ def perplexity(report: Report) -> Figure:
     )
 
 
-def broken(report: Report) -> Figure:
+def broken(report: Report) -> Figure | None:
     """Tokens that were right and end up wrong."""
+    if not report.broken:
+        return None
     figure = canvas(report.sizes, "untouched tokens that end up wrong")
     draw(figure, report.broken, _styles(report), words.percent, "broken")
     figure.update_yaxes(**_share_axis())

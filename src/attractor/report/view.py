@@ -225,6 +225,10 @@ def _any(row: Fields, n_train: int, seed: int) -> Measured:
     )  # fmt: skip
 
 
+def _where_measured(rows: list[Fields], key: str, interval: str, timed: bool) -> list[Measured]:
+    return _rows([row for row in rows if row.has(key)], key, interval, timed)
+
+
 def _rows(rows: list[Fields], key: str, interval: str, timed: bool) -> list[Measured]:
     return [_measured(row, key, interval, SPLITS, timed, key) for row in rows]
 
@@ -331,10 +335,8 @@ def read_report(sweep_dir: Path) -> Report:
     more = Measurements(sweep_dir / "measurements.json")
     peak, located = fields.data.get("perplexity_peak"), fields.data["entropy_transition"]
     # The two files agree where they overlap; measurements.json has more intervals.
-    broken = more.named("unstable_rate", *SPLITS) or _rows(
-        [row for row in rows if row.has("unstable_rate")], "unstable_rate", "unstable_ci", timed=True
-    )
-    nelbo = more.named("nelbo_per_token", *SPLITS) or _rows(rows, "nelbo_per_token", "nelbo_ci", timed=False)
+    broken = more.named("unstable_rate", *SPLITS) or _where_measured(rows, "unstable_rate", "unstable_ci", timed=True)
+    nelbo = more.named("nelbo_per_token", *SPLITS) or _where_measured(rows, "nelbo_per_token", "nelbo_ci", timed=False)
     entropy = _rows(rows, "conditional_entropy", "entropy_ci", timed=False)
     return Report(
         name=sweep_dir.resolve().name,

@@ -22,10 +22,19 @@ from attractor.sweep.summary import summarized, summary_folders, write_summary
 from attractor.types import AttractorError
 
 SWEEP = "sweep.json"
+LOCATING = ("recovery", "entropy")
+"""What every model of a sweep must be measured by."""
 
 
 def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
-    """Probe rows are at most the smallest training set, so that the same rows are probed at every size."""
+    """Probe rows are at most the smallest training set, so that the same rows are probed at every size.
+
+    Raises:
+        AttractorError: if that is too small, or what locates the transition is not measured.
+    """
+    for name in LOCATING:
+        if name not in config.probe.measure:
+            raise AttractorError(f"measure = {', '.join(config.probe.measure)}: a sweep needs {' and '.join(LOCATING)}")
     smallest = min(run.config.n_train for run in plan(config, len(data.train)))
     rows = min(config.probe.rows, smallest)
     if rows < 2:
