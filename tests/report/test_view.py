@@ -88,6 +88,20 @@ def test_n_star_against_model_size(tmp_path: Path) -> None:
     assert rows[2] == ("medium", "330", "0.15", "none", "no gap")
 
 
+@pytest.mark.parametrize("places", [(64.0, 84.0), (84.0, 64.0), (6000.0, 9000.0), (9000.0, 6000.0)])
+def test_a_label_never_crosses_the_line_of_another_transition(tmp_path: Path, places: tuple[float, float]) -> None:
+    """A label lies at the top of its own line; every line on its side ends below it."""
+    data = made_up.full()
+    for star, n_star in zip(data["transition"], places, strict=True):
+        star |= {"n_star": n_star, "ci": [n_star / 2, n_star * 2]}
+    traces = all_figures(read(tmp_path, data))[0].panels[0].spec["data"]
+    for label in (t for t in traces if t["mode"] == "text"):
+        to_the_right = label["textposition"] == "middle right"
+        for line in (t for t in traces if len(t["x"]) == 2 and t["x"][0] == t["x"][1] != label["x"][0]):
+            if (line["x"][0] > label["x"][0]) == to_the_right:
+                assert max(line["y"]) < label["y"][0]
+
+
 def test_headline_takes_the_best_known_time(tmp_path: Path) -> None:
     head, others = words.headline(read(tmp_path, made_up.full()))
     assert head == (

@@ -69,7 +69,6 @@ def auroc_gain(scores: tuple[Values, Values], others: tuple[Values, Values]) -> 
     The interval is that of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 837) for correlated areas, with the tails
     of Student's t.
     """
-    value, spread = 0.0, 0.0
     parts = [_placements(*scores), _placements(*others)]
     value = float(parts[0][0].mean() - parts[1][0].mean())
     spread = sum(float(np.var(own - other, ddof=1)) / len(own) for own, other in zip(*parts, strict=True))

@@ -21,6 +21,7 @@ from attractor.report.figures import (
     finish,
     line,
     log_ticks,
+    roomy_right,
     star_marks,
     style,
     tag,
@@ -90,12 +91,13 @@ def recovery(report: Report) -> Figure:
     """Recovery against n: where the two lines of a colour meet, the basins have the same width."""
     figure = canvas(report.sizes, "corrupted tokens that return")
     curves = [*report.recovery, *_timed(report, report.random)]
-    stars = [(t, n_star) for t, n_star in report.located if t in report.times]
+    stars = sorted((at for at in report.located if at[0] in report.times), key=lambda at: at[1].value)
+    right = bool(stars) and roomy_right([n_star for _, n_star in stars], report.sizes)
     step = 0.075
-    for i, (t, n_star) in enumerate(stars):
+    for i, (t, n_star) in enumerate(stars if right else reversed(stars)):  # labels pass above the lines beside them
         text = f"n* = {words.approx(n_star.value)} at t = {words.time(t)}"
         paint, top = colour(report.times.index(t)), 1.0 + step * (len(stars) - i)
-        figure.add_traces(star_marks(n_star, t, paint, top, text, report.sizes))
+        figure.add_traces(star_marks(n_star, t, paint, top, text, right))
     draw(figure, curves, _styles(report), words.percent, "recovery")
     figure.update_yaxes(**_share_axis(1.0 + step * (len(stars) + 0.4 if stars else 0)))
     title = "Recovery against training-set size"
@@ -123,7 +125,8 @@ def entropy(report: Report) -> Figure:
     n_star = report.entropy_star.n_star if report.entropy_star is not None else None
     if n_star is not None:
         text = f"n* = {words.approx(n_star.value)} from entropy"
-        figure.add_traces(star_marks(n_star, None, MUTED, high * 1.12, text, report.sizes))
+        right = roomy_right([n_star], report.sizes)
+        figure.add_traces(star_marks(n_star, None, MUTED, high * 1.12, text, right))
     draw(figure, report.entropy, _styles(report), words.nats, "entropy")
     figure.update_yaxes(range=[-0.02 * high, high * (1.06 if n_star is None else 1.18)], rangemode="tozero")
     title = "Conditional entropy against training-set size"

@@ -246,16 +246,18 @@ def draw(
     figure.add_traces([trace for layer in layers for trace in layer])
 
 
-def star_marks(
-    n_star: Estimate, t: float | None, paint: str, top: float, label: str, sizes: Sequence[float]
-) -> list[go.Scatter]:
-    """Return a vertical line at n*, its shaded interval up to `top`, and a label on the side with more room."""
+def roomy_right(n_stars: Sequence[Estimate], sizes: Sequence[float]) -> bool:
+    """Whether there is more room for labels on the right of these n* than on their left."""
+    return n_stars[0].value * n_stars[-1].value < min(sizes) * max(sizes)
+
+
+def star_marks(n_star: Estimate, t: float | None, paint: str, top: float, label: str, right: bool) -> list[go.Scatter]:
+    """Return a vertical line at n*, its shaded interval up to `top`, and a label on its right or left."""
     n, lo, hi = n_star
     tags = {"tags": [tag(t), "star"]}
-    middle = (min(sizes) * max(sizes)) ** 0.5
-    side = "middle right" if n < middle else "middle left"
+    side = "middle right" if right else "middle left"
     # Two spaces keep the text off the line.
-    text = f"  {label}" if n < middle else f"{label}  "
+    text = f"  {label}" if right else f"{label}  "
     rule = {"mode": "lines", "hoverinfo": "skip", "meta": tags}
     marks = [go.Scatter(x=[n, n], y=[0, top], line={"color": paint, "width": 1.3}, **rule)]
     if lo is not None and hi is not None:
