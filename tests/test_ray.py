@@ -164,6 +164,12 @@ def test_a_listener_that_is_not_ray_is_refused_soon(
         peer.result().close()
 
 
+@pytest.mark.parametrize("address", ["a..b:6379", "a" * 70 + ":6379", "localhost:\N{SUPERSCRIPT TWO}"])
+def test_addresses_that_cannot_be_are_named(address: str) -> None:
+    with pytest.raises(AttractorError, match="address"):
+        ray_executor(address).__enter__()
+
+
 def test_bad_clusters_give_one_line_before_any_work(cluster: Any, config: SweepConfig, tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import fcntl
@@ -11,6 +12,7 @@ import re
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ import tiny
 from attractor import AttractorError
 from attractor.config import RunConfig, TrainConfig, config_hash, identity, to_dict
 from attractor.files import (
+    InUseError,
     atomic_directory,
     is_locked,
     locked,
@@ -27,7 +30,7 @@ from attractor.files import (
     restore,
     write_atomically,
 )
-from attractor.pipeline import CONFIG, is_finished, run_alone
+from attractor.pipeline import CONFIG, claimed, is_finished, run_alone
 from attractor.train.logbook import Logbook
 from faults import Machine, Stopped
 
@@ -129,6 +132,65 @@ def test_who_only_asks_whether_a_folder_is_in_use_keeps_nobody_out(tmp_path: Pat
         assert asking.closed
         assert is_locked(tmp_path)
     assert not is_locked(tmp_path)
+
+
+def test_two_who_wait_for_somebody_asking_do_not_keep_each_other_out(tmp_path: Path) -> None:
+    """One gets in soon after the question is over, and the other is then refused or follows."""
+
+    def enter() -> bool:
+        with contextlib.suppress(InUseError), locked(tmp_path):
+            return True
+        return False
+
+    (tmp_path / ".lock").touch()
+    asking = (tmp_path / ".lock").open()
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    threading.Timer(0.2, asking.close).start()
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(enter) for _ in range(2)]
+        assert any(one.result(timeout=30) for one in both)
+
+
+def test_what_force_was_to_replace_comes_back_unless_the_new_config_has_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at every call of the file system; then the config that the folder says, or else the old one, goes on."""
+    at, finished, kept = 0, False, 0
+    while not finished:
+        at += 1
+        folder = tmp_path / str(at) / "sweep"
+        with claimed(folder, CONFIG, {"seed": 1}, force=False):
+            (folder / "work").write_text("of days")
+        machine = Machine(tmp_path, at)
+        with monkeypatch.context() as patch:
+            machine.start(patch)
+            with contextlib.suppress(Stopped), claimed(folder, CONFIG, {"seed": 2}, force=True):
+                pass
+            finished = machine.calls < at
+        machine.end()
+        is_new = (folder / CONFIG).is_file() and json.loads((folder / CONFIG).read_text())["seed"] == 2
+        with claimed(folder, CONFIG, {"seed": 1 + is_new}, force=False):
+            assert (folder / "work").is_file() != is_new, at
+        kept += not is_new
+    assert 5 < kept < at
+
+
+def test_force_goes_through_a_link_and_not_under_the_feet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, scratch = tmp_path / "sweep", tmp_path / "scratch"
+    scratch.mkdir()
+    link.symlink_to(scratch)
+    for seed in (1, 2, 3):
+        with claimed(link, "sweep.json", {"seed": seed}, force=seed > 1):
+            (link / f"work-{seed}").touch()
+    assert link.is_symlink()
+    assert sorted(path.name for path in scratch.iterdir()) == [".lock", "sweep.json", "work-3"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scratch", "sweep"]
+    monkeypatch.chdir(scratch)
+    with claimed(Path(), "sweep.json", {"seed": 3}, force=False):
+        pass
+    with pytest.raises(AttractorError, match="is where this was started"):
+        claimed(Path(), "sweep.json", {"seed": 4}, force=True).__enter__()
+    assert (scratch / "work-3").is_file()
 
 
 def test_settings_that_change_no_number_are_no_part_of_the_identity() -> None:

@@ -31,9 +31,10 @@ from attractor.files import is_locked
 from attractor.pipeline import data_of, is_finished, run_alone
 from attractor.report.sections import SECTIONS
 from attractor.results import read_results, write_rows
-from attractor.sweep.follow import RunEvent
+from attractor.sweep.follow import Ended, RunEvent, follow
 from attractor.sweep.plan import plan
 from attractor.sweep.run import planned_runs, summarize, sweep
+from attractor.sweep.search import candidate_sizes
 from attractor.sweep.status import read_status
 from attractor.sweep.twins import add_twins
 
@@ -303,6 +304,12 @@ def test_several_models_have_their_own_reports_and_share_one_file(
     assert "n* of each model" in reports[0].read_text()
 
 
+@pytest.mark.parametrize("size", [0.0, -3.0, float("nan"), float("inf")])
+def test_sizes_are_positive_before_anything_is_planned(size: float, config: SweepConfig) -> None:
+    with pytest.raises(AttractorError, match="must be positive"):
+        dataclasses.replace(config, sizes=(8, size))
+
+
 def test_models_are_known_ones_and_named_once(config: SweepConfig) -> None:
     with pytest.raises(AttractorError, match="unknown model 'huge'; there are demo, tiny, small, medium"):
         dataclasses.replace(config, models=("huge",))
@@ -362,6 +369,43 @@ def test_status_names_a_sweep_of_a_newer_schema_or_a_damaged_one(
         error = capsys.readouterr().err
         assert "sweep.json' " + message in error
         assert error.count("\n") == 1
+
+
+def test_status_makes_do_with_damaged_metrics(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, third, fourth = (copied / run.run_id for run in planned_runs(copied))
+    (first / "metrics.jsonl").unlink()
+    for run, line in ((second, "[1, 2]"), (third, '{"step": 3}'), (fourth, '{"step": 3, "check": null, "new": 1}')):
+        (run / "metrics.jsonl").write_text(line)
+    assert main(["sweep", "--status", "--out", str(copied)]) == 0
+    assert "4 done, " in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("content", ["{}", '{"models": 3}', '{"models": [{"model": "none", "sizes": [8]}]}'])
+def test_a_damaged_record_of_a_search_is_named(content: str, copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (copied / "adaptive.json").write_text(content)
+    for command in (["sweep", "--status", "--out", str(copied)], ["report", str(copied)]):
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert "adaptive.json' is damaged" in error
+        assert error.count("\n") == 1
+
+
+def test_a_precision_finer_than_the_sizes_asks_for_all_of_them() -> None:
+    assert candidate_sizes([8, 64], 1 + 1e-12).tolist() == list(range(8, 65))
+
+
+def test_a_failure_that_could_not_be_written_down_is_told(config: SweepConfig, tmp_path: Path) -> None:
+    """As on a full disk, where the traceback is an empty file or none."""
+    first, second = plan(dataclasses.replace(config, sizes=(8, 16)), 10**6)
+
+    def fail(tasks: list[str]) -> list[Ended]:
+        (tmp_path / first.run_id).mkdir(exist_ok=True)
+        (tmp_path / first.run_id / "failed.txt").touch()
+        (tmp_path / second.run_id).touch()
+        return [Ended(task, "its process ended with code 1") for task in tasks]
+
+    with pytest.raises(AttractorError, match=r"2 of 2 runs failed; n = 16: its process ended with code 1"):
+        follow({run.run_id: run for run in (first, second)}, fail, tmp_path, lambda event: None)
 
 
 def test_a_running_sweep_is_left_alone_but_can_be_asked(

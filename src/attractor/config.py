@@ -325,6 +325,8 @@ class SweepConfig:
                 raise AttractorError(f"{name} = {values}: at least one is needed, and none twice")
         if min(self.seeds) < 0:
             raise AttractorError(f"seeds = {self.seeds} must not be negative")
+        if not all(0 < size < math.inf for size in self.sizes):
+            raise AttractorError(f"sizes = {self.sizes} must be positive")
         _check_share(self.uniform_share)
         _check_curriculum(self.process, self.train)
         for name in self.models:

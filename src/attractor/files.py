@@ -155,6 +155,7 @@ def locked(folder: Path) -> Iterator[None]:
                 lock.seek(0)
                 holder = lock.read() or "another process"
                 raise InUseError(f"'{folder}' is in use by {holder}; wait for it or stop it")
+            fcntl.flock(lock, fcntl.LOCK_UN)  # two who wait must not keep each other out
             time.sleep(0.01)  # nobody works here, but somebody is asking whether anybody does
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
@@ -172,8 +173,8 @@ def is_locked(folder: Path) -> bool:
 
 
 def is_unused(path: Path) -> bool:
-    """Whether a path is a folder that holds nothing, or nothing but a lock."""
-    return path.is_dir() and all(entry.name == LOCK for entry in path.iterdir())
+    """Whether a path is a folder that holds nothing, but for a lock and what a killed writer left half-done."""
+    return path.is_dir() and all(entry.name == LOCK or entry.match(".*.partial") for entry in path.iterdir())
 
 
 def _flock(lock: TextIO, kind: int) -> bool:

@@ -33,6 +33,7 @@ from attractor.data.tokenizer import Tokenizer
 from attractor.files import (
     atomic_directory,
     clear_up,
+    is_locked,
     is_unused,
     locked,
     make_directory,
@@ -65,7 +66,8 @@ def prepare(config: DataConfig, folder: Path, on_packing: Callable[[Packed], Non
     if (folder / COUNTS).is_file() and marker.is_file():
         require_same_config(marker, config)
         return open_dataset(folder)
-    building = folder.parent.with_name(f".{folder.parent.name}.packing-{config_hash(config)}")
+    home = folder.resolve().parent
+    building = home.with_name(f".{home.name}.packing-{config_hash(config)}")
     with atomic_directory(folder) as partial:
         prepare_dataset(partial, building=building, on_progress=on_packing, **dataclasses.asdict(config))
         (partial / CONFIG).write_text(to_json(config))
@@ -96,13 +98,18 @@ def claimed(folder: Path, marker: str, config: object, force: bool) -> Iterator[
     Raises:
         AttractorError: if `folder` holds something else, is of another config or of a newer schema, or is in use.
     """
-    aside = folder.with_name(f".{folder.name}.set-aside")
-    if aside.exists() and not folder.exists():  # stopped half-way last time
-        aside.rename(folder)
-    held = folder / marker
+    folder = folder.resolve()  # a link stays one, and leads to what comes and goes
+    aside, held = folder.with_name(f".{folder.name}.set-aside"), folder / marker
+    if aside.exists() and not held.is_file() and not is_locked(folder):  # stopped half-way last time
+        if is_unused(folder):
+            shutil.rmtree(folder)
+        if not folder.exists():
+            aside.rename(folder)
     was_there, is_new = held.is_file(), force or not held.is_file()
     if not was_there and folder.exists() and not is_unused(folder):
         raise AttractorError(f"'{folder}' is not empty and holds no {held.name}; choose another folder")
+    if is_new and Path.cwd().is_relative_to(folder):
+        raise AttractorError(f"'{folder}' is where this was started: it cannot be made anew from inside")
     with contextlib.ExitStack() as lock:
         if was_there:
             lock.enter_context(locked(folder))

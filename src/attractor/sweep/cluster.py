@@ -67,12 +67,12 @@ def _connect(address: str) -> Any:
 
 def _require_reachable(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal():
         raise AttractorError(f"address = {address!r}: allowed are auto, host:port and ray://host:port")
     try:
         with socket.create_connection((host, int(port)), TIMEOUT) as peer:
             speaks = _speaks_grpc(peer)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
         raise AttractorError(f"no Ray cluster at address {address!r}: {error}") from None
     if not speaks:
         raise AttractorError(f"no Ray cluster at address {address!r}: what answers there is not Ray")

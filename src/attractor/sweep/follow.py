@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -75,33 +76,42 @@ class _Failures:
     def __init__(self, sweep: Path) -> None:
         self.sweep = sweep
         self.runs: list[PlannedRun] = []
+        self.message = ""
+        """of the first one"""
 
     def add(self, run: PlannedRun, error: str) -> None:
-        folder = self.sweep / run.run_id
-        make_directory(folder)
-        if not (folder / FAILED).is_file():  # it died too soon to leave a traceback
-            (folder / FAILED).write_text(error)
+        traceback = ""
+        with contextlib.suppress(OSError):  # of a full disk, where a traceback may be empty
+            make_directory(self.sweep / run.run_id)
+            traceback = _text(self.sweep / run.run_id / FAILED)
+            if not traceback:  # it died too soon to leave one
+                (self.sweep / run.run_id / FAILED).write_text(error)
         self.runs.append(run)
+        self.message = self.message or traceback or error
 
     def complain(self, of: int) -> None:
         """Raise AttractorError, with the first message, if there are any."""
         if not self.runs:
             return
+        kind, _, message = self.message.splitlines()[-1].partition(": ")
         where = self.sweep / self.runs[0].run_id / FAILED
-        kind, _, message = where.read_text().strip().splitlines()[-1].partition(": ")
         raise AttractorError(
             f"{len(self.runs)} of {of} runs failed; {self.runs[0].title}: {message or kind}; see '{where}'"
         )
+
+
+def _text(file: Path) -> str:
+    return file.read_text().strip() if file.is_file() else ""
 
 
 def last_line(run: Path) -> Progress | None:
     """What a run has last reported, None before it has."""
     try:
         values, speed = (json.loads(_end(run / name)) for name in (METRICS, SPEED))
-    except (OSError, IndexError, ValueError):  # not there yet, or half a line
+        check = values.pop("check")
+        return Progress(**values, check=check and Check(**check), tokens_per_s=speed["tokens_per_s"])
+    except (OSError, LookupError, TypeError, ValueError, AttributeError):  # not there yet, half a line, or damaged
         return None
-    check = Check(**values.pop("check")) if values["check"] else values.pop("check")
-    return Progress(**values, check=check, tokens_per_s=speed["tokens_per_s"])
 
 
 def _end(file: Path) -> bytes:

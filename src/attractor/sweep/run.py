@@ -119,8 +119,11 @@ def planned_runs(out: Path) -> list[PlannedRun]:
     resolved = resolve(config, data)
     if not (out / ADAPTIVE).is_file():
         return plan(resolved, len(data.train))
-    models = pipeline.read_json(out / ADAPTIVE)["models"]
-    return [run for model in models for run in runs_of(resolved, model["model"], model["sizes"])]
+    try:
+        models = pipeline.read_json(out / ADAPTIVE)["models"]
+        return [run for model in models for run in runs_of(resolved, model["model"], model["sizes"])]
+    except (LookupError, TypeError) as error:
+        raise AttractorError(f"'{out / ADAPTIVE}' is damaged: {error!r}") from None
 
 
 def summarize(out: Path) -> list[Path]:

@@ -73,7 +73,8 @@ def candidate_sizes(sizes: list[int], precision: float) -> np.ndarray:
     """The sizes asked for, and between their ends steps so small that two of them are within the precision."""
     low, high = sizes[0], sizes[-1]
     steps = 1 + math.ceil(math.log(high / low) / math.log(precision) * 2)
-    filled = np.rint(np.geomspace(low, high, steps + 1)).astype(int)
+    few = steps < high - low
+    filled = np.rint(np.geomspace(low, high, steps + 1)).astype(int) if few else np.arange(low, high + 1)
     return np.union1d(sizes, filled).astype(np.float64)
 
 

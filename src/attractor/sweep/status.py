@@ -56,14 +56,15 @@ def read_status(out: Path) -> SweepStatus:
     runs = planned_runs(out)
     states = {run.run_id: _state(out / run.run_id) for run in runs}
     lines = {run.run_id: last_line(out / run.run_id) for run in runs}
-    paces = [line.tokens_per_s for line in lines.values() if line is not None]
-    probing = [_probing_seconds(out / run.run_id) for run in runs if states[run.run_id] == "done"]
+    paces = [line.tokens_per_s for line in lines.values() if line is not None and line.tokens_per_s > 0]
+    done = [out / run.run_id for run in runs if states[run.run_id] == "done"]
+    probing = [_probing_seconds(run) for run in done if (run / METRICS).is_file()]
     typical = (statistics.median(paces), statistics.median(probing) if probing else 0.0) if paces else None
     found = []
     for run in runs:
         state, line, left = states[run.run_id], lines[run.run_id], None
         if typical is not None and state != "done":
-            step, pace = (line.step, line.tokens_per_s) if line is not None else (0, typical[0])
+            step, pace = (line.step, line.tokens_per_s or typical[0]) if line is not None else (0, typical[0])
             train = run.config.train
             left = (train.steps - step) * train.batch_size * run.config.data.seq_len / pace + typical[1]
         found.append(RunStatus(run, state, line, left))
