@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ import tiny
 from attractor import AttractorError
 from attractor.config import RunConfig, TrainConfig, config_hash, identity, to_dict
 from attractor.files import (
-    InUseError,
     atomic_directory,
     is_locked,
     locked,
@@ -134,21 +132,20 @@ def test_who_only_asks_whether_a_folder_is_in_use_keeps_nobody_out(tmp_path: Pat
     assert not is_locked(tmp_path)
 
 
-def test_two_who_wait_for_somebody_asking_do_not_keep_each_other_out(tmp_path: Path) -> None:
-    """One gets in soon after the question is over, and the other is then refused or follows."""
-
-    def enter() -> bool:
-        with contextlib.suppress(InUseError), locked(tmp_path):
-            return True
-        return False
-
+def test_who_waits_for_somebody_asking_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two who wait would otherwise keep each other out for ever."""
     (tmp_path / ".lock").touch()
-    asking = (tmp_path / ".lock").open()
+    asking, other = (tmp_path / ".lock").open(), (tmp_path / ".lock").open("a")
     fcntl.flock(asking, fcntl.LOCK_SH)
-    threading.Timer(0.2, asking.close).start()
-    with ThreadPoolExecutor(2) as pool:
-        both = [pool.submit(enter) for _ in range(2)]
-        assert any(one.result(timeout=30) for one in both)
+
+    def meanwhile(seconds: float) -> None:
+        asking.close()
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        other.close()
+
+    monkeypatch.setattr("attractor.files.time.sleep", meanwhile)
+    with locked(tmp_path):
+        assert other.closed
 
 
 def test_what_force_was_to_replace_comes_back_unless_the_new_config_has_its_place(
