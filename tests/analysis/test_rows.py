@@ -12,7 +12,8 @@ import pytest
 
 from attractor import AttractorError
 from attractor.analysis.micro import load_tagger, micro_attractors
-from attractor.analysis.rows import PATH, rows_of, scores
+from attractor.analysis.rows import EDGES, PATH, rows_of, scores
+from attractor.analysis.statistics import clopper_pearson
 from attractor.analysis.summary import Case, case_of, model_detector
 from attractor.results import (
     Arrays,
@@ -77,6 +78,10 @@ def test_numbers_that_are_known(arrays: Arrays) -> None:
     assert value["test", "entropy_failed", 0.5, None] == pytest.approx(2)
     density = [v for (split, name, _, _), v in value.items() if (split, name) == ("test", "density_failed")]
     assert sum(density) == pytest.approx(1)
+    two_nats = float(np.sqrt(EDGES[14] * EDGES[15]))
+    for key in (("train", "recovery_micro", 0.5, None), ("test", "density_failed", 0.5, two_nats)):
+        assert value[key] == 1  # all of 40 sequences, which does not make it certain
+        assert (rows[key].low, rows[key].sequences) == (pytest.approx(clopper_pearson(N, N).low), N)
     assert value["generated", "share_memorized", None, None] == 0.5
     assert value["generated", "share_spurious", None, None] == 0.25
     assert value["generated", "share_novel", None, None] == 0.25
@@ -102,6 +107,19 @@ def test_every_score_speaks_for_membership_when_it_is_high(arrays: Arrays) -> No
     assert set(found) == {"recovery at t = 0.5", "NELBO", "entropy", "bag of words"}
     for name in ("recovery at t = 0.5", "NELBO", "entropy"):
         assert found[name][0].mean() > found[name][1].mean()
+
+
+def test_rows_without_a_perturbed_token_do_not_give_away_their_kind(tmp_path: Path) -> None:
+    """Half of the rows of both kinds have no score; the others return a little more often if they are unseen."""
+    blocks = []
+    for split, returned in (("train", 1), ("test", 2)):
+        whole = recovered(split, np.arange(L) < np.where(np.arange(N) % 8 < returned, L, 0)[:, None])
+        nothing = np.arange(N)[:, None] % 2 == 0
+        blocks.append(dataclasses.replace(whole, corrupted=np.where(nothing, whole.original, whole.corrupted)))
+    write_tokens(tmp_path, blocks)
+    train, test = scores(read_arrays(tmp_path))["recovery at t = 0.5"]
+    assert (train[1::2].mean(), test[1::2].mean()) == (0, 0.25)
+    assert set(train[::2]) == set(test[::2]) == {0.125}
 
 
 def test_numbers_that_are_not_finite_are_not_dropped(arrays: Arrays, tmp_path: Path) -> None:

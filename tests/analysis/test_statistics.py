@@ -118,8 +118,17 @@ def test_leaving_one_out() -> None:
 def test_a_ratio_weighs_sequences_by_their_tokens() -> None:
     found = ratio_interval(np.array([1.0, 9.0]), np.array([10.0, 10.0]))
     assert (found.value, found.low, found.high) == (0.5, 0.1, 0.9)
-    with pytest.raises(AttractorError, match="0 tokens"):
+    with pytest.raises(AttractorError, match="0 sequences"):
         ratio_interval(np.zeros(3), np.zeros(3))
+
+
+def test_sequences_without_a_token_are_not_counted_as_evidence() -> None:
+    part, whole = np.zeros(500), np.zeros(500)
+    part[:3], whole[:3] = [1, 9, 5], 10
+    assert ratio_interval(part, whole) == ratio_interval(part[:3], whole[:3])
+    assert ratio_interval(part, whole).n == 3
+    with pytest.raises(AttractorError, match="1 sequences"):
+        ratio_interval(part[2:], whole[2:])
 
 
 def test_a_share_of_clustered_trials_covers_the_truth() -> None:

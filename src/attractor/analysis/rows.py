@@ -12,7 +12,14 @@ from scipy import stats
 
 from attractor.analysis.detection import auroc, auroc_gain, auroc_shuffled, detection_at
 from attractor.analysis.distances import distances
-from attractor.analysis.statistics import Estimate, clopper_pearson, difference_interval, mean_interval, ratio_interval
+from attractor.analysis.statistics import (
+    Estimate,
+    clopper_pearson,
+    clustered_share,
+    difference_interval,
+    mean_interval,
+    ratio_interval,
+)
 from attractor.outcomes import OUTCOMES
 from attractor.results import Arrays, Row
 
@@ -62,7 +69,7 @@ def _recovery(arrays: Arrays, seed: int) -> Iterator[Row]:
             rate, unstable = found.rate_per_sequence(), found.unstable_per_sequence()
             yield _row(split, "recovery_rate", mean_interval(rate, share=True, missing=True, seed=seed), t)
             returned, perturbed = (found.restored & found.perturbed).sum((0, 2)), found.perturbed.sum((0, 2))
-            yield _row(split, "recovery_micro", ratio_interval(returned, perturbed, seed), t)
+            yield _row(split, "recovery_micro", clustered_share(returned, perturbed), t)
             if np.isfinite(unstable).sum() >= 2:  # near t = 1 hardly a token is left alone
                 yield _row(split, "unstable_rate", mean_interval(unstable, share=True, missing=True, seed=seed), t)
 
@@ -103,13 +110,9 @@ def _outcomes(arrays: Arrays, seed: int) -> Iterator[Row]:
                 total = np.where(chosen, entropy, 0).sum((0, 2))
                 yield _row(split, f"entropy_{name}", ratio_interval(total, count, seed), t)
                 for low, high in itertools.pairwise(EDGES):
-                    inside = (chosen & (entropy >= low) & (entropy < high)).sum((0, 2)).astype(float)
-                    share = (
-                        ratio_interval(inside, count, seed)
-                        if inside.any()
-                        else clopper_pearson(0, int(np.count_nonzero(count)))
-                    )
-                    yield _row(split, f"density_{name}", share, t, float(np.sqrt(max(low, 5e-4) * high)))
+                    inside = (chosen & (entropy >= low) & (entropy < high)).sum((0, 2))
+                    at = float(np.sqrt(max(low, 5e-4) * high))
+                    yield _row(split, f"density_{name}", clustered_share(inside, count), t, at)
 
 
 def _fixed_points(arrays: Arrays, seed: int) -> Iterator[Row]:
@@ -174,13 +177,16 @@ def _correlation(arrays: Arrays) -> Iterator[Row]:
 
 
 def scores(arrays: Arrays) -> dict[str, tuple[Values, Values]]:
-    """Membership scores of training and of unseen sequences: high means "was trained on"."""
+    """Membership scores of training and of unseen sequences: high means "was trained on".
+
+    A sequence in which nothing was perturbed gets the mean recovery of both kinds, which does not give away its own.
+    """
     found: dict[str, list[Values]] = {}
-    times = [t for t, _ in arrays.places("recovery")]
+    for t, _ in arrays.places("recovery"):
+        rates = [arrays.outcomes(split, t).rate_per_sequence() for split in ("train", "test")]
+        middle = float(np.nanmean(np.concatenate(rates)))
+        found[f"recovery at t = {t:g}"] = [np.nan_to_num(rate, nan=middle) for rate in rates]
     for split in ("train", "test"):
-        for t in times:
-            rate = arrays.outcomes(split, t).rate_per_sequence()
-            found.setdefault(f"recovery at t = {t:g}", []).append(np.nan_to_num(rate, nan=float(np.nanmean(rate))))
         for name, (source, sign) in SCORES.items():
             if arrays.has(source, split):
                 found.setdefault(name, []).append(sign * arrays.per_sequence(source, split))

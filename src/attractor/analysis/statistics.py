@@ -71,20 +71,20 @@ def difference_interval(a: Values, b: Values, seed: int = 0) -> Estimate:
 
 
 def ratio_interval(part: Values, whole: Values, seed: int = 0) -> Estimate:
-    """Sum of `part` over sum of `whole`, such as tokens of all sequences together, with a 95% bootstrap interval.
+    """Sum of `part` over sum of `whole`, such as nats of the tokens of all sequences together, with a 95% bootstrap
+    interval. Sequences in which `whole` is zero say nothing and are left out. For shares see `clustered_share`.
 
     Raises:
-        AttractorError: for fewer than two sequences, or if `whole` is zero everywhere.
+        AttractorError: for fewer than two sequences in which `whole` is not zero.
     """
-    part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
+    part, whole = (np.asarray(x, dtype=np.float64)[np.asarray(whole) > 0] for x in (part, whole))
     n = len(part)
-    if n < 2 or whole.sum() == 0:
-        raise AttractorError(f"{n} sequences with {whole.sum():g} tokens: an interval needs at least 2 and 1")
+    if n < 2:
+        raise AttractorError(f"{n} sequences with a token: an interval needs at least 2")
     value = float(part.sum() / whole.sum())
     counts = _weights(n, seed, RESAMPLES, 0)
-    with np.errstate(invalid="ignore"):
-        samples = (counts @ part) / (counts @ whole)
-    return Estimate(value, *bca(value, samples[~np.isnan(samples)], part - value * whole, n), n)
+    samples = (counts @ part) / (counts @ whole)
+    return Estimate(value, *bca(value, samples, part - value * whole, n), n)
 
 
 def bca(value: float, samples: Values, influence: Values, n: int) -> tuple[float, float]:

@@ -76,7 +76,8 @@ SECTIONS = (
         "density", "Entropy of single tokens by outcome, unseen text", "share of the tokens of that outcome",
         _painted(*((f"density_{name}", "test", OUTCOME_NAMES[name]) for name in OUTCOMES)),
         "Where on the entropy axis the tokens of each outcome lie; each curve sums to one over its bins.",
-        "Bins equal in log entropy, the first holds all below 0.001 nats; smallest t; resampled by sequence.",
+        "Bins equal in log entropy, the first holds all below 0.001 nats; smallest t; exact intervals, for as many "
+        "independent tokens as would know the share as well.",
         x_title="conditional entropy, nats (log scale)", x_log=True,
     ),
     Section(
