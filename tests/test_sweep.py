@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,7 +31,8 @@ from attractor.config import (
 from attractor.files import is_locked
 from attractor.pipeline import data_of, is_finished, run_alone
 from attractor.report.sections import SECTIONS
-from attractor.results import read_results, write_rows
+from attractor.results import Provenance, Row, read_results, write_rows, write_tokens
+from attractor.sweep import controls
 from attractor.sweep.follow import Ended, RunEvent, follow
 from attractor.sweep.plan import plan
 from attractor.sweep.run import planned_runs, summarize, sweep
@@ -457,6 +459,25 @@ def test_a_failed_run_keeps_its_traceback_and_the_others_go_on(
     (folder / large.run_id / "config.json").unlink()
     sweep(two, folder, lambda event: None)
     assert not (folder / large.run_id / "failed.txt").exists()
+
+
+def test_controls_of_another_run_are_measured_again(
+    config: SweepConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep whose smallest size is finished last has other controls before than after."""
+    measured = []
+
+    def write(folder: Path, denoiser: object, texts: object, probe: object, stamp: Provenance) -> None:
+        measured.append(stamp.n_train)
+        write_tokens(folder, [])
+        write_rows(folder, [Row(split="test", t=None, measurement="nothing", value=0.0, sequences=2)], stamp)
+
+    monkeypatch.setattr(controls, "_control", lambda *_: (None, None))
+    monkeypatch.setattr(controls.pipeline, "write_measurements", write)
+    data = SimpleNamespace(tokenizer=SimpleNamespace(fingerprint=""))
+    for n in (64, 16, 16):
+        controls.measure_controls(single(config, n_train=n), data, tmp_path)  # type: ignore[arg-type]
+    assert measured == [64] * 3 + [16] * 3
 
 
 def test_measurements_hold_every_section_and_the_controls(finished: Path) -> None:

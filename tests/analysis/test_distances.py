@@ -83,6 +83,7 @@ def test_constants_have_no_standardised_difference() -> None:
     found = distances(np.ones(5), np.zeros(5))
     assert "hedges_g" not in found
     assert found["ks"].value == found["cliffs_delta"].value == 1
+    assert "hedges_g" not in distances(np.zeros(5), np.zeros(5))
 
 
 @pytest.mark.parametrize("bad", [np.array([1.0]), np.array([1.0, np.nan])])

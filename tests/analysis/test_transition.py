@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from attractor import AttractorError
 from attractor.analysis.transition import (
     Transition,
     agreements,
@@ -109,6 +110,11 @@ def test_few_sequences_give_a_warning() -> None:
     assert recovery_transition(SIZES, *curves(700, 0)).warning is None
     found = recovery_transition(SIZES, *curves(700, 0, sequences=20))
     assert found.warning == "the interval rests on 20 sequences, fewer than 30"
+
+
+def test_one_sequence_has_no_interval() -> None:
+    with pytest.raises(AttractorError, match="curves of 1 sequences"):
+        recovery_transition(SIZES, *curves(300, seed=0, sequences=1))
 
 
 def test_no_transition_gives_a_reason() -> None:

@@ -70,3 +70,8 @@ def test_tokens_that_are_no_characters_are_tokens_all_the_same() -> None:
 def test_too_few_sequences_are_named() -> None:
     with pytest.raises(AttractorError, match="1 generated and 3 training sequences"):
         novelty(rows(1, 4, 9, 0), rows(3, 4, 9, 1))
+
+
+def test_sequences_of_another_length_are_named() -> None:
+    with pytest.raises(AttractorError, match="of 80 tokens, training sequences of 70"):
+        novelty(rows(3, 80, 9, 0), rows(3, 70, 9, 1))

@@ -86,7 +86,7 @@ def _compared(points: Values, a: Counts, b: Counts) -> dict[str, Values]:
     squares = a @ points**2 - size_a * mean_a**2 + b @ points**2 - size_b * mean_b**2
     freedom = size_a + size_b - 2
     spread = np.sqrt(np.maximum(squares, 0) / freedom)
-    spread[spread < 1e-7 * np.abs(points).max()] = np.nan  # rounding, not spread
+    spread[spread <= 1e-7 * np.abs(points).max()] = np.nan  # rounding, not spread
     return {
         "ks": np.abs(apart).max(1),
         "wasserstein": np.abs(apart[:, :-1]) @ steps,

@@ -20,6 +20,7 @@ from attractor.analysis.statistics import (
     seed_reach,
     widened,
 )
+from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
 MIN_SIZES, MIN_SIZES_BEND = 4, 5
@@ -291,6 +292,8 @@ def _neighbours(sizes: Values, n: float) -> tuple[float, float]:
 
 
 def _curves(table: Values, seed: int, stream: int) -> Curves:
+    if table.shape[-2] < 2:
+        raise AttractorError(f"curves of {table.shape[-2]} sequences: an interval needs at least 2")
     mean = np.nanmean(table.reshape(-1, table.shape[-1]), 0)
     resampled = resampled_means(table, seed, RESAMPLES, stream)
     return Curves(mean, resampled, delete_one(table), delete_one(table, axis=0), table.shape[-2])

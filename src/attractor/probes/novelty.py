@@ -38,11 +38,16 @@ def novelty(generated: Ids, corpus: Ids) -> Novelty:
     """Compare generated sequences, (G, L), with each other and with every training sequence, (N, L).
 
     Raises:
-        AttractorError: for fewer than two generated sequences, or no training sequence.
+        AttractorError: for fewer than two generated sequences, no training sequence, or different lengths.
     """
     generated, corpus = np.asarray(generated), np.asarray(corpus)
     if len(generated) < 2 or not len(corpus):
         raise AttractorError(f"{len(generated)} generated and {len(corpus)} training sequences: at least 2 and 1")
+    if generated.shape[1] != corpus.shape[1]:
+        raise AttractorError(
+            f"generated sequences of {generated.shape[1]} tokens, training sequences of {corpus.shape[1]}: "
+            "their lengths must be equal"
+        )
     own = own_distances(generated).min(1)
     return Novelty(nearest_distances(generated, corpus), own, longest_overlaps(generated, corpus))
 

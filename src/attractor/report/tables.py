@@ -126,8 +126,9 @@ def distances(report: Report) -> Table | None:
                 rows.append((words.count(n), words.name(split), *cells))
     return Table(
         "gaps", "Distances between the entropy of generations and of real text",
-        "Below the last column, which 95% of random splits stay under, a distance is what chance gives. The first "
-        "three are never negative and have no interval; the effect sizes, which have a sign, do.",
+        "Below the last column, which 95% of random splits stay under, a distance is what chance gives; of the effect "
+        "sizes, which have a sign, the size without it counts. Only they have an interval: the first three are never "
+        "negative.",
         ("n", "compared with", "distance", "value", "by chance"), rows,
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ BIGRAM_VOCABULARY = 512
 
 
 def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str, RunResults]:
-    """Measure the controls of a sweep whose smallest run is `config`; what is there already is read.
+    """Measure the controls of a sweep whose smallest run is `config`; what is there already of that run is read.
 
     The untrained network and the exact memorizer of the smallest training set see the sweep's own rows; the exact
     generalizer, a Markov source with known law, sees its own text on both sides.
@@ -40,7 +40,7 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
     found = {}
     for name in CONTROLS:
         target = folder / name
-        if not pipeline.is_finished(target):
+        if not pipeline.is_finished(target) or read_results(target).provenance.config_hash != stamp.config_hash:
             target.mkdir(parents=True, exist_ok=True)
             pipeline.write_measurements(target, *_control(name, control, data), probe, stamp)
         found[name] = read_results(target)
