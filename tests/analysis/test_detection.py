@@ -36,34 +36,57 @@ def test_auroc_at_its_ends_and_with_ties() -> None:
     reversed_ = auroc(np.array([0.0, 1.0, 2.0]), np.array([3.0, 4.0, 5.0]))
     assert (reversed_.value, reversed_.low) == (0, 0)
     assert auroc(np.zeros(9), np.zeros(7)).value == 0.5
-    with pytest.raises(AttractorError, match="AUROC of 1 positive and 3 negative"):
+    with pytest.raises(AttractorError, match="1 positive and 3 negative scores"):
         auroc(np.zeros(1), np.zeros(3))
     with pytest.raises(AttractorError, match="none NaN"):
         auroc(np.array([0.0, np.nan]), np.zeros(3))
 
 
-def test_gain_over_another_score_of_the_same_cases_covers() -> None:
-    """Two Gaussian scores with correlated errors, of areas Phi(1 / sqrt 2) and Phi(0.5 / sqrt 2).
+@pytest.mark.parametrize(("cases", "shifts"), [((50, 60), (1, 0.5)), ((16, 24), (3, 2.5))], ids=["apart", "separated"])
+def test_gain_over_another_score_of_the_same_cases_covers(cases: tuple[int, int], shifts: tuple[float, float]) -> None:
+    """Two Gaussian scores with correlated errors, of areas Phi(shift / sqrt 2).
 
-    Nominal 95% with 50 and 60 cases: fewer than 178 of 200 has probability below 1e-3 at 95% coverage. The correlation
-    makes it narrower than that of one of them.
+    Nominal 95%: fewer than 178 of 200 has probability below 1e-3 at 95% coverage. DeLong's own interval covers 84%
+    where scores separate nearly all of few cases.
     """
-    rng, hits = np.random.default_rng(2), 0
-    truth = AREA - stats.norm.cdf(0.5 / math.sqrt(2))
+    rng, hits, m, n = np.random.default_rng(2), 0, *cases
+    truth = np.subtract(*stats.norm.cdf(np.array(shifts) / math.sqrt(2)))
     for _ in range(200):
-        common = rng.normal(0, 0.8, 110)
-        strong, weak = (common + rng.normal(0, 0.6, 110) + np.where(np.arange(110) < 50, s, 0) for s in (1, 0.5))
-        found = auroc_gain((strong[:50], strong[50:]), (weak[:50], weak[50:]))
+        common = rng.normal(0, 0.8, m + n)
+        strong, weak = (common + rng.normal(0, 0.6, m + n) + np.where(np.arange(m + n) < m, s, 0) for s in shifts)
+        found = auroc_gain((strong[:m], strong[m:]), (weak[:m], weak[m:]))
         hits += found.low <= truth <= found.high
     assert hits >= 178
-    area = auroc(strong[:50], strong[50:])
-    assert found.high - found.low < area.high - area.low
-    assert found.value == pytest.approx(area.value - auroc(weak[:50], weak[50:]).value)
+    assert found.value == pytest.approx(auroc(strong[:m], strong[m:]).value - auroc(weak[:m], weak[m:]).value)
 
 
-def test_a_score_has_no_gain_over_itself() -> None:
-    scores = (np.array([1.0, 2.0, 2.0]), np.array([0.0, 2.0]))
-    assert auroc_gain(scores, scores)[:3] == (0, 0, 0)
+def test_scores_that_rise_and_fall_together_differ_more_surely() -> None:
+    rng = np.random.default_rng(0)
+    strong = rng.normal([[1], [0]], 1, (2, 50))
+    weak = strong + rng.normal(0, 0.3, (2, 50)) - [[0.5], [0]]
+    together, alone = (auroc_gain(tuple(strong), tuple(w)) for w in (weak, rng.permuted(weak, axis=1)))
+    assert together.value == alone.value
+    assert together.high - together.low < 0.7 * (alone.high - alone.low)
+
+
+def test_two_scores_that_separate_three_cases_may_still_differ() -> None:
+    scores = (np.array([3.0, 4.0, 5.0]), np.array([0.0, 1.0, 2.0]))
+    found, area = auroc_gain(scores, scores), auroc(*scores)
+    assert (found.value, found.high) == (0, pytest.approx(1 - area.low))
+
+
+def test_scores_that_are_not_of_the_same_cases_or_no_numbers_are_named() -> None:
+    scores, fewer = (np.arange(3.0), np.arange(4.0)), (np.arange(3.0), np.arange(3.0))
+    with pytest.raises(AttractorError, match="scores of 7 and 6 cases"):
+        auroc_gain(scores, fewer)
+    with pytest.raises(AttractorError, match="1 positive and 4 negative scores"):
+        auroc_gain((np.zeros(1), np.zeros(4)), (np.zeros(1), np.zeros(4)))
+    with pytest.raises(AttractorError, match="1 NaN"):
+        detection_at(np.array([np.nan, 1.0]), np.zeros(3), 0.01)
+    with pytest.raises(AttractorError, match="level = 2 is outside"):
+        detection_at(np.ones(2), np.zeros(3), 2)
+    with pytest.raises(AttractorError, match="1 of 2 scores are NaN"):
+        transfer(np.array([np.nan, 1.0]), np.array([True, False]), ["a", "b"])
 
 
 def test_shuffled_labels_are_a_coin_with_a_spread() -> None:

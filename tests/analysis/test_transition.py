@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -115,6 +116,18 @@ def test_few_sequences_give_a_warning() -> None:
 def test_one_sequence_has_no_interval() -> None:
     with pytest.raises(AttractorError, match="curves of 1 sequences"):
         recovery_transition(SIZES, *curves(300, seed=0, sequences=1))
+
+
+@pytest.mark.parametrize("locate", [entropy_transition, entropy_bend, perplexity_peak])
+def test_curves_that_are_not_there_are_named(locate: Callable[[np.ndarray, np.ndarray], Transition]) -> None:
+    curve = np.ones((5, len(SIZES)))
+    with pytest.raises(AttractorError, match="at n = 500 no sequence has a value"):
+        locate(SIZES, np.where(SIZES == 500, np.nan, curve))
+    with pytest.raises(AttractorError, match="a value is infinite"):
+        locate(SIZES, np.where(SIZES == 500, np.inf, curve))
+    for sizes in (SIZES[:5], SIZES[::-1], SIZES - 50):
+        with pytest.raises(AttractorError, match="of curves of 7 points: one each, positive and rising"):
+            locate(sizes, curve)
 
 
 def test_no_transition_gives_a_reason() -> None:

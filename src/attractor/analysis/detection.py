@@ -47,10 +47,8 @@ def auroc(positive: Values, negative: Values) -> Estimate:
     Raises:
         AttractorError: for fewer than two of either, or scores that are not numbers.
     """
-    positive, negative = np.asarray(positive, dtype=np.float64), np.asarray(negative, dtype=np.float64)
+    positive, negative = _checked(positive, negative, least=2)
     m, n = len(positive), len(negative)
-    if min(m, n) < 2 or np.isnan(positive).any() or np.isnan(negative).any():
-        raise AttractorError(f"AUROC of {m} positive and {n} negative scores: at least 2 of each, none NaN, are needed")
     value = (cliffs_delta(positive, negative) + 1) / 2
     z, more = stats.norm.ppf((1 + LEVEL) / 2), (m + n) / 2 - 1
 
@@ -66,15 +64,40 @@ def auroc(positive: Values, negative: Values) -> Estimate:
 def auroc_gain(scores: tuple[Values, Values], others: tuple[Values, Values]) -> Estimate:
     """AUROC of one score minus that of another, on the same positive and negative cases in the same order.
 
-    The interval is that of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 837) for correlated areas, with the tails
-    of Student's t.
+    The interval adds the squares of the `auroc` intervals of both, less twice their product times the correlation of
+    the areas (Zou and Donner, Statistics in Medicine 27, 1693), which is that of DeLong, DeLong and Clarke-Pearson
+    (Biometrics 44, 837). DeLong's own interval has no width where both scores separate all cases, however few.
+    Simulated with 16 and 24 cases, this covers 95% or more also there.
+
+    Raises:
+        AttractorError: as `auroc`, and for scores of different cases.
     """
-    parts = [_placements(*scores), _placements(*others)]
-    value = float(parts[0][0].mean() - parts[1][0].mean())
-    spread = sum(float(np.var(own - other, ddof=1)) / len(own) for own, other in zip(*parts, strict=True))
-    n = min(map(len, scores))
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * spread**0.5
-    return Estimate(value, max(-1.0, value - reach), min(1.0, value + reach), n)
+    a, b = auroc(*scores), auroc(*others)
+    if [len(kind) for kind in scores] != [len(kind) for kind in others]:
+        raise AttractorError(f"scores of {sum(map(len, scores))} and {sum(map(len, others))} cases: give the same ones")
+    parts = zip(_placements(*scores), _placements(*others), strict=True)
+    covariance = np.sum([np.cov(x, y) / len(x) for x, y in parts], axis=0)
+    scale = float(np.sqrt(covariance[0, 0] * covariance[1, 1]))
+    correlation = float(covariance[0, 1]) / scale if scale > 0 else 0.0
+
+    def reach(up: float, down: float) -> float:
+        """How far the gain may move where one area moves up and the other down."""
+        return float(np.sqrt(max(0.0, up**2 + down**2 - 2 * correlation * up * down)))
+
+    value = a.value - b.value
+    low, high = reach(a.value - a.low, b.high - b.value), reach(a.high - a.value, b.value - b.low)
+    return Estimate(value, max(-1.0, value - low), min(1.0, value + high), a.n)
+
+
+def _checked(positive: Values, negative: Values, least: int) -> tuple[Values, Values]:
+    positive, negative = np.asarray(positive, dtype=np.float64), np.asarray(negative, dtype=np.float64)
+    m, n = len(positive), len(negative)
+    if min(m, n) < least or np.isnan(positive).any() or np.isnan(negative).any():
+        raise AttractorError(
+            f"{m} positive and {n} negative scores, {int(np.isnan(positive).sum() + np.isnan(negative).sum())} NaN: "
+            f"at least {least} of each, none NaN, are needed"
+        )
+    return positive, negative
 
 
 def _placements(positive: Values, negative: Values) -> tuple[Values, Values]:
@@ -104,11 +127,9 @@ def detection_at(positive: Values, negative: Values, level: float) -> Detection:
     Raises:
         AttractorError: for no positives, no negatives, or a level outside [0, 1].
     """
-    positive, negative = np.asarray(positive, dtype=np.float64), np.asarray(negative, dtype=np.float64)
-    if not len(positive) or not len(negative) or not 0 <= level <= 1:
-        raise AttractorError(
-            f"{len(positive)} positives, {len(negative)} negatives, level {level}: 1, 1, [0, 1] allowed"
-        )
+    positive, negative = _checked(positive, negative, least=1)
+    if not 0 <= level <= 1:
+        raise AttractorError(f"level = {level} is outside [0, 1]")
     scores = np.unique(np.concatenate([positive, negative]))
     wrong = (negative[None] >= scores[:, None]).mean(1)
     allowed = np.flatnonzero(wrong <= level + 1e-12)
@@ -129,7 +150,12 @@ def transfer(scores: Values, positive: NDArray[np.bool_], groups: Sequence[Hasha
 
     Returns:
         None where some other groups do not hold both kinds, so that no threshold can be chosen.
+
+    Raises:
+        AttractorError: for a score that is NaN.
     """
+    if np.isnan(scores).any():
+        raise AttractorError(f"{int(np.isnan(scores).sum())} of {len(scores)} scores are NaN")
     names = list(dict.fromkeys(groups))
     member = np.array([names.index(group) for group in groups])
     hits = 0

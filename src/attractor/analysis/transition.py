@@ -174,7 +174,7 @@ def recovery_transition(sizes: Values, train: Values, test: Values, seed: int = 
         seed: of the bootstrap, which resamples sequences, whole curves at a time; the spread between training seeds is
             added to it, see `statistics.widened`.
     """
-    a, b = _curves(train, seed, TRAIN), _curves(test, seed, TEST)
+    a, b = _curves(sizes, train, seed, TRAIN), _curves(sizes, test, seed, TEST)
     without = np.concatenate([a.without - b.mean, a.mean - b.without])
     gap = Curves(a.mean - b.mean, a.resampled - b.resampled, without, a.without_seed - b.without_seed,
                  min(a.sequences, b.sequences))  # fmt: skip
@@ -186,7 +186,7 @@ def entropy_transition(sizes: Values, entropy: Values, seed: int = 0) -> Transit
 
     While the entropy still rises there, that is a lower bound. `entropy` is (N, S) or (training seeds, N, S), nats.
     """
-    curves = _curves(entropy, seed, TRAIN)
+    curves = _curves(sizes, entropy, seed, TRAIN)
     if not _rises(curves):
         return _none(f"the entropy of training tokens rises by less than {MIN_RISE} nats")
     # The same falling logistic, seen from what is still missing.
@@ -198,7 +198,7 @@ def entropy_bend(sizes: Values, entropy: Values, seed: int = 0) -> Transition:
     """Change-point of entropy: where its slope against log n changes most. Arguments as in `entropy_transition`."""
     if len(sizes) < MIN_SIZES_BEND:
         return _none(f"{len(sizes)} sizes are too few for a change-point, which needs {MIN_SIZES_BEND}")
-    curves = _curves(entropy, seed, TRAIN)
+    curves = _curves(sizes, entropy, seed, TRAIN)
     if not _rises(curves):
         return _none(f"the entropy of training tokens rises by less than {MIN_RISE} nats")
     return _located(sizes, bend, curves, "no change of slope inside the measured sizes")
@@ -217,7 +217,7 @@ def perplexity_peak(sizes: Values, nats: Values, seed: int = 0) -> Transition:
     """
     if len(sizes) < MIN_SIZES:
         return _none(f"{len(sizes)} sizes are too few for a peak, which needs {MIN_SIZES}")
-    curves, between = _curves(nats, seed, OWN), len(sizes) - 2
+    curves, between = _curves(sizes, nats, seed, OWN), len(sizes) - 2
     top = int(curves.mean.argmax())
     if top in (0, between + 1):
         return _none(f"generative perplexity is highest at the {'largest' if top else 'smallest'} size")
@@ -291,9 +291,17 @@ def _neighbours(sizes: Values, n: float) -> tuple[float, float]:
     return float(sizes[sizes <= n].max()), float(sizes[sizes > n].min())
 
 
-def _curves(table: Values, seed: int, stream: int) -> Curves:
+def _curves(sizes: Values, table: Values, seed: int, stream: int) -> Curves:
+    if len(sizes) != table.shape[-1] or not (np.diff(sizes, prepend=0) > 0).all():
+        raise AttractorError(
+            f"sizes {list(sizes)} of curves of {table.shape[-1]} points: one each, positive and rising"
+        )
     if table.shape[-2] < 2:
         raise AttractorError(f"curves of {table.shape[-2]} sequences: an interval needs at least 2")
+    without_value = sizes[np.isnan(table).all(tuple(range(table.ndim - 1)))]
+    if len(without_value) or np.isinf(table).any():
+        where = f"at n = {without_value[0]:g} no sequence has a value" if len(without_value) else "a value is infinite"
+        raise AttractorError(f"{where}: a curve needs finite ones at every size")
     mean = np.nanmean(table.reshape(-1, table.shape[-1]), 0)
     resampled = resampled_means(table, seed, RESAMPLES, stream)
     return Curves(mean, resampled, delete_one(table), delete_one(table, axis=0), table.shape[-2])
