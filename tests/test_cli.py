@@ -60,6 +60,10 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         (["train", "--out", "x", "--train.t-min", "2"], "t_min = 2.0 must be at least 0 and below 1"),
         (["train", "--out", "x", "--train.betas", "2", "2"], "betas = (2.0, 2.0)"),
         (["sweep", "--out", "x", "--probe.t", "0.1", "0.1"], "none twice"),
+        (["sweep", "--out", "x", "--probe.ablation-steps", "16", "0"], "ablation_steps = (16, 0): each must be"),
+        (["sweep", "--out", "x", "--probe.ablation-steps", "16", "16"], "none twice"),
+        (["sweep", "--out", "x", "--probe.ablation-steps"], "at least one value"),
+        (["sweep", "--out", "x", "--probe.basin-rows", "1"], "basin_rows = 1: an interval needs at least 2"),
         (["sweep", "--out", "x", "--seeds", "0", "0"], "none twice"),
         (["dance"], "dance"),
         ([], "demo"),
@@ -91,6 +95,7 @@ def test_bad_arguments_give_one_line_and_exit_code_2(
         (["--probe.rows", "17"], "17"),
         (["--probe.test-rows", "100000"], "100000"),
         (["--probe.t", "0.0001"], "t = 0.0001 corrupts about"),
+        (["--probe.judge", "nowhere"], "the judge 'nowhere' does not exist"),
     ],
 )
 def test_bad_data_gives_one_line_and_leaves_nothing(

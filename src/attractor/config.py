@@ -228,18 +228,22 @@ class ProbeConfig:
     """of the counted noise"""
 
     def __post_init__(self) -> None:
-        _positive(self, "repeats", "steps", "nelbo_draws", "basin_rows", "basin_rounds")
+        _positive(self, "repeats", "steps", "nelbo_draws", "basin_rounds")
         for name in self.measure:
             if name not in MEASURES:
                 raise AttractorError(f"measure = {name!r}: allowed are {', '.join(MEASURES)}")
-        for name in ("rows", "test_rows", "generated"):
+        for name in ("rows", "test_rows", "generated", "basin_rows"):
             if getattr(self, name) < 2:
                 raise AttractorError(f"{name} = {getattr(self, name)}: an interval needs at least 2 sequences")
         for t in (*self.t, self.entropy_t):
             if not 0 < t <= 1:
                 raise AttractorError(f"t = {t} is outside (0, 1]")
-        if not self.t or len(set(self.t)) < len(self.t):
-            raise AttractorError(f"t = {self.t}: at least one corruption time is needed, and none twice")
+        for name in ("t", "ablation_steps"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise AttractorError(f"{name} = {values}: at least one value is needed, and none twice")
+        if min(self.ablation_steps) < 1:
+            raise AttractorError(f"ablation_steps = {self.ablation_steps}: each must be at least 1")
         _within(self, 0, 2**63, "seed")
 
 

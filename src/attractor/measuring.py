@@ -24,11 +24,14 @@ from attractor.probes import (
     novelty,
     random_tokens,
     recovery,
+    require_judge,
     sample,
 )
 from attractor.results import Block
-from attractor.types import Tensor
+from attractor.types import AttractorError, Tensor
 
+NGRAM = "ngram"
+"""The built-in judge."""
 REFERENCE = 20_000
 """Rows at most from which the built-in judge and the blind baseline learn."""
 RANDOM_ROWS = 100
@@ -49,6 +52,28 @@ class Texts(NamedTuple):
     other_test: np.ndarray
     """unseen rows that are not probed"""
     decode: Callable[[Sequence[int]], str]
+
+
+def require_measurable(texts: Texts, config: ProbeConfig) -> None:
+    """Refuse what would fail, or mean nothing, only after the training.
+
+    Raises:
+        AttractorError: if a corruption time is so small that there would be nothing to recover, no unseen row is left
+            for the built-in judge and the blind baseline to learn from, or the judge is not there.
+    """
+    for t in config.t:
+        expected = t * texts.train.shape[1] * min(config.rows, config.test_rows)
+        if expected < 10:
+            raise AttractorError(
+                f"t = {t} corrupts about {expected:.1g} tokens of all rows together: use a larger t or more rows"
+            )
+    if not len(texts.other_test):
+        raise AttractorError(
+            f"test_rows = {len(texts.test)} are all unseen rows: leave some that are not probed, from which the judge "
+            "and the bag of words learn"
+        )
+    if "generations" in config.measure and config.judge != NGRAM:
+        require_judge(Path(config.judge))
 
 
 def measure(denoiser: Denoiser, texts: Texts, config: ProbeConfig) -> Iterator[Block]:
@@ -100,10 +125,9 @@ def _generations(own: Tensor, watch: Trajectory, texts: Texts, config: ProbeConf
 
 
 def _judge(texts: Texts, config: ProbeConfig, vocab: int) -> Judge:
-    if config.judge != "ngram":
+    if config.judge != NGRAM:
         return HuggingFaceJudge(Path(config.judge), texts.decode)
-    rows = texts.other_test if len(texts.other_test) else texts.test
-    return NGramJudge(np.array(rows[:REFERENCE]), vocab)
+    return NGramJudge(np.array(texts.other_test[:REFERENCE]), vocab)
 
 
 def _entropy(denoiser: Denoiser, splits: dict[str, Tensor], config: ProbeConfig) -> Iterator[Block]:

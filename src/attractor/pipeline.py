@@ -40,7 +40,7 @@ from attractor.files import (
     naming_full_disk,
     write_atomically,
 )
-from attractor.measuring import Texts, measure
+from attractor.measuring import Texts, measure, require_measurable
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.process.named import make_process
@@ -208,17 +208,13 @@ def texts_of(data: Dataset, n_train: int, config: ProbeConfig, unseen: np.ndarra
     """What a model trained on the first `n_train` rows is measured on; `unseen` takes the place of the test rows.
 
     Raises:
-        AttractorError: if there are too few, or a corruption time is so small that there would be nothing to recover.
+        AttractorError: if there are too few; see also `measuring.require_measurable`.
     """
     corpus, others = prefix(data.train, n_train), data.test if unseen is None else unseen
     train, test = prefix(corpus, config.rows, "rows"), prefix(others, config.test_rows, "test_rows")
-    for t in config.t:
-        expected = t * train.shape[1] * min(config.rows, config.test_rows)
-        if expected < 10:
-            raise AttractorError(
-                f"t = {t} corrupts about {expected:.1g} tokens of all rows together: use a larger t or more rows"
-            )
-    return Texts(train, test, corpus, data.train[len(train) :], others[len(test) :], data.tokenizer.decode)
+    texts = Texts(train, test, corpus, data.train[len(train) :], others[len(test) :], data.tokenizer.decode)
+    require_measurable(texts, config)
+    return texts
 
 
 def write_measurements(folder: Path, denoiser: Denoiser, texts: Texts, config: ProbeConfig, stamp: Provenance) -> None:

@@ -102,6 +102,14 @@ def test_numbers_that_are_known(arrays: Arrays) -> None:
     assert all(row.low <= row.value <= row.high for row in rows.values() if row.low is not None)
 
 
+def test_the_last_bin_of_a_density_has_no_end(tmp_path: Path) -> None:
+    """An untrained network with the vocabulary of BERT has log 30,522 = 10.3 nats."""
+    blocks = [recovered(split, np.ones((N, L), dtype=bool)) for split in ("train", "test", "random")]
+    write_tokens(tmp_path, [*blocks, block("entropy", "test", np.full((N, L), 10.3))])
+    found = {r.at: r.value for r in rows_of(read_arrays(tmp_path)) if r.measurement == "density_recovered"}
+    assert found == {at: float(at == max(found)) for at in found}
+
+
 def test_every_score_speaks_for_membership_when_it_is_high(arrays: Arrays) -> None:
     found = scores(arrays)
     assert set(found) == {"recovery at t = 0.5", "NELBO", "entropy", "bag of words"}

@@ -11,6 +11,7 @@ import pytest
 
 from attractor.report.html import write_extras, write_report
 from attractor.report.sections import SECTIONS
+from attractor.report.tables import Table, latex
 from attractor.types import AttractorError
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'"
@@ -205,5 +206,7 @@ def test_figures_and_tables_for_a_paper(tmp_path: Path) -> None:
     tex = {p.name: p.read_text() for p in write_extras(folder, None, "tex", None)}
     assert r"untrained & 2.0\% (0.0\% to 4.0\%)" in tex["controls.tex"]
     assert all(text.count(r"\begin{tabular}") == 1 for text in tex.values())
+    option = latex(Table("micro", "", "", ("token", "rank"), [("[BOS]", "1"), ("*", "2"), ("the", "3")]))
+    assert option.splitlines()[5:8] == [r"{}[BOS] & 1 \\", r"{}* & 2 \\", r"the & 3 \\"]
     with pytest.raises(AttractorError, match=r"nowhere\.mplstyle"):
         write_extras(folder, "pdf", None, tmp_path / "nowhere.mplstyle")

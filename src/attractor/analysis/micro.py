@@ -8,12 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attractor.analysis.rows import VANISHING
 from attractor.analysis.statistics import clustered_share
 from attractor.results import Arrays
 from attractor.types import AttractorError
-
-VANISHING = 0.01
-"""Nats below which the entropy of a token counts as vanishing."""
 
 
 class MicroAttractor(NamedTuple):

@@ -25,6 +25,7 @@ from attractor.results import Arrays, Row
 
 Values = NDArray[np.float64]
 VANISHING = 0.01
+"""Nats below which the entropy of a token counts as vanishing."""
 MEMORIZED = SPURIOUS = 0.25
 """Edit distance, a share of the length, within which a generated text counts as a copy of another."""
 BLIND = "bag of words"
@@ -39,7 +40,7 @@ SCORES = {
 LEVELS = (0.0, 0.01, 0.001)
 """False-positive rates; a level is scored if one false positive of the unseen sequences would not be above it."""
 EDGES = np.concatenate([[0.0], np.geomspace(1e-3, 10, 17)])
-"""Bins of the token-level densities of entropy, nats."""
+"""Bins of the token-level densities of entropy, nats; the last one also holds what is above it."""
 PATH = ("entropy", "uncertainty", "gap", "top")
 TIMES = (0.0, *((np.arange(20) + 0.5) / 20).tolist())
 
@@ -102,15 +103,16 @@ def _outcomes(arrays: Arrays, seed: int) -> Iterator[Row]:
                 continue
             index = arrays.outcomes(split, t).index()
             entropy = np.broadcast_to(arrays.values("entropy", split), index.shape)
-            for i, name in enumerate(OUTCOMES):
-                chosen = index == i
+            bins = np.clip(np.searchsorted(EDGES, entropy, "right") - 1, 0, len(EDGES) - 2)
+            for outcome, name in enumerate(OUTCOMES):
+                chosen = index == outcome
                 count = chosen.sum((0, 2)).astype(float)
                 if np.count_nonzero(count) < 2:
                     continue
                 total = np.where(chosen, entropy, 0).sum((0, 2))
                 yield _row(split, f"entropy_{name}", ratio_interval(total, count, seed), t)
-                for low, high in itertools.pairwise(EDGES):
-                    inside = (chosen & (entropy >= low) & (entropy < high)).sum((0, 2))
+                for i, (low, high) in enumerate(itertools.pairwise(EDGES)):
+                    inside = (chosen & (bins == i)).sum((0, 2))
                     at = float(np.sqrt(max(low, 5e-4) * high))
                     yield _row(split, f"density_{name}", clustered_share(inside, count), t, at)
 

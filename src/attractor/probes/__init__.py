@@ -3,7 +3,7 @@
 from attractor.probes.basin import Radii, basin_radii
 from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy, conditionals
 from attractor.probes.generation import sample
-from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge
+from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge, require_judge
 from attractor.probes.likelihood import Likelihood, likelihood
 from attractor.probes.novelty import Novelty, novelty, own_distances
 from attractor.probes.recovery import OUTCOMES, FixedPoints, Recovery, fixed_points, recovery
@@ -34,6 +34,7 @@ __all__ = [
     "own_distances",
     "random_tokens",
     "recovery",
+    "require_judge",
     "sample",
     "twins",
 ]

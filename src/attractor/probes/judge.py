@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -126,12 +127,9 @@ class HuggingFaceJudge(Judge):
     """
 
     def __init__(self, path: Path, decode: Callable[[Sequence[int]], str], batch_size: int = 16) -> None:
-        if not Path(path).is_dir():
-            raise AttractorError(f"the judge '{path}' does not exist: give the folder of a causal language model")
-        try:
-            from transformers import AutoModelForCausalLM, AutoTokenizer
-        except ImportError:
-            raise AttractorError("a judge of Hugging Face needs transformers: pip install 'attractor[hf]'") from None
+        require_judge(path)
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
             self.model = AutoModelForCausalLM.from_pretrained(path, local_files_only=True).eval()
@@ -156,6 +154,20 @@ class HuggingFaceJudge(Judge):
             cost = -log_p.gather(-1, ids[:, 1:, None])[..., 0] * there
             found.append(cost.sum(1).double().numpy() / tokens.shape[1])
         return np.concatenate(found)
+
+
+def require_judge(path: Path) -> None:
+    """Refuse a judge of Hugging Face that cannot be loaded, before anything is trained for it.
+
+    Raises:
+        AttractorError: if the folder is not there, or transformers is not installed.
+    """
+    if not Path(path).is_dir():
+        raise AttractorError(f"the judge '{path}' does not exist: give the folder of a causal language model")
+    try:
+        importlib.import_module("transformers")
+    except ImportError:
+        raise AttractorError("a judge of Hugging Face needs transformers: pip install 'attractor[hf]'") from None
 
 
 def _find(sorted_keys: Ids, keys: Ids) -> Ids:

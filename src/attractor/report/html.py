@@ -39,6 +39,7 @@ PROVENANCE = {
     "test_rows": "Unseen sequences probed",
     "repeats": "Repeats",
     "grid_steps": "Reverse grid steps",
+    "judge": "Judge of generative perplexity",
     "seeds": "Training seeds",
     "version": "attractor version",
     "config_hash": "Config hash",

@@ -105,9 +105,10 @@ SECTIONS = (
     Section(
         "judge", "Generative perplexity", "perplexity per token under the judge",
         _kinds("judge_nats", "generated", "train", "test"),
-        "A low value alone proves nothing: a model that replays training text is as fluent as the text. The peak "
-        "between is the transition.",
-        "The built-in judge is a Kneser-Ney 5-gram of unseen rows that are not probed; exp of the mean nats per token.",
+        "A low value alone proves nothing: a model that replays training text is as fluent as the text. The transition "
+        "is expected at a peak between small and large n.",
+        "The judge is named at the end of the page; the built-in one is a Kneser-Ney 5-gram of unseen rows that are "
+        "not probed. exp of the mean nats per token.",
         words.approx, scale=perplexity,
     ),
     Section(

@@ -209,6 +209,7 @@ def write_tables(tables: list[Table], folder: Path, kind: str) -> list[Path]:
 def latex(table: Table) -> str:
     """A tabular in the style of booktabs."""
     lines = [" & ".join(map(_escaped, row)) + r" \\" for row in (table.head, *table.rows)]
+    lines = [f"{{}}{line}" if line[0] in "[*" else line for line in lines]  # else an option of what ends the line above
     body = "\n".join([lines[0], r"\midrule", *lines[1:]])
     opening = f"% {table.title}: {table.read}\n\\begin{{tabular}}{{{'l' * len(table.head)}}}\n\\toprule\n"
     return opening + body + "\n\\bottomrule\n\\end{tabular}\n"

@@ -23,7 +23,7 @@ from attractor.analysis.summary import (
 from attractor.config import SweepConfig, config_hash
 from attractor.data.dataset import Dataset
 from attractor.files import write_atomically
-from attractor.measuring import REFERENCE
+from attractor.measuring import NGRAM, REFERENCE
 from attractor.report.html import write_report
 from attractor.results import RunResults, code_version, read_results, require_joinable
 from attractor.sweep.controls import measure_controls
@@ -161,6 +161,7 @@ def _provenance(config: SweepConfig, results: list[RunResults], data: Dataset) -
         "test_rows": config.probe.test_rows,
         "repeats": config.probe.repeats,
         "grid_steps": config.probe.steps,
+        "judge": "Kneser-Ney 5-gram" if config.probe.judge == NGRAM else Path(config.probe.judge).name,
         "seeds": sorted({run.provenance.seed for run in results}),
         **data.counts._asdict(),
     }
