@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from attractor import AttractorError
-from attractor.analysis.distances import cliffs_delta, distances
+from attractor.analysis.detection import auroc
+from attractor.analysis.distances import distances
 
 SHIFT = 0.8
 
@@ -68,15 +69,23 @@ def test_values_are_those_of_scipy() -> None:
     assert found["ks"] == pytest.approx(stats.ks_2samp(a, b).statistic)
     assert found["wasserstein"] == pytest.approx(stats.wasserstein_distance(a, b))
     assert found["energy"] == pytest.approx(stats.energy_distance(a, b))
-    assert found["cliffs_delta"] == pytest.approx(cliffs_delta(a, b))
+    assert found["cliffs_delta"] == pytest.approx(2 * auroc(a, b).value - 1)
 
 
 def test_effect_sizes_by_hand() -> None:
     a, b = np.array([3.0, 5.0]), np.array([1.0, 3.0])
-    assert cliffs_delta(a, b) == pytest.approx((3 + 0.5) / 4 * 2 - 1)
+    assert distances(a, b)["cliffs_delta"].value == pytest.approx((3 + 0.5) / 4 * 2 - 1)
     a, b = np.tile([3.0, 5.0, 4.0], 9), np.tile([1.0, 3.0, 2.0], 9)
     expected = 2 / math.sqrt(36 / 52) * (1 - 3 / 207)
     assert distances(a, b)["hedges_g"].value == pytest.approx(expected)
+
+
+def test_samples_that_are_apart_may_be_less_so() -> None:
+    """A bootstrap never sees an overlap, and would be certain of 1."""
+    found = distances(np.arange(10.0, 14.0), np.arange(4.0))["cliffs_delta"]
+    assert found.ci is not None
+    assert found.value == found.ci[1] == 1
+    assert 0 < found.ci[0] < 0.6
 
 
 def test_constants_have_no_standardised_difference() -> None:

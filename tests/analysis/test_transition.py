@@ -101,6 +101,14 @@ def test_a_transition_of_one_training_run_only_has_no_interval() -> None:
     assert found.reason is not None
 
 
+def test_a_transition_that_training_runs_put_anywhere_has_no_interval() -> None:
+    """Two runs a factor of 9 apart: Student's interval of two reaches from below 1 to far above the largest size."""
+    train, test = (np.stack(tables) for tables in zip(curves(230, 0), curves(2100, 0), strict=True))
+    found = recovery_transition(SIZES, train, test)
+    assert found.n_star == pytest.approx(700, rel=0.2)
+    assert (found.ci, found.reason) == (None, "its interval would be wider than all measured sizes")
+
+
 def test_an_interval_spans_at_least_one_step_of_the_grid() -> None:
     found = recovery_transition(SIZES, *curves(700, 0, sequences=4000))
     assert found.ci is not None

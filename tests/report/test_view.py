@@ -14,7 +14,8 @@ from attractor.report import words
 from attractor.report.charts import all_figures, model_sizes
 from attractor.report.fields import Estimate
 from attractor.report.figures import log_ticks
-from attractor.report.html import stars
+from attractor.report.html import stars, warnings
+from attractor.report.profiles import sections
 from attractor.report.tables import models
 from attractor.report.view import find, read_report
 from attractor.types import AttractorError
@@ -236,3 +237,34 @@ def test_n_star_without_an_interval_gives_the_reason(tmp_path: Path) -> None:
     assert stars(report)[0] == ("recovery at t = 0.15", "1,830", "only 3 of 400 bootstrap fits", "1.21")
     # The other time is known better.
     assert words.headline(report)[0].startswith("At t = 0.5 ")
+
+
+def test_a_headline_without_an_interval_says_so(tmp_path: Path) -> None:
+    data = made_up.minimal()
+    for place in (*data["transition"], data["entropy_transition"]):
+        place |= {"ci": None, "reason": "only 3 of 400 bootstrap fits"}
+    report = read(tmp_path, data)
+    assert words.headline(report)[0].endswith("is gone at n* = 1,830 (without an interval).")
+    assert "the change lies near n = 1,490 (without an interval)." in words.summary(report)
+
+
+def test_every_place_of_a_transition_is_in_the_table(tmp_path: Path) -> None:
+    warning = "the interval rests on 16 sequences, fewer than 30"
+    data = made_up.minimal() | {
+        "entropy_change": {"n_star": 900.0, "ci": [512.0, 1600.0], "width": None, "warning": warning},
+        "perplexity_peak": {"n_train": 1100, "ci": [700.0, 2000.0], "reason": None, "warning": warning},
+    }
+    report = read(tmp_path, data)
+    assert stars(report)[-2:] == [
+        ("entropy, change of slope", "900", "512 to 1,600", ""),
+        ("generative perplexity, peak", "1,100", "700 to 2,000", ""),
+    ]
+    assert "peaks near n = 1,100 (700 to 2,000)." in words.summary(report)
+    assert warnings(report) == [f"{warning.capitalize()}."]
+
+
+def test_a_section_says_what_its_own_bands_are(tmp_path: Path) -> None:
+    found = {figure.id: figure for figure in sections(read(tmp_path, made_up.full()))}
+    assert found["radius"].assumed.endswith("Means over 2 training seeds, whose spread widens the bands.")
+    axis = found["judge"].panels[0].spec["layout"]["yaxis"]
+    assert axis["type"] == "log"

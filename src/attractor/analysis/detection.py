@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from attractor.analysis.distances import cliffs_delta
 from attractor.analysis.statistics import LEVEL, Estimate, clopper_pearson
 from attractor.types import AttractorError
 
@@ -49,7 +48,7 @@ def auroc(positive: Values, negative: Values) -> Estimate:
     """
     positive, negative = _checked(positive, negative, least=2)
     m, n = len(positive), len(negative)
-    value = (cliffs_delta(positive, negative) + 1) / 2
+    value = float(_placements(positive, negative)[0].mean())
     z, more = stats.norm.ppf((1 + LEVEL) / 2), (m + n) / 2 - 1
 
     def excess(area: float) -> float:

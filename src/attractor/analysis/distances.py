@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attractor.analysis.detection import auroc
 from attractor.analysis.statistics import LEVEL, resampled_counts
 from attractor.types import AttractorError
 
@@ -22,15 +23,10 @@ class Distance(NamedTuple):
 
     value: float
     ci: tuple[float, float] | None
-    """95% percentile bootstrap over sequences, of the effect sizes only"""
+    """95%, of the effect sizes only: percentile bootstrap over sequences, and for Cliff's delta that of the AUROC,
+    which stays meaningful where the samples are apart"""
     chance: float
     """95% of random splits of the pooled sample stay below this in absolute value"""
-
-
-def cliffs_delta(a: Values, b: Values) -> float:
-    """P(a > b) - P(a < b) for one number of each."""
-    ordered = np.sort(b)
-    return float((np.searchsorted(ordered, a, "left") + np.searchsorted(ordered, a, "right")).mean() / len(b) - 1)
 
 
 def distances(a: Values, b: Values, seed: int = 0) -> dict[str, Distance]:
@@ -56,10 +52,12 @@ def distances(a: Values, b: Values, seed: int = 0) -> dict[str, Distance]:
     shuffled = np.random.default_rng(seed).permuted(np.tile(place, (RESAMPLES, 1)), axis=1)
     chance = _compared(points, *(_counts(half, len(points)) for half in np.split(shuffled, [len(a)], axis=1)))
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    area = auroc(a, b)
+    delta = 2 * area.low - 1, 2 * area.high - 1
     found = {}
     for name, (number,) in value.items():
         if np.isfinite([number, *samples[name], *chance[name]]).all():
-            low, high = np.quantile(samples[name], tails).tolist()
+            low, high = delta if name == "cliffs_delta" else np.quantile(samples[name], tails).tolist()
             below = float(np.quantile(np.abs(chance[name]), LEVEL))
             found[name] = Distance(float(number), (low, high) if name in EFFECTS else None, below)
     return found

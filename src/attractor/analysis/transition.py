@@ -277,6 +277,8 @@ def _located(sizes: Values, find: Callable[[Values, Values], Places], curves: Cu
     below, above = _neighbours(sizes, np.exp(log_n))
     reach = float(np.log(above / below)) / 2  # the grid resolves no less than one step
     ci = (float(np.exp(min(low, log_n - reach))), float(np.exp(max(high, log_n + reach))))
+    if ci[0] < sizes[0] and ci[1] > sizes[-1]:
+        return found._replace(reason="its interval would be wider than all measured sizes")
     return found._replace(ci=ci, reach=reach)
 
 

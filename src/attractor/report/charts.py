@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from math import log10
 from typing import Any
 
 from attractor.report import words
@@ -20,7 +19,7 @@ from attractor.report.figures import (
     draw,
     finish,
     line,
-    log_ticks,
+    log_axis,
     roomy_right,
     star_marks,
     style,
@@ -78,13 +77,6 @@ def _highest(curves: Iterable[Curve]) -> float:
 def _share_axis(top: float = 1.0) -> dict[str, Any]:
     ticks = [0, 0.25, 0.5, 0.75, 1]
     return {"range": [-0.02, top + 0.02], "tickvals": ticks, "ticktext": [f"{100 * x:.0f}%" for x in ticks]}
-
-
-def _log_axis(curves: Iterable[Curve]) -> dict[str, Any]:
-    values = [x for c in curves for p in c.points for x in (*p.mean, *p.seeds) if x is not None]
-    lo, hi = min(values) / 1.15, max(values) * 1.15
-    ticks = log_ticks(lo, hi)
-    return {"type": "log", "range": [log10(lo), log10(hi)], "tickvals": ticks.values, "ticktext": ticks.labels}
 
 
 def recovery(report: Report) -> Figure:
@@ -150,7 +142,7 @@ def perplexity(report: Report) -> Figure | None:
         return None
     figure = canvas(report.sizes, "perplexity per token (log scale)")
     draw(figure, report.perplexity, _styles(report), words.approx, "perplexity")
-    figure.update_yaxes(**_log_axis(report.perplexity))
+    figure.update_yaxes(**log_axis(report.perplexity))
     title = "Perplexity against training-set size"
     return Figure(
         id="perplexity",
@@ -251,7 +243,7 @@ def model_sizes(report: Report) -> Figure | None:
         figure.add_traces([shade] if shade is not None else [])
         figure.add_trace(line(curve, look, tags, words.approx, "n* =", "{} parameters"))
         keys.append(Key(tag=tag(curve.t), label=f"t = {words.time(curve.t or 0.0)}", style=look))
-    figure.update_yaxes(**_log_axis(curves))
+    figure.update_yaxes(**log_axis(curves))
     title = "n* against model size"
     label = "; ".join(
         f"{words.count(p.n_train)} parameters at t = {words.time(c.t or 0.0)}: {words.approx(p.mean.value)}"

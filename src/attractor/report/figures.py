@@ -120,6 +120,14 @@ def log_ticks(lo: float, hi: float, least: int = 3) -> Ticks:
     return Ticks(major, [f"{x:,.0f}" if x >= 1000 else f"{x:g}" for x in major], [x for x in inside if x not in major])
 
 
+def log_axis(curves: Iterable[Curve]) -> dict[str, Any]:
+    """Return a logarithmic axis that holds the curves with their intervals and seeds."""
+    values = [x for c in curves for p in c.points for x in (*p.mean, *p.seeds) if x is not None]
+    lo, hi = min(values) / 1.15, max(values) * 1.15
+    ticks = log_ticks(lo, hi)
+    return {"type": "log", "range": [log10(lo), log10(hi)], "tickvals": ticks.values, "ticktext": ticks.labels}
+
+
 TEMPLATE = go.layout.Template(
     layout={
         "font": {"family": FONT, "size": 13, "color": INK},

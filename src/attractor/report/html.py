@@ -97,14 +97,23 @@ def stars(report: Report) -> list[tuple[str, str, str, str]]:
         return (words.approx(star.n_star.value), interval, "" if star.width is None else words.approx(star.width))
 
     found = [(f"recovery at t = {words.time(star.t or 0.0)}", *cells(star)) for star in report.stars]
-    if report.entropy_star is not None and (report.entropy_star.n_star is not None or report.entropy_star.reason):
-        found.append(("conditional entropy", *cells(report.entropy_star)))
-    return found
+    return [*found, *((name, *cells(star)) for name, star in _other_places(report) if star.n_star or star.reason)]
+
+
+def _other_places(report: Report) -> list[tuple[str, Star]]:
+    """Where else something changes, by what it is seen in."""
+    named = {
+        "conditional entropy": report.entropy_star,
+        "entropy, change of slope": report.entropy_bend,
+        "generative perplexity, peak": report.peak,
+    }
+    return [(name, star) for name, star in named.items() if star is not None]
 
 
 def warnings(report: Report) -> list[str]:
     """What to say of the intervals of the transitions, each once, as a sentence."""
-    found = [star.warning for star in (*report.stars, report.entropy_star) if star is not None and star.warning]
+    every = (*report.stars, *(star for _, star in _other_places(report)))
+    found = [star.warning for star in every if star.warning]
     return [f"{warning[0].upper()}{warning[1:]}." for warning in dict.fromkeys(found)]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attractor.analysis.statistics import FEW
 from attractor.report import words
-from attractor.report.figures import Figure, Key, Panel, band, canvas, dots, finish, line, plain_canvas
+from attractor.report.figures import Figure, Key, Panel, band, canvas, dots, finish, line, log_axis, plain_canvas
 from attractor.report.sections import SECTIONS, Section, Trace
 from attractor.report.view import Curve, Measured, Report, curves
 
@@ -25,6 +26,8 @@ def _against_n(report: Report, section: Section) -> Figure | None:
         return None
     figure = canvas(report.sizes, section.axis)
     _draw(figure, there, section, "n = {}")
+    if section.log:
+        figure.update_yaxes(**log_axis(curve for _, curve in there))
     return _figure(
         section, there, [Panel(id=f"{section.id}-plot", label=_label(section, there), spec=finish(figure))], report
     )
@@ -53,12 +56,17 @@ def _profile(report: Report, section: Section) -> Figure | None:
 
 def _figure(section: Section, there: Sequence[tuple[Trace, Curve]], panels: list[Panel], report: Report) -> Figure:
     keys = tuple(Key(tag=t.measurement + t.split, label=t.label, style=t.style) for t, _ in there)
-    few = any(0 < e.sequences < 30 for t, _ in there for e in _rows(report, t))
-    warning = " Some of the intervals rest on fewer than 30 sequences." if few else ""
+    known = [r for t, _ in there for r in _rows(report, t) if r.estimate.lo is not None]
+    assumed = section.assumed
+    if len(report.seeds) > 1:
+        assumed += f" Means over {len(report.seeds)} training seeds" + (
+            ", whose spread widens the bands." if known else "."
+        )
+    if any(0 < r.sequences < FEW for r in known):
+        assumed += f" Some of the intervals rest on fewer than {FEW} sequences."
     return Figure(
-        id=section.id, title=section.title, read=section.read, assumed=section.assumed + warning, keys=keys,
-        panels=tuple(panels),
-    )  # fmt: skip
+        id=section.id, title=section.title, read=section.read, assumed=assumed, keys=keys, panels=tuple(panels)
+    )
 
 
 def _draw(figure, there: Sequence[tuple[Trace, Curve]], section: Section, place: str) -> None:  # type: ignore[no-untyped-def]

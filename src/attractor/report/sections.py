@@ -32,6 +32,8 @@ class Section(NamedTuple):
     share: bool = False
     """the numbers lie in [0, 1]"""
     scale: Callable[[float], float] = float
+    log: bool = False
+    """drawn on a logarithmic axis"""
     x_title: str | None = None
     x_log: bool = False
 
@@ -83,7 +85,8 @@ SECTIONS = (
     Section(
         "vanishing", "Tokens the model is certain of", "tokens below 0.01 nats",
         _kinds("vanishing_share", "train", "test", "generated"),
-        "All tokens while the model memorizes; what is left at large n are micro-attractors, listed in a table below.",
+        "Nearly all tokens where a model replays its training text; what is left at large n are micro-attractors, "
+        "listed in a table below.",
         "Conditional entropy at nearly no corruption.", share=True,
     ),
     Section(
@@ -103,13 +106,13 @@ SECTIONS = (
         "Exact, by suffix array; larger training sets hold longer chance matches.", share=True,
     ),
     Section(
-        "judge", "Generative perplexity", "perplexity per token under the judge",
+        "judge", "Generative perplexity", "perplexity per token under the judge (log scale)",
         _kinds("judge_nats", "generated", "train", "test"),
         "A low value alone proves nothing: a model that replays training text is as fluent as the text. The transition "
         "is expected at a peak between small and large n.",
         "The judge is named at the end of the page; the built-in one is a Kneser-Ney 5-gram of unseen rows that are "
         "not probed. exp of the mean nats per token.",
-        words.approx, scale=perplexity,
+        words.approx, scale=perplexity, log=True,
     ),
     Section(
         "correlation", "Self-entropy against the judge", "rank correlation over generations",
@@ -163,7 +166,8 @@ SECTIONS = (
             Trace("twins", "generated", "same noise", Style(GENERATED, "solid", "circle")),
             Trace("twins_chance", "generated", "by chance", Style(MUTED, "1.5px,3.5px", None, 1.4)),
         ),
-        "Models that learned the law write the same from the same noise though they share no training text.",
+        "Models that learned the law agree beyond chance though they share no training text; models that memorize do "
+        "not.",
         "Chance: the same sequences paired at random.", share=True,
     ),
 )  # fmt: skip

@@ -184,8 +184,9 @@ def controls(report: Report) -> Table | None:
         rows.append((name, *(words.with_interval(found[key], form) if key in found else "" for key, form in wanted)))
     return Table(
         "controls", "Controls",
-        "An untrained network recovers nothing; the exact memorizer of the smallest training set returns it and "
-        "nothing else; the exact generalizer treats both alike. Shuffled labels must give an AUROC near 0.5.",
+        "An untrained network recovers nothing; the exact memorizer of the smallest training set returns it, and of "
+        "unseen text what both happen to share; the exact generalizer treats both alike. Shuffled labels must give an "
+        "AUROC near 0.5.",
         ("model", "recovery, training", "recovery, unseen", "entropy, training", "entropy, unseen", "AUROC of NELBO",
          "labels shuffled"), rows,
     )  # fmt: skip

@@ -132,7 +132,8 @@ class Report:
     fixed_sequences: tuple[Curve, ...]
     stars: tuple[Star, ...]
     entropy_star: Star | None
-    peak: int | None
+    entropy_bend: Star | None
+    peak: Star | None
     measured: tuple[Measured, ...]
     controls: tuple[tuple[str, Measured], ...]
     detector: Fields
@@ -272,8 +273,8 @@ class Measurements:
         return Fields(self.fields.data.get("provenance") or {}, f"{self.fields.place}.provenance").data
 
 
-def _star(fields: Fields, timed: bool) -> Star:
-    n_star = fields.optional("n_star")
+def _star(fields: Fields, timed: bool, key: str = "n_star") -> Star:
+    n_star = fields.optional(key)
     return Star(
         t=fields.number("t") if timed else None,
         n_star=None if n_star is None else Estimate(n_star, *(fields.interval("ci") or (None, None))),
@@ -283,9 +284,8 @@ def _star(fields: Fields, timed: bool) -> Star:
     )
 
 
-def _peak(peak: Any, place: str) -> int | None:
-    fields = None if peak is None else Fields(peak, place)
-    return fields.integer("n_train", least=1) if fields is not None and fields.has("n_train") else None
+def _place(content: Any, place: str, key: str = "n_star") -> Star | None:
+    return None if content is None else _star(Fields(content, place), timed=False, key=key)
 
 
 def _passage(fields: Fields) -> Passage:
@@ -333,7 +333,6 @@ def read_report(sweep_dir: Path) -> Report:
     if not rows:
         raise AttractorError(f"{fields.place}.rows: no rows; a report needs at least one measured model")
     more = Measurements(sweep_dir / "measurements.json")
-    peak, located = fields.data.get("perplexity_peak"), fields.data["entropy_transition"]
     # The two files agree where they overlap; measurements.json has more intervals.
     broken = more.named("unstable_rate", *SPLITS) or _where_measured(rows, "unstable_rate", "unstable_ci", timed=True)
     nelbo = more.named("nelbo_per_token", *SPLITS) or _where_measured(rows, "nelbo_per_token", "nelbo_ci", timed=False)
@@ -353,8 +352,9 @@ def read_report(sweep_dir: Path) -> Report:
         fixed_tokens=curves(more.named("fixed_tokens", *SPLITS, "random")),
         fixed_sequences=curves(more.named("fixed_sequences", *SPLITS, "random")),
         stars=tuple(_star(star, timed=True) for star in fields.objects("transition")),
-        entropy_star=None if located is None else _star(Fields(located, f"{fields.place}.entropy_transition"), False),
-        peak=_peak(peak, f"{fields.place}.perplexity_peak"),
+        entropy_star=_place(fields.data["entropy_transition"], f"{fields.place}.entropy_transition"),
+        entropy_bend=_place(fields.data.get("entropy_change"), f"{fields.place}.entropy_change"),
+        peak=_place(fields.data.get("perplexity_peak"), f"{fields.place}.perplexity_peak", "n_train"),
         measured=more.all(),
         controls=more.controls(),
         detector=Fields(more.fields.data.get("detector") or {}, f"{more.fields.place}.detector"),

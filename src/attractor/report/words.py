@@ -9,6 +9,7 @@ from attractor.analysis.statistics import FEW_SEEDS
 from attractor.report.fields import Estimate
 from attractor.report.view import Curve, Report, find
 
+UNSURE = " (without an interval)"
 NAMES = {"train": "training", "test": "unseen", "generated": "generated", "random": "random tokens"}
 
 
@@ -63,8 +64,13 @@ def joined(items: list[str]) -> str:
 
 def _star_sentence(t: float, n_star: Estimate) -> str:
     n, lo, hi = n_star
-    interval = "" if lo is None or hi is None else f" (95% interval {approx(lo)} to {approx(hi)})"
+    interval = UNSURE if lo is None or hi is None else f" (95% interval {approx(lo)} to {approx(hi)})"
     return f"At t = {time(t)} half of the gap between training and unseen text is gone at n* = {approx(n)}{interval}."
+
+
+def _placed(n_star: Estimate) -> str:
+    """Write a transition, and whether it is known how well."""
+    return with_interval(n_star, approx) + (UNSURE if n_star.lo is None else "")
 
 
 def _spread(located: tuple[float, Estimate]) -> float:
@@ -83,7 +89,7 @@ def headline(report: Report) -> tuple[str, str]:
     if not report.located:
         return "No transition was located in this sweep.", " ".join(others)
     best = min(report.located, key=_spread)
-    rest = [f"n* = {with_interval(n, approx)} at t = {time(t)}" for t, n in report.located if (t, n) != best]
+    rest = [f"n* = {_placed(n)} at t = {time(t)}" for t, n in report.located if (t, n) != best]
     if rest:
         others.insert(0, f"At other times: {joined(rest)}.")
     return _star_sentence(*best), " ".join(others)
@@ -125,10 +131,9 @@ def summary(report: Report) -> str:
         )
     star = report.entropy_star
     if star is not None and star.n_star is not None:
-        place = with_interval(star.n_star, approx)
-        said.append(f"By the entropy of training tokens alone the change lies near n = {place}.")
-    if report.peak is not None:
-        said.append(f"Generative perplexity under the judge model is highest at n = {count(report.peak)}.")
+        said.append(f"By the entropy of training tokens alone the change lies near n = {_placed(star.n_star)}.")
+    if report.peak is not None and report.peak.n_star is not None:
+        said.append(f"Generative perplexity under the judge model peaks near n = {_placed(report.peak.n_star)}.")
     return " ".join(said)
 
 
