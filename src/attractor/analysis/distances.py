@@ -52,14 +52,14 @@ def distances(a: Values, b: Values, seed: int = 0) -> dict[str, Distance]:
     shuffled = np.random.default_rng(seed).permuted(np.tile(place, (RESAMPLES, 1)), axis=1)
     chance = _compared(points, *(_counts(half, len(points)) for half in np.split(shuffled, [len(a)], axis=1)))
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    area = auroc(a, b)
-    delta = 2 * area.low - 1, 2 * area.high - 1
     found = {}
     for name, (number,) in value.items():
         if np.isfinite([number, *samples[name], *chance[name]]).all():
-            low, high = delta if name == "cliffs_delta" else np.quantile(samples[name], tails).tolist()
+            low, high = np.quantile(samples[name], tails).tolist()
             below = float(np.quantile(np.abs(chance[name]), LEVEL))
             found[name] = Distance(float(number), (low, high) if name in EFFECTS else None, below)
+    delta, low, high = (2 * end - 1 for end in auroc(a, b)[:3])
+    found["cliffs_delta"] = found["cliffs_delta"]._replace(value=delta, ci=(low, high))
     return found
 
 
