@@ -220,7 +220,7 @@ class ProbeConfig:
     basin_rounds: int = 4
     """rounds of the bisection of the basin radius"""
     ablation_steps: tuple[int, ...] = (16, 64, 250, 1000, 2000)
-    """reverse steps compared by the ablation"""
+    """reverse steps compared by the ablation, at the smallest t"""
     judge: str = "ngram"
     """of generative perplexity: "ngram" (Kneser-Ney, of unseen rows that are not probed) or the folder of a causal
     language model of Hugging Face"""
@@ -376,7 +376,9 @@ PRESETS: dict[str, SweepConfig] = {
             log_every=20,
             validate_every=500,
         ),
-        probe=ProbeConfig(t=(0.15, 0.3), rows=32, test_rows=96, repeats=2, generated=64, basin_rows=30),
+        probe=ProbeConfig(
+            t=(0.15, 0.3), rows=32, test_rows=96, repeats=2, generated=64, basin_rows=30, measure=MEASURES
+        ),
     ),
     **{
         name: SweepConfig(sizes=paper_fractions(), data=DataConfig(vocab_size=30_522), model=MODELS[name])

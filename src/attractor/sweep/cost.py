@@ -89,9 +89,7 @@ def probe_calls(process: ForwardProcess, probe: ProbeConfig, length: int) -> Cal
         "likelihood": Calls(0, 0, both * probe.nelbo_draws),
         "generations": reverse_calls(process, 1.0, probe.steps, length) * probe.generated,
         "basin": reverse_calls(process, 0.5, probe.steps, length) * (cornered * probe.basin_rounds),  # t by bisection
-        "ablation": sum(
-            (reverse_calls(process, t, n, length) * both for t in probe.t for n in probe.ablation_steps), none
-        ),
+        "ablation": sum((reverse_calls(process, min(probe.t), n, length) * both for n in probe.ablation_steps), none),
     }
     return sum((parts[name] for name in probe.measure if name in parts), none)
 
