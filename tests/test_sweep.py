@@ -419,7 +419,7 @@ def test_a_running_sweep_is_left_alone_but_can_be_asked(
         lambda: sweep(short, folder, lambda event: None),
         lambda: sweep(short, folder, lambda event: None, force=True),
         lambda: sweep(short, folder, lambda event: None, precision=2.0),
-        lambda: add_twins(folder, lambda note: None, lambda progress: None),
+        lambda: add_twins(folder, lambda note: None, lambda event: None),
     ]
 
     def intrude(event: RunEvent) -> None:
@@ -543,19 +543,21 @@ def test_a_report_names_runs_that_are_not_finished_or_gone(copied: Path, capsys:
     assert "has no finished size yet: 4 of 4 runs have no results" in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_twins_and_the_ablation_are_added_to_a_finished_sweep(
-    config: SweepConfig, finished: Path, tmp_path: Path
-) -> None:
+def test_twins_are_added_to_a_finished_sweep(config: SweepConfig, finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     shutil.copytree(finished, folder)
-    said: list[str] = []
-    add_twins(folder, said.append, lambda progress: None)
-    assert sorted(said)[0].startswith("n = 16: trained and compared")
-    add_twins(folder, said.append, lambda progress: None)
-    assert said[-1].endswith("kept")
+    said, trained = list[str](), list[int]()
+
+    def hear(event: RunEvent) -> None:
+        if event.progress is None:
+            trained.append(event.run.config.n_train)
+
+    for _ in range(2):  # the second time there is nothing to do
+        add_twins(folder, said.append, hear)
+        assert sorted(trained) == [8, 16, 32, 64]
+    assert not said
     sweep(config, folder, lambda event: None)
     rows = json.loads((folder / "measurements.json").read_text())["rows"]
     assert {row["n_train"] for row in rows if row["measurement"] == "twins"} == {8, 16, 32, 64}
-    with pytest.raises(AttractorError, match="holds no finished run"):
-        add_twins(tmp_path / "nowhere", said.append, lambda progress: None)
+    with pytest.raises(AttractorError, match="holds no sweep"):
+        add_twins(tmp_path / "nowhere", said.append, hear)

@@ -48,7 +48,7 @@ from attractor.sweep.devices import GPUS, UTILISATION
 from attractor.sweep.executor import Executor
 from attractor.sweep.follow import RunEvent
 from attractor.sweep.forecast import Forecast, at_a_time, forecast
-from attractor.sweep.run import sweep
+from attractor.sweep.run import config_of, sweep
 from attractor.sweep.search import ADAPTIVE
 from attractor.sweep.status import State, read_status
 from attractor.sweep.summary import TRANSITION, summary_folders
@@ -123,8 +123,7 @@ def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str)
 def run_twins(folder: Path) -> None:
     """Train a twin of every model of a sweep, compare them, and write the report again."""
     with _bars() as bars:
-        task = bars.add_task("twins", total=None, note="")
-        reports = add_twins(folder, _say, lambda line: _advance(bars, task, line))
+        reports = add_twins(folder, _say, _Watcher(bars, config_of(folder).train.steps))
     _say("\n".join(f"report   {report}" for report in reports))
 
 

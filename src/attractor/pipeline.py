@@ -149,7 +149,7 @@ def run(
     rows = prefix(data.train, config.n_train)
     texts = texts_of(data, config.n_train, config.probe)  # fails before training
     is_main = processes().is_main
-    with _held(folder, config) if is_main else contextlib.nullcontext():
+    with held(folder, config) if is_main else contextlib.nullcontext():
         processes().wait()
         if is_finished(folder):
             return
@@ -161,7 +161,7 @@ def run(
 
 
 @contextlib.contextmanager
-def _held(folder: Path, config: RunConfig) -> Iterator[None]:
+def held(folder: Path, config: RunConfig) -> Iterator[None]:
     """The folder of a run with its config, cleared of what a killed process left, and nobody else writing to it."""
     make_directory(folder)
     with locked(folder), naming_full_disk(folder):

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attractor import pipeline
-from attractor.data.dataset import open_dataset
+from attractor.config import RunConfig
+from attractor.data.dataset import Dataset, open_dataset
 from attractor.files import InUseError, make_directory
 from attractor.sweep.plan import PlannedRun
 
@@ -21,27 +22,30 @@ GRACE = 30.0
 PATIENCE = 60.0
 """Seconds to wait for a process that holds the run, and may be dying."""
 
+Work = Callable[[RunConfig, Dataset, Path], None]
+"""What is done for a run, in its folder."""
 
-def attempt(planned: PlannedRun, data: Path, sweep: Path) -> None:
+
+def attempt(planned: PlannedRun, data: Path, sweep: Path, work: Work = pipeline.run) -> None:
     """Do a run, or go on where an earlier attempt was stopped; a finished one is left alone.
 
     Raises:
-        AttractorError: as `pipeline.run`; the traceback of this or any other error is kept in `failed.txt`.
+        AttractorError: as `work`; the traceback of this or any other error is kept in `failed.txt`.
     """
     folder = sweep / planned.run_id
     try:
-        _when_free(lambda: pipeline.run(planned.config, open_dataset(data), folder))
+        _when_free(lambda: work(planned.config, open_dataset(data), folder))
     except Exception:
         make_directory(folder)
         (folder / FAILED).write_text(traceback.format_exc())
         raise
 
 
-def _when_free(work: Callable[[], None]) -> None:
+def _when_free(task: Callable[[], None]) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return work()
+            return task()
         except InUseError:
             if time.monotonic() > deadline:
                 raise

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import torch
 
+from attractor import pipeline
 from attractor.runtime import cores
-from attractor.sweep.attempt import ATTEMPTS, GRACE, attempt
+from attractor.sweep.attempt import ATTEMPTS, GRACE, Work, attempt
 from attractor.sweep.follow import PAUSE, Ended, Watcher, follow
 from attractor.sweep.plan import PlannedRun
 from attractor.types import AttractorError
@@ -33,7 +34,10 @@ def default_workers() -> int:
     return 1 if torch.cuda.is_available() else cores()
 
 
-def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, workers: int | None = None) -> None:
+def execute(
+    runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, workers: int | None = None,
+    work: Work = pipeline.run,
+) -> None:  # fmt: skip
     """Do every run of the plan; one that fails does not stop the others, and one whose process dies is begun again.
 
     Raises:
@@ -44,7 +48,7 @@ def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, wor
     workers = min(workers or default_workers(), len(runs))
     if not runs:
         return
-    crew = _Crew(runs, data, sweep, workers)
+    crew = _Crew(runs, data, sweep, workers, work)
     try:
         follow({run.run_id: run for run in runs}, crew.wait, sweep, watch)
     finally:
@@ -56,8 +60,8 @@ def execute(runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, wor
 class _Crew:
     """A process for each run, a few at a time, forked from one that has imported the package."""
 
-    def __init__(self, runs: list[PlannedRun], data: Path, sweep: Path, count: int) -> None:
-        self.data, self.sweep, self.count = data, sweep, count
+    def __init__(self, runs: list[PlannedRun], data: Path, sweep: Path, count: int, work: Work) -> None:
+        self.data, self.sweep, self.count, self.work = data, sweep, count, work
         self.waiting, self.deaths = list(runs), Counter[str]()
         self.running: dict[str, tuple[PlannedRun, BaseProcess]] = {}
         self.context = _forking()
@@ -72,7 +76,8 @@ class _Crew:
 
     def _start(self, run: PlannedRun) -> None:
         threads = max(1, cores() // self.count)
-        process = self.context.Process(target=_work, args=(run, self.data, self.sweep, threads), name=run.title)
+        task = run, self.data, self.sweep, threads, self.work
+        process = self.context.Process(target=_work, args=task, name=run.title)
         process.start()
         self.running[run.run_id] = run, process
 
@@ -108,14 +113,14 @@ def _forking() -> ForkServerContext:
     return context
 
 
-def _work(run: PlannedRun, data: Path, sweep: Path, threads: int) -> None:
+def _work(run: PlannedRun, data: Path, sweep: Path, threads: int, work: Work) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     try:
-        attempt(run, data, sweep)
+        attempt(run, data, sweep, work)
     except Exception:
         raise SystemExit(1) from None  # the traceback is in the run's folder
 

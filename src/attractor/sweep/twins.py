@@ -9,55 +9,65 @@ import numpy as np
 
 from attractor import adapters, pipeline
 from attractor.analysis.rows import rows_of
-from attractor.config import RunConfig, run_config_from_dict, to_json
-from attractor.files import locked, make_directory, write_atomically
+from attractor.config import RunConfig
+from attractor.data.dataset import Dataset, open_dataset
+from attractor.files import locked
 from attractor.probes import twins
 from attractor.results import Block, read_arrays, write_rows, write_tokens
-from attractor.sweep.run import summarize
+from attractor.sweep.executor import execute
+from attractor.sweep.follow import Watcher
+from attractor.sweep.plan import PlannedRun
+from attractor.sweep.run import config_of, planned_runs, summarize
 from attractor.sweep.summary import TWIN
-from attractor.train.state import Progress
 from attractor.training import train_run
 from attractor.types import AttractorError
 
 
-def add_twins(sweep: Path, note: Callable[[str], None], watch: Callable[[Progress], None]) -> list[Path]:
+def add_twins(sweep: Path, note: Callable[[str], None], watch: Watcher) -> list[Path]:
     """Train and compare a twin for every finished run that leaves enough rows; finished twins are kept.
+
+    Args:
+        sweep: its folder.
+        note: hears which sizes leave too few rows.
+        watch: hears of progress.
 
     Returns:
         the path of each model's report.html, written again.
 
     Raises:
-        AttractorError: if the folder holds no finished run, or somebody works on it.
+        AttractorError: if the folder holds no sweep or no finished run, or somebody works on it; in the end, if a twin
+            failed.
     """
-    runs = sorted(path for path in sweep.iterdir() if pipeline.is_finished(path)) if sweep.is_dir() else []
-    if not runs:
-        raise AttractorError(f"'{sweep}' holds no finished run: twins are added to a finished sweep")
+    config_of(sweep)  # whether there is a sweep
     with locked(sweep):
+        runs = [run for run in planned_runs(sweep) if pipeline.is_finished(sweep / run.run_id)]
+        if not runs:
+            raise AttractorError(f"'{sweep}' holds no finished run: twins are added to a finished sweep")
+        available = len(open_dataset(sweep / pipeline.DATA).train)
+        waiting = []
         for run in runs:
-            config = run_config_from_dict(pipeline.read_json(run / pipeline.CONFIG))
-            note(f"n = {config.n_train:,}: {_add(run, config, watch)}")
+            twin = PlannedRun(f"{run.run_id}/{TWIN}", run.config, run.model)
+            if available < 2 * run.config.n_train:
+                note(f"{run.title}: only {available - run.config.n_train:,} other rows, no twin")
+            elif not pipeline.is_finished(sweep / twin.run_id):
+                waiting.append(twin)
+        execute(waiting, sweep / pipeline.DATA, sweep, watch, work=_train_and_compare)
         return summarize(sweep)
 
 
-def _add(run: Path, config: RunConfig, watch: Callable[[Progress], None]) -> str:
-    data, target = pipeline.data_of(run), run / TWIN
+def _train_and_compare(config: RunConfig, data: Dataset, folder: Path) -> None:
+    """A model on other rows, in a folder inside that of the model with which it is compared."""
     rows = np.asarray(data.train[config.n_train : 2 * config.n_train])
-    if len(rows) < config.n_train:
-        return f"only {len(rows):,} other rows, no twin"
-    if pipeline.is_finished(target):
-        return "kept"
-    make_directory(target)
-    write_atomically(target / pipeline.CONFIG, to_json(config))
-    train_run(config, rows, data, target, watch)
-    probe = config.probe
-    found = twins(adapters.load(run), adapters.load(target), probe.generated, rows.shape[1], probe.steps, probe.seed)
-    values = {"twins": found.agreement(), "twins_chance": found.chance()}
-    write_tokens(
-        target,
-        (
-            Block(measurement=name, split="generated", original=found.first.numpy(), value=value.numpy()[:, None])
-            for name, value in values.items()
-        ),
-    )
-    write_rows(target, rows_of(read_arrays(target), probe.seed), pipeline.provenance(config, data.tokenizer))
-    return "trained and compared"
+    with pipeline.held(folder, config):
+        train_run(config, rows, data, folder, lambda progress: None)
+        first, second, probe = adapters.load(folder.parent), adapters.load(folder), config.probe
+        found = twins(first, second, probe.generated, rows.shape[1], probe.steps, probe.seed)
+        values = {"twins": found.agreement(), "twins_chance": found.chance()}
+        write_tokens(
+            folder,
+            (
+                Block(measurement=name, split="generated", original=found.first.numpy(), value=value.numpy()[:, None])
+                for name, value in values.items()
+            ),
+        )
+        write_rows(folder, rows_of(read_arrays(folder), probe.seed), pipeline.provenance(config, data.tokenizer))
