@@ -172,6 +172,37 @@ def test_what_force_was_to_replace_comes_back_unless_the_new_config_has_its_plac
     assert 5 < kept < at
 
 
+def test_a_second_force_gives_back_what_the_first_had_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is killed in its block, the second at every call of the file system, the third fails."""
+    at, finished, kept = 0, False, 0
+    while not finished:
+        at += 1
+        folder = tmp_path / str(at) / "sweep"
+        with claimed(folder, CONFIG, {"seed": 1}, force=False):
+            (folder / "work").write_text("of days")
+        accepted = False
+        for seed, machine in ((2, Machine(tmp_path)), (3, Machine(tmp_path, at))):
+            with monkeypatch.context() as patch:
+                machine.start(patch)
+                with contextlib.suppress(Stopped), claimed(folder, CONFIG, {"seed": seed}, force=True):
+                    if seed == 2:
+                        machine.at = machine.calls
+                    (folder / "half-made").mkdir()
+                    accepted = True
+            machine.end()
+        finished = machine.calls < at
+        with pytest.raises(ZeroDivisionError), claimed(folder, CONFIG, {"seed": 4}, force=True):
+            raise ZeroDivisionError
+        seed = json.loads((folder / CONFIG).read_text())["seed"]
+        assert (folder / "work").is_file() == (seed == 1), at
+        assert seed == 1 or (seed == 3 and accepted), at
+        kept += seed == 1
+        assert [path.name for path in folder.parent.iterdir()] == ["sweep"]
+    assert 5 < kept < at
+
+
 def test_force_goes_through_a_link_and_not_under_the_feet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     link, scratch = tmp_path / "sweep", tmp_path / "scratch"
     scratch.mkdir()

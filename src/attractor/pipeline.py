@@ -52,6 +52,8 @@ from attractor.training import train_run
 from attractor.types import AttractorError
 
 CONFIG, DATA = "config.json", "data"
+KILLED = ".set-aside.partial"
+"""Of a folder that is being thrown away, inside the one that stays, which `clear_up` frees of it."""
 
 
 def prepare(config: DataConfig, folder: Path, on_packing: Callable[[Packed], None] = lambda packed: None) -> Dataset:
@@ -92,8 +94,8 @@ def claimed(folder: Path, marker: str, config: object, force: bool) -> Iterator[
     """Make `folder` that of `config`, new or taken up again, while a block checks the rest of the input.
 
     The file `marker` says whose it is. If the block fails, a new folder vanishes, and what `force` was to replace
-    comes back. Nobody else is let in during the block, nor after it if the lock, which it is given, is kept with
-    `pop_all`.
+    comes back; if it was killed, and is again made with `force`, likewise. Nobody else is let in during the block, nor
+    after it if the lock, which it is given, is kept with `pop_all`.
 
     Raises:
         AttractorError: if `folder` holds something else, is of another config or of a newer schema, or is in use.
@@ -114,8 +116,11 @@ def claimed(folder: Path, marker: str, config: object, force: bool) -> Iterator[
         if was_there:
             lock.enter_context(locked(folder))
         if was_there and force:
-            shutil.rmtree(aside, ignore_errors=True)
-            folder.rename(aside)
+            if aside.exists():  # `folder` is of a claim that was killed in its block: what that set aside stays there
+                clear_up(aside)
+                folder.rename(aside / KILLED)
+            else:
+                folder.rename(aside)
         if is_new:
             make_directory(folder)
             lock.enter_context(locked(folder))
@@ -130,8 +135,11 @@ def claimed(folder: Path, marker: str, config: object, force: bool) -> Iterator[
                 shutil.rmtree(folder, ignore_errors=True)
                 if aside.exists():
                     aside.rename(folder)
+                    clear_up(folder)
             raise
-        shutil.rmtree(aside, ignore_errors=True)
+        if aside.exists():
+            aside.rename(folder / KILLED)  # in one step, so that no half of it ever comes back
+        clear_up(folder)
 
 
 def run(
