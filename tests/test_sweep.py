@@ -33,6 +33,7 @@ from attractor.pipeline import data_of, is_finished, run_alone
 from attractor.report.sections import SECTIONS
 from attractor.results import Provenance, Row, read_results, write_rows, write_tokens
 from attractor.sweep import controls
+from attractor.sweep.attempt import attempt
 from attractor.sweep.follow import Ended, RunEvent, follow
 from attractor.sweep.plan import plan
 from attractor.sweep.run import planned_runs, summarize, sweep
@@ -147,6 +148,22 @@ def test_finished_runs_are_kept_and_lost_ones_are_done_again(
     assert [row["recovery_rate"] for row in again["rows"]] == pytest.approx(
         [row["recovery_rate"] for row in json.loads(before)["rows"]], abs=0.1
     )
+
+
+def test_torn_results_are_measured_again_without_training(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    planned = planned_runs(copied)[-1]
+    folder = copied / planned.run_id
+    before = read_results(folder)
+    trained = {path: path.stat().st_mtime_ns for path in folder.glob("checkpoint/*/*")}
+    for name in ("results.parquet", "tokens.parquet"):
+        os.truncate(folder / name, (folder / name).stat().st_size // 2)
+        assert read_status(copied).count("done") == 3
+        assert main(["report", str(copied)]) == 2
+        assert f"the results of {planned.title} are gone from '{folder}', or damaged there" in capsys.readouterr().err
+        with pytest.warns(UserWarning, match=f"{name}' is damaged; the run is measured again"):
+            attempt(planned, copied / "data", copied)
+        assert read_results(folder).rows == before.rows
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("checkpoint/*/*")} == trained != {}
 
 
 def test_another_config_is_refused_with_the_keys_that_differ(

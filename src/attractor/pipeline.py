@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ from attractor.measuring import Texts, measure, require_measurable
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.process.named import make_process
-from attractor.results import RESULTS, Provenance, read_arrays, write_rows, write_tokens
+from attractor.results import RESULTS, Provenance, read_arrays, torn_results, write_rows, write_tokens
 from attractor.runtime import processes
 from attractor.tracking import require_tracker
 from attractor.train.state import Progress
@@ -170,7 +171,10 @@ def run(
 
 @contextlib.contextmanager
 def held(folder: Path, config: RunConfig) -> Iterator[None]:
-    """The folder of a run with its config, cleared of what a killed process left, and nobody else writing to it."""
+    """The folder of a run with its config, cleared of what a killed process left, and nobody else writing to it.
+
+    Results that cannot be read count as none, with a warning that names the file.
+    """
     make_directory(folder)
     with locked(folder), naming_full_disk(folder):
         if (folder / CONFIG).is_file():
@@ -178,6 +182,8 @@ def held(folder: Path, config: RunConfig) -> Iterator[None]:
         else:
             write_atomically(folder / CONFIG, to_json(config))
         clear_up(folder)
+        if torn := torn_results(folder):
+            warnings.warn(f"'{torn}' is damaged; the run is measured again", stacklevel=4)
         yield
 
 
@@ -263,8 +269,8 @@ def data_of(folder: Path) -> Dataset:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a run has been trained and measured."""
-    return (folder / RESULTS).is_file()
+    """Whether a run has been trained and measured, and its results can be read."""
+    return (folder / RESULTS).is_file() and torn_results(folder) is None
 
 
 def _flat(values: dict[str, Any], path: str = "") -> dict[str, Any]:

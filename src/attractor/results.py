@@ -212,6 +212,24 @@ def read_arrays(folder: Path) -> Arrays:
         raise AttractorError(f"'{folder}' holds no finished run: {error}") from None
 
 
+def torn_results(folder: Path) -> Path | None:
+    """The table of a run with results that is missing or cut short; None if both are whole, or nothing was measured.
+
+    A look at their last bytes: a table ends with its footer, without which nothing of it can be read.
+    """
+    if not (folder / RESULTS).is_file():
+        return None
+    return next((folder / name for name in (RESULTS, TOKENS) if not _has_footer(folder / name)), None)
+
+
+def _has_footer(table: Path) -> bool:
+    try:
+        pq.read_metadata(table)
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunResults(Arrays):
     """The results of one run, read back."""

@@ -134,7 +134,7 @@ def summarize(out: Path) -> list[Path]:
 
     Raises:
         AttractorError: if no size is finished, if runs were not measured alike, or if the results of a run that an
-            earlier summary holds are gone while others are here.
+            earlier summary holds are gone or damaged while others are here.
     """
     if not (out / SWEEP).is_file():
         return [write_report(out)]
@@ -145,7 +145,10 @@ def summarize(out: Path) -> list[Path]:
     if len(known) == len(runs):
         return [write_report(folder) for folder in folders.values()]
     if known:
-        raise AttractorError(f"the results of {known[0].title} are gone from '{out / known[0].run_id}'")
+        raise AttractorError(
+            f"the results of {known[0].title} are gone from '{out / known[0].run_id}', or damaged there; the sweep's "
+            "own command measures them again"
+        )
     incomplete = {(run.model, run.config.n_train) for run in missing}
     whole = [run for run in runs if (run.model, run.config.n_train) not in incomplete]
     if not whole:
