@@ -535,6 +535,11 @@ def test_a_report_refuses_runs_that_were_not_measured_alike(copied: Path, capsys
 def test_a_summary_whose_runs_are_elsewhere_is_drawn_as_it_is(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for run in planned_runs(copied):
         shutil.rmtree(copied / run.run_id)
+    summary = (copied / "transition.json").read_text()
+    (copied / "transition.json").write_text(summary.replace('"n_train": 8', '"n_trian": 8'))
+    assert main(["report", str(copied)]) == 2
+    assert capsys.readouterr().err == "attractor: transition.json.rows[0]: missing n_train\n"
+    (copied / "transition.json").write_text(summary)
     (copied / "measurements.json").unlink()
     assert main(["report", str(copied)]) == 0
     assert "measurements.json is not there, so most measurements are not shown" in capsys.readouterr().err

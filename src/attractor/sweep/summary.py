@@ -24,6 +24,7 @@ from attractor.config import SweepConfig, config_hash
 from attractor.data.dataset import Dataset
 from attractor.files import write_atomically
 from attractor.measuring import NGRAM, REFERENCE
+from attractor.report.fields import read_fields
 from attractor.report.html import write_report
 from attractor.results import RunResults, code_version, read_results, require_joinable
 from attractor.sweep.controls import measure_controls
@@ -42,11 +43,13 @@ def summary_folders(config: SweepConfig, out: Path) -> dict[str, Path]:
 
 
 def summarized(folder: Path, run: PlannedRun) -> bool:
-    """Whether the summary in a folder holds a run."""
+    """Whether the summary in a folder holds a run; raises AttractorError, naming the place, if it is damaged."""
     if not (folder / TRANSITION).is_file():
         return False
-    rows = pipeline.read_json(folder / TRANSITION)["rows"]
-    return (run.config.n_train, run.config.seed) in {(row["n_train"], row["seed"]) for row in rows}
+    summary = read_fields(folder / TRANSITION)
+    summary.require("rows")
+    known = {(row.integer("n_train"), row.integer("seed")) for row in summary.objects("rows")}
+    return (run.config.n_train, run.config.seed) in known
 
 
 def write_summary(
@@ -68,7 +71,7 @@ def write_summary(
     """
     if elapsed is None:
         earlier = out / TRANSITION
-        elapsed = pipeline.read_json(earlier)["elapsed_s"] if earlier.is_file() else 0.0
+        elapsed = read_fields(earlier).number("elapsed_s") if earlier.is_file() else 0.0
     begun = {run.model for run in runs}
     folders = {name: folder for name, folder in summary_folders(config, out).items() if name in begun}
     models = {
