@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from attractor import AttractorError
-from attractor.analysis.evidence import advantage, least_store, token_entropy
+from attractor.analysis.evidence import advantage, alone, least_store, token_entropy
 from attractor.analysis.reference import CURVES, Point, Reference, nearest, read_reference, shipped
 from attractor.analysis.statistics import Estimate
 from attractor.analysis.verdict import verdict_alone, verdict_with_data
+from attractor.results import Block, read_arrays, write_tokens
 
 SIZES, GAPS = (10, 100, 1_000, 10_000), (0.9, 0.5, 0.1, 0.0)
 
@@ -112,6 +113,20 @@ def test_the_interval_of_the_advantage_covers() -> None:
         found = advantage(generator.beta(6, 4, 60), generator.beta(4, 6, 60))
         hits += found.low <= (0.6 - 0.4) / 0.6 <= found.high
     assert hits >= 300 * 0.887
+
+
+def test_one_odd_generation_does_not_make_markers_text(tmp_path: Path) -> None:
+    """Of 500 generations one does not begin with the marker that all others begin with, sure of it."""
+    tokens = np.random.default_rng(0).integers(1, 50, (500, 8))
+    tokens[1:, 0] = 0
+    entropy = np.where(np.arange(8) == 0, 0.0, 2.0) * np.ones((500, 1))
+    blocks = [
+        Block(measurement="entropy", split="generated", original=tokens, value=entropy),
+        Block(measurement="echoes", split="generated", original=tokens, value=np.zeros((500, 1))),
+    ]
+    write_tokens(tmp_path, blocks)
+    found = alone(read_arrays(tmp_path))
+    assert (found["vanishing"].value, found["entropy"].value) == (0, pytest.approx(2))
 
 
 def test_token_entropy_and_the_least_store() -> None:

@@ -17,6 +17,8 @@ from attractor.types import AttractorError
 Values = NDArray[np.float64]
 LEAST_ROOM = 0.05
 """Smallest share of unseen tokens that fail against which a basin advantage is measured."""
+NEARLY_ALL = 0.95
+"""Share of the generations that have one token at a place which makes it a marker there, such as [BOS]."""
 
 
 def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
@@ -25,11 +27,11 @@ def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     `entropy` (nats per token) and `vanishing` (share of tokens below 0.01 nats) are of each token given all others;
     `agreement` is that of two reverse runs from two corruptions of one text, on tokens that both corrupted; `repeats`
     is the share of generations that another one comes near; `structure` is how much of the entropy of single tokens
-    the context takes away: 0 for a model that has learned nothing. Positions at which all generations have the same
-    token are left out, unless all are such.
+    the context takes away: 0 for a model that has learned nothing. Positions at which nearly all generations have the
+    same token are left out, unless all are such.
     """
     tokens = arrays.array("original", "echoes", "generated")[0]
-    varies = (tokens != tokens[:1]).any(0)  # the others are markers, such as [BOS]
+    varies = np.array([np.unique(place, return_counts=True)[1].max() < NEARLY_ALL * len(place) for place in tokens.T])
     varies |= not varies.any()
     entropy = arrays.values("entropy", "generated")[:, varies]
     found = {
