@@ -115,10 +115,10 @@ def test_the_interval_of_the_advantage_covers() -> None:
     assert hits >= 300 * 0.887
 
 
-def test_one_odd_generation_does_not_make_markers_text(tmp_path: Path) -> None:
-    """Of 500 generations one does not begin with the marker that all others begin with, sure of it."""
+def test_a_few_odd_generations_do_not_make_markers_text(tmp_path: Path) -> None:
+    """Of 500 generations 40 do not begin with the marker that all others begin with, sure of it."""
     tokens = np.random.default_rng(0).integers(1, 50, (500, 8))
-    tokens[1:, 0] = 0
+    tokens[40:, 0] = 0
     entropy = np.where(np.arange(8) == 0, 0.0, 2.0) * np.ones((500, 1))
     blocks = [
         Block(measurement="entropy", split="generated", original=tokens, value=entropy),

@@ -17,7 +17,7 @@ from attractor.types import AttractorError
 Values = NDArray[np.float64]
 LEAST_ROOM = 0.05
 """Smallest share of unseen tokens that fail against which a basin advantage is measured."""
-NEARLY_ALL = 0.95
+NEARLY_ALL = 0.8
 """Share of the generations that have one token at a place which makes it a marker there, such as [BOS]."""
 
 
