@@ -101,10 +101,10 @@ def test_a_model_that_always_says_one_word_passes_no_gate(texts: Texts, tokenize
 
 
 def test_unequal_noise_is_no_reference(tmp_path: Path) -> None:
-    hub_folder(tmp_path / "model", "mdlm")
-    model = adapters.load(tmp_path / "model")
-    found = audit(Subject("masks", model, 12), tmp_path / "out", Effort(n=4, minutes=0, steps=4))
-    assert any("absorbing" in reason for reason in found.misfit)
+    model = adapters.load(GOLDEN / "gidd_hf")
+    assert model.seq_len is not None
+    found = audit(Subject("both", model, model.seq_len), tmp_path / "out", Effort(n=4, minutes=0, steps=4))
+    assert any("hybrid" in reason for reason in found.misfit)
     assert found.verdict.word == "undecided"
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -203,3 +205,15 @@ def test_a_tokenizer_of_another_size_is_refused(run: Path, tmp_path: Path, capsy
     path.write_text(json.dumps(content))
     assert main(["probe", str(copy)]) == 2
     assert "tokenizer has" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_does_not_change_the_exit_code() -> None:
+    """`attractor audit --gate | head` must not say 1, which is a verdict."""
+    script = "import sys; from attractor.console import _say; [_say('x' * 100) for _ in range(5000)]; sys.exit(3)"
+    writer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    writer.stdout.read(10)
+    writer.stdout.close()
+    assert (writer.wait(60), writer.stderr.read()) == (3, b"")
+    writer.stderr.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -56,7 +58,17 @@ from attractor.sweep.twins import add_twins
 from attractor.train.state import Progress as Line
 from attractor.types import AttractorError
 
-out = Console()
+
+class _Terminal(Console):
+    """Of which the reader may go away: the exit code still says how it ended, and 1 is a verdict."""
+
+    def on_broken_pipe(self) -> None:
+        """Be silent from here on."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+out = _Terminal()
 WATTS = 100.0
 """Power of this machine unless stated."""
 
