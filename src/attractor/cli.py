@@ -280,6 +280,8 @@ class Report:
     """matplotlib style file of the figures"""
     tagger: Literal["nltk"] | None = None
     """name the word class of each micro-attractor"""
+    beside: tuple[Folder, ...] = ()
+    """finished sweeps to compare with, such as one of another noise"""
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.report.html import write_extras, write_report
@@ -290,11 +292,12 @@ class Report:
         for page in summarize(self.sweep):
             if self.tagger is not None:
                 add_word_classes(page.parent, self.tagger)
-                write_report(page.parent)
+            if self.tagger is not None or self.beside:
+                write_report(page.parent, self.beside)
             for notice in read_report(page.parent).notices:
                 print(f"attractor: {notice}", file=sys.stderr)
             print(page)
-            for path in write_extras(page.parent, self.figures, self.tables, self.style):
+            for path in write_extras(page.parent, self.figures, self.tables, self.style, self.beside):
                 print(path)
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import made_up
 import pytest
 
+from attractor.report.beside import beside, named, shared_time
 from attractor.report.html import write_extras, write_report
 from attractor.report.sections import SECTIONS
 from attractor.report.tables import Table, latex
+from attractor.report.view import read_report
 from attractor.types import AttractorError
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'"
@@ -210,3 +212,33 @@ def test_figures_and_tables_for_a_paper(tmp_path: Path) -> None:
     assert option.splitlines()[5:8] == [r"{}[BOS] & 1 \\", r"{}* & 2 \\", r"the & 3 \\"]
     with pytest.raises(AttractorError, match=r"nowhere\.mplstyle"):
         write_extras(folder, "pdf", None, tmp_path / "nowhere.mplstyle")
+
+
+def test_sweeps_are_laid_over_each_other(tmp_path: Path) -> None:
+    """Recovery at the smallest t that both have, entropy, and n* of each; named by what tells them apart."""
+    folders = []
+    for noise, drop in (("uniform", None), ("absorbing", made_up.TIMES[0])):
+        data = made_up.full()
+        data["measurements"]["provenance"]["process"] = noise
+        for rows in (data["rows"], data["transition"]):
+            rows[:] = [row for row in rows if row["t"] != drop]
+        folders.append(made_up.write(tmp_path / noise[:2], data))
+    parsed = Page(write_report(folders[0], folders[1:]))
+    assert {"beside", "beside-recovery-plot", "beside-entropy-plot", "beside-stars"} <= set(parsed.ids())
+    text = " ".join(parsed.text)
+    assert "The sweeps differ in noise." in text
+    both = read_report(folders[0], folders[1:])
+    assert list(named(both)) == ["uniform", "absorbing"]
+    assert shared_time(named(both)) == made_up.TIMES[1]
+    figure = beside(both)
+    assert figure is not None
+    for panel in figure.panels:
+        assert sum(trace["mode"] == "lines+markers" for trace in panel.spec["data"]) == 4
+    assert list(named(read_report(folders[0], folders[:1]))) == ["1: un", "2: un"]
+
+
+def test_nothing_is_beside_a_folder_without_a_sweep(tmp_path: Path) -> None:
+    folder = made_up.write(tmp_path / "one", made_up.minimal())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AttractorError, match=r"empty/transition\.json: no such file"):
+        write_report(folder, [tmp_path / "empty"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from attractor.report import words
+from attractor.report.beside import beside
 from attractor.report.figures import (
     INK,
     MUTED,
@@ -21,6 +21,7 @@ from attractor.report.figures import (
     line,
     log_axis,
     roomy_right,
+    share_axis,
     star_marks,
     style,
     tag,
@@ -74,11 +75,6 @@ def _highest(curves: Iterable[Curve]) -> float:
     return max(max(p.mean.hi if p.mean.hi is not None else p.mean.value, *p.seeds) for c in curves for p in c.points)
 
 
-def _share_axis(top: float = 1.0) -> dict[str, Any]:
-    ticks = [0, 0.25, 0.5, 0.75, 1]
-    return {"range": [-0.02, top + 0.02], "tickvals": ticks, "ticktext": [f"{100 * x:.0f}%" for x in ticks]}
-
-
 def recovery(report: Report) -> Figure:
     """Recovery against n: where the two lines of a colour meet, the basins have the same width."""
     figure = canvas(report.sizes, "corrupted tokens that return")
@@ -91,7 +87,7 @@ def recovery(report: Report) -> Figure:
         paint, top = colour(report.times.index(t)), 1.0 + step * (len(stars) - i)
         figure.add_traces(star_marks(n_star, t, paint, top, text, right))
     draw(figure, curves, _styles(report), words.percent, "recovery")
-    figure.update_yaxes(**_share_axis(1.0 + step * (len(stars) + 0.4 if stars else 0)))
+    figure.update_yaxes(**share_axis(1.0 + step * (len(stars) + 0.4 if stars else 0)))
     title = "Recovery against training-set size"
     marked = (
         " The vertical line is n*, where the gap between the two has fallen to half; its shade is the 95% interval."
@@ -164,7 +160,7 @@ def broken(report: Report) -> Figure | None:
         return None
     figure = canvas(report.sizes, "untouched tokens that end up wrong")
     draw(figure, report.broken, _styles(report), words.percent, "broken")
-    figure.update_yaxes(**_share_axis())
+    figure.update_yaxes(**share_axis())
     title = "Broken tokens against training-set size"
     return Figure(
         id="broken",
@@ -206,7 +202,7 @@ def fixed_points(report: Report) -> Figure | None:
         if curves:
             figure = canvas(report.sizes, what)
             draw(figure, curves, _styles(report), words.percent, what)
-            figure.update_yaxes(**_share_axis())
+            figure.update_yaxes(**share_axis())
             label = _label(f"Fixed points: {what}", curves, words.percent)
             panels.append(Panel(id=f"fixed-{name}-plot", label=label, spec=finish(figure)))
             drawn.append(curves)
@@ -268,7 +264,7 @@ def _banded(curves: tuple[Curve, ...]) -> bool:
 def all_figures(report: Report) -> list[Figure]:
     """Return the figures for which the sweep holds data."""
     drawn = [
-        recovery(report), model_sizes(report), entropy(report), perplexity(report), broken(report), gap(report),
-        fixed_points(report),
+        recovery(report), beside(report), model_sizes(report), entropy(report), perplexity(report), broken(report),
+        gap(report), fixed_points(report),
     ]  # fmt: skip
     return [figure for figure in drawn if figure is not None]

@@ -128,6 +128,12 @@ def log_axis(curves: Iterable[Curve]) -> dict[str, Any]:
     return {"type": "log", "range": [log10(lo), log10(hi)], "tickvals": ticks.values, "ticktext": ticks.labels}
 
 
+def share_axis(top: float = 1.0) -> dict[str, Any]:
+    """Return an axis of shares, in per cent."""
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    return {"range": [-0.02, top + 0.02], "tickvals": ticks, "ticktext": [f"{100 * x:.0f}%" for x in ticks]}
+
+
 TEMPLATE = go.layout.Template(
     layout={
         "font": {"family": FONT, "size": 13, "color": INK},

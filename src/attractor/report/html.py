@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from attractor.report import words
+from attractor.report.beside import locations
 from attractor.report.charts import all_figures
 from attractor.report.figures import DARK
 from attractor.report.profiles import sections
@@ -145,7 +147,7 @@ def render(report: Report) -> str:
         stars=stars(report),
         warnings=warnings(report),
         rows=table(report),
-        tables=tables(report),
+        tables=_tables(report),
         absent=absent(report),
         facts=provenance(report),
         names=words.NAMES,
@@ -155,15 +157,17 @@ def render(report: Report) -> str:
     )
 
 
-def write_extras(sweep_dir: Path, figures: str | None, table: str | None, style: Path | None) -> list[Path]:
+def write_extras(
+    sweep_dir: Path, figures: str | None, table: str | None, style: Path | None, beside: Sequence[Path] = ()
+) -> list[Path]:
     """Write the figures as vector files and the tables as CSV or LaTeX into `<sweep>/figures` and `<sweep>/tables`."""
-    report = read_report(Path(sweep_dir))
+    report = read_report(Path(sweep_dir), beside)
     paths = []
     if figures:
         drawn = [*all_figures(report), *sections(report)]
         paths += write_figures(drawn, Path(sweep_dir) / "figures", figures, style or STYLE)
     if table:
-        paths += write_tables([*tables(report), _numbers(report)], Path(sweep_dir) / "tables", table)
+        paths += write_tables([*_tables(report), _numbers(report)], Path(sweep_dir) / "tables", table)
     return paths
 
 
@@ -171,6 +175,11 @@ def absent(report: Report) -> list[tuple[str, str]]:
     """The title of each section for which the sweep holds no data, and what would measure it."""
     drawn = {figure.id for figure in sections(report)}
     return [(s.title, ABSENT.get(s.id, "ask for it with --probe.measure")) for s in SECTIONS if s.id not in drawn]
+
+
+def _tables(report: Report) -> list[Table]:
+    compared = locations(report)
+    return [*([compared] if compared else []), *tables(report)]
 
 
 def _numbers(report: Report) -> Table:
@@ -183,12 +192,20 @@ def _numbers(report: Report) -> Table:
     return Table("measurements", "Every number", "95% intervals over sequences.", head, rows)
 
 
-def write_report(sweep_dir: Path) -> Path:
-    """Read `transition.json` and `passages.json` of a sweep and write `report.html` beside them."""
+def write_report(sweep_dir: Path, beside: Sequence[Path] = ()) -> Path:
+    """Read `transition.json` and `passages.json` of a sweep and write `report.html` beside them.
+
+    Args:
+        sweep_dir: the folder.
+        beside: folders of sweeps to compare with.
+
+    Raises:
+        AttractorError: if a folder holds no finished sweep, or damaged files.
+    """
     sweep_dir = Path(sweep_dir)
     if not sweep_dir.is_dir():
         raise AttractorError(f"{sweep_dir}: no such directory; give the directory of a sweep")
-    page = render(read_report(sweep_dir))
+    page = render(read_report(sweep_dir, beside))
     path = sweep_dir / FILE
     # A reader sees the old page or the new one, never half of one.
     draft = path.with_name(f".{FILE}.{os.getpid()}")

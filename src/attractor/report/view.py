@@ -144,6 +144,8 @@ class Report:
     notices: tuple[str, ...]
     """what of the sweep is not on the page"""
     provenance: dict[str, Any]
+    beside: tuple[Report, ...] = ()
+    """sweeps to compare with"""
 
     @property
     def located(self) -> list[tuple[float, Estimate]]:
@@ -325,8 +327,9 @@ def read_passages(path: Path) -> tuple[Passage, ...]:
     return tuple(_passage(passage) for passage in fields.objects("passages"))
 
 
-def read_report(sweep_dir: Path) -> Report:
-    """Build the view from the JSON files of a sweep: transition.json and, where there are, the two others."""
+def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
+    """Build the view from the JSON files of a sweep: transition.json and, where there are, the two others; the same of
+    the sweeps beside it."""
     fields = read_fields(sweep_dir / "transition.json")
     fields.require("elapsed_s", "rows", "transition", "entropy_transition")
     rows = fields.objects("rows")
@@ -371,4 +374,5 @@ def read_report(sweep_dir: Path) -> Report:
         passages=read_passages(sweep_dir / "passages.json"),
         notices=more.notices(),
         provenance=more.provenance,
+        beside=tuple(map(read_report, beside)),
     )
