@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -164,7 +165,21 @@ def test_a_listener_that_is_not_ray_is_refused_soon(
         peer.result().close()
 
 
-@pytest.mark.parametrize("address", ["a..b:6379", "a" * 70 + ":6379", "localhost:\N{SUPERSCRIPT TWO}"])
+def test_an_ipv6_host_stands_in_brackets(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(place: tuple[str, int], timeout: float) -> socket.socket:
+        raise OSError(f"nobody at {place}")
+
+    monkeypatch.setattr(socket, "create_connection", nobody)
+    for address in ("[::1]:6379", "ray://[::1]:6379"):
+        with pytest.raises(AttractorError, match=re.escape("nobody at ('::1', 6379)")):
+            ray_executor(address).__enter__()
+    with pytest.raises(AttractorError, match=re.escape("'::1:6379': allowed are auto, host:port")):
+        ray_executor("::1:6379").__enter__()
+
+
+@pytest.mark.parametrize(
+    "address", ["a..b:6379", "a" * 70 + ":6379", "localhost:\N{SUPERSCRIPT TWO}", "127.0.0.1:99999"]
+)
 def test_addresses_that_cannot_be_are_named(address: str) -> None:
     with pytest.raises(AttractorError, match="address"):
         ray_executor(address).__enter__()

@@ -55,7 +55,7 @@ class Sweep:
     executor: Literal["local", "ray"] = "local"
     """processes of this machine, or tasks of a Ray cluster whose nodes see the directory"""
     address: str = "auto"
-    """of the Ray cluster: auto (the one this machine belongs to), host:port of its head, or ray://host:port"""
+    """of the Ray cluster: auto (the one this machine belongs to), [IPv6]:port or host:port of its head, or ray://..."""
     cpus: float = 1.0
     """of each Ray task, which computes with as many threads"""
     gpus: float | None = None

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterator
 from functools import partial
@@ -22,6 +23,7 @@ from attractor.types import AttractorError
 
 TIMEOUT = 3.0
 """Seconds to wait for an answer from the cluster's address."""
+ADDRESS = re.compile(r"(ray://)?(\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """An empty frame of settings, kind 4, with which either side of HTTP/2, and so of gRPC, begins (RFC 9113, 3.4)."""
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
@@ -32,7 +34,8 @@ def ray_executor(address: str = "auto", cpus: float = 1.0, gpus: float | None = 
     """Connect to a cluster; its executor makes each run a task with these resources.
 
     Args:
-        address: "auto" for the cluster this machine belongs to, host:port of its head, or ray://host:port.
+        address: "auto" for the cluster this machine belongs to, host:port of its head, or ray://host:port;
+            an IPv6 host in brackets.
         cpus: cores of each run; it computes with as many threads.
         gpus: GPUs of each run; by default 1 if any node has one.
 
@@ -66,13 +69,16 @@ def _connect(address: str) -> Any:
 
 
 def _require_reachable(address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        raise AttractorError(f"address = {address!r}: allowed are auto, host:port and ray://host:port")
+    found = ADDRESS.fullmatch(address)
+    if found is None:
+        raise AttractorError(
+            f"address = {address!r}: allowed are auto, host:port and ray://host:port, with [ ] around an IPv6 host"
+        )
+    host, port = found["host"] or found["ipv6"], found["port"]
     try:
         with socket.create_connection((host, int(port)), TIMEOUT) as peer:
             speaks = _speaks_grpc(peer)
-    except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
+    except (OSError, OverflowError, UnicodeError) as error:  # the last of a name that no host can have
         raise AttractorError(f"no Ray cluster at address {address!r}: {error}") from None
     if not speaks:
         raise AttractorError(f"no Ray cluster at address {address!r}: what answers there is not Ray")
