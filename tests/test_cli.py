@@ -10,6 +10,7 @@ import pytest
 import tiny
 from attractor.cli import main
 
+PLAN = ["sweep", "--out", "x", "--dry-run", "--adaptive"]
 FAST = [
     "--data.seq-len", "12", "--model.hidden-size", "16", "--model.n-blocks", "1", "--model.n-heads", "2",
     "--model.cond-dim", "8", "--train.steps", "20", "--train.batch-size", "8", "--train.log-every", "10",
@@ -67,6 +68,10 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         (["sweep", "--out", "x", "--probe.ablation-steps"], "at least one value"),
         (["sweep", "--out", "x", "--probe.basin-rows", "1"], "basin_rows = 1: an interval needs at least 2"),
         (["sweep", "--out", "x", "--seeds", "0", "0"], "none twice"),
+        ([*PLAN, "--precision", "1"], "precision = 1.0 must be above 1, and at_once = 1 at least 1"),
+        ([*PLAN, "--precision", "nan"], "precision = nan must be above 1"),
+        ([*PLAN, "--at-once", "0"], "at_once = 0 at least 1"),
+        ([*PLAN, "--sizes", "32"], "an adaptive sweep needs a smallest and a largest one"),
         (["dance"], "dance"),
         ([], "demo"),
     ],
@@ -129,6 +134,13 @@ def test_presets_are_defaults_that_options_override(capsys: pytest.CaptureFixtur
     text = " ".join(capsys.readouterr().out.split())
     assert "models 54" in text
     assert "7 steps" in text
+
+
+def test_the_plan_of_an_adaptive_sweep_is_of_the_most_it_can_take(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*PLAN, "--sizes", "8", "16", "--seeds", "0", "1"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "models 12 12, 2 at a time" in text  # six sizes with two seeds each
+    assert "the plan is for 6 of each model, about the most it can take" in text
 
 
 def test_a_trained_run_is_probed_and_generates(run: Path, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,7 @@ from attractor.config import (
     sweep_config_from_dict,
     to_dict,
 )
+from attractor.data.subsets import nested_sizes
 from attractor.files import is_locked
 from attractor.pipeline import data_of, is_finished, run_alone
 from attractor.report.sections import SECTIONS
@@ -37,7 +38,7 @@ from attractor.sweep.attempt import attempt
 from attractor.sweep.follow import Ended, RunEvent, follow
 from attractor.sweep.plan import plan
 from attractor.sweep.run import planned_runs, summarize, sweep
-from attractor.sweep.search import candidate_sizes
+from attractor.sweep.search import candidate_sizes, most_sizes
 from attractor.sweep.status import read_status
 from attractor.sweep.twins import add_twins
 
@@ -411,6 +412,17 @@ def test_a_damaged_record_of_a_search_is_named(content: str, copied: Path, capsy
 
 def test_a_precision_finer_than_the_sizes_asks_for_all_of_them() -> None:
     assert candidate_sizes([8, 64], 1 + 1e-12).tolist() == list(range(8, 65))
+
+
+@pytest.mark.parametrize("precision", [1.0001, 1.5, 3.0])
+def test_a_search_is_planned_with_the_most_sizes_it_can_take(precision: float, config: SweepConfig) -> None:
+    def most(*sizes: float) -> int:
+        return most_sizes(dataclasses.replace(config, sizes=sizes), precision, 1)
+
+    for rows in ([8, 16], [8, 64], [8, 30, 5000]):
+        assert most(*rows) == len(candidate_sizes(rows, precision))
+    fractions = 0.0001, 0.01, 1.0
+    assert most(*fractions) >= len(candidate_sizes(nested_sizes(fractions, 10**6), precision))
 
 
 def test_a_failure_that_could_not_be_written_down_is_told(config: SweepConfig, tmp_path: Path) -> None:

@@ -64,12 +64,12 @@ class Sweep:
     def __call__(self) -> None:  # noqa: D102
         from attractor import console
 
+        precision = self.precision if self.adaptive else None
         if self.status:
             console.show_status(self.out)
         elif self.dry_run:
-            console.show_plan(self.config, self.workers, self.watts)
+            console.show_plan(self.config, self.workers, self.watts, precision=precision, at_once=self.at_once)
         else:
-            precision = self.precision if self.adaptive else None
             with self._executor() as executor:
                 console.run_sweep(
                     self.config, self.out, executor, precision=precision, at_once=self.at_once, force=self.force

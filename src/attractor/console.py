@@ -51,7 +51,7 @@ from attractor.sweep.executor import Executor
 from attractor.sweep.follow import RunEvent
 from attractor.sweep.forecast import Forecast, at_a_time, forecast
 from attractor.sweep.run import config_of, sweep
-from attractor.sweep.search import ADAPTIVE
+from attractor.sweep.search import ADAPTIVE, most_sizes
 from attractor.sweep.status import State, read_status
 from attractor.sweep.summary import TRANSITION, summary_folders
 from attractor.sweep.twins import add_twins
@@ -206,22 +206,35 @@ def _settings(given: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def show_plan(config: SweepConfig, workers: int | None = None, watts: float = WATTS) -> None:
-    """What a sweep would do and take, without doing it: this machine is timed for a few seconds."""
+def show_plan(
+    config: SweepConfig, workers: int | None = None, watts: float = WATTS, *, precision: float | None = None,
+    at_once: int = 1,
+) -> None:  # fmt: skip
+    """What a sweep would do and take, without doing it: this machine is timed for a few seconds.
+
+    Of an adaptive one, which has a precision, the most it can take.
+    """
     if not 0 < watts < math.inf:
         raise AttractorError(f"watts = {watts} must be positive")
     if workers is not None and workers < 1:
         raise AttractorError(f"workers = {workers} must be at least 1")
+    together = None if precision is None else at_once
+    most = len(config.sizes) if precision is None else most_sizes(config, precision, at_once)
     times = ", ".join(f"{t:g}" for t in config.probe.t)
     _say(f"noise     {config.process}")
     _say(f"sizes     {', '.join(f'{size:g}' for size in config.sizes)}")
+    if precision is not None:
+        _say(
+            f"adaptive  sizes between the smallest and the largest, {at_once} at a time, until n* is known to a factor "
+            f"of {precision:g};\n          the plan is for {most:,} of each model, about the most it can take"
+        )
     _say(f"training  {config.train.steps:,} steps of {config.train.batch_size} rows of {config.data.seq_len} tokens")
     _say(
         f"probes    up to {config.probe.rows} + {config.probe.test_rows} rows, t = {times}, {config.probe.steps} steps"
     )
     with out.status("timing this machine"):
-        found = forecast(config, workers)
-    out.print(_plan_table(found, at_a_time(config, workers), watts))
+        found = [each._replace(runs=most * len(config.seeds)) for each in forecast(config, workers, together)]
+    out.print(_plan_table(found, at_a_time(config, workers, together), watts))
     _say(
         "A model's column is one run, the last one the whole sweep. FLOPs: 6 x parameters outside the token embedding\n"
         "x tokens, and 2 x for tokens of the probes. This machine was timed for a few seconds: good to a factor of 2.\n"

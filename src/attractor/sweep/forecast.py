@@ -37,7 +37,7 @@ class Forecast(NamedTuple):
         return self.cost.flops / (gpu.flops * UTILISATION)
 
 
-def forecast(config: SweepConfig, workers: int | None = None) -> list[Forecast]:
+def forecast(config: SweepConfig, workers: int | None = None, at_once: int | None = None) -> list[Forecast]:
     """Time each model for a few seconds, on as many threads as its runs will have, and extrapolate.
 
     Tested against real runs to a factor of 2; runs side by side also share memory and caches, which is not measured.
@@ -45,11 +45,12 @@ def forecast(config: SweepConfig, workers: int | None = None) -> list[Forecast]:
     Args:
         config: the sweep; its corpus is not read, so probes are counted with all their rows.
         workers: runs side by side.
+        at_once: sizes to train at a time; all unless given.
     """
     text_size, runs = planned_vocab_size(config.data), len(config.sizes) * len(config.seeds)
     threads = torch.get_num_threads()
     try:
-        torch.set_num_threads(max(1, cores() // at_a_time(config, workers)))
+        torch.set_num_threads(max(1, cores() // at_a_time(config, workers, at_once)))
         found = []
         for name, alone in config.each_model().items():
             takes, speed = cost(alone, text_size), measure_speed(alone, text_size)
@@ -60,9 +61,10 @@ def forecast(config: SweepConfig, workers: int | None = None) -> list[Forecast]:
         torch.set_num_threads(threads)
 
 
-def at_a_time(config: SweepConfig, workers: int | None) -> int:
+def at_a_time(config: SweepConfig, workers: int | None, at_once: int | None = None) -> int:
     """Runs side by side on this machine."""
-    return min(workers or default_workers(), len(config.sizes) * len(config.seeds) * len(config.each_model()))
+    sizes = at_once or len(config.sizes)
+    return min(workers or default_workers(), sizes * len(config.seeds) * len(config.each_model()))
 
 
 def planned_vocab_size(data: DataConfig) -> int:

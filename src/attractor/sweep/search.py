@@ -72,10 +72,29 @@ def require_searchable(config: SweepConfig, available: int, precision: float, at
 def candidate_sizes(sizes: list[int], precision: float) -> np.ndarray:
     """The sizes asked for, and between their ends steps so small that two of them are within the precision."""
     low, high = sizes[0], sizes[-1]
-    steps = 1 + math.ceil(math.log(high / low) / math.log(precision) * 2)
+    steps = _steps(low, high, precision)
     few = steps < high - low
     filled = np.rint(np.geomspace(low, high, steps + 1)).astype(int) if few else np.arange(low, high + 1)
     return np.union1d(sizes, filled).astype(np.float64)
+
+
+def most_sizes(config: SweepConfig, precision: float, at_once: int) -> int:
+    """How many sizes of each model a search can take at most, before the corpus is read.
+
+    Fractions are taken of a very large one: of a small one, rounding to rows makes it a few more or fewer.
+
+    Raises:
+        AttractorError: as `require_searchable`.
+    """
+    large = max(10**9, *map(int, config.sizes))
+    require_searchable(config, large, precision, at_once)
+    sizes = nested_sizes(config.sizes, large)
+    low, high = sizes[0], sizes[-1]
+    return min(len(sizes) + _steps(low, high, precision) - 1, high - low + 1)
+
+
+def _steps(low: int, high: int, precision: float) -> int:
+    return 1 + math.ceil(math.log(high / low) / math.log(precision) * 2)
 
 
 def _record(t: float, precision: float, chosen: dict[str, list[int]], decisions: dict[str, Decision]) -> dict[str, Any]:
