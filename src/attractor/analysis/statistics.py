@@ -87,8 +87,8 @@ def ratio_interval(part: Values, whole: Values, seed: int = 0) -> Estimate:
     return Estimate(value, *bca(value, samples, part - value * whole, n), n)
 
 
-def bca(value: float, samples: Values, influence: Values, n: int) -> tuple[float, float]:
-    """Bias-corrected and accelerated 95% interval from bootstrap samples (Efron, JASA 82, 171).
+def bca(value: float, samples: Values, influence: Values, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Bias-corrected and accelerated interval from bootstrap samples (Efron, JASA 82, 171).
 
     The tails are widened to those of Student's t with the n - 1 factor that resampling leaves out (Hesterberg,
     American Statistician 69, 371), without which 30 sequences give intervals that are too short.
@@ -98,9 +98,10 @@ def bca(value: float, samples: Values, influence: Values, n: int) -> tuple[float
         samples: its bootstrap samples.
         influence: of each sequence on the estimate, up to one common factor; for a mean its deviation.
         n: sequences behind it.
+        level: how often it is to cover.
     """
     below = (np.mean(samples < value) + np.mean(samples <= value)) / 2
-    tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + LEVEL) / 2, n - 1))
+    tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1))
     levels = np.clip([tail, 1 - tail], 1e-12, 1 - 1e-12)  # two sequences have tails of 1e-71
     spread = np.sum(influence**2)
     if 0 < below < 1 and spread > 0:  # otherwise bias and acceleration are not defined: percentiles
@@ -195,15 +196,15 @@ def _totals(curves: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     return np.where(known, stacked, 0.0), known.astype(np.float64)
 
 
-def clopper_pearson(hits: float, n: float) -> Estimate:
-    """Share of hits in n independent trials with its exact 95% interval.
+def clopper_pearson(hits: float, n: float, level: float = LEVEL) -> Estimate:
+    """Share of hits in n independent trials with its exact interval, of 95% unless another `level` is asked for.
 
     Raises:
         AttractorError: for no trials.
     """
     if n <= 0:
         raise AttractorError("0 trials: a share needs at least 1")
-    tail = (1 - LEVEL) / 2
+    tail = (1 - level) / 2
     low = 0.0 if hits == 0 else float(special.betaincinv(hits, n - hits + 1, tail))
     high = 1.0 if hits == n else float(special.betaincinv(hits + 1, n - hits, 1 - tail))
     return Estimate(hits / n, low, high, round(n))
