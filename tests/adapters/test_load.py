@@ -110,10 +110,13 @@ def test_a_probe_runs_on_somebody_elses_model(tmp_path: Path) -> None:
         attractor.probes.recovery(denoiser, torch.full((1, L), V - 1), 0.5)
 
 
-def lightning(path: Path, *, config: dict[str, Any] | None = None, ema: bool = True, legacy: bool = False) -> Path:
+def lightning(
+    path: Path, *, config: dict[str, Any] | None = None, ema: bool = True, legacy: bool = False,
+    prefix: str = "backbone.",
+) -> Path:  # fmt: skip
     """A Lightning checkpoint whose settings are plain dictionaries."""
     raw, averaged = weights(0), weights(1)
-    content: dict[str, Any] = {"state_dict": {f"backbone.{name}": value for name, value in raw.items()}}
+    content: dict[str, Any] = {"state_dict": {f"{prefix}{name}": value for name, value in raw.items()}}
     if config is not None:
         content["hyper_parameters"] = {"config": config}
     if ema:
@@ -130,9 +133,12 @@ TOLD = {
 }
 
 
-@pytest.mark.parametrize("legacy", [False, True])
-def test_averages_are_matched_to_names_in_both_formats(tmp_path: Path, legacy: bool) -> None:
-    path, t = lightning(tmp_path / "a.ckpt", config=TOLD, legacy=legacy), torch.tensor([0.1, 0.5, 0.9])
+@pytest.mark.parametrize(
+    ("legacy", "prefix"), [(False, "backbone."), (True, "backbone."), (False, "module.backbone._orig_mod.")]
+)
+def test_averages_are_matched_to_names_in_both_formats(tmp_path: Path, legacy: bool, prefix: str) -> None:
+    path = lightning(tmp_path / "a.ckpt", config=TOLD, legacy=legacy, prefix=prefix)
+    t = torch.tensor([0.1, 0.5, 0.9])
     for kind, seed in (("raw", 0), ("ema", 1)):
         denoiser = attractor.load(path, kind)  # type: ignore[arg-type]
         sigma = denoiser.process.schedule.sigma(t)
@@ -208,6 +214,18 @@ def test_pickled_and_sharded_weights_of_the_hub(tmp_path: Path) -> None:
     (tmp_path / "shards" / "model.safetensors.index.json").write_text(json.dumps(index))
     for folder in ("pickled", "shards"):
         assert torch.equal(attractor.load(tmp_path / folder).log_probs(tokens(), t), expected)
+
+
+def test_names_are_read_as_they_were_before_torch_compile_and_ddp(tmp_path: Path) -> None:
+    raw, t = hub_folder(tmp_path / "hub", "udlm"), torch.tensor([0.1, 0.5, 0.9])
+    expected = attractor.load(tmp_path / "hub").log_probs(tokens(), t)
+    for before, within in (("_orig_mod.", ""), ("module._orig_mod.", ""), ("", "module.")):
+        named = {f"{before}backbone.{within}{name}": value for name, value in raw.items()}
+        save_file(named, tmp_path / "hub" / "model.safetensors")
+        assert torch.equal(attractor.load(tmp_path / "hub").log_probs(tokens(), t), expected)
+    save_file(named | {"backbone.blocks.0.norm1.weight": torch.ones(16)}, tmp_path / "hub" / "model.safetensors")
+    with pytest.raises(AttractorError, match=r"holds 'backbone\.blocks\.0\.norm1\.weight' twice, wrapped"):
+        attractor.load(tmp_path / "hub")
 
 
 def test_bare_weights_are_read_when_the_family_is_named(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ CONFIG = "config.json"
 SAFE, INDEX, PICKLED = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 MAX_JSON = 2**24
 """Bytes of a JSON file beside weights."""
+WRAPPER = re.compile(r"(?<![^.])(_orig_mod|module)\.")
+"""What torch.compile and DistributedDataParallel put into the names of weights they wrap; no family uses such names."""
 HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?P<file>(/\w[\w.-]*)+)?")
 
 
@@ -44,11 +46,17 @@ class Source:
 
     @functools.cached_property
     def content(self) -> dict[str, Any]:
-        """What the weights file holds: tensors by name, or the tree of a pickled checkpoint.
+        """What the weights file holds: tensors by name, or the tree of a pickled checkpoint; see `WRAPPER`.
 
         Raises:
             AttractorError: if there is no such file, or it is damaged.
         """
+        found = _without_wrappers(self._content(), self.path)
+        if isinstance(state := found.get("state_dict"), dict):
+            found["state_dict"] = _without_wrappers(state, self.path)
+        return found
+
+    def _content(self) -> dict[str, Any]:
         if self.path.is_file():
             return self._read(self.path)
         for name in (SAFE, PICKLED):
@@ -146,6 +154,17 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise AttractorError(f"'{file}' holds no JSON object")
     return content
+
+
+def _without_wrappers(group: dict[str, Any], where: Path) -> dict[str, Any]:
+    """The same by the names before wrapping, in the same order."""
+    plain: dict[str, Any] = {}
+    for name, value in group.items():
+        bare = WRAPPER.sub("", name) if isinstance(name, str) else name
+        if bare in plain:
+            raise AttractorError(f"'{where}' holds '{bare:.100}' twice, wrapped and bare")
+        plain[bare] = value
+    return plain
 
 
 def _names(group: Mapping[str, Any], prefix: str) -> list[str]:
