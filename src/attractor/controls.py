@@ -27,8 +27,8 @@ SIZES = (30, 120, 480, 1920, 7680)
 """training sequences, nested"""
 ROWS, REPEATS, TIME, GRID = 30, 4, 0.25, 200
 """sequences of each kind, corruptions of each, at which time, and steps of the reverse process from t = 1"""
-TRAIN = dataclasses.replace(preset("demo").train, steps=2500, batch_size=64, lr=2e-3)
-"""as the demo, on batches of as many tokens, for longer and with smaller steps"""
+TRAIN = dataclasses.replace(preset("demo").train, steps=2500, batch_size=64)
+"""as the demo, on batches of as many tokens, for longer"""
 
 
 class Control(NamedTuple):
