@@ -1,1 +1,2 @@
-"""Speed and memory of `attractor` against a textbook reference, as ratios measured in one run on one machine."""
+"""Speed and memory of `attractor` against a textbook reference, as ratios measured in one run on
+one machine."""

@@ -1,6 +1,7 @@
 """`python -m benchmarks`: a table of ours against the textbook, or one JSON object.
 
-This process imports no torch: every measurement has a process of its own, so that its peak memory is its own.
+This process imports no torch: every measurement has a process of its own, so that its peak memory
+is its own.
 """
 
 from __future__ import annotations
@@ -20,13 +21,23 @@ Row = tuple[str, str, str, str, str]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="the paper's tiny model only, in less than 60 s")
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    parser.add_argument("--save", action="store_true", help="write benchmarks/results/<device>.json")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="the paper's tiny model only, in less than 60 s"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object and nothing else"
+    )
+    parser.add_argument(
+        "--save", action="store_true", help="write benchmarks/results/<device>.json"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     options = parser.parse_args()
-    report = measure((QUICK,) if options.quick else (TINY, SMALL, DEMO), options.device, full=not options.quick)
+    report = measure(
+        (QUICK,) if options.quick else (TINY, SMALL, DEMO), options.device, full=not options.quick
+    )
     if options.save:
         RESULTS.mkdir(exist_ok=True)
         name = re.sub(r"[^a-z0-9]+", "-", report["device"].lower()).strip("-")
@@ -35,7 +46,8 @@ def main() -> None:
 
 
 def measure(sizes: tuple[Size, ...], device: str, full: bool) -> dict[str, Any]:
-    """All measurements; the ratios at the top are those of the first size, ours over the reference."""
+    """All measurements; the ratios at the top are those of the first size, ours over the
+    reference."""
     found = {size.name: measure_size(size, device, full) for size in sizes}
     first = next(iter(found.values()))
     report = {"device": first["device"], "ratios": ratios(first), "measurements": found}
@@ -54,7 +66,9 @@ def measure_size(size: Size, device: str, full: bool) -> dict[str, Any]:
 def growth(size: Size, device: str) -> dict[str, float]:
     """How cost grows when something is doubled; 2 is linear, 1 is not at all."""
     few, many = (case("recovery", size, device, 0.05, n)["seconds"] for n in (4, 8))
-    coarse, fine = (case("recovery", size, device, 1.0, 2, steps)["seconds"] for steps in (1000, 2000))
+    coarse, fine = (
+        case("recovery", size, device, 1.0, 2, steps)["seconds"] for steps in (1000, 2000)
+    )
     once, wide = (case("loss_memory", size, device, v)["bytes"] for v in (30_522, 61_044))
     curriculum = case("curriculum", size, device)
     return {
@@ -66,7 +80,8 @@ def growth(size: Size, device: str) -> dict[str, float]:
 
 
 def ratios(found: dict[str, Any]) -> dict[str, float]:
-    """Ours over the reference, lower is better; `train_peak_share` is of the machine's matrix-product peak."""
+    """Ours over the reference, lower is better; `train_peak_share` is of the machine's
+    matrix-product peak."""
     train, entropy = found["train_float32"], found["entropy"]
     values = {
         "train_step_time": train["seconds"] / train["reference_seconds"],
@@ -75,7 +90,9 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
         "train_peak_share": train["peak_share"],
     }
     if "train_bf16" in found:
-        values["train_step_time_bf16"] = found["train_bf16"]["seconds"] / found["train_bf16"]["reference_seconds"]
+        values["train_step_time_bf16"] = (
+            found["train_bf16"]["seconds"] / found["train_bf16"]["reference_seconds"]
+        )
     for t, probe in found["recovery"].items():
         name = "recovery_time" if t == "0.5" else f"recovery_time_{t}"
         values[name] = probe["seconds"] / probe["reference_seconds"]
@@ -83,9 +100,20 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
 
 
 def case(name: str, size: Size, device: str, *arguments: object) -> dict[str, Any]:
-    """Run one measurement in a new process; if it fails it has said why, and this one ends as it did."""
-    command = [sys.executable, "-m", "benchmarks.cases", name, size.name, device, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=Path(__file__).parents[1])
+    """Run one measurement in a new process; if it fails it has said why, and this one ends as it
+    did."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.cases",
+        name,
+        size.name,
+        device,
+        *map(str, arguments),
+    ]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=False, cwd=Path(__file__).parents[1]
+    )
     if done.returncode:
         sys.exit(done.returncode)
     return json.loads(done.stdout.splitlines()[-1])
@@ -97,24 +125,41 @@ def table(report: dict[str, Any]) -> str:
     rows = [row for size, found in report["measurements"].items() for row in rows_of(size, found)]
     lines = ["| " + " | ".join(row) + " |" for row in (head, ("---",) * 5, *rows)]
     notes = [
-        f"{report['device']}; medians. The reference recovery is three of its steps, times the number of steps.",
-        *(f"{name.replace('_', ' ')}: {value:.2f}x" for name, value in report.get("growth", {}).items()),
+        f"{report['device']}; medians. The reference recovery is three of its steps, times the "
+        "number of steps.",
+        *(
+            f"{name.replace('_', ' ')}: {value:.2f}x"
+            for name, value in report.get("growth", {}).items()
+        ),
     ]
     return "\n".join([*lines, "", *notes])
 
 
 def rows_of(size: str, found: dict[str, Any]) -> list[Row]:
-    train, memory, base, entropy = (found[k] for k in ("train_float32", "memory", "memory_reference", "entropy"))
+    train, memory, base, entropy = (
+        found[k] for k in ("train_float32", "memory", "memory_reference", "entropy")
+    )
     share = f"training step ({train['peak_share']:.0%} of {train['peak_flops'] / 1e9:.0f} GFLOP/s)"
     rows = [seconds_row(size, share, train["seconds"], train["reference_seconds"])]
     if "train_bf16" in found:
         half = found["train_bf16"]
         rows.append(
-            seconds_row(size, "training step, bf16 against float32", half["seconds"], half["reference_seconds"])
+            seconds_row(
+                size,
+                "training step, bf16 against float32",
+                half["seconds"],
+                half["reference_seconds"],
+            )
         )
     mib = [f"{m['bytes'] / 2**20:.0f} MiB" for m in (memory, base)]
-    rows.append((size, "training step, peak memory", *mib, f"{memory['bytes'] / base['bytes']:.2f}"))
-    rows.append(seconds_row(size, "entropy against forward pass", entropy["seconds"], entropy["forward_seconds"]))
+    rows.append(
+        (size, "training step, peak memory", *mib, f"{memory['bytes'] / base['bytes']:.2f}")
+    )
+    rows.append(
+        seconds_row(
+            size, "entropy against forward pass", entropy["seconds"], entropy["forward_seconds"]
+        )
+    )
     for t, r in found["recovery"].items():
         done = f"{r['forward_share']:.0%} of forward passes, {r['output_share']:.1%} of output rows"
         name = f"recovery of {r['sequences']} at t = {t}, {r['steps']} steps ({done})"

@@ -1,4 +1,5 @@
-"""Single measurements, each run in a process of its own: `python -m benchmarks.cases NAME SIZE DEVICE ...`."""
+"""Single measurements, each run in a process of its own: `python -m benchmarks.cases NAME SIZE
+DEVICE ...`."""
 
 from __future__ import annotations
 
@@ -18,12 +19,13 @@ import torch
 from torch import Tensor
 
 from attractor import UniformProcess, probes
-from attractor.config import TrainConfig, preset
+from attractor.config.presets import preset
+from attractor.config.settings import TrainConfig
+from attractor.machine.processes import Precision, autocast, pick_device
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.process.fused import nelbo_loss
 from attractor.process.reverse import time_grid
-from attractor.runtime import Precision, autocast, pick_device
 from attractor.train.objective import batch_loss, noisy_batch
 from attractor.train.optim import Ema
 from attractor.types import AttractorError
@@ -61,7 +63,8 @@ class Bench:
         return time.perf_counter() - start
 
     def medians(self, *runs: Callable[[], object], repeats: int | None = None) -> list[float]:
-        """Median wall time of each, taken in turns so that a busy machine slows all alike; one warm-up each."""
+        """Median wall time of each, taken in turns so that a busy machine slows all alike; one
+        warm-up each."""
         for run in runs:
             run()
         turns = [[self.seconds(run) for run in runs] for _ in range(repeats or self.size.repeats)]
@@ -78,7 +81,8 @@ class Bench:
 
 
 def trainer(bench: Bench, kind: str, precision: Precision) -> Callable[[Tensor], None]:
-    """One whole training step: "ours", with Duo's "curriculum", or with the "reference"'s dense loss."""
+    """One whole training step: "ours", with Duo's "curriculum", or with the "reference"'s dense
+    loss."""
     network = bench.network.train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
     ema = Ema(network, 0.9999)
@@ -93,7 +97,9 @@ def trainer(bench: Bench, kind: str, precision: Precision) -> Callable[[Tensor],
     return step
 
 
-def our_loss(bench: Bench, x_0: Tensor, precision: Precision, curriculum: Literal["none", "duo"] = "none") -> Tensor:
+def our_loss(
+    bench: Bench, x_0: Tensor, precision: Precision, curriculum: Literal["none", "duo"] = "none"
+) -> Tensor:
     """Mean NELBO as the training loop takes it."""
     config = TrainConfig(curriculum=curriculum)
     batch = noisy_batch(bench.process, x_0, 0, config, torch.Generator().manual_seed(0))
@@ -110,25 +116,41 @@ def dense_loss(bench: Bench, x_0: Tensor, precision: Precision) -> Tensor:
     return reference.nelbo(log_p, x_t, x_0, schedule.alpha(t), schedule.dalpha(t)).mean()
 
 
-LOSSES = {"ours": our_loss, "curriculum": partial(our_loss, curriculum="duo"), "reference": dense_loss}
+LOSSES = {
+    "ours": our_loss,
+    "curriculum": partial(our_loss, curriculum="duo"),
+    "reference": dense_loss,
+}
 
 
 def train_time(bench: Bench, precision: Precision = "float32") -> Result:
-    """Training step against the reference (always float32), and its share of the matrix-product peak."""
+    """Training step against the reference (always float32), and its share of the matrix-product
+    peak."""
     ours, theirs = trainer(bench, "ours", precision), trainer(bench, "reference", "float32")
-    n = torch.randn(2048, 2048, device=bench.device).to(torch.bfloat16 if precision == "bf16" else torch.float32)
+    n = torch.randn(2048, 2048, device=bench.device).to(
+        torch.bfloat16 if precision == "bf16" else torch.float32
+    )
     x_0 = bench.tokens
-    seconds, reference_seconds, product = bench.medians(lambda: ours(x_0), lambda: theirs(x_0), lambda: n @ n)
+    seconds, reference_seconds, product = bench.medians(
+        lambda: ours(x_0), lambda: theirs(x_0), lambda: n @ n
+    )
     embedding = bench.network.vocab_embed.embedding.numel()
     parameters = sum(p.numel() for p in bench.network.parameters()) - embedding
     flops, peak = 6 * parameters * x_0.numel() / seconds, 2 * 2048**3 / product
-    return {"seconds": seconds, "reference_seconds": reference_seconds, "peak_share": flops / peak, "peak_flops": peak}
+    return {
+        "seconds": seconds,
+        "reference_seconds": reference_seconds,
+        "peak_share": flops / peak,
+        "peak_flops": peak,
+    }
 
 
 def curriculum_time(bench: Bench) -> Result:
     """Training step with Duo's curriculum against one without."""
     latent, plain = trainer(bench, "curriculum", "float32"), trainer(bench, "ours", "float32")
-    seconds, plain_seconds = bench.medians(lambda: latent(bench.tokens), lambda: plain(bench.tokens), repeats=5)
+    seconds, plain_seconds = bench.medians(
+        lambda: latent(bench.tokens), lambda: plain(bench.tokens), repeats=5
+    )
     return {"seconds": seconds, "plain_seconds": plain_seconds}
 
 
@@ -140,8 +162,11 @@ def train_memory(bench: Bench, kind: str, before: int) -> Result:
     return {"bytes": peak_memory(bench.device) - before}
 
 
-def recovery(bench: Bench, t: float, sequences: int | None = None, steps: int | None = None) -> Result:
-    """A whole recovery probe; the reference is timed for a few of its equal steps and multiplied by their number."""
+def recovery(
+    bench: Bench, t: float, sequences: int | None = None, steps: int | None = None
+) -> Result:
+    """A whole recovery probe; the reference is timed for a few of its equal steps and multiplied by
+    their number."""
     denoiser = bench.denoiser()
     n, steps = sequences or bench.size.sequences, steps or STEPS
     tokens = bench.draw(n)
@@ -156,10 +181,13 @@ def recovery(bench: Bench, t: float, sequences: int | None = None, steps: int | 
     grid = time_grid(t, steps)
     seconds = bench.seconds(lambda: probes.recovery(denoiser, tokens, t, steps, callback=count))
     at, to = grid[0].item(), grid[1].item()
-    step = bench.medians(lambda: reference.reverse_step(bench.network, bench.process, tokens, at, to), repeats=3)[0]
+    step = bench.medians(
+        lambda: reference.reverse_step(bench.network, bench.process, tokens, at, to), repeats=3
+    )[0]
     dense_rows = len(grid) * n
     return {
-        "seconds": seconds, "reference_seconds": step * len(grid), "sequences": n, "steps": len(grid),
+        "seconds": seconds, "reference_seconds": step * len(grid), "sequences": n,
+        "steps": len(grid),
         "forward_share": rows["forward"] / dense_rows,
         "output_share": rows["output"] / (dense_rows * bench.size.seq_len),
     }  # fmt: skip
@@ -173,14 +201,19 @@ def entropy(bench: Bench) -> Result:
     def forward() -> None:
         denoiser.network(bench.tokens, sigma)
 
-    probe, bare = bench.medians(lambda: probes.conditional_entropy(denoiser, bench.tokens), forward, repeats=5)
+    probe, bare = bench.medians(
+        lambda: probes.conditional_entropy(denoiser, bench.tokens), forward, repeats=5
+    )
     return {"seconds": probe, "forward_seconds": bare}
 
 
 def loss_memory(device: torch.device, vocab: int, before: int) -> Result:
     """Peak memory of the fused loss beyond its arguments and their gradients, in bytes."""
     m, width = 2048, 16
-    leaves = [torch.randn(s, device=device, requires_grad=True) for s in ((m, width), (vocab, width), (vocab,))]
+    leaves = [
+        torch.randn(s, device=device, requires_grad=True)
+        for s in ((m, width), (vocab, width), (vocab,))
+    ]
     x, a = torch.randint(vocab, (m,), device=device), torch.full((m,), 0.5, device=device)
     nelbo_loss(*leaves, x, x.flip(0), a, -a, a / m).backward()
     own = 2 * sum(leaf.numel() for leaf in leaves) * 4
@@ -217,7 +250,10 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def run(name: str, size: str, device: str, *arguments: str) -> Result:

@@ -1,6 +1,7 @@
 """Probe a model of your own: one method is all a Denoiser needs.
 
-This one knows the frequency of each token and nothing about its context, so it recovers at the rate of a good guess.
+This one knows the frequency of each token and nothing about its context, so it recovers at the rate
+of a good guess.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Shape annotations are checked in every test: jaxtyping and beartype wrap the package as it is imported."""
+"""Shape annotations are checked in every test: jaxtyping and beartype wrap the package as it is
+imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A machine that stops at the k-th call of the file system: killed, or without power and what was not synced."""
+"""A machine that stops at the k-th call of the file system: killed, or without power and what was
+not synced."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ class Stopped(BaseException):
 
 
 class Machine:
-    """Counts calls of the file system below a folder and stops at number `at`; from then on every call fails."""
+    """Counts calls of the file system below a folder and stops at number `at`; from then on every
+    call fails."""
 
     def __init__(self, folder: Path, at: int | None = None) -> None:
         self.folder, self.at, self.calls = folder, at, 0
@@ -39,7 +41,9 @@ class Machine:
             self._tick()
             handle = opened(file, mode, *args, **kwargs)
             self.handles.append(handle)
-            self.synced.setdefault(os.fstat(handle.fileno()).st_ino, os.fstat(handle.fileno()).st_size)
+            self.synced.setdefault(
+                os.fstat(handle.fileno()).st_ino, os.fstat(handle.fileno()).st_size
+            )
             return handle
 
         patch.setattr(io, "open", open_file)
@@ -58,19 +62,24 @@ class Machine:
     def _watched(self, name: str, call: Any) -> Any:
         def watched(*args: Any, **kwargs: Any) -> Any:
             self._tick()
-            found = None if name == "fsync" else call(*args, **kwargs)  # whoever looks next needs no disk
+            found = (
+                None if name == "fsync" else call(*args, **kwargs)
+            )  # whoever looks next needs no disk
             if name in ("rename", "replace"):
                 self.renames.append((Path(args[0]), Path(args[1])))
             if name == "fsync":
                 place = os.fstat(args[0])
                 self.synced[place.st_ino] = place.st_size
-                self.renames = [r for r in self.renames if r[1].parent.stat().st_ino != place.st_ino]
+                self.renames = [
+                    r for r in self.renames if r[1].parent.stat().st_ino != place.st_ino
+                ]
             return found
 
         return watched
 
     def lose_power(self) -> None:
-        """Undo what a disk need not have kept: half of the bytes after the last sync, and renames."""
+        """Undo what a disk need not have kept: half of the bytes after the last sync, and
+        renames."""
         for before, after in reversed(self.renames):
             if after.exists() and not before.exists():
                 after.rename(before)

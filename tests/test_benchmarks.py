@@ -19,7 +19,9 @@ from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import cases, reference  # noqa: E402
 from benchmarks.sizes import Size  # noqa: E402
 
-SMALL = Size("test", "demo", vocab_size=11, seq_len=8, batch=4, repeats=1, sequences=2, times=(0.5,))
+SMALL = Size(
+    "test", "demo", vocab_size=11, seq_len=8, batch=4, repeats=1, sequences=2, times=(0.5,)
+)
 
 
 def test_the_reference_is_the_formula() -> None:
@@ -27,7 +29,9 @@ def test_the_reference_is_the_formula() -> None:
     log_p = torch.randn(4, 5, 7, dtype=torch.float64).log_softmax(-1)
     x_t, x_0 = torch.randint(7, (2, 4, 5))
     a, b = torch.full((4,), 0.3, dtype=torch.float64), torch.full((4,), 0.4, dtype=torch.float64)
-    torch.testing.assert_close(reference.nelbo(log_p, x_t, x_0, a, -a), nelbo(log_p, x_t, x_0, a, -a))
+    torch.testing.assert_close(
+        reference.nelbo(log_p, x_t, x_0, a, -a), nelbo(log_p, x_t, x_0, a, -a)
+    )
     dense = reference.posterior(x_t, log_p.exp(), alpha_s=0.4, alpha_t=0.3)
     torch.testing.assert_close(dense, UniformProcess(7).posterior(x_t, log_p.exp(), b, a))
 
@@ -47,7 +51,11 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def case(name: str, size: Size, device: str, *arguments: object) -> cases.Result:
         result = cases.run(name, size.name, device, *map(str, arguments))
-        return {key: max(value, 1) for key, value in result.items()} if name == "train_memory" else result
+        return (
+            {key: max(value, 1) for key, value in result.items()}
+            if name == "train_memory"
+            else result
+        )
 
     monkeypatch.setattr(command, "case", case)
 
@@ -56,7 +64,13 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_report_has_every_ratio_and_a_table() -> None:
     report = command.measure((SMALL,), "cpu", full=False)
     assert set(report) == {"device", "ratios", "measurements"}
-    expected = {"train_step_time", "train_step_memory", "recovery_time", "entropy_over_forward", "train_peak_share"}
+    expected = {
+        "train_step_time",
+        "train_step_memory",
+        "recovery_time",
+        "entropy_over_forward",
+        "train_peak_share",
+    }
     assert set(report["ratios"]) == expected
     assert all(value > 0 for value in report["ratios"].values())
     lines = command.table(report).splitlines()
@@ -75,6 +89,10 @@ def test_a_device_that_is_not_there_is_one_line() -> None:
 @pytest.mark.slow
 def test_quick_prints_one_json_object() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--quick", "--json"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "benchmarks", "--quick", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert set(json.loads(done.stdout)) == {"device", "ratios", "measurements"}

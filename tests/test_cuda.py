@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attractor import UniformProcess, probes
-from attractor.config import TrainConfig
+from attractor.config.settings import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.process.fused import nelbo_loss
@@ -29,7 +29,10 @@ def network(device: str) -> DDiT:
 @pytest.mark.parametrize("vocab", [2, 1000, 30_522])
 def test_the_fused_loss(vocab: int) -> None:
     torch.manual_seed(vocab)
-    leaves = [torch.randn(s, dtype=torch.float64, device="cuda") for s in ((24, 16), (vocab, 16), (vocab,))]
+    leaves = [
+        torch.randn(s, dtype=torch.float64, device="cuda")
+        for s in ((24, 16), (vocab, 16), (vocab,))
+    ]
     x_0, x_t = torch.randint(vocab, (2, 24), device="cuda")
     alpha = torch.linspace(0.999, 1e-3, 24, dtype=torch.float64, device="cuda")
     tokens = (x_t, x_0, alpha, -torch.ones_like(alpha), torch.full_like(alpha, 1 / 24))
@@ -56,10 +59,17 @@ def test_training_is_that_of_the_cpu(compile: bool) -> None:
 
 
 def test_probes_find_what_they_find_on_the_cpu() -> None:
-    ours, theirs = (NetworkDenoiser(network(device), UniformProcess(V), L) for device in ("cuda", "cpu"))
+    ours, theirs = (
+        NetworkDenoiser(network(device), UniformProcess(V), L) for device in ("cuda", "cpu")
+    )
     tokens = torch.randint(V, (40, L))
-    entropies = [probes.conditional_entropy(model, tokens.to(model.device)).per_token for model in (ours, theirs)]
+    entropies = [
+        probes.conditional_entropy(model, tokens.to(model.device)).per_token
+        for model in (ours, theirs)
+    ]
     torch.testing.assert_close(*entropies, atol=1e-4, rtol=1e-3)
     found = [probes.recovery(model, tokens.to(model.device), 0.5, 100) for model in (ours, theirs)]
     assert torch.equal(found[0].corrupted.cpu(), found[1].corrupted.cpu())
-    assert (found[0].recovered.cpu() == found[1].recovered.cpu()).float().mean() > 0.99  # a coin on a rounding's edge
+    assert (
+        found[0].recovered.cpu() == found[1].recovered.cpu()
+    ).float().mean() > 0.99  # a coin on a rounding's edge

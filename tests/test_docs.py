@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.cli import main, parse
+from attractor.cli.commands import main, parse
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -19,7 +19,9 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
 def commands(page: Path) -> list[list[str]]:
-    blocks = "".join(code for kind, code in BLOCK.findall(page.read_text()) if kind == "sh").replace("\\\n", " ")
+    blocks = "".join(
+        code for kind, code in BLOCK.findall(page.read_text()) if kind == "sh"
+    ).replace("\\\n", " ")
     lines = (line.strip() for line in blocks.splitlines())
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("attractor ")]
 
@@ -52,14 +54,18 @@ def test_the_shell_tutorial_runs(
         assert (tmp_path / path).is_file()
 
 
-def test_the_tutorial_of_an_own_model_shows_what_the_example_prints(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tutorial_of_an_own_model_shows_what_the_example_prints(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     text = (DOCS / "tutorials/own-model.md").read_text()
     assert '--8<-- "examples/own_denoiser.py"' in text
     runpy.run_path(str(DOCS.parent / "examples/own_denoiser.py"), run_name="__main__")
     assert capsys.readouterr().out in text
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if commands(page)], ids=lambda page: page.name
+)
 def test_commands_are_understood(page: Path) -> None:
     for command in commands(page):
         parse(command)
@@ -71,4 +77,6 @@ def test_the_table_of_commands_is_complete(capsys: pytest.CaptureFixture[str]) -
     usage = capsys.readouterr().out
     listed = re.search(r"\{([\w,-]+)\}", usage)
     assert listed is not None
-    assert re.findall(r"^\| `(\w+)` \|", (DOCS / "commands.md").read_text(), re.MULTILINE) == listed[1].split(",")
+    assert re.findall(
+        r"^\| `(\w+)` \|", (DOCS / "commands.md").read_text(), re.MULTILINE
+    ) == listed[1].split(",")

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from attractor.cli import parse
+from attractor.cli.commands import parse
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "script", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name
+)
 def test_examples_run(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(script), run_name="__main__")
     assert capsys.readouterr().out
@@ -32,7 +34,9 @@ def test_commands_in_the_readme_are_understood() -> None:
 def test_readme_names_what_the_package_exports() -> None:
     import attractor
 
-    python = "".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
+    python = "".join(
+        re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    )
     used = set(re.findall(r"attractor\.(\w+)", python)) - {"load"}
     assert {"sample", "probes"} <= used
     assert all(hasattr(attractor, name) for name in used)

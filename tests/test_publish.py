@@ -11,21 +11,32 @@ import torch
 import attractor
 import tiny
 from attractor import AttractorError
-from attractor.cli import main
-from attractor.config import RunConfig
+from attractor.cli.commands import main
+from attractor.config.settings import RunConfig
 from attractor.data.tokenizer import Tokenizer
-from attractor.pipeline import run_alone
 from attractor.publish import export, push
+from attractor.runs.run import run_alone
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run beside the transition.json of a sweep."""
     base = tiny.config(tiny.corpus(tmp_path_factory.mktemp("corpus")), steps=10)
-    shared = {f.name: getattr(base, f.name) for f in dataclasses.fields(RunConfig) if f.name not in ("n_train", "seed")}
+    shared = {
+        f.name: getattr(base, f.name)
+        for f in dataclasses.fields(RunConfig)
+        if f.name not in ("n_train", "seed")
+    }
     folder = tmp_path_factory.mktemp("sweep")
-    run_alone(RunConfig(n_train=16, **{**shared, "process": "hybrid"}), folder / "run", lambda progress: None)
-    places = [{"t": 0.3, "n_star": 92.4, "ci": [75.0, 104.0]}, {"t": 0.8, "n_star": None, "ci": None}]
+    run_alone(
+        RunConfig(n_train=16, **{**shared, "process": "hybrid"}),
+        folder / "run",
+        lambda progress: None,
+    )
+    places = [
+        {"t": 0.3, "n_star": 92.4, "ci": [75.0, 104.0]},
+        {"t": 0.8, "n_star": None, "ci": None},
+    ]
     content = {"transition": places, "entropy_transition": {"n_star": 150.0, "ci": None}}
     (folder / "transition.json").write_text(json.dumps(content))
     return folder / "run"
@@ -40,7 +51,8 @@ def test_what_is_published_is_loaded_again(run: Path, tmp_path: Path) -> None:
     assert vars(again.process) == vars(ours.process)
     assert Tokenizer.load(folder).vocab_size == again.process.text_size
     assert not torch.equal(
-        attractor.load(export(run, tmp_path / "raw", "raw")).log_probs(x_t, t), ours.log_probs(x_t, t)
+        attractor.load(export(run, tmp_path / "raw", "raw")).log_probs(x_t, t),
+        ours.log_probs(x_t, t),
     )
     with pytest.raises(AttractorError, match="one set of weights"):
         attractor.load(folder, "raw")
@@ -58,7 +70,9 @@ def test_the_card_tells_the_numbers_and_no_paths(run: Path, tmp_path: Path) -> N
     metadata = json.loads((folder / "attractor.json").read_text())
     assert metadata["config"]["data"]["source"] == "corpus.txt"
     assert metadata["measurements"]
-    everything = "".join(file.read_text() for file in folder.iterdir() if file.suffix in (".json", ".md"))
+    everything = "".join(
+        file.read_text() for file in folder.iterdir() if file.suffix in (".json", ".md")
+    )
     assert str(run.parent) not in everything
     assert {file.name for file in folder.iterdir()} == {
         "README.md", "attractor.json", "config.json", "model.safetensors", "tokenizer.json",
@@ -109,7 +123,9 @@ def test_transformers_reads_it_without_remote_code(run: Path, tmp_path: Path) ->
     assert found.loss > 0
     half = transformers.AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.bfloat16)
     with torch.no_grad():
-        torch.testing.assert_close(half(x_t).logits.float(), model(x_t).logits, rtol=0.05, atol=0.05)
+        torch.testing.assert_close(
+            half(x_t).logits.float(), model(x_t).logits, rtol=0.05, atol=0.05
+        )
     assert half.backbone.rotary_emb.inv_freq.dtype == torch.float32
     with pytest.raises(ValueError, match="the model knows no padding"):
         model(x_t, attention_mask=torch.tensor([[1] * 12, [1] * 8 + [0] * 4]))

@@ -5,9 +5,22 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from attractor.config import DataConfig, ModelConfig, ProbeConfig, SweepConfig, TrainConfig
+from attractor.config.settings import DataConfig, ModelConfig, ProbeConfig, SweepConfig, TrainConfig
 
-WORDS = ["in", "the", "beginning", "god", "created", "heavens", "and", "earth", "light", "<b>dark</b>", "sea", "was"]
+WORDS = [
+    "in",
+    "the",
+    "beginning",
+    "god",
+    "created",
+    "heavens",
+    "and",
+    "earth",
+    "light",
+    "<b>dark</b>",
+    "sea",
+    "was",
+]
 
 
 def corpus(folder: Path, documents: int = 400) -> Path:
@@ -19,14 +32,24 @@ def corpus(folder: Path, documents: int = 400) -> Path:
     return path
 
 
-def config(source: Path, sizes: tuple[float, ...] = (8, 16, 32, 64), steps: int = 30) -> SweepConfig:
+def config(
+    source: Path, sizes: tuple[float, ...] = (8, 16, 32, 64), steps: int = 30
+) -> SweepConfig:
     """Four sizes of one very small model."""
     return SweepConfig(
         sizes=sizes,
         data=DataConfig(source=str(source), tokenizer="char", seq_len=12),
         model=ModelConfig(hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8, dropout=0.0),
         train=TrainConfig(
-            steps=steps, batch_size=8, lr=3e-3, warmup=5, log_every=10, validate_every=20, validation_rows=8
+            steps=steps,
+            batch_size=8,
+            lr=3e-3,
+            warmup=5,
+            log_every=10,
+            validate_every=20,
+            validation_rows=8,
         ),
-        probe=ProbeConfig(t=(0.3, 0.8), rows=8, test_rows=10, repeats=2, steps=20, generated=6, nelbo_draws=2),
+        probe=ProbeConfig(
+            t=(0.3, 0.8), rows=8, test_rows=10, repeats=2, steps=20, generated=6, nelbo_draws=2
+        ),
     )

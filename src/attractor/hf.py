@@ -1,4 +1,5 @@
-"""Models of this package for `transformers`: importing this module makes AutoModelForMaskedLM know them.
+"""Models of this package for `transformers`: importing this module makes AutoModelForMaskedLM know
+them.
 
 Needs the extra `hf`. No remote code is involved: the classes are here.
 """
@@ -34,7 +35,12 @@ class AttractorConfig(PretrainedConfig):
         **kwargs: Any,
     ) -> None:
         self.vocab_size, self.hidden_size, self.n_blocks = vocab_size, hidden_size, n_blocks
-        self.n_heads, self.cond_dim, self.seq_len, self.process = n_heads, cond_dim, seq_len, process
+        self.n_heads, self.cond_dim, self.seq_len, self.process = (
+            n_heads,
+            cond_dim,
+            seq_len,
+            process,
+        )
         super().__init__(**kwargs)
 
 
@@ -47,14 +53,22 @@ class AttractorForMaskedLM(PreTrainedModel):
     def __init__(self, config: AttractorConfig) -> None:
         super().__init__(config)
         self.backbone = DDiT(
-            config.vocab_size, config.hidden_size, config.n_blocks, config.n_heads, config.cond_dim, dropout=0.0
+            config.vocab_size,
+            config.hidden_size,
+            config.n_blocks,
+            config.n_heads,
+            config.cond_dim,
+            dropout=0.0,
         )
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Tables that are not saved; the weights themselves have been initialised or come from a file."""
+        """Tables that are not saved; the weights themselves have been initialised or come from a
+        file."""
         if isinstance(module, Rotary):
-            module.get_buffer("inv_freq").copy_(Rotary(2 * len(module.get_buffer("inv_freq"))).get_buffer("inv_freq"))
+            module.get_buffer("inv_freq").copy_(
+                Rotary(2 * len(module.get_buffer("inv_freq"))).get_buffer("inv_freq")
+            )
         if isinstance(module, TimestepEmbedder):
             module.get_buffer("frequencies").copy_(TimestepEmbedder(1).get_buffer("frequencies"))
 
@@ -72,8 +86,13 @@ class AttractorForMaskedLM(PreTrainedModel):
             ValueError: if an attention mask hides a token: the model has seen whole rows only.
         """
         if attention_mask is not None and not attention_mask.bool().all():
-            raise ValueError("attention_mask hides tokens, and the model knows no padding: give rows of one length")
-        sigma = torch.zeros(len(input_ids), device=input_ids.device) if timesteps is None else timesteps
+            raise ValueError(
+                "attention_mask hides tokens, and the model knows no padding: give rows of one "
+                "length"
+            )
+        sigma = (
+            torch.zeros(len(input_ids), device=input_ids.device) if timesteps is None else timesteps
+        )
         # Weights in half precision multiply as such; norms and the noise level stay in float32.
         with torch.autocast(input_ids.device.type, self.dtype, enabled=self.dtype != torch.float32):
             logits = self.backbone(input_ids, sigma)

@@ -1,4 +1,5 @@
-"""A run as a model of the Hugging Face Hub: weights, settings, tokenizer, a card with its numbers, and metadata."""
+"""A run as a model of the Hugging Face Hub: weights, settings, tokenizer, a card with its numbers,
+and metadata."""
 
 from __future__ import annotations
 
@@ -8,14 +9,16 @@ from typing import Any, cast
 
 from safetensors.torch import save_file
 
-from attractor import adapters, pipeline
-from attractor.adapters.published import PREFIX, config_of
-from attractor.config import RunConfig, run_config_from_dict, to_dict
+from attractor import adapters
+from attractor.adapters.published import PREFIX, published_config
+from attractor.config.identity import run_config_from_dict, to_dict
+from attractor.config.settings import RunConfig
 from attractor.data.tokenizer import Tokenizer
-from attractor.files import atomic_directory
-from attractor.hub import first_line
+from attractor.machine.files import atomic_directory
+from attractor.machine.hub import first_line
 from attractor.model.network import NetworkDenoiser
-from attractor.results import Row, RunResults, code_version, read_results
+from attractor.results.tables import Row, RunResults, code_version, read_results
+from attractor.runs import run as pipeline
 from attractor.types import AttractorError
 
 METADATA = "attractor.json"
@@ -43,14 +46,20 @@ def push(run: Path, hub_id: str, weights: adapters.Weights = "ema", private: boo
         try:
             api = HfApi()
             api.create_repo(hub_id, private=private, exist_ok=True)
-            api.upload_folder(repo_id=hub_id, folder_path=made, commit_message="Model trained with attractor")
+            api.upload_folder(
+                repo_id=hub_id, folder_path=made, commit_message="Model trained with attractor"
+            )
         except Exception as error:  # the client raises its own, its HTTP library's and the system's
             reason = f"{first_line(error):.200}"
-            raise AttractorError(f"'{hub_id}' cannot be published ({reason}); --dry-run writes a folder") from None
+            raise AttractorError(
+                f"'{hub_id}' cannot be published ({reason}); --dry-run writes a folder"
+            ) from None
     return f"https://huggingface.co/{hub_id}"
 
 
-def export(run: Path, folder: Path, weights: adapters.Weights = "ema", name: str | None = None) -> Path:
+def export(
+    run: Path, folder: Path, weights: adapters.Weights = "ema", name: str | None = None
+) -> Path:
     """Write what `push` would upload; `attractor.load` reads it back.
 
     Raises:
@@ -62,20 +71,25 @@ def export(run: Path, folder: Path, weights: adapters.Weights = "ema", name: str
         raise AttractorError(f"'{run}' holds no finished run: there is nothing to publish")
     config = run_config_from_dict(pipeline.read_json(run / pipeline.CONFIG))
     denoiser, results = cast(NetworkDenoiser, adapters.load(run, weights, "cpu")), read_results(run)
-    parameters = {PREFIX + key: value.detach() for key, value in denoiser.network.named_parameters()}
+    parameters = {
+        PREFIX + key: value.detach() for key, value in denoiser.network.named_parameters()
+    }
     metadata = _metadata(config, results, _transition(run), weights)
     with atomic_directory(folder) as partial:
         save_file(parameters, partial / "model.safetensors", metadata={"format": "pt"})
-        (partial / "config.json").write_text(json.dumps(config_of(denoiser), indent=1))
+        (partial / "config.json").write_text(json.dumps(published_config(denoiser), indent=1))
         Tokenizer.load(run).save(partial)
         (partial / METADATA).write_text(json.dumps(metadata, indent=1))
         count = sum(value.numel() for value in parameters.values())
-        (partial / "README.md").write_text(_card(name or run.name, config, results, metadata["transition"], count))
+        (partial / "README.md").write_text(
+            _card(name or run.name, config, results, metadata["transition"], count)
+        )
     return folder
 
 
 def _transition(run: Path) -> dict[str, Any] | None:
-    """The places of the transition of the sweep a run belongs to, if it is one of a single model."""
+    """The places of the transition of the sweep a run belongs to, if it is one of a single
+    model."""
     file = run.resolve().parent / TRANSITION
     if not file.is_file():
         return None
@@ -102,7 +116,13 @@ def _metadata(
     }
 
 
-def _card(name: str, config: RunConfig, results: RunResults, transition: dict[str, Any] | None, parameters: int) -> str:
+def _card(
+    name: str,
+    config: RunConfig,
+    results: RunResults,
+    transition: dict[str, Any] | None,
+    parameters: int,
+) -> str:
     """A model card: what it is, what was measured, how to load it."""
     model, noise = config.model, config.process
     lines = [
@@ -112,12 +132,16 @@ def _card(name: str, config: RunConfig, results: RunResults, transition: dict[st
         "tags: [diffusion-language-model, memorization]",
         "---",
         f"# {name}",
-        f"A diffusion language model of {parameters:,} parameters ({model.n_blocks} blocks of width "
-        f"{model.hidden_size}), trained with {noise} noise on {config.n_train:,} rows of {config.data.seq_len} tokens.",
+        f"A diffusion language model of {parameters:,} parameters ({model.n_blocks} blocks of "
+        "width "
+        f"{model.hidden_size}), trained with {noise} noise on {config.n_train:,} rows of "
+        f"{config.data.seq_len} tokens.",
         "## Does it memorize?",
-        "Recovery is the share of corrupted tokens that the reverse process brings back; a model that memorizes does "
+        "Recovery is the share of corrupted tokens that the reverse process brings back; a model "
+        "that memorizes does "
         "so for its training text and not for unseen text. 95% intervals over sequences.",
-        "| measurement | t | training text | unseen text |\n|---|---|---|---|\n" + "\n".join(_table(results.rows)),
+        "| measurement | t | training text | unseen text |\n|---|---|---|---|\n"
+        + "\n".join(_table(results.rows)),
         *_places(config.n_train, transition),
         "## Use",
         "```python\nimport attractor\n\n"
@@ -130,11 +154,17 @@ def _card(name: str, config: RunConfig, results: RunResults, transition: dict[st
 
 
 def _table(rows: list[Row]) -> list[str]:
-    cells = {(row.measurement, row.t, row.split): f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows
+    cells = {(row.measurement, row.t,
+    row.split): f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows
              if row.measurement in TITLES}  # fmt: skip
-    keys = dict.fromkeys((row.measurement, row.t) for row in rows if row.measurement in TITLES and row.split == "train")
+    keys = dict.fromkeys(
+        (row.measurement, row.t)
+        for row in rows
+        if row.measurement in TITLES and row.split == "train"
+    )
     return [
-        f"| {TITLES[measurement]} | {'' if t is None else f'{t:g}'} | {cells[measurement, t, 'train']} "
+        f"| {TITLES[measurement]} | {'' if t is None else f'{t:g}'} | "
+        f"{cells[measurement, t, 'train']} "
         f"| {cells.get((measurement, t, 'test'), '')} |"
         for measurement, t in keys
     ]
@@ -154,4 +184,7 @@ def _places(n_train: int, transition: dict[str, Any] | None) -> list[str]:
     ]
     if not lines:
         return []
-    return [f"In its sweep memorization turns into generalization at (this model: n = {n_train:,})", "\n".join(lines)]
+    return [
+        f"In its sweep memorization turns into generalization at (this model: n = {n_train:,})",
+        "\n".join(lines),
+    ]

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 __all__ = [
-    "AttractorError", "Blocks", "Bool", "Float", "Int", "LogProbs", "Mixture", "Noise", "ProcessName", "Tensor",
+    "AttractorError", "Blocks", "Bool", "Float", "Int", "LogProbs", "Mixture", "Noise",
+    "ProcessName", "Tensor",
 ]  # fmt: skip
 
 ProcessName = Literal["uniform", "absorbing", "hybrid"]
@@ -17,7 +18,8 @@ ProcessName = Literal["uniform", "absorbing", "hybrid"]
 
 
 class AttractorError(ValueError):
-    """Bad input from a person: the message names the value and what is allowed (exit code 2 on the command line)."""
+    """Bad input from a person: the message names the value and what is allowed (exit code 2 on the
+    command line)."""
 
 
 class Mixture(NamedTuple):
@@ -30,7 +32,8 @@ class Mixture(NamedTuple):
 
 @runtime_checkable
 class LogProbs(Protocol):
-    """A denoiser's conditional distributions as a plain function, see `attractor.model.denoiser.Denoiser.log_probs`."""
+    """A denoiser's conditional distributions as a plain function, see
+    `attractor.model.denoiser.Denoiser.log_probs`."""
 
     def __call__(self, x_t: Tensor, t: Tensor, where: Tensor | None = None) -> Tensor:
         """Return log-probabilities, (B, L, V), or (M, V) at the M positions of `where`."""
@@ -48,8 +51,10 @@ class Blocks(Protocol):
 
 @runtime_checkable
 class Noise(Protocol):
-    """Random numbers addressed by their place, so that they do not depend on the order of the computation."""
+    """Random numbers addressed by their place, so that they do not depend on the order of the
+    computation."""
 
     def uniform(self, row: Tensor, position: Tensor, step: Tensor) -> Tensor:
-        """Return four independent uniforms on (0, 1) for each place: broadcast shape of the arguments + (4,)."""
+        """Return four independent uniforms on (0, 1) for each place: broadcast shape of the
+        arguments + (4,)."""
         ...

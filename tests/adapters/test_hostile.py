@@ -29,7 +29,16 @@ from attractor.adapters.pickle_tree import MAX_STEPS, Placeholder, read_tree
 from attractor.adapters.source import Source
 from attractor.adapters.torch_file import MAX_PICKLE, TorchFile
 
-FORBIDDEN = ("exec", "compile", "import", "os.system", "os.exec", "subprocess.Popen", "socket.connect", "pty.spawn")
+FORBIDDEN = (
+    "exec",
+    "compile",
+    "import",
+    "os.system",
+    "os.exec",
+    "subprocess.Popen",
+    "socket.connect",
+    "pty.spawn",
+)
 watching: list[tuple[Path, list[str]]] = []
 
 
@@ -37,9 +46,15 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
     if watching:
         allowed, seen = watching[-1]
         opened = (
-            event == "open" and isinstance(args[0], str | bytes) and not os.fsdecode(args[0]).startswith(str(allowed))
+            event == "open"
+            and isinstance(args[0], str | bytes)
+            and not os.fsdecode(args[0]).startswith(str(allowed))
         )
-        if opened or event in FORBIDDEN or event in ("os.remove", "os.rename", "os.mkdir", "shutil.rmtree"):
+        if (
+            opened
+            or event in FORBIDDEN
+            or event in ("os.remove", "os.rename", "os.mkdir", "shutil.rmtree")
+        ):
             seen.append(f"{event} {args!r:.200}")
 
 
@@ -67,7 +82,10 @@ def contents(folder: Path) -> dict[str, int]:
 
 def refused(path: Path, **kwargs: Any) -> str:
     """Loading fails with one line, and leaves no trace."""
-    with nothing_happens(path if path.is_dir() else path.parent), pytest.raises(AttractorError) as caught:
+    with (
+        nothing_happens(path if path.is_dir() else path.parent),
+        pytest.raises(AttractorError) as caught,
+    ):
         attractor.load(path, **kwargs)
     message = str(caught.value)
     assert "\n" not in message
@@ -110,7 +128,9 @@ def payloads(canary: Path) -> dict[str, bytes]:
     return {
         "os.system": pickle.dumps(Run(os.system, command)),
         "exec": pickle.dumps(Run(exec, f"open({str(canary)!r}, 'w')")),
-        "eval in a state dict": pickle.dumps({"state_dict": {"backbone.x": Run(eval, f"open({str(canary)!r}, 'w')")}}),
+        "eval in a state dict": pickle.dumps(
+            {"state_dict": {"backbone.x": Run(eval, f"open({str(canary)!r}, 'w')")}}
+        ),
         "open": pickle.dumps(Run(open, str(canary), "w")),
         "subprocess": pickle.dumps(Run(subprocess.call, ["touch", str(canary)])),
         "import": pickle.dumps(Run(__import__, "antigravity")),
@@ -138,7 +158,9 @@ def test_no_pickle_runs(name: str, layout: str, tmp_path: Path) -> None:
     if layout == "zip":
         zipped(path, data)
     elif layout == "legacy":
-        head = b"".join(pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
+        head = b"".join(
+            pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+        )
         path.write_bytes(head + data + pickle.dumps([], 2))
     elif layout == "bare":
         path.write_bytes(data)
@@ -151,7 +173,9 @@ def test_no_pickle_runs(name: str, layout: str, tmp_path: Path) -> None:
     assert not canary.exists()
 
 
-def test_a_good_checkpoint_with_a_bomb_in_an_unused_corner_loads_and_nothing_goes_off(tmp_path: Path) -> None:
+def test_a_good_checkpoint_with_a_bomb_in_an_unused_corner_loads_and_nothing_goes_off(
+    tmp_path: Path,
+) -> None:
     """The bomb is only a name and its arguments."""
     content = {
         "state_dict": {f"backbone.{name}": value for name, value in weights().items()},
@@ -167,7 +191,9 @@ def test_a_good_checkpoint_with_a_bomb_in_an_unused_corner_loads_and_nothing_goe
 
 
 def good(path: Path) -> bytes:
-    torch.save({"state_dict": {f"backbone.{name}": value for name, value in weights().items()}}, path)
+    torch.save(
+        {"state_dict": {f"backbone.{name}": value for name, value in weights().items()}}, path
+    )
     return path.read_bytes()
 
 
@@ -199,10 +225,16 @@ def test_zip_bombs(tmp_path: Path) -> None:
 
 
 def test_pickles_that_ask_for_far_more_than_they_are(tmp_path: Path) -> None:
-    lengths = (b"\x8e" + struct.pack("<Q", 2**60) + b"x.", b"\x8d" + struct.pack("<Q", 2**62), b"\x8b\xff\xff\xff\x7f1")
+    lengths = (
+        b"\x8e" + struct.pack("<Q", 2**60) + b"x.",
+        b"\x8d" + struct.pack("<Q", 2**62),
+        b"\x8b\xff\xff\xff\x7f1",
+    )
     for data in lengths:
         refused(zipped(tmp_path / "a.ckpt", data))
-        head = b"".join(pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
+        head = b"".join(
+            pickle.dumps(x, 2) for x in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+        )
         (tmp_path / "b.ckpt").write_bytes(head + data)
         refused(tmp_path / "b.ckpt")
     deep = b"(" * 200_000 + b"t" * 200_000 + b"."
@@ -214,7 +246,9 @@ def test_pickles_that_ask_for_far_more_than_they_are(tmp_path: Path) -> None:
     assert "larger than" in refused(tmp_path / "a.ckpt")
 
 
-def tensor_pickle(kind: str, numel: int, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> bytes:
+def tensor_pickle(
+    kind: str, numel: int, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
+) -> bytes:
     """A state dict of one tensor, as torch.save writes it, with these numbers."""
 
     class Pickler(pickle._Pickler):  # type: ignore[name-defined, misc]
@@ -240,10 +274,15 @@ def tensor_pickle(kind: str, numel: int, offset: int, shape: tuple[int, ...], st
         (("FloatStorage", 4, 0, (1,) * 40, (1,) * 40), "no proper shape"),
         (("FloatStorage", 2**50, 0, (2**50,), (1,)), "where 4503599627370496 are needed"),
         (("FloatStorage", -4, 0, (0,), (1,)), "storage is damaged"),
-        (("QInt8Storage", 4, 0, (2, 2), (2, 1)), "storage of kind torch.QInt8Storage is not supported"),
+        (
+            ("QInt8Storage", 4, 0, (2, 2), (2, 1)),
+            "storage of kind torch.QInt8Storage is not supported",
+        ),
     ],
 )
-def test_tensors_that_are_not_in_their_storage(numbers: tuple[Any, ...], message: str, tmp_path: Path) -> None:
+def test_tensors_that_are_not_in_their_storage(
+    numbers: tuple[Any, ...], message: str, tmp_path: Path
+) -> None:
     path = zipped(tmp_path / "a.ckpt", tensor_pickle(*numbers), data__0=b"\0" * 16)
     assert message in refused(path)
 
@@ -272,7 +311,9 @@ def test_weights_that_are_not_finite(value: float, tmp_path: Path) -> None:
 
 def test_weights_of_the_wrong_type_shape_or_name(tmp_path: Path) -> None:
     def saved(**changes: torch.Tensor | None) -> str:
-        tensors = {k: v for k, v in {**hub_folder(tmp_path, "duo"), **changes}.items() if v is not None}
+        tensors = {
+            k: v for k, v in {**hub_folder(tmp_path, "duo"), **changes}.items() if v is not None
+        }
         save_file({f"backbone.{k}": v for k, v in tensors.items()}, tmp_path / "model.safetensors")
         return refused(tmp_path)
 
@@ -281,7 +322,9 @@ def test_weights_of_the_wrong_type_shape_or_name(tmp_path: Path) -> None:
     assert "lacks 'blocks.0.mlp.0.bias'" in saved(**{"blocks.0.mlp.0.bias": None})
     assert "has an unknown 'blocks.0.extra'" in saved(**{"blocks.0.extra": torch.zeros(1)})
     assert "some of them are missing" in saved(**{"blocks.999999.x": torch.zeros(1)})
-    assert "has no matrix 'vocab_embed.embedding'" in saved(**{"vocab_embed.embedding": torch.zeros(2, 2, 2)})
+    assert "has no matrix 'vocab_embed.embedding'" in saved(
+        **{"vocab_embed.embedding": torch.zeros(2, 2, 2)}
+    )
 
 
 @pytest.mark.parametrize(
@@ -292,7 +335,9 @@ def test_shards_outside_the_folder(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "hub"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(CONFIGS["duo"]))
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"stolen": name}}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"stolen": name}})
+    )
     assert "it must be a plain *.safetensors" in refused(folder)
 
 
@@ -303,7 +348,9 @@ def test_shards_outside_the_folder(name: str, tmp_path: Path) -> None:
         struct.pack("<Q", 2**40) + b"{}",
         struct.pack("<Q", 8) + b"not json",
         struct.pack("<Q", 60) + b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,99999999]}}',
-        struct.pack("<Q", 55) + b'{"a":{"dtype":"F99","shape":[4],"data_offsets":[0,16]}}' + b"\0" * 16,
+        struct.pack("<Q", 55)
+        + b'{"a":{"dtype":"F99","shape":[4],"data_offsets":[0,16]}}'
+        + b"\0" * 16,
     ],
 )
 def test_headers_of_safetensors(header: bytes, tmp_path: Path) -> None:
@@ -322,7 +369,8 @@ def test_settings_that_are_no_json_object(text: str | bytes, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"n_heads": 3}, {"n_heads": "2"}, {"n_heads": 0}, {"n_heads": 2.5}, {"n_heads": [2]}, {"vocab_size": {}},
+        {"n_heads": 3}, {"n_heads": "2"}, {"n_heads": 0}, {"n_heads": 2.5}, {"n_heads": [2]},
+        {"vocab_size": {}},
         {"n_blocks": "x" * 10**5}, {"cfg": [1]}, {"model_length": "long"}, {"model_length": 0},
         {"time_conditioning": 3},
     ],
@@ -339,7 +387,9 @@ def test_remote_code_beside_the_weights_is_not_looked_at(tmp_path: Path) -> None
         attractor.load(tmp_path)
 
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @QUICK
@@ -353,7 +403,11 @@ OPCODES = st.sampled_from([op.code.encode("latin1") for op in __import__("pickle
 
 
 @QUICK
-@given(program=st.lists(st.one_of(OPCODES, OPCODES, OPCODES, st.binary(min_size=1, max_size=4)), max_size=60))
+@given(
+    program=st.lists(
+        st.one_of(OPCODES, OPCODES, OPCODES, st.binary(min_size=1, max_size=4)), max_size=60
+    )
+)
 def test_any_program_is_a_tree_or_a_value_error(program: list[bytes]) -> None:
     with contextlib.suppress(ValueError):
         read_tree(io.BytesIO(b"".join(program) + b"."))
@@ -361,19 +415,29 @@ def test_any_program_is_a_tree_or_a_value_error(program: list[bytes]) -> None:
 
 @QUICK
 @given(value=st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
-    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.integers(), inner),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+    | st.binary(),
+    lambda inner: st.lists(inner) | st.tuples(inner,
+    inner) | st.dictionaries(st.text() | st.integers(), inner),
     max_leaves=20,
 ), protocol=st.integers(1, 5))  # fmt: skip
 def test_plain_values_come_back(value: Any, protocol: int) -> None:
     data = pickle.dumps(value, protocol)
-    if protocol > 2 or (b"_codecs" not in data and b"bytes" not in data):  # older ones write bytes as a call
+    if protocol > 2 or (
+        b"_codecs" not in data and b"bytes" not in data
+    ):  # older ones write bytes as a call
         assert read_tree(io.BytesIO(data)) == value
 
 
 @QUICK
-@given(where=st.floats(0, 1, exclude_max=True), new=st.binary(min_size=1, max_size=6), legacy=st.booleans())
-def test_a_damaged_checkpoint_is_read_or_refused(where: float, new: bytes, legacy: bool, tmp_path: Path) -> None:
+@given(
+    where=st.floats(0, 1, exclude_max=True),
+    new=st.binary(min_size=1, max_size=6),
+    legacy=st.booleans(),
+)
+def test_a_damaged_checkpoint_is_read_or_refused(
+    where: float, new: bytes, legacy: bool, tmp_path: Path
+) -> None:
     path = tmp_path / "a.ckpt"
     content = {"state_dict": {"a": torch.ones(3), "b": torch.zeros(2, 2)}}
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)

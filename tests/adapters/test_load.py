@@ -1,4 +1,5 @@
-"""Every family against golden outputs, made with its authors' code or with a forward pass written apart."""
+"""Every family against golden outputs, made with its authors' code or with a forward pass written
+apart."""
 
 from __future__ import annotations
 
@@ -35,7 +36,10 @@ def same(found: Tensor, expected: Tensor) -> None:
 def test_the_papers_checkpoints(weights: str) -> None:
     expected = load_file(GOLDEN / "am_ld" / "lm1b-toy-0.01.expected.safetensors")
     denoiser = attractor.load(PAPER, weights=weights)  # type: ignore[arg-type]
-    same(denoiser.log_probs(expected["tokens"], time_of(expected["sigma"])), expected[f"log_probs_{weights}"])
+    same(
+        denoiser.log_probs(expected["tokens"], time_of(expected["sigma"])),
+        expected[f"log_probs_{weights}"],
+    )
     assert isinstance(denoiser.process, UniformProcess)
     assert denoiser.seq_len == 16
 
@@ -93,11 +97,17 @@ def test_the_forward_pass_written_apart_is_that_of_the_authors() -> None:
     import toy
 
     expected = load_file(GOLDEN / "udlm_hf" / "expected.safetensors")
-    raw = {k.removeprefix("backbone."): v for k, v in load_file(GOLDEN / "udlm_hf" / "model.safetensors").items()}
+    raw = {
+        k.removeprefix("backbone."): v
+        for k, v in load_file(GOLDEN / "udlm_hf" / "model.safetensors").items()
+    }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"V": 101, "H": 32, "HEADS": 4}.items():
             patch.setattr(toy, name, value)
-        same(toy.logits(raw, expected["tokens"], expected["sigma"]).log_softmax(-1), expected["log_probs"])
+        same(
+            toy.logits(raw, expected["tokens"], expected["sigma"]).log_softmax(-1),
+            expected["log_probs"],
+        )
 
 
 def test_a_probe_runs_on_somebody_elses_model(tmp_path: Path) -> None:
@@ -116,7 +126,9 @@ def lightning(
 ) -> Path:  # fmt: skip
     """A Lightning checkpoint whose settings are plain dictionaries."""
     raw, averaged = weights(0), weights(1)
-    content: dict[str, Any] = {"state_dict": {f"{prefix}{name}": value for name, value in raw.items()}}
+    content: dict[str, Any] = {
+        "state_dict": {f"{prefix}{name}": value for name, value in raw.items()}
+    }
     if config is not None:
         content["hyper_parameters"] = {"config": config}
     if ema:
@@ -134,20 +146,27 @@ TOLD = {
 
 
 @pytest.mark.parametrize(
-    ("legacy", "prefix"), [(False, "backbone."), (True, "backbone."), (False, "module.backbone._orig_mod.")]
+    ("legacy", "prefix"),
+    [(False, "backbone."), (True, "backbone."), (False, "module.backbone._orig_mod.")],
 )
-def test_averages_are_matched_to_names_in_both_formats(tmp_path: Path, legacy: bool, prefix: str) -> None:
+def test_averages_are_matched_to_names_in_both_formats(
+    tmp_path: Path, legacy: bool, prefix: str
+) -> None:
     path = lightning(tmp_path / "a.ckpt", config=TOLD, legacy=legacy, prefix=prefix)
     t = torch.tensor([0.1, 0.5, 0.9])
     for kind, seed in (("raw", 0), ("ema", 1)):
         denoiser = attractor.load(path, kind)  # type: ignore[arg-type]
         sigma = denoiser.process.schedule.sigma(t)
-        same(denoiser.log_probs(tokens(), t), logits(weights(seed), tokens(), sigma).log_softmax(-1))
+        same(
+            denoiser.log_probs(tokens(), t), logits(weights(seed), tokens(), sigma).log_softmax(-1)
+        )
 
 
 def test_what_a_checkpoint_does_not_tell_is_asked_for(tmp_path: Path) -> None:
     path = lightning(tmp_path / "a.ckpt")
-    with pytest.raises(AttractorError, match=r"does not tell algo, time_conditioning, eps, seq_len: attractor.load"):
+    with pytest.raises(
+        AttractorError, match=r"does not tell algo, time_conditioning, eps, seq_len: attractor.load"
+    ):
         attractor.load(path)
     said = {"algo": "duo", "time_conditioning": True, "eps": 1e-3, "seq_len": L}
     assert isinstance(attractor.load(path, **said).process, UniformProcess)
@@ -170,7 +189,9 @@ def test_what_a_checkpoint_does_not_tell_is_asked_for(tmp_path: Path) -> None:
         ("model.n_blocks", 3, "says n_blocks = 3, but its tensors have 2"),
     ],
 )
-def test_what_is_not_supported_is_named(tmp_path: Path, path: str, value: object, message: str) -> None:
+def test_what_is_not_supported_is_named(
+    tmp_path: Path, path: str, value: object, message: str
+) -> None:
     group, name = path.split(".")
     config = {**TOLD, group: {**TOLD[group], name: value}}
     with pytest.raises(AttractorError, match=message):
@@ -207,7 +228,9 @@ def test_pickled_and_sharded_weights_of_the_hub(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "config.json").write_text(json.dumps(CONFIGS["udlm"]))
     torch.save(named, tmp_path / "pickled" / "pytorch_model.bin")
-    parts = {f"model-0000{i}-of-00002.safetensors": dict(list(named.items())[i - 1 :: 2]) for i in (1, 2)}
+    parts = {
+        f"model-0000{i}-of-00002.safetensors": dict(list(named.items())[i - 1 :: 2]) for i in (1, 2)
+    }
     for file, part in parts.items():
         save_file(part, tmp_path / "shards" / file)
     index = {"weight_map": {name: file for file, part in parts.items() for name in part}}
@@ -223,8 +246,13 @@ def test_names_are_read_as_they_were_before_torch_compile_and_ddp(tmp_path: Path
         named = {f"{before}backbone.{within}{name}": value for name, value in raw.items()}
         save_file(named, tmp_path / "hub" / "model.safetensors")
         assert torch.equal(attractor.load(tmp_path / "hub").log_probs(tokens(), t), expected)
-    save_file(named | {"backbone.blocks.0.norm1.weight": torch.ones(16)}, tmp_path / "hub" / "model.safetensors")
-    with pytest.raises(AttractorError, match=r"holds 'backbone\.blocks\.0\.norm1\.weight' twice, wrapped"):
+    save_file(
+        named | {"backbone.blocks.0.norm1.weight": torch.ones(16)},
+        tmp_path / "hub" / "model.safetensors",
+    )
+    with pytest.raises(
+        AttractorError, match=r"holds 'backbone\.blocks\.0\.norm1\.weight' twice, wrapped"
+    ):
         attractor.load(tmp_path / "hub")
 
 
@@ -237,7 +265,9 @@ def test_bare_weights_are_read_when_the_family_is_named(tmp_path: Path) -> None:
         attractor.load(path, family="mdlm")
     denoiser = attractor.load(path, family="mdlm", seq_len=L, time_conditioning=False)
     assert denoiser.process.mask_id == V - 1
-    with pytest.raises(AttractorError, match="family = 'bert': there are run, attractor, lightning"):
+    with pytest.raises(
+        AttractorError, match="family = 'bert': there are run, attractor, lightning"
+    ):
         attractor.load(path, family="bert")
 
 
@@ -270,7 +300,9 @@ def test_without_a_network_the_error_says_what_to_do(monkeypatch: pytest.MonkeyP
         raise ConnectionError("Name or service not known\nand a long story")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-    with pytest.raises(AttractorError, match=r"'someone/duo' cannot be fetched .*not known\); download it where"):
+    with pytest.raises(
+        AttractorError, match=r"'someone/duo' cannot be fetched .*not known\); download it where"
+    ):
         attractor.load("someone/duo")
 
 
@@ -280,11 +312,17 @@ def test_what_can_be_no_path_is_one_line(where: str) -> None:
         attractor.load(where)
 
 
-@pytest.mark.parametrize("where", ["no such thing", "/nowhere/at/all", "../up/and/away", "owner/..", "a/b/../c", ""])
-def test_what_is_neither_a_path_nor_a_hub_id_is_not_looked_for(where: str, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    "where", ["no such thing", "/nowhere/at/all", "../up/and/away", "owner/..", "a/b/../c", ""]
+)
+def test_what_is_neither_a_path_nor_a_hub_id_is_not_looked_for(
+    where: str, tmp_path: Path, monkeypatch
+) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(source, "_from_hub", lambda *args: pytest.fail("the Hub was asked"))
-    with pytest.raises(AttractorError, match=r"neither a file or folder here nor a Hub id|of no family"):
+    with pytest.raises(
+        AttractorError, match=r"neither a file or folder here nor a Hub id|of no family"
+    ):
         attractor.load(where)
 
 
@@ -296,9 +334,18 @@ def test_the_family_of_the_documentation_works(tmp_path: Path) -> None:
     try:
         exec(code, {})
         raw = weights()
-        config = {"model_type": "my-diffusion", "vocab_size": V, "width": 16, "depth": 2, "heads": HEADS, "length": L}
+        config = {
+            "model_type": "my-diffusion",
+            "vocab_size": V,
+            "width": 16,
+            "depth": 2,
+            "heads": HEADS,
+            "length": L,
+        }
         (tmp_path / "config.json").write_text(json.dumps({**config, "cond_dim": 8}))
-        save_file({f"model.{name}": value for name, value in raw.items()}, tmp_path / "model.safetensors")
+        save_file(
+            {f"model.{name}": value for name, value in raw.items()}, tmp_path / "model.safetensors"
+        )
         with pytest.raises(AttractorError, match="does not tell eps"):
             attractor.load(tmp_path)
         denoiser, t = attractor.load(tmp_path, eps=1e-2), torch.tensor([0.1, 0.5, 0.9])

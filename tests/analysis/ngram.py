@@ -1,4 +1,5 @@
-"""A learner that memorizes few rows and generalizes from many, whose every distribution is exact."""
+"""A learner that memorizes few rows and generalizes from many, whose every distribution is
+exact."""
 
 from __future__ import annotations
 
@@ -11,35 +12,50 @@ from attractor.process.uniform import UniformProcess
 
 
 class NGramDenoiser(Denoiser):
-    """The law of an n-gram language model of a training set, under token noise, by forward-backward.
+    """The law of an n-gram language model of a training set, under token noise, by
+    forward-backward.
 
-    P(x | c) = (count of c x + strength * P(x | c without its first token)) / (count of c + strength), down to no
-    context, which falls back on 1/V; a token has the `order` tokens before it as context, or as many as there are.
-    While most contexts of the data occur once, the model knows its rows by heart; when all occur often, it is the law
-    they were drawn from, if that needs no longer context. As in `MarkovDenoiser`, r_l is the forward message times the
-    backward one, without the evidence of token l itself.
+    P(x | c) = (count of c x + strength * P(x | c without its first token)) / (count of c +
+    strength), down to no context, which falls back on 1/V; a token has the `order` tokens before it
+    as context, or as many as there are. While most contexts of the data occur once, the model knows
+    its rows by heart; when all occur often, it is the law they were drawn from, if that needs no
+    longer context. As in `MarkovDenoiser`, r_l is the forward message times the backward one,
+    without the evidence of token l itself.
 
     Args:
         rows: training set, (N, L).
         vocab_size: V.
         order: tokens of context, fewer than L; messages hold V ** order numbers for each row.
-        strength: how many occurrences of a context weigh as much as all that is known of the shorter one.
+        strength: how many occurrences of a context weigh as much as all that is known of the
+            shorter one.
     """
 
-    def __init__(self, rows: Int[Tensor, "N L"], vocab_size: int, order: int, strength: float) -> None:
-        self.process, self.seq_len, self.device, self.order = UniformProcess(vocab_size), None, rows.device, order
+    def __init__(
+        self, rows: Int[Tensor, "N L"], vocab_size: int, order: int, strength: float
+    ) -> None:
+        self.process, self.seq_len, self.device, self.order = (
+            UniformProcess(vocab_size),
+            None,
+            rows.device,
+            order,
+        )
         self.laws: list[Tensor] = []
         """by length of the context: (first token or 1, the other tokens, V)"""
         gram, shorter = torch.zeros_like(rows), torch.ones(1, vocab_size) / vocab_size
         for length in range(order + 1):
             gram = gram[:, : rows.shape[1] - length] * vocab_size + rows[:, length:]
-            count = torch.bincount(gram.flatten(), minlength=vocab_size ** (length + 1)).view(-1, vocab_size)
+            count = torch.bincount(gram.flatten(), minlength=vocab_size ** (length + 1)).view(
+                -1, vocab_size
+            )
             law = (count + strength * shorter) / (count.sum(1, keepdim=True) + strength)
             self.laws.append(law.view(vocab_size if length == order else 1, -1, vocab_size))
             shorter = law.repeat(vocab_size, 1)
 
     def log_probs(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Return log r."""
         vocab, length = self.process.vocab_size, x_t.shape[1]
@@ -54,7 +70,9 @@ class NGramDenoiser(Denoiser):
         for position in reversed(range(length)):
             behind = message.view_as(ahead[position])
             log_r.append((ahead[position] * behind).sum(1).log().log_softmax(-1))
-            message = _scaled(torch.einsum("amx,bmx->bam", laws[position], behind * evidence[:, None, position]))
+            message = _scaled(
+                torch.einsum("amx,bmx->bam", laws[position], behind * evidence[:, None, position])
+            )
         found = torch.stack(log_r[::-1], 1)
         return found if where is None else found[where]
 

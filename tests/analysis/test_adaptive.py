@@ -1,4 +1,5 @@
-"""A dense sweep over the paper's 54 sizes, replayed: the adaptive one finds the same transition with few of them."""
+"""A dense sweep over the paper's 54 sizes, replayed: the adaptive one finds the same transition
+with few of them."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from scipy.special import expit
 
 from attractor.analysis.adaptive import Decision, decide
 from attractor.analysis.transition import recovery_transition
-from attractor.config import paper_fractions
+from attractor.config.presets import paper_fractions
 
 SIZES = np.array(sorted(round(f * 1_000_000) for f in paper_fractions()), dtype=float)
 ROWS = 100
@@ -23,10 +24,13 @@ class Dense(NamedTuple):
 
 
 def dense(n_star: float, shape: str, scale: float, seed: int) -> Dense:
-    """Recovery of sequences with offsets of their own and independent noise at every size; half gap at `n_star`."""
+    """Recovery of sequences with offsets of their own and independent noise at every size; half gap
+    at `n_star`."""
     rng = np.random.default_rng(seed)
     x = (np.log(SIZES) - math.log(n_star)) / scale
-    fall = expit(-x) if shape == "logistic" else 1 - np.exp(-math.log(2) * np.exp(-x))  # the other is not symmetric
+    fall = (
+        expit(-x) if shape == "logistic" else 1 - np.exp(-math.log(2) * np.exp(-x))
+    )  # the other is not symmetric
 
     def noise() -> np.ndarray:
         return rng.normal(0, 0.1, (ROWS, 1)) + rng.normal(0, 0.15, (ROWS, len(SIZES)))
@@ -37,7 +41,11 @@ def dense(n_star: float, shape: str, scale: float, seed: int) -> Dense:
 def replay(world: Dense, precision: float = 1.5, at_once: int = 1) -> tuple[list[int], Decision]:
     """Train what is asked for, until nothing is; the places of the sizes in the grid."""
     done: list[int] = []
-    while (decision := decide(SIZES[done], world.train[:, done], world.test[:, done], SIZES, precision, at_once)).sizes:
+    while (
+        decision := decide(
+            SIZES[done], world.train[:, done], world.test[:, done], SIZES, precision, at_once
+        )
+    ).sizes:
         new = [int(np.searchsorted(SIZES, n)) for n in decision.sizes]
         assert not set(new) & set(done)
         done = sorted(done + new)
@@ -49,7 +57,10 @@ def test_a_fifth_of_the_models_finds_the_transition_of_all() -> None:
     rng, hits, models = np.random.default_rng(0), 0, []
     for seed in range(20):
         world = dense(
-            math.exp(rng.uniform(math.log(1e3), math.log(3e5))), "logistic" if seed % 2 else "other", 0.6, seed
+            math.exp(rng.uniform(math.log(1e3), math.log(3e5))),
+            "logistic" if seed % 2 else "other",
+            0.6,
+            seed,
         )
         done, decision = replay(world)
         of_all = recovery_transition(SIZES, *world)
@@ -88,7 +99,9 @@ def test_a_transition_outside_is_not_invented(n_star: float) -> None:
 
 def test_several_at_once_take_fewer_rounds() -> None:
     world = dense(50_000, "logistic", 0.6, 3)
-    first = decide(SIZES[[0, -1]], world.train[:, [0, -1]], world.test[:, [0, -1]], SIZES, 1.5, at_once=3)
+    first = decide(
+        SIZES[[0, -1]], world.train[:, [0, -1]], world.test[:, [0, -1]], SIZES, 1.5, at_once=3
+    )
     assert len(set(first.sizes)) == 3
     done, decision = replay(world, at_once=3)
     assert "n* is known" in decision.reason

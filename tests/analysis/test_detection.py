@@ -7,7 +7,14 @@ import pytest
 from scipy import stats
 
 from attractor import AttractorError
-from attractor.analysis.detection import auroc, auroc_gain, auroc_shuffled, best_threshold, detection_at, transfer
+from attractor.analysis.detection import (
+    auroc,
+    auroc_gain,
+    auroc_shuffled,
+    best_threshold,
+    detection_at,
+    transfer,
+)
 from attractor.analysis.statistics import clopper_pearson
 
 SHIFT = 1.0
@@ -23,7 +30,8 @@ def test_auroc_of_two_gaussians() -> None:
 
 
 def test_auroc_interval_covers() -> None:
-    """Nominal 95% with 30 and 30 scores: fewer than 174 of 200 has probability below 1e-4 at 95% coverage."""
+    """Nominal 95% with 30 and 30 scores: fewer than 174 of 200 has probability below 1e-4 at 95%
+    coverage."""
     rng = np.random.default_rng(1)
     found = [auroc(rng.normal(SHIFT, 1, 30), rng.normal(0, 1, 30)) for _ in range(200)]
     assert sum(e.low <= AREA <= e.high for e in found) >= 174
@@ -42,29 +50,40 @@ def test_auroc_at_its_ends_and_with_ties() -> None:
         auroc(np.array([0.0, np.nan]), np.zeros(3))
 
 
-@pytest.mark.parametrize(("cases", "shifts"), [((50, 60), (1, 0.5)), ((16, 24), (3, 2.5))], ids=["apart", "separated"])
-def test_gain_over_another_score_of_the_same_cases_covers(cases: tuple[int, int], shifts: tuple[float, float]) -> None:
+@pytest.mark.parametrize(
+    ("cases", "shifts"), [((50, 60), (1, 0.5)), ((16, 24), (3, 2.5))], ids=["apart", "separated"]
+)
+def test_gain_over_another_score_of_the_same_cases_covers(
+    cases: tuple[int, int], shifts: tuple[float, float]
+) -> None:
     """Two Gaussian scores with correlated errors, of areas Phi(shift / sqrt 2).
 
-    Nominal 95%: fewer than 178 of 200 has probability below 1e-3 at 95% coverage. DeLong's own interval covers 84%
-    where scores separate nearly all of few cases.
+    Nominal 95%: fewer than 178 of 200 has probability below 1e-3 at 95% coverage. DeLong's own
+    interval covers 84% where scores separate nearly all of few cases.
     """
     rng, hits, m, n = np.random.default_rng(2), 0, *cases
     truth = np.subtract(*stats.norm.cdf(np.array(shifts) / math.sqrt(2)))
     for _ in range(200):
         common = rng.normal(0, 0.8, m + n)
-        strong, weak = (common + rng.normal(0, 0.6, m + n) + np.where(np.arange(m + n) < m, s, 0) for s in shifts)
+        strong, weak = (
+            common + rng.normal(0, 0.6, m + n) + np.where(np.arange(m + n) < m, s, 0)
+            for s in shifts
+        )
         found = auroc_gain((strong[:m], strong[m:]), (weak[:m], weak[m:]))
         hits += found.low <= truth <= found.high
     assert hits >= 178
-    assert found.value == pytest.approx(auroc(strong[:m], strong[m:]).value - auroc(weak[:m], weak[m:]).value)
+    assert found.value == pytest.approx(
+        auroc(strong[:m], strong[m:]).value - auroc(weak[:m], weak[m:]).value
+    )
 
 
 def test_scores_that_rise_and_fall_together_differ_more_surely() -> None:
     rng = np.random.default_rng(0)
     strong = rng.normal([[1], [0]], 1, (2, 50))
     weak = strong + rng.normal(0, 0.3, (2, 50)) - [[0.5], [0]]
-    together, alone = (auroc_gain(tuple(strong), tuple(w)) for w in (weak, rng.permuted(weak, axis=1)))
+    together, alone = (
+        auroc_gain(tuple(strong), tuple(w)) for w in (weak, rng.permuted(weak, axis=1))
+    )
     assert together.value == alone.value
     assert together.high - together.low < 0.7 * (alone.high - alone.low)
 
@@ -90,7 +109,8 @@ def test_scores_that_are_not_of_the_same_cases_or_no_numbers_are_named() -> None
 
 
 def test_shuffled_labels_are_a_coin_with_a_spread() -> None:
-    """The variance of the area under chance is (m + n + 1) / 12mn; 200 permutations know its root to 5%."""
+    """The variance of the area under chance is (m + n + 1) / 12mn; 200 permutations know its root
+    to 5%."""
     rng = np.random.default_rng(0)
     found = auroc_shuffled(rng.normal(5, 1, 40), rng.normal(0, 1, 60))
     spread = math.sqrt(101 / (12 * 40 * 60))
@@ -132,7 +152,9 @@ def test_a_threshold_is_scored_where_it_was_not_chosen() -> None:
     assert (found.accuracy.value, found.groups) == (1, 3)
     # In the last group the score means the opposite.
     wrong = transfer(
-        np.array([0.0, 1.0, 0.1, 1.1, 1.2, 0.2]), np.array([False, True] * 3), ["a", "a", "b", "b", "c", "c"]
+        np.array([0.0, 1.0, 0.1, 1.1, 1.2, 0.2]),
+        np.array([False, True] * 3),
+        ["a", "a", "b", "b", "c", "c"],
     )
     assert wrong is not None
     assert wrong.accuracy.value <= 4 / 6

@@ -19,13 +19,16 @@ def two_gaussians(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_two_gaussians_have_known_distances() -> None:
-    """Unit variances, means 0.8 apart: KS = 2 Phi(d/2) - 1, W1 = d, g = d, Cliff's delta = 2 Phi(d/sqrt 2) - 1.
+    """Unit variances, means 0.8 apart: KS = 2 Phi(d/2) - 1, W1 = d, g = d, Cliff's delta = 2
+    Phi(d/sqrt 2) - 1.
 
-    Energy distance: 2 E|X - Y| - E|X - X'| - E|Y - Y'|, a folded normal, and its root. The seed is the first one tried,
-    and the tolerance is five times the largest standard error.
+    Energy distance: 2 E|X - Y| - E|X - X'| - E|Y - Y'|, a folded normal, and its root. The seed is
+    the first one tried, and the tolerance is five times the largest standard error.
     """
     found = distances(*two_gaussians(2000))
-    apart = 2 * stats.foldnorm.mean(SHIFT / math.sqrt(2), scale=math.sqrt(2)) - 4 / math.sqrt(math.pi)
+    apart = 2 * stats.foldnorm.mean(SHIFT / math.sqrt(2), scale=math.sqrt(2)) - 4 / math.sqrt(
+        math.pi
+    )
     truth = {
         "ks": 2 * stats.norm.cdf(SHIFT / 2) - 1,
         "wasserstein": SHIFT,
@@ -40,7 +43,8 @@ def test_two_gaussians_have_known_distances() -> None:
 
 
 def test_only_effect_sizes_have_intervals_and_these_cover() -> None:
-    """64 and 64 sequences 0.2 apart. Nominal 95%: fewer than 85 of 100 have probability below 1e-3 at 94% coverage."""
+    """64 and 64 sequences 0.2 apart. Nominal 95%: fewer than 85 of 100 have probability below 1e-3
+    at 94% coverage."""
     truth = {"hedges_g": 0.2, "cliffs_delta": 2 * stats.norm.cdf(0.2 / math.sqrt(2)) - 1}
     covered = dict.fromkeys(truth, 0)
     for seed in range(100):

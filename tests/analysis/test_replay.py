@@ -1,4 +1,5 @@
-"""A learner on a Markov source, over the paper's 54 sizes: the adaptive search finds the transition of all with few."""
+"""A learner on a Markov source, over the paper's 54 sizes: the adaptive search finds the transition
+of all with few."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from ngram import NGramDenoiser
 
 from attractor.analysis.adaptive import decide
 from attractor.analysis.transition import recovery_transition
-from attractor.config import paper_fractions
+from attractor.config.presets import paper_fractions
 from attractor.data.subsets import nested_sizes
 from attractor.model.denoiser import Denoiser
 from attractor.probes import recovery
@@ -44,20 +45,29 @@ def measured(rows: torch.Tensor, unseen: torch.Tensor, n: int) -> tuple[np.ndarr
 
 
 def test_the_learner_is_exact() -> None:
-    """Against the enumeration of all 81 rows of 4 of 3 tokens, with their probabilities as weights."""
-    model = NGramDenoiser(torch.randint(3, (5, 4), generator=torch.Generator().manual_seed(0)), 3, 2, 0.5)
+    """Against the enumeration of all 81 rows of 4 of 3 tokens, with their probabilities as
+    weights."""
+    model = NGramDenoiser(
+        torch.randint(3, (5, 4), generator=torch.Generator().manual_seed(0)), 3, 2, 0.5
+    )
     states = torch.tensor(list(itertools.product(range(3), repeat=4)))
     laws = [law.view(*[3] * (length + 1)) for length, law in enumerate(model.laws)]
     steps = [laws[min(i, 2)][tuple(states.T[max(0, i - 2) : i + 1])] for i in range(4)]
     exact = EmpiricalDenoiser(states, 3, torch.stack(steps).prod(0))
     t = torch.linspace(1e-5, 1, len(states))
     torch.testing.assert_close(
-        model.log_probs(states, t).exp().double(), exact.log_probs(states, t).exp(), rtol=1e-4, atol=1e-6
+        model.log_probs(states, t).exp().double(),
+        exact.log_probs(states, t).exp(),
+        rtol=1e-4,
+        atol=1e-6,
     )
 
 
-def test_a_fifth_of_the_models_finds_n_star_of_the_dense_sweep(text: tuple[torch.Tensor, torch.Tensor]) -> None:
-    """Six do. All 54 know it to a factor of 2.2, which is what 32 sequences of either kind allow."""
+def test_a_fifth_of_the_models_finds_n_star_of_the_dense_sweep(
+    text: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    """Six do. All 54 know it to a factor of 2.2, which is what 32 sequences of either kind
+    allow."""
     done: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     candidates = np.array(SIZES, dtype=float)
     while True:
@@ -74,9 +84,14 @@ def test_a_fifth_of_the_models_finds_n_star_of_the_dense_sweep(text: tuple[torch
 
 
 @pytest.mark.slow
-def test_the_dense_sweep_goes_from_memorizing_to_the_source(text: tuple[torch.Tensor, torch.Tensor]) -> None:
-    """At both ends the answer is known: training rows by heart, and any row as well as the source itself has it."""
-    train, test = (np.array(side).T for side in zip(*(measured(*text, n) for n in SIZES), strict=True))
+def test_the_dense_sweep_goes_from_memorizing_to_the_source(
+    text: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    """At both ends the answer is known: training rows by heart, and any row as well as the source
+    itself has it."""
+    train, test = (
+        np.array(side).T for side in zip(*(measured(*text, n) for n in SIZES), strict=True)
+    )
     found = recovery_transition(np.array(SIZES, dtype=float), train, test)
     assert found.n_star == pytest.approx(OF_ALL, rel=0.02)
     assert found.ci is not None
@@ -84,4 +99,6 @@ def test_the_dense_sweep_goes_from_memorizing_to_the_source(text: tuple[torch.Te
     assert np.nanmean(train[:, 0]) > 0.9
     assert np.nanmean(test[:, 0]) < 0.1
     for side, tokens in zip((train, test), text, strict=True):
-        assert np.nanmean(side[:, -1]) == pytest.approx(np.nanmean(recovered(SOURCE, tokens[:ROWS])), abs=0.02)
+        assert np.nanmean(side[:, -1]) == pytest.approx(
+            np.nanmean(recovered(SOURCE, tokens[:ROWS])), abs=0.02
+        )

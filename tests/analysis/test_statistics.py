@@ -27,7 +27,8 @@ def test_interval_of_a_mean_agrees_with_the_t_interval() -> None:
 
 
 def test_intervals_cover_the_truth() -> None:
-    """Nominal 95% with 50 sequences; 300 repeats; at least 270 fails with probability below 1e-4 at 93% coverage."""
+    """Nominal 95% with 50 sequences; 300 repeats; at least 270 fails with probability below 1e-4 at
+    93% coverage."""
     rng = np.random.default_rng(1)
     covered = 0
     for seed in range(300):
@@ -46,7 +47,8 @@ def test_a_share_without_spread_still_has_an_interval() -> None:
 
 
 def test_intervals_over_32_sequences_cover_the_truth() -> None:
-    """Nominal 95%: fewer than 363 of 400 has probability below 1e-3 at 94% coverage. Percentiles alone reach 92%."""
+    """Nominal 95%: fewer than 363 of 400 has probability below 1e-3 at 94% coverage. Percentiles
+    alone reach 92%."""
     rng = np.random.default_rng(0)
     covered = 0
     for seed in range(400):
@@ -70,21 +72,29 @@ def test_missing_sequences_are_left_out_only_when_asked() -> None:
 
 def test_few_sequences_give_a_warning() -> None:
     assert mean_interval(np.arange(30.0)).warning is None
-    assert mean_interval(np.arange(29.0)).warning == "the interval rests on 29 sequences, fewer than 30"
+    assert (
+        mean_interval(np.arange(29.0)).warning
+        == "the interval rests on 29 sequences, fewer than 30"
+    )
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
-@pytest.mark.parametrize("between", [0.0, 0.125, 10.0], ids=["sequences dominate", "both", "seeds dominate"])
+@pytest.mark.parametrize(
+    "between", [0.0, 0.125, 10.0], ids=["sequences dominate", "both", "seeds dominate"]
+)
 def test_intervals_over_training_seeds_cover_the_truth(seeds: int, between: float) -> None:
-    """Nominal 95%, 64 sequences with their own means, noise of each pair, and runs that differ by `between`.
+    """Nominal 95%, 64 sequences with their own means, noise of each pair, and runs that differ by
+    `between`.
 
-    The mean of one run is known to 0.14 from its sequences. At 95% coverage fewer than 130 of 150 have probability
-    below 1e-4.
+    The mean of one run is known to 0.14 from its sequences. At 95% coverage fewer than 130 of 150
+    have probability below 1e-4.
     """
     rng, covered = np.random.default_rng(seeds), 0
     for _ in range(150):
         own, runs = rng.normal(0, 1, 64), rng.normal(0, between, (seeds, 1))
-        found = over_seeds([mean_interval(row) for row in runs + own + rng.normal(0, 0.5, (seeds, 64))])
+        found = over_seeds(
+            [mean_interval(row) for row in runs + own + rng.normal(0, 0.5, (seeds, 64))]
+        )
         covered += found.low <= 0 <= found.high
     assert covered >= 130
 
@@ -132,7 +142,8 @@ def test_sequences_without_a_token_are_not_counted_as_evidence() -> None:
 
 
 def test_a_share_of_clustered_trials_covers_the_truth() -> None:
-    """Tokens that are certain or not as a whole sequence is, or one by one: 40 sequences with 1 to 4 of them each.
+    """Tokens that are certain or not as a whole sequence is, or one by one: 40 sequences with 1 to
+    4 of them each.
 
     Nominal 95%: fewer than 267 of 300 has probability below 1e-4 at 95% coverage.
     """

@@ -23,7 +23,8 @@ SIZES = np.array([50, 150, 500, 1500, 5000, 15000, 50000], dtype=float)
 
 
 def curves(n_star: float, seed: int, sequences: int = 50) -> tuple[np.ndarray, np.ndarray]:
-    """Train and test recovery whose gap is a logistic with half at `n_star`; each sequence has an offset of its own."""
+    """Train and test recovery whose gap is a logistic with half at `n_star`; each sequence has an
+    offset of its own."""
     rng = np.random.default_rng(seed)
     gap = 0.8 * expit(-(np.log(SIZES) - math.log(n_star)) / 0.7)
     noise = lambda: rng.normal(0, 0.1, (sequences, 1)) + rng.normal(0, 0.1, (sequences, len(SIZES)))  # noqa: E731
@@ -50,12 +51,15 @@ def test_interval_covers_a_known_transition() -> None:
 
 
 def test_interval_covers_without_the_help_of_the_grid() -> None:
-    """Sizes so dense that the step widens little. Fewer than 32 of 40 has probability below 1e-3 at 93% coverage."""
+    """Sizes so dense that the step widens little. Fewer than 32 of 40 has probability below 1e-3 at
+    93% coverage."""
     sizes = np.geomspace(20, 50_000, 60)
     hits = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        centre = np.log(700) + rng.normal(0, 0.5, (40, 1))  # each sequence has a transition of its own
+        centre = np.log(700) + rng.normal(
+            0, 0.5, (40, 1)
+        )  # each sequence has a transition of its own
         train = 0.8 * expit(-(np.log(sizes) - centre) / 0.7) + rng.normal(0, 0.05, (40, 60))
         found = recovery_transition(sizes, train, rng.normal(0, 0.05, (40, 60)), seed=seed)
         assert found.ci is not None
@@ -67,20 +71,26 @@ def test_training_seeds_widen_the_interval() -> None:
     """Three seeds whose transitions differ by a factor of 9 among them."""
     tables = [curves(n, 0) for n in (230, 700, 2100)]
     train, test = (np.stack([table[i] for table in tables]) for i in (0, 1))
-    one, many = recovery_transition(SIZES, train[1], test[1]), recovery_transition(SIZES, train, test)
+    one, many = (
+        recovery_transition(SIZES, train[1], test[1]),
+        recovery_transition(SIZES, train, test),
+    )
     assert one.ci is not None
     assert many.ci is not None
     assert many.ci[1] / many.ci[0] > 1.5 * one.ci[1] / one.ci[0]
     assert many.ci[0] < 500
     assert many.ci[1] > 1000
-    assert many.warning == "the spread between training runs is known from 3 seeds only, fewer than 5"
+    assert (
+        many.warning == "the spread between training runs is known from 3 seeds only, fewer than 5"
+    )
 
 
 @pytest.mark.parametrize("seeds", [2, 5])
 def test_interval_covers_where_training_runs_differ_most(seeds: int) -> None:
     """Runs whose n* differ by a factor of 2 or so, more than a step of the sizes.
 
-    Nominal 95%: fewer than 32 of 40 has probability below 1e-3 at 93% coverage. What has no interval says why.
+    Nominal 95%: fewer than 32 of 40 has probability below 1e-3 at 93% coverage. What has no
+    interval says why.
     """
     sizes, hits = np.geomspace(20, 50_000, 12), 0
     for seed in range(40):
@@ -102,7 +112,8 @@ def test_a_transition_of_one_training_run_only_has_no_interval() -> None:
 
 
 def test_a_transition_that_training_runs_put_anywhere_has_no_interval() -> None:
-    """Two runs a factor of 9 apart: Student's interval of two reaches from below 1 to far above the largest size."""
+    """Two runs a factor of 9 apart: Student's interval of two reaches from below 1 to far above the
+    largest size."""
     train, test = (np.stack(tables) for tables in zip(curves(230, 0), curves(2100, 0), strict=True))
     found = recovery_transition(SIZES, train, test)
     assert found.n_star == pytest.approx(700, rel=0.2)
@@ -127,14 +138,18 @@ def test_one_sequence_has_no_interval() -> None:
 
 
 @pytest.mark.parametrize("locate", [entropy_transition, entropy_bend, perplexity_peak])
-def test_curves_that_are_not_there_are_named(locate: Callable[[np.ndarray, np.ndarray], Transition]) -> None:
+def test_curves_that_are_not_there_are_named(
+    locate: Callable[[np.ndarray, np.ndarray], Transition],
+) -> None:
     curve = np.ones((5, len(SIZES)))
     with pytest.raises(AttractorError, match="at n = 500 no sequence has a value"):
         locate(SIZES, np.where(SIZES == 500, np.nan, curve))
     with pytest.raises(AttractorError, match="a value is infinite"):
         locate(SIZES, np.where(SIZES == 500, np.inf, curve))
     for sizes in (SIZES[:5], SIZES[::-1], SIZES - 50):
-        with pytest.raises(AttractorError, match="of curves of 7 points: one each, positive and rising"):
+        with pytest.raises(
+            AttractorError, match="of curves of 7 points: one each, positive and rising"
+        ):
             locate(sizes, curve)
 
 
@@ -199,12 +214,16 @@ def test_generative_perplexity_peaks_inside_or_not_at_all() -> None:
     assert found.ci is not None
     assert found.ci[0] < 900 < found.ci[1]
     falling = perplexity_peak(SIZES, -np.log(SIZES) + rng.normal(0, 0.1, (60, len(SIZES))))
-    assert (falling.n_star, falling.reason) == (None, "generative perplexity is highest at the smallest size")
+    assert (falling.n_star, falling.reason) == (
+        None,
+        "generative perplexity is highest at the smallest size",
+    )
     assert perplexity_peak(SIZES[:3], bump[None, :3]).n_star is None
 
 
 def test_the_highest_point_of_noise_is_no_peak() -> None:
-    """Flat curves: a peak in 2.5% of them at most, so that 8 or more of 80 have probability below 2e-3."""
+    """Flat curves: a peak in 2.5% of them at most, so that 8 or more of 80 have probability below
+    2e-3."""
     found = 0
     for seed in range(80):
         noise = np.random.default_rng(seed).normal(4, 0.8, (64, len(SIZES)))

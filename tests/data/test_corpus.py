@@ -25,7 +25,11 @@ def test_built_in_corpus_and_its_split() -> None:
 
     split = split_documents(documents, test_share=0.1, seed=0)
     assert split.counts == SplitCounts(
-        documents=31_102, duplicates=350, near_duplicates=212, train_documents=27_465, test_documents=3_075
+        documents=31_102,
+        duplicates=350,
+        near_duplicates=212,
+        train_documents=27_465,
+        test_documents=3_075,
     )
     assert len(split.test) == 3_075
     assert len(split.train) == 31_102 - 350 - 212 - 3_075
@@ -41,21 +45,32 @@ def test_built_in_corpus_and_its_split() -> None:
         ("one\r\n\r\ntwo\r\nthree", ["one", "two\nthree"]),
         ("\ufeffone\ntwo\u2028three", ["one", "two\u2028three"]),
     ],
-    ids=["lines", "outer blank lines do not count", "paragraphs", "windows", "byte order mark, line separator"],
+    ids=[
+        "lines",
+        "outer blank lines do not count",
+        "paragraphs",
+        "windows",
+        "byte order mark, line separator",
+    ],
 )
 def test_text_file(tmp_path: Path, text: str, documents: list[str]) -> None:
     assert read_documents(write(tmp_path / "a.txt", text)) == documents
 
 
 def test_jsonl_file(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.jsonl", '{"body": " één "}\n\n{"body": null}\n{"body": "two\\n\\nparts", "n": 1}\n')
+    path = write(
+        tmp_path / "a.jsonl",
+        '{"body": " één "}\n\n{"body": null}\n{"body": "two\\n\\nparts", "n": 1}\n',
+    )
     assert read_documents(path, column="body") == ["één", "two\n\nparts"]
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
 def test_parquet_file(tmp_path: Path, kind: pa.DataType) -> None:
     path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"n": [1, 2, 3], "body": pa.array(["one ", None, "three"], kind)}), path)
+    pq.write_table(
+        pa.table({"n": [1, 2, 3], "body": pa.array(["one ", None, "three"], kind)}), path
+    )
     assert read_documents(str(path), column="body") == ["one", "three"]
 
 
@@ -73,12 +88,20 @@ def test_folder_is_read_flat_in_name_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "text\none", r"a\.csv' \(suffix '\.csv'\); accepted: 'bible', a \.txt, \.jsonl or \.parquet"),
+        (
+            "a.csv",
+            "text\none",
+            r"a\.csv' \(suffix '\.csv'\); accepted: 'bible', a \.txt, \.jsonl or \.parquet",
+        ),
         ("a.txt", " \n\n", r"a\.txt' is empty: at least one document"),
         ("a.txt", b"caf\xe9", r"a\.txt' is not valid UTF-8.*position 3"),
         ("a.jsonl", '{"text": "one"}\n{"text": ', r"a\.jsonl', line 2: invalid JSON"),
         ("a.jsonl", '["one"]', r"a\.jsonl', line 1: expected a JSON object, got list"),
-        ("a.jsonl", '{"body": "one", "n": 1}', r"a\.jsonl', line 1: no column 'text'; available: body, n"),
+        (
+            "a.jsonl",
+            '{"body": "one", "n": 1}',
+            r"a\.jsonl', line 1: no column 'text'; available: body, n",
+        ),
         ("a.jsonl", '{"text": 3}', r"a\.jsonl', line 1: column 'text' must be text, got int"),
         ("a.jsonl", '{"text": "\\ud800"}', r"a\.jsonl' is not valid UTF-8.*surrogates"),
         ("a.parquet", "no table", r"a\.parquet' is not a Parquet file"),
@@ -104,7 +127,9 @@ def test_bad_parquet(tmp_path: Path, columns: dict[str, list[object]], message: 
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(AttractorError, match=r"gone\.txt' does not exist; accepted: 'bible', a \.txt"):
+    with pytest.raises(
+        AttractorError, match=r"gone\.txt' does not exist; accepted: 'bible', a \.txt"
+    ):
         read_documents(str(tmp_path / "gone.txt"))
 
 

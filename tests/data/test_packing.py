@@ -47,7 +47,9 @@ def test_written_rows_are_the_rows_shuffled_once_with_the_seed(tmp_path: Path) -
     assert [file.name for file in path.parent.iterdir()] == ["train.npy"]
 
 
-def test_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "train.npy"
     write_rows(path, ROWS, seed=0)
     before = path.read_bytes()
@@ -83,7 +85,9 @@ def test_too_short_rows(seq_len: int) -> None:
 
 
 def test_too_little_text() -> None:
-    with pytest.raises(AttractorError, match="4 tokens do not fill one row: seq_len=8 needs at least 6"):
+    with pytest.raises(
+        AttractorError, match="4 tokens do not fill one row: seq_len=8 needs at least 6"
+    ):
         pack([[5, 6, 7]], 8, BOS, EOS)
 
 

@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import constants
 
 from attractor.data import sources
-from attractor.data.named import Corpus, lm1b_detokenized, wikitext_detokenized
+from attractor.data.corpora import Corpus, lm1b_detokenized, wikitext_detokenized
 from attractor.data.sources import Source
 from attractor.types import AttractorError
 
@@ -24,7 +24,14 @@ ROOT = "1-billion-word-language-modeling-benchmark-r13output"
 
 
 def find(source: str, **settings: str) -> Source | None:
-    asked = {"subset": "", "split": "", "test_split": "", "revision": "", "column": "text", **settings}
+    asked = {
+        "subset": "",
+        "split": "",
+        "test_split": "",
+        "revision": "",
+        "column": "text",
+        **settings,
+    }
     return sources.find_source(source, **asked)
 
 
@@ -70,7 +77,10 @@ def test_detokenizers() -> None:
     """What the published code of MDLM returns for these."""
     said = "\" Yes , \" he said ; ' no ' : 3 / 4 [ sic ] £ 5 . https : / / x ! "
     assert lm1b_detokenized(said) == "\"Yes,\" he said; 'no': 3/4 [sic] £5. https://x! "
-    assert wikitext_detokenized(" = = Title = = \n 1 @,@ 000 @-@ 2 , ( a ) ' b ' ") == " == Title ==\n1,000-2, (a) 'b' "
+    assert (
+        wikitext_detokenized(" = = Title = = \n 1 @,@ 000 @-@ 2 , ( a ) ' b ' ")
+        == " == Title ==\n1,000-2, (a) 'b' "
+    )
 
 
 def test_text8(tmp_path: Path) -> None:
@@ -103,9 +113,22 @@ def test_a_data_set_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("datasets.load_dataset", load)
     monkeypatch.setattr(sources, "why_closed", lambda *asked: None)
-    found = find("owner/name", column="body", subset="en", split="train[:5]", test_split="dev", revision="abc")
+    found = find(
+        "owner/name",
+        column="body",
+        subset="en",
+        split="train[:5]",
+        test_split="dev",
+        revision="abc",
+    )
     assert both(found) == ([f"train[:5] {i}" for i in range(3)], [f"dev {i}" for i in range(3)])
-    assert calls[0] == {"id": "owner/name", "streaming": True, "name": "en", "split": "train[:5]", "revision": "abc"}
+    assert calls[0] == {
+        "id": "owner/name",
+        "streaming": True,
+        "name": "en",
+        "split": "train[:5]",
+        "revision": "abc",
+    }
     alone = find("owner/name", column="body")
     assert alone is not None
     assert alone.test is None
@@ -124,12 +147,20 @@ def test_real_files_through_the_library(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        ("owner/name", "hf download --repo-type dataset owner/name --local-dir FOLDER; then give 'FOLDER'"),
-        ("lm1b", "--revision refs/convert/parquet, or http://www.statmt.org/.* then give 'lm1b:FOLDER'"),
+        (
+            "owner/name",
+            "hf download --repo-type dataset owner/name --local-dir FOLDER; then give 'FOLDER'",
+        ),
+        (
+            "lm1b",
+            "--revision refs/convert/parquet, or http://www.statmt.org/.* then give 'lm1b:FOLDER'",
+        ),
         ("openwebtext", "Skylion007/openwebtext .* then give 'openwebtext:FOLDER'"),
     ],
 )
-def test_a_closed_network_says_what_to_do(source: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_network_says_what_to_do(
+    source: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def closed(*_: Any, **asked: Any) -> Any:
         raise ConnectionError("no route to host\nsecond line")
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.config import DataConfig, config_hash
+from attractor.config.identity import config_hash
+from attractor.config.settings import DataConfig
 from attractor.data import duplicates, stream
 from attractor.data.corpus import read_documents
 from attractor.data.dataset import prepare_dataset
@@ -23,7 +24,14 @@ from attractor.data.stream import Packed, Wrapping
 from attractor.data.subsets import _without_near_duplicates
 from attractor.types import AttractorError
 
-SETTINGS = {"column": "text", "tokenizer": "char", "vocab_size": 0, "seq_len": 16, "test_share": 0.1, "seed": 0}
+SETTINGS = {
+    "column": "text",
+    "tokenizer": "char",
+    "vocab_size": 0,
+    "seq_len": 16,
+    "test_share": 0.1,
+    "seed": 0,
+}
 
 
 @given(st.lists(st.lists(st.text(max_size=2), max_size=8)))
@@ -44,7 +52,11 @@ def test_near_duplicates_are_those_of_the_split_in_memory() -> None:
     test, candidates = verses[::10], [verse for i, verse in enumerate(verses) if i % 10]
     candidates += [f"And {verse} Selah." for verse in test[:50]] + ["", "...", "In the"]
     near = NearDuplicates(test)
-    kept = [text for text, is_near in zip(candidates, near.among(candidates), strict=True) if not is_near]
+    kept = [
+        text
+        for text, is_near in zip(candidates, near.among(candidates), strict=True)
+        if not is_near
+    ]
     assert kept == _without_near_duplicates(candidates, test)
     assert [near.among([text])[0] for text in candidates[-60:]] == near.among(candidates[-60:])
     assert NearDuplicates([]).among(candidates[:3]) == [False] * 3
@@ -55,9 +67,15 @@ encoded = st.lists(st.lists(st.integers(2, 30), max_size=9), max_size=30)
 
 
 @given(encoded, st.integers(4, 12), st.integers(1, 7))
-def test_rows_in_parts_are_those_of_the_whole(documents: list[list[int]], seq_len: int, size: int) -> None:
+def test_rows_in_parts_are_those_of_the_whole(
+    documents: list[list[int]], seq_len: int, size: int
+) -> None:
     wrapping, left, parts = Wrapping(seq_len, 0, 1), [], []
-    for part in itertools.batched(documents, size) if hasattr(itertools, "batched") else _batched(documents, size):
+    for part in (
+        itertools.batched(documents, size)
+        if hasattr(itertools, "batched")
+        else _batched(documents, size)
+    ):
         rows, left = wrapping.rows(left, part)
         parts += rows.tolist()
     total = sum(len(document) + 1 for document in documents)
@@ -70,9 +88,12 @@ def _batched(items: list[list[int]], size: int) -> Iterator[list[list[int]]]:
 
 
 def test_the_papers_rows_bit_for_bit() -> None:
-    """Written as in the public code: concatenate, cut to whole blocks, put the markers around, batch by batch."""
+    """Written as in the public code: concatenate, cut to whole blocks, put the markers around,
+    batch by batch."""
     rng = np.random.default_rng(0)
-    batches = [[rng.integers(2, 99, rng.integers(1, 60)).tolist() for _ in range(40)] for _ in range(2)]
+    batches = [
+        [rng.integers(2, 99, rng.integers(1, 60)).tolist() for _ in range(40)] for _ in range(2)
+    ]
     bos = eos = 101  # both are [CLS] there, with BERT's tokenizer
     expected = []
     for batch in batches:
@@ -96,7 +117,9 @@ def verses() -> list[str]:
     return read_documents("bible")[:4500]
 
 
-def prepared(monkeypatch: pytest.MonkeyPatch, folder: Path, text: Source, **changes: object) -> tuple[bytes, bytes]:
+def prepared(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, text: Source, **changes: object
+) -> tuple[bytes, bytes]:
     monkeypatch.setattr("attractor.data.dataset.find_source", lambda *_, **__: text)
     folder.mkdir(parents=True)
     prepare_dataset(folder, source="made up", **{**SETTINGS, **changes})  # type: ignore[arg-type]
@@ -118,26 +141,42 @@ def test_packing_goes_on_where_it_was_stopped(
 
         building = tmp_path / f"building-{stop}"
         with pytest.raises(KeyboardInterrupt):
-            prepared(monkeypatch, tmp_path / f"broken-{stop}", text, building=building, on_progress=stopped)
+            prepared(
+                monkeypatch,
+                tmp_path / f"broken-{stop}",
+                text,
+                building=building,
+                on_progress=stopped,
+            )
         assert any(building.glob("seen-*.npy")) == (stop > 1)
         with (building / "rows.bin").open("ab") as file:  # what was written after the last state
             file.write(b"torn")
         shutil.rmtree(tmp_path / f"broken-{stop}")
         first: list[Packed] = []
-        again = prepared(monkeypatch, tmp_path / f"again-{stop}", text, building=building, on_progress=first.append)
+        again = prepared(
+            monkeypatch,
+            tmp_path / f"again-{stop}",
+            text,
+            building=building,
+            on_progress=first.append,
+        )
         assert again == whole
         assert (first[0].documents > 1000) == (stop > 1)
         assert not building.exists()
 
 
-def test_nothing_unseen_is_trained_on(verses: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_unseen_is_trained_on(
+    verses: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = source([*verses, *verses])
     prepared(monkeypatch, tmp_path / "made", text)
     unseen = stream.unseen_documents(text, 0.1, 0)
     assert len(unseen) / len(set(verses)) == pytest.approx(0.1, abs=0.02)  # four standard errors
     counts = prepare_dataset(tmp_path, source="", **SETTINGS).counts  # type: ignore[arg-type]
     assert counts.documents == 9000
-    assert counts.train_documents + counts.test_documents + counts.near_duplicates == len(set(verses))
+    assert counts.train_documents + counts.test_documents + counts.near_duplicates == len(
+        set(verses)
+    )
     own = stream.unseen_documents(source(verses, ["own", "own", "split"]), 0.1, 0)
     assert own == ["own", "split"]
 
@@ -159,7 +198,11 @@ def test_bad_input(verses: list[str], tmp_path: Path, monkeypatch: pytest.Monkey
             (source([]), {}, "no unseen document|empty"),
             (source(verses, []), {}, "no unseen document"),
             (source(["a"], ["b"]), {"seq_len": 99}, "does not fill one row"),
-            (source(verses, ["b"]), {"seq_len": 99}, "the unseen text of 'made up' does not fill one row"),
+            (
+                source(verses, ["b"]),
+                {"seq_len": 99},
+                "the unseen text of 'made up' does not fill one row",
+            ),
         ]
     ):
         with pytest.raises(AttractorError, match=complaint):
@@ -170,7 +213,8 @@ def test_bad_input(verses: list[str], tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_settings_that_came_later_leave_names_of_runs_alone() -> None:
-    old = {"source": "bible", "column": "text", "tokenizer": "bpe", "vocab_size": 512, "seq_len": 128,
+    old = {"source": "bible", "column": "text", "tokenizer": "bpe", "vocab_size": 512,
+    "seq_len": 128,
            "test_share": 0.1, "seed": 0}  # fmt: skip
     assert config_hash(DataConfig()) == config_hash(old)
     assert config_hash(DataConfig(wrap="paper")) != config_hash(old)

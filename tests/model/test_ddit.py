@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 from attractor import LogLinear, UniformProcess
-from attractor.config import preset
+from attractor.config.presets import preset
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
-from attractor.pipeline import parameter_count
+from attractor.runs.run import parameter_count
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -40,7 +40,9 @@ def test_reproduces_the_outputs_of_a_published_layout() -> None:
     torch.testing.assert_close(found, expected["log_probs"], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "millions"), [("tiny", 23.7), ("small", 139.3), ("medium", 384.0)])
+@pytest.mark.parametrize(
+    ("name", "millions"), [("tiny", 23.7), ("small", 139.3), ("medium", 384.0)]
+)
 def test_presets_have_the_parameter_counts_of_the_paper(name: str, millions: float) -> None:
     assert round(parameter_count(preset(name), 30_522) / 1e6, 1) == millions
 
@@ -58,7 +60,9 @@ def test_rows_at_different_times_do_not_see_each_other() -> None:
     x_t, t = torch.randint(11, (3, 7)), torch.tensor([0.1, 0.5, 0.9])
     together = denoiser.log_probs(x_t, t)
     for i in range(3):
-        torch.testing.assert_close(together[i : i + 1], denoiser.log_probs(x_t[i : i + 1], t[i : i + 1]))
+        torch.testing.assert_close(
+            together[i : i + 1], denoiser.log_probs(x_t[i : i + 1], t[i : i + 1])
+        )
 
 
 def test_an_untrained_network_is_uniform() -> None:

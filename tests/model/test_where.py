@@ -35,9 +35,13 @@ def some(kind: str) -> Tensor:
     return where
 
 
-@pytest.mark.parametrize("process", [UniformProcess(V), AbsorbingProcess(V)], ids=["uniform", "absorbing"])
+@pytest.mark.parametrize(
+    "process", [UniformProcess(V), AbsorbingProcess(V)], ids=["uniform", "absorbing"]
+)
 @pytest.mark.parametrize("kind", ["none", "ragged", "one", "all"])
-def test_at_some_positions(process: ForwardProcess, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_some_positions(
+    process: ForwardProcess, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reductions, "CHUNK", 4 * V)
     model, where = denoiser(process), some(kind)
     x_t, t = torch.randint(V, (5, 9)), torch.linspace(0.1, 0.9, 5)
@@ -58,4 +62,6 @@ def test_weights_that_are_no_numbers_are_refused() -> None:
 def test_a_whole_sequence_in_blocks() -> None:
     model = denoiser(UniformProcess(V))
     x_t, t = torch.randint(V, (5, 9)), torch.full((5,), 0.3)
-    torch.testing.assert_close(torch.cat(list(model.blocks(x_t, t))), model.log_probs(x_t, t).flatten(0, 1))
+    torch.testing.assert_close(
+        torch.cat(list(model.blocks(x_t, t))), model.log_probs(x_t, t).flatten(0, 1)
+    )

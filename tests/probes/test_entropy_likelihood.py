@@ -21,7 +21,9 @@ def test_entropy_of_known_distributions() -> None:
     assert certain.vanishing_share == 1.0
     q = 0.9
     graded = conditional_entropy(Certain([0] * 12, q), tokens)
-    assert graded.mean == pytest.approx(-q * math.log(q) - (1 - q) * math.log((1 - q) / (V - 1)), abs=1e-6)
+    assert graded.mean == pytest.approx(
+        -q * math.log(q) - (1 - q) * math.log((1 - q) / (V - 1)), abs=1e-6
+    )
 
 
 def test_entropy_near_t_0_is_that_of_a_token_given_its_context() -> None:
@@ -36,7 +38,9 @@ def test_entropy_near_t_0_is_that_of_a_token_given_its_context() -> None:
 def test_likelihood_of_an_exact_denoiser_is_the_entropy_of_its_law() -> None:
     """Five standard errors over 4,000 draws from the law."""
     law = joint_law()
-    draws = torch.multinomial(law, 4000, replacement=True, generator=torch.Generator().manual_seed(0))
+    draws = torch.multinomial(
+        law, 4000, replacement=True, generator=torch.Generator().manual_seed(0)
+    )
     found = likelihood(Exact(law), STATES[draws], draws=32)
     per_sequence = found.per_token.double().sum(1) + law[draws].log()  # minus what it should be
     assert abs(per_sequence.mean().item()) < 5 * per_sequence.std().item() / math.sqrt(4000)
@@ -44,7 +48,8 @@ def test_likelihood_of_an_exact_denoiser_is_the_entropy_of_its_law() -> None:
 
 
 def test_likelihood_of_an_ignorant_denoiser_is_log_v() -> None:
-    """What is left at t = 1 and below t = 1e-4 is within the tolerance, for uniform p exactly V-independent."""
+    """What is left at t = 1 and below t = 1e-4 is within the tolerance, for uniform p exactly
+    V-independent."""
     found = likelihood(Ignorant(), random_tokens(2000, 12, V), draws=32)
     per_sequence = found.per_sequence()
     error = per_sequence.std().item() / math.sqrt(len(per_sequence))
@@ -57,14 +62,20 @@ def test_generation_writes_what_the_denoiser_knows() -> None:
         found = sample(Certain(known), 4, steps=20, noise_removal=noise_removal)
         assert found.tolist() == [known] * 4
     assert sample(Ignorant(), 3, seq_len=5, steps=5).shape == (3, 5)
-    first, more = sample(Ignorant(), 3, seq_len=5, steps=5), sample(Ignorant(), 7, seq_len=5, steps=5)
+    first, more = (
+        sample(Ignorant(), 3, seq_len=5, steps=5),
+        sample(Ignorant(), 7, seq_len=5, steps=5),
+    )
     assert torch.equal(more[:3], first)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: conditional_entropy(Ignorant(), random_tokens(2, 4, V), t=0.0), r"t = 0.0 is outside \(0, 1\]"),
+        (
+            lambda: conditional_entropy(Ignorant(), random_tokens(2, 4, V), t=0.0),
+            r"t = 0.0 is outside \(0, 1\]",
+        ),
         (lambda: likelihood(Ignorant(), random_tokens(2, 4, V), draws=0), "draws = 0"),
         (lambda: sample(Ignorant(), 0, seq_len=4), "n = 0"),
         (lambda: sample(Ignorant(), 2), "seq_len = None"),

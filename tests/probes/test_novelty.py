@@ -34,7 +34,8 @@ def test_nearest_distances_agree_with_those_to_every_row(monkeypatch: pytest.Mon
     corpus, generated = rows(40, 12, 5, 0), rows(9, 12, 5, 1)
     generated[0], generated[1] = np.roll(corpus[3], 1), corpus[4][::-1]
     expected = [
-        min(Levenshtein.distance(bytes(a), bytes(b)) for b in corpus.tolist()) for a in generated.tolist()
+        min(Levenshtein.distance(bytes(a),
+        bytes(b)) for b in corpus.tolist()) for a in generated.tolist()
     ]  # fmt: skip
     monkeypatch.setitem(nearest_distances.__globals__, "PAIRS", 27)
     for word in (12, 11):
@@ -47,7 +48,9 @@ def test_overlap_agrees_with_brute_force() -> None:
     grams = {tuple(row[i:j]) for row in corpus.tolist() for i in range(9) for j in range(i + 1, 10)}
 
     def longest(row: list[int], start: int) -> int:
-        return max((j - start for j in range(start + 1, 10) if tuple(row[start:j]) in grams), default=0)
+        return max(
+            (j - start for j in range(start + 1, 10) if tuple(row[start:j]) in grams), default=0
+        )
 
     expected = [[longest(row, start) for start in range(9)] for row in generated.tolist()]
     assert SuffixArray(corpus).matches(generated).tolist() == expected

@@ -1,4 +1,5 @@
-"""Trajectories, basin radii, twins, Min-K%++ and the prior term on denoisers whose answers are known."""
+"""Trajectories, basin radii, twins, Min-K%++ and the prior term on denoisers whose answers are
+known."""
 
 from __future__ import annotations
 
@@ -10,7 +11,15 @@ import torch
 from mocks import Certain, Ignorant, V
 
 from attractor import AttractorError, UniformProcess
-from attractor.probes import Trajectory, Twins, basin_radii, conditionals, random_tokens, sample, twins
+from attractor.probes import (
+    Trajectory,
+    Twins,
+    basin_radii,
+    conditionals,
+    random_tokens,
+    sample,
+    twins,
+)
 from attractor.probes.trajectory import TIMES, shape_of
 from attractor.theory.solvable import EmpiricalDenoiser
 from attractor.theory.sources import random_source
@@ -30,7 +39,12 @@ def test_trajectory_of_known_denoisers() -> None:
     sample(Ignorant(), 30, seq_len=12, steps=100, callback=watch)
     means = watch.means()
     assert means["entropy"].shape == (30, len(TIMES))
-    for name, value in (("entropy", math.log(V)), ("uncertainty", 1 - 1 / V), ("gap", 0), ("top", 1 / V)):
+    for name, value in (
+        ("entropy", math.log(V)),
+        ("uncertainty", 1 - 1 / V),
+        ("gap", 0),
+        ("top", 1 / V),
+    ):
         seen = means[name][~means[name].isnan()]
         assert len(seen) > 300
         assert seen.numpy() == pytest.approx(np.full(len(seen), value), abs=1e-5)
@@ -38,7 +52,9 @@ def test_trajectory_of_known_denoisers() -> None:
     plain = sample(Certain(SEQUENCE), 5, steps=50)
     assert torch.equal(sample(Certain(SEQUENCE), 5, steps=50, callback=watch), plain)
     assert watch.means()["top"].nanmean() == pytest.approx(1, abs=1e-6)
-    assert watch.count.view(5, -1)[:, 0].tolist() == [12] * 5  # every token is looked at in the last step
+    assert (
+        watch.count.view(5, -1)[:, 0].tolist() == [12] * 5
+    )  # every token is looked at in the last step
 
 
 def test_a_sequence_that_is_known_returns_from_everywhere_and_another_from_nowhere() -> None:
@@ -50,11 +66,14 @@ def test_a_sequence_that_is_known_returns_from_everywhere_and_another_from_nowhe
 
 
 def test_radius_of_the_exact_memorizer() -> None:
-    """Two sequences that differ at every token: the true one wins while it explains more of the corrupted tokens."""
+    """Two sequences that differ at every token: the true one wins while it explains more of the
+    corrupted tokens."""
     patterns = torch.stack([torch.zeros(40), torch.ones(40)]).long()
     found = basin_radii(EmpiricalDenoiser(patterns, 6), patterns.repeat(8, 1), rounds=5, steps=60)
     assert (found.per_sequence > 0.4).all()
-    foreign = basin_radii(EmpiricalDenoiser(patterns, 6), torch.full((4, 40), 3), rounds=4, steps=60)
+    foreign = basin_radii(
+        EmpiricalDenoiser(patterns, 6), torch.full((4, 40), 3), rounds=4, steps=60
+    )
     assert (foreign.per_sequence == 0).all()
 
 
@@ -75,7 +94,10 @@ def test_conditionals_by_hand() -> None:
     denoiser = Certain([0] * 4, 0.9)
     found = conditionals(denoiser, torch.tensor([[0, 0, 1, 0]]), seed=0)
     p = np.array([0.9] + [0.02] * 5)
-    mean, spread = (p * np.log(p)).sum(), math.sqrt((p * np.log(p) ** 2).sum() - (p * np.log(p)).sum() ** 2)
+    mean, spread = (
+        (p * np.log(p)).sum(),
+        math.sqrt((p * np.log(p) ** 2).sum() - (p * np.log(p)).sum() ** 2),
+    )
     assert found.entropy[0].tolist() == pytest.approx([-mean] * 4, abs=1e-5)
     assert found.log_prob[0].tolist() == pytest.approx(
         [math.log(0.9), math.log(0.9), math.log(0.02), math.log(0.9)], abs=1e-5

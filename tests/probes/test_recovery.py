@@ -27,7 +27,8 @@ def test_a_perfect_memorizer_recovers_what_it_knows_and_breaks_the_rest() -> Non
 
 
 def test_an_ignorant_denoiser_recovers_by_chance() -> None:
-    """Five standard errors over 400 sequences; from t = 1 the end is a fair draw, so the chance is 1/V."""
+    """Five standard errors over 400 sequences; from t = 1 the end is a fair draw, so the chance is
+    1/V."""
     found = recovery(Ignorant(), random_tokens(400, 12, V), 1.0, steps=50)
     rates = found.rate_per_sequence()
     assert abs(found.rate - 1 / V) < 5 * rates.std().item() / math.sqrt(len(rates))
@@ -36,7 +37,12 @@ def test_an_ignorant_denoiser_recovers_by_chance() -> None:
 def test_outcomes_partition_the_tokens() -> None:
     original = torch.tensor([[1, 1, 1, 1]])
     found = Recovery(0.5, original, torch.tensor([[[1, 2, 2, 1]]]), torch.tensor([[[1, 1, 3, 4]]]))
-    assert [OUTCOMES[i] for i in found.outcome().flatten()] == ["stable", "recovered", "failed", "unstable"]
+    assert [OUTCOMES[i] for i in found.outcome().flatten()] == [
+        "stable",
+        "recovered",
+        "failed",
+        "unstable",
+    ]
     assert (found.rate, found.micro_rate, found.unstable_rate) == (0.5, 0.5, 0.5)
 
 
@@ -56,13 +62,17 @@ def test_result_of_a_row_does_not_depend_on_the_others() -> None:
     part = recovery(Ignorant(), tokens[:11], 0.4, steps=40, repeats=3, batch_size=5)
     assert torch.equal(part.recovered, whole.recovered[:, :11])
     assert not torch.equal(whole.corrupted[0], whole.corrupted[1])
-    assert torch.equal(recovery(Ignorant(), tokens.numpy(), 0.4, steps=40).recovered[0], whole.recovered[0])
+    assert torch.equal(
+        recovery(Ignorant(), tokens.numpy(), 0.4, steps=40).recovered[0], whole.recovered[0]
+    )
 
 
 def test_fixed_points_of_a_memorizer() -> None:
     found = fixed_points(Certain(SEQUENCE), torch.tensor([SEQUENCE, SEQUENCE[::-1]]))
     assert found.stays[0].all()
-    assert found.stays[1].sum() == sum(a == b for a, b in zip(SEQUENCE, SEQUENCE[::-1], strict=True))
+    assert found.stays[1].sum() == sum(
+        a == b for a, b in zip(SEQUENCE, SEQUENCE[::-1], strict=True)
+    )
     assert found.sequences == 0.5
 
 
@@ -74,7 +84,11 @@ def test_fixed_points_of_a_memorizer() -> None:
         (torch.zeros(2, 12, dtype=torch.int64), math.nan, r"t = nan is outside \(0, 1\]"),
         (torch.full((2, 12), V), 0.5, "token id 6 is outside the denoiser's vocabulary of 6"),
         (torch.full((2, 12), -1), 0.5, "token id -1 is outside"),
-        (torch.zeros(2, 11, dtype=torch.int64), 0.5, "rows have 11 tokens, but the denoiser was made for 12"),
+        (
+            torch.zeros(2, 11, dtype=torch.int64),
+            0.5,
+            "rows have 11 tokens, but the denoiser was made for 12",
+        ),
         (np.zeros((2, 12)), 0.5, r"integer \(N, L\) matrix, not \(2, 12\) torch.float64"),
         (np.zeros((0, 12), dtype=np.int64), 0.5, "integer"),
         (np.full((2, 12), 65_535, dtype=np.uint16), 0.5, "token id 65535 is outside"),

@@ -40,7 +40,8 @@ def channel(process: ForwardProcess, alpha: Tensor) -> Tensor:
 
 
 class Exact(Denoiser):
-    """The leave-one-out distribution of a joint law of two tokens of text; the mask has probability zero."""
+    """The leave-one-out distribution of a joint law of two tokens of text; the mask has probability
+    zero."""
 
     def __init__(self, process: ForwardProcess, law: Tensor) -> None:
         self.process, self.law, self.seq_len = process, law.view(TEXT_SIZE, TEXT_SIZE), L

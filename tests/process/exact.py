@@ -1,4 +1,5 @@
-"""Everything about V = 3, L = 2 by enumeration: a joint law, its noisy versions, its exact conditionals."""
+"""Everything about V = 3, L = 2 by enumeration: a joint law, its noisy versions, its exact
+conditionals."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def channel(alpha: Tensor) -> Tensor:
 
 
 class Exact(Denoiser):
-    """The leave-one-out distribution of a joint law; with `ordinary`, the token's own evidence is mixed in as well."""
+    """The leave-one-out distribution of a joint law; with `ordinary`, the token's own evidence is
+    mixed in as well."""
 
     def __init__(self, law: Tensor, ordinary: bool = False) -> None:
         self.law, self.ordinary = law.view(V, V), ordinary

@@ -14,7 +14,8 @@ from attractor.process.nelbo import nelbo
 
 
 class Batch(NamedTuple):
-    """Arguments of `nelbo_loss`: float64 that holds float32 values, so that rounding the arguments costs nothing."""
+    """Arguments of `nelbo_loss`: float64 that holds float32 values, so that rounding the arguments
+    costs nothing."""
 
     hidden: Tensor
     weight: Tensor
@@ -29,12 +30,23 @@ class Batch(NamedTuple):
 def batch(vocab: int, rows: int = 24, width: int = 16, sharpness: float = 1.0) -> Batch:
     """Random tokens at times in [1e-3, 1]; half of the noisy tokens are the clean ones."""
     g = torch.Generator().manual_seed(vocab)
-    hidden, weight, bias = (torch.randn(s, generator=g) for s in ((rows, width), (vocab, width), (vocab,)))
+    hidden, weight, bias = (
+        torch.randn(s, generator=g) for s in ((rows, width), (vocab, width), (vocab,))
+    )
     x_0, other = torch.randint(vocab, (2, rows), generator=g)
     t = torch.linspace(1e-3, 1, rows)
     x_t = torch.where(torch.arange(rows) % 2 == 0, x_0, other)
     row_weight = torch.rand(rows, generator=g) / rows
-    b = Batch(hidden, sharpness * weight, bias, x_t, x_0, 1 - 0.999 * t, torch.full_like(t, -0.999), row_weight)
+    b = Batch(
+        hidden,
+        sharpness * weight,
+        bias,
+        x_t,
+        x_0,
+        1 - 0.999 * t,
+        torch.full_like(t, -0.999),
+        row_weight,
+    )
     return Batch(*(x.double() if x.is_floating_point() else x for x in b))
 
 
@@ -57,12 +69,15 @@ def ours(b: Batch, dtype: torch.dtype, scale: float = 1.0) -> tuple[Tensor, ...]
 
 def errors(found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> list[float]:
     """Relative to the norm of the whole tensor."""
-    return [((a.double() - b).norm() / b.norm()).item() for a, b in zip(found, expected, strict=True)]
+    return [
+        ((a.double() - b).norm() / b.norm()).item() for a, b in zip(found, expected, strict=True)
+    ]
 
 
 @pytest.fixture(autouse=True)
 def several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks and blocks so small that every vocabulary needs several, and the last of them are not full."""
+    """Chunks and blocks so small that every vocabulary needs several, and the last of them are not
+    full."""
     monkeypatch.setattr(reductions, "CHUNK", 200_000)
     monkeypatch.setattr(reductions, "BLOCK", 70_000)
 

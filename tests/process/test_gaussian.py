@@ -34,7 +34,11 @@ def integral(m: float, vocab: int, moment: int) -> float:
     """E[x^moment Phi(m + x)^(V-1)] over a standard normal x, adaptively."""
 
     def integrand(x: float) -> float:
-        return x**moment * math.exp(-x * x / 2 + (vocab - 1) * log_ndtr(m + x)) / math.sqrt(2 * math.pi)
+        return (
+            x**moment
+            * math.exp(-x * x / 2 + (vocab - 1) * log_ndtr(m + x))
+            / math.sqrt(2 * math.pi)
+        )
 
     return quad(integrand, -12, 12, points=[4 - m, 0], epsabs=1e-14, epsrel=1e-13, limit=500)[0]
 
@@ -46,7 +50,9 @@ def test_alpha_and_its_slope_agree_with_direct_integration(vocab: int) -> None:
     for g, alpha, slope in zip(gamma.tolist(), *(x.tolist() for x in found), strict=True):
         m = math.exp(-g / 2)
         assert alpha == pytest.approx((vocab * integral(m, vocab, 0) - 1) / (vocab - 1), abs=1e-11)
-        assert slope == pytest.approx(-m / 2 * vocab / (vocab - 1) * integral(m, vocab, 1), abs=1e-11)
+        assert slope == pytest.approx(
+            -m / 2 * vocab / (vocab - 1) * integral(m, vocab, 1), abs=1e-11
+        )
 
 
 @pytest.mark.parametrize("vocab", SIZES)
@@ -69,10 +75,14 @@ def test_time_runs_from_less_to_more_noise() -> None:
 
 
 def test_distinct_tokens_count_every_ordered_choice_once() -> None:
-    """Exhaustive: the 4 * 3 * 2 cells of the unit cube give the 24 ordered choices of 3 of the 4 other tokens."""
+    """Exhaustive: the 4 * 3 * 2 cells of the unit cube give the 24 ordered choices of 3 of the 4
+    other tokens."""
     cells = [range(4), range(3), range(2)]
     noise = torch.tensor(
-        [[(i + 0.5) / len(c) for i, c in zip(p, cells, strict=True)] for p in itertools.product(*cells)]
+        [
+            [(i + 0.5) / len(c) for i, c in zip(p, cells, strict=True)]
+            for p in itertools.product(*cells)
+        ]
     )
     for first in range(5):
         tokens = distinct_tokens(torch.full((24,), first), noise, 5).tolist()
@@ -81,25 +91,32 @@ def test_distinct_tokens_count_every_ordered_choice_once() -> None:
 
 
 def test_largest_normals_have_the_law_of_order_statistics() -> None:
-    """The i-th of n normals, through Phi, is Beta(n - i, i + 1) for i = 0, 1, ...: Kolmogorov-Smirnov of each."""
+    """The i-th of n normals, through Phi, is Beta(n - i, i + 1) for i = 0, 1, ...:
+    Kolmogorov-Smirnov of each."""
     for n, k in ((30_521, 16), (6, 6)):
         found = largest_normals(uniform(20_000, k), n)
         assert (found.diff(dim=-1) <= 0).all()
         for i in range(k):
-            p = stats.kstest(torch.special.ndtr(found[:, i]).numpy(), stats.beta(n - i, i + 1).cdf).pvalue
+            p = stats.kstest(
+                torch.special.ndtr(found[:, i]).numpy(), stats.beta(n - i, i + 1).cdf
+            ).pvalue
             assert p > ERROR_RATE / k
 
 
 def dense(x_0: Tensor, gamma: Tensor, vocab: int, seed: int) -> Tensor:
     """softmax(w / tau) with noise on every token, (n, V)."""
-    eps = torch.randn(len(x_0), vocab, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    eps = torch.randn(
+        len(x_0), vocab, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
     clean = torch.nn.functional.one_hot(x_0, vocab)
     w = torch.sigmoid(-gamma).sqrt()[:, None] * clean + torch.sigmoid(gamma).sqrt()[:, None] * eps
     return torch.softmax(w / TAU, -1)
 
 
 def spread(tokens: Tensor, shares: Tensor, vocab: int) -> Tensor:
-    return torch.zeros(len(tokens), vocab, dtype=torch.float64).scatter_add_(-1, tokens, shares.double())
+    return torch.zeros(len(tokens), vocab, dtype=torch.float64).scatter_add_(
+        -1, tokens, shares.double()
+    )
 
 
 def visible(shares: Tensor) -> Tensor:
@@ -109,15 +126,19 @@ def visible(shares: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("kept", [2, 6], ids=["two largest", "all"])
 def test_drawing_only_the_largest_is_the_dense_law(kept: int) -> None:
-    """V = 7 and the noisiest gamma: two-sample tests of the token by chi-square, of every share by Kolmogorov-Smirnov.
+    """V = 7 and the noisiest gamma: two-sample tests of the token by chi-square, of every share by
+    Kolmogorov-Smirnov.
 
-    Two values are enough here: a third within 14 tau of the largest is rarer than 1e-3, far below what is resolved.
+    Two values are enough here: a third within 14 tau of the largest is rarer than 1e-3, far below
+    what is resolved.
     """
     n, vocab = 60_000, 7
     x_0, gamma = torch.full((n,), 2), torch.full((n,), GAMMA[1], dtype=torch.float64)
     mixture, x_t = gaussian_latent(x_0, gamma, vocab, uniform(n, 1 + 2 * kept))
     ours, theirs = visible(spread(*mixture, vocab)), visible(dense(x_0, gamma, vocab, seed=1))
-    counts = torch.stack([x_t.bincount(minlength=vocab), theirs.argmax(-1).bincount(minlength=vocab)])
+    counts = torch.stack(
+        [x_t.bincount(minlength=vocab), theirs.argmax(-1).bincount(minlength=vocab)]
+    )
     assert stats.chi2_contingency(counts.numpy()).pvalue > ERROR_RATE
     torch.testing.assert_close(ours.argmax(-1), x_t)
     softened = [(x.max(-1).values < 0.99).double().sum().item() for x in (ours, theirs)]
@@ -130,7 +151,8 @@ def test_drawing_only_the_largest_is_the_dense_law(kept: int) -> None:
 
 @pytest.mark.parametrize(("vocab", "t"), [(3, 1.0), (30_522, 0.0), (30_522, 0.5), (30_522, 1.0)])
 def test_the_argmax_is_a_uniform_state_sample(vocab: int, t: float) -> None:
-    """The share of clean tokens by the exact binomial test; the others uniform by Kolmogorov-Smirnov."""
+    """The share of clean tokens by the exact binomial test; the others uniform by
+    Kolmogorov-Smirnov."""
     n = 20_000
     gamma = gamma_at(torch.full((n,), t, dtype=torch.float64))
     x_0 = torch.full((n,), vocab // 2)
@@ -146,7 +168,8 @@ def test_the_argmax_is_a_uniform_state_sample(vocab: int, t: float) -> None:
 
 
 def test_what_is_not_drawn_has_no_share() -> None:
-    """Least noise and a large vocabulary, where values are closest: all but the 16 drawn weigh less than one ulp.
+    """Least noise and a large vocabulary, where values are closest: all but the 16 drawn weigh less
+    than one ulp.
 
     About 7e-8 of tokens are expected to break this, so 5,000 of them do with a chance of 4e-4.
     """

@@ -17,10 +17,10 @@ from attractor.process.absorbing import AbsorbingProcess
 from attractor.process.chunked import Tokens
 from attractor.process.forward import ForwardProcess
 from attractor.process.hybrid import GiddSchedule, HybridProcess
-from attractor.process.named import make_process, process_from_settings, process_settings
+from attractor.process.noise import CountedNoise, row_address
+from attractor.process.registry import make_process, process_from_settings, process_settings
 from attractor.process.reverse import reverse, settle, time_grid
 from attractor.process.uniform import UniformProcess
-from attractor.runtime import CountedNoise, row_address
 
 both = pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES.keys())
 
@@ -39,17 +39,22 @@ def later(process: ForwardProcess, b: Tensor, a: Tensor) -> Tensor:
 
 @both
 def test_noise_is_a_markov_chain(process: ForwardProcess) -> None:
-    """From s to t noise only arrives, so the marginals are those of a chain: every entry of it is a probability."""
+    """From s to t noise only arrives, so the marginals are those of a chain: every entry of it is a
+    probability."""
     a, b = at(0.7, 0.3)
     chain = later(process, b, a)[0]
     assert (chain >= 0).all()
-    torch.testing.assert_close(channel(process, b)[0, :3] @ chain, channel(process, a)[0, :3], rtol=0, atol=1e-14)
+    torch.testing.assert_close(
+        channel(process, b)[0, :3] @ chain, channel(process, a)[0, :3], rtol=0, atol=1e-14
+    )
     torch.testing.assert_close(chain.sum(1), torch.ones(V, dtype=torch.float64))
 
 
 @both
 @pytest.mark.parametrize("times", [(0.9, 0.899), (0.3, 0.2), (1.0, 0.5), (1e-5, 0.0)])
-def test_posterior_is_bayes_rule_for_a_known_token(process: ForwardProcess, times: tuple[float, float]) -> None:
+def test_posterior_is_bayes_rule_for_a_known_token(
+    process: ForwardProcess, times: tuple[float, float]
+) -> None:
     a, b = at(*times)
     to_s, s_to_t, to_t = channel(process, b)[0], later(process, b, a)[0], channel(process, a)[0]
     for x_0 in range(3):
@@ -82,7 +87,9 @@ def same_law(tokens: Tensor, law: Tensor, level: float) -> None:
 
 @both
 @pytest.mark.parametrize("times", [(0.9, 0.8), (0.3, 0.2), (1.0, 0.5), (1e-5, 0.0)])
-def test_coin_and_jump_together_are_the_posterior(process: ForwardProcess, times: tuple[float, float]) -> None:
+def test_coin_and_jump_together_are_the_posterior(
+    process: ForwardProcess, times: tuple[float, float]
+) -> None:
     """Chi-square at level 1e-4 / 4; and, exactly, that what does not stay fits under the coin."""
     (a, b), n = at(*times), 100_000
     generator = torch.Generator().manual_seed(1)
@@ -98,7 +105,8 @@ def test_coin_and_jump_together_are_the_posterior(process: ForwardProcess, times
 
 
 def dense_transition(denoiser: Exact, grid: Tensor) -> Tensor:
-    """The exact matrix from x at grid[0] to x_0, (16, 16): dense posteriors multiplied step by step."""
+    """The exact matrix from x at grid[0] to x_0, (16, 16): dense posteriors multiplied step by
+    step."""
     alpha = torch.cat([denoiser.process.schedule.alpha(grid), torch.ones(1, dtype=torch.float64)])
     total, n = torch.eye(len(STATES), dtype=torch.float64), len(STATES)
     for k in range(len(grid)):
@@ -109,7 +117,8 @@ def dense_transition(denoiser: Exact, grid: Tensor) -> Tensor:
 
 
 def event_transition(denoiser: Exact, grid: Tensor) -> Tensor:
-    """The same from coins, with what follows one written out: move with m(z) / (a p_z + m(z)) to b p + m(s)."""
+    """The same from coins, with what follows one written out: move with m(z) / (a p_z + m(z)) to b
+    p + m(s)."""
     process = denoiser.process
     alpha = torch.cat([process.schedule.alpha(grid), torch.ones(1, dtype=torch.float64)])
     eye, masked = torch.eye(V, dtype=torch.float64), STATES == MASK
@@ -121,7 +130,9 @@ def event_transition(denoiser: Exact, grid: Tensor) -> Tensor:
         noise_z = noise(process, a)[0][STATES][..., None]
         moves = (noise_z / (a * p.gather(-1, STATES[..., None]) + noise_z)).nan_to_num()
         target = (b * p + noise(process, b)[0]).expand(*STATES.shape, V)
-        target = torch.where(masked[..., None] & (torch.arange(V) == MASK), 0, target)  # a mask moves to text
+        target = torch.where(
+            masked[..., None] & (torch.arange(V) == MASK), 0, target
+        )  # a mask moves to text
         target = target / target.sum(-1, keepdim=True)
         q = coin * (moves * target + (1 - moves) * eye[STATES]) + (1 - coin) * eye[STATES]
         total = total @ (q[:, 0, STATES[:, 0]] * q[:, 1, STATES[:, 1]])
@@ -130,7 +141,9 @@ def event_transition(denoiser: Exact, grid: Tensor) -> Tensor:
 
 @both
 @pytest.mark.parametrize(("t", "steps"), [(1.0, 7), (0.5, 16), (0.1, 40)])
-def test_coins_and_jumps_enumerate_to_dense_ancestral_sampling(process: ForwardProcess, t: float, steps: int) -> None:
+def test_coins_and_jumps_enumerate_to_dense_ancestral_sampling(
+    process: ForwardProcess, t: float, steps: int
+) -> None:
     denoiser, grid = Exact(process, joint_law()), time_grid(t, steps)
     dense, events = dense_transition(denoiser, grid), event_transition(denoiser, grid)
     torch.testing.assert_close(events, dense, rtol=0, atol=1e-10)
@@ -140,13 +153,17 @@ def test_coins_and_jumps_enumerate_to_dense_ancestral_sampling(process: ForwardP
 
 @both
 @pytest.mark.parametrize(("t", "steps"), [(1.0, 5), (0.4, 20)])
-def test_samples_follow_the_exact_transition_matrix(process: ForwardProcess, t: float, steps: int) -> None:
+def test_samples_follow_the_exact_transition_matrix(
+    process: ForwardProcess, t: float, steps: int
+) -> None:
     """Chi-square for each of the sixteen starting points at level 1e-4 / 16."""
     denoiser, grid, n = Exact(process, joint_law()), time_grid(t, steps), 4000
     law = dense_transition(denoiser, grid)
     start = STATES.repeat_interleave(n, 0)
     counted = CountedNoise(0, "test", t)
-    end = reverse(process, denoiser.log_probs, start, grid, counted, row_address(len(start)), batch_size=4096)
+    end = reverse(
+        process, denoiser.log_probs, start, grid, counted, row_address(len(start)), batch_size=4096
+    )
     for i in range(16):
         same_law(end[i * n : (i + 1) * n] @ torch.tensor([V, 1]), law[i], 1e-4 / 16)
 
@@ -159,7 +176,8 @@ def test_the_nelbo_integrates_to_the_exact_likelihood(process: ForwardProcess) -
     u, weights = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(200))
     total = torch.zeros(len(TEXT), dtype=torch.float64)
     for u_k, weight in zip((u + 1) / 2, weights / 2, strict=True):
-        # t = 3 u^2 - 2 u^3: denser at both ends, where the rate of a hybrid process has square roots
+        # t = 3 u^2 - 2 u^3: denser at both ends, where the rate of a hybrid process has square
+        # roots
         t = (3 * u_k**2 - 2 * u_k**3).expand(len(STATES))
         alpha, dalpha = process.schedule.alpha(t), process.schedule.dalpha(t)
         log_p, q = denoiser.log_probs(STATES, t), channel(process, alpha[:1])[0]
@@ -175,34 +193,52 @@ def test_the_prior_cost_is_the_divergence_from_what_is_drawn_first() -> None:
     process = HybridProcess(V, uniform_share=0.4)
     alpha = process.schedule.alpha(torch.ones(1, dtype=torch.float64))
     left, first = channel(process, alpha)[0, 0], noise(process, alpha)[0] / (1 - alpha)
-    assert process.prior_cost() == pytest.approx((left * (left / first).log()).sum().item(), rel=1e-9)
+    assert process.prior_cost() == pytest.approx(
+        (left * (left / first).log()).sum().item(), rel=1e-9
+    )
 
 
-@pytest.mark.parametrize("process", [*PROCESSES.values(), UniformProcess(V)], ids=[*PROCESSES, "uniform"])
+@pytest.mark.parametrize(
+    "process", [*PROCESSES.values(), UniformProcess(V)], ids=[*PROCESSES, "uniform"]
+)
 @pytest.mark.parametrize("bias", [True, False])
-def test_the_loss_is_the_nelbo_with_its_gradient(process: ForwardProcess, bias: bool, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_the_loss_is_the_nelbo_with_its_gradient(
+    process: ForwardProcess, bias: bool, monkeypatch
+) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr("attractor.process.reductions.CHUNK", 3 * V)
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(10, 5, generator=generator, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(V, 5, generator=generator, dtype=torch.float64, requires_grad=True)
-    b = torch.randn(V, generator=generator, dtype=torch.float64, requires_grad=True) if bias else None
+    b = (
+        torch.randn(V, generator=generator, dtype=torch.float64, requires_grad=True)
+        if bias
+        else None
+    )
     x_t, x_0 = (torch.randint(high, (10,), generator=generator) for high in (V, 3))
     t, row_weight = torch.rand(2, 10, generator=generator, dtype=torch.float64)
     alpha, dalpha = process.schedule.alpha(t), process.schedule.dalpha(t)
     found = process.loss(hidden, weight, b, Tokens(x_t, x_0, alpha, dalpha, row_weight))
     logits = hidden @ weight.T + (0 if b is None else b)
-    log_p = process.distribution(logits, x_t) if isinstance(process, HybridProcess) else _text(process, logits)
+    log_p = (
+        process.distribution(logits, x_t)
+        if isinstance(process, HybridProcess)
+        else _text(process, logits)
+    )
     rate = process.nelbo(log_p[:, None], x_t[:, None], x_0[:, None], alpha, dalpha)
     expected = (row_weight * rate[:, 0]).sum()
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
     inputs = [x for x in (hidden, weight, b) if x is not None]
-    for a, e in zip(torch.autograd.grad(found, inputs), torch.autograd.grad(expected, inputs), strict=True):
+    for a, e in zip(
+        torch.autograd.grad(found, inputs), torch.autograd.grad(expected, inputs), strict=True
+    ):
         torch.testing.assert_close(a, e, rtol=1e-9, atol=1e-10)
 
 
 def _text(process: ForwardProcess, logits: Tensor) -> Tensor:
     """Distributions without carrying visible tokens over, whose gradient is not a number."""
-    return (process.text_logits(logits) if isinstance(process, AbsorbingProcess) else logits).log_softmax(-1)
+    return (
+        process.text_logits(logits) if isinstance(process, AbsorbingProcess) else logits
+    ).log_softmax(-1)
 
 
 def test_a_batch_without_a_mask_costs_nothing() -> None:
@@ -216,7 +252,8 @@ def test_a_batch_without_a_mask_costs_nothing() -> None:
 
 
 def test_hybrid_noise_is_that_of_gidd() -> None:
-    """The published formulas in t; alpha as a clock gives the same shares, and its derivative is right."""
+    """The published formulas in t; alpha as a clock gives the same shares, and its derivative is
+    right."""
     vocab, share = 101, 0.2
     schedule, process = GiddSchedule(vocab, share), HybridProcess(vocab, uniform_share=share)
     t = torch.linspace(0.001, 0.999, 50, dtype=torch.float64, requires_grad=True)
@@ -237,11 +274,15 @@ def test_hybrid_noise_becomes_absorbing_as_its_uniform_share_vanishes() -> None:
     absorbing, hybrid = AbsorbingProcess(V), HybridProcess(V, uniform_share=1e-12)
     (a, b), mask = at(0.6, 0.4), torch.tensor([[MASK]])
     p = torch.tensor([[[0.2, 0.7, 0.1, 0.0]]], dtype=torch.float64)
-    torch.testing.assert_close(hybrid.posterior(mask, p, b, a), absorbing.posterior(mask, p, b, a), rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        hybrid.posterior(mask, p, b, a), absorbing.posterior(mask, p, b, a), rtol=0, atol=1e-9
+    )
     torch.testing.assert_close(hybrid.coin(b, a, 1), absorbing.coin(b, a, 1), rtol=0, atol=1e-9)
     x_0, dalpha = torch.tensor([[1]]), torch.tensor([-1.0], dtype=torch.float64)
     exact = absorbing.nelbo(p.log(), mask, x_0, a, dalpha)
-    torch.testing.assert_close(hybrid.nelbo(p.log(), mask, x_0, a, dalpha), exact, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        hybrid.nelbo(p.log(), mask, x_0, a, dalpha), exact, rtol=1e-9, atol=1e-9
+    )
 
 
 @both

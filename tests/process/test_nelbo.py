@@ -1,4 +1,5 @@
-"""The NELBO against the exact likelihood of a small joint law, every x_t enumerated and t integrated by quadrature."""
+"""The NELBO against the exact likelihood of a small joint law, every x_t enumerated and t
+integrated by quadrature."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from attractor import Denoiser, UniformProcess, nelbo
 
 
 def integrated_nelbo(denoiser: Denoiser, nodes: int = 200) -> Tensor:
-    """NELBO of each of the nine sequences in nats: Gauss-Legendre in u with t = u**2, exact sum over x_t."""
+    """NELBO of each of the nine sequences in nats: Gauss-Legendre in u with t = u**2, exact sum
+    over x_t."""
     process = UniformProcess(3)
     u, weights = (torch.from_numpy(x) for x in np.polynomial.legendre.leggauss(nodes))
     u, weights = (u + 1) / 2, weights / 2
@@ -49,11 +51,16 @@ def test_the_ordinary_posterior_is_not_the_minimiser() -> None:
 
 
 def test_nelbo_is_never_negative_and_zero_for_certainty() -> None:
-    alpha, dalpha = torch.tensor([0.5], dtype=torch.float64), torch.tensor([-0.999], dtype=torch.float64)
+    alpha, dalpha = (
+        torch.tensor([0.5], dtype=torch.float64),
+        torch.tensor([-0.999], dtype=torch.float64),
+    )
     certain = torch.tensor([[[0.0, -torch.inf, -torch.inf]]], dtype=torch.float64)
     x_0 = torch.tensor([[0]])
     for z in range(3):
         assert nelbo(certain, torch.tensor([[z]]), x_0, alpha, dalpha).abs() < 1e-12
-    vague = torch.randn(1, 64, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).log_softmax(-1)
+    vague = torch.randn(
+        1, 64, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    ).log_softmax(-1)
     x = torch.randint(3, (1, 64), generator=torch.Generator().manual_seed(1))
     assert (nelbo(vague, x, x.flip(1), alpha, dalpha) >= 0).all()

@@ -17,7 +17,9 @@ def test_moments_of_known_distributions() -> None:
     assert torch.equal(nats, entropy(log_p))
     assert nats.numpy() == pytest.approx(stats.entropy(p.numpy(), axis=1), abs=1e-6)
     assert at.exp().tolist() == pytest.approx([0.25, 1.0, 1 / 3])
-    assert spread.tolist() == pytest.approx([math.log(2) / 2, 0.0, 0.0], abs=1e-3)  # a root of float32's rounding
+    assert spread.tolist() == pytest.approx(
+        [math.log(2) / 2, 0.0, 0.0], abs=1e-3
+    )  # a root of float32's rounding
     assert torch.equal(log_p, p.log())  # nothing was overwritten
 
 
@@ -30,7 +32,9 @@ def test_an_impossible_token_has_a_finite_log_probability() -> None:
 def test_fields_are_split_as_the_blocks_are(rows: int) -> None:
     log_p = torch.randn(10, 5).log_softmax(-1)
     token = torch.randint(5, (10,))
-    found = reduce_blocks(log_p.split(rows), lambda block, part: block.gather(-1, part[:, None])[:, 0], token)
+    found = reduce_blocks(
+        log_p.split(rows), lambda block, part: block.gather(-1, part[:, None])[:, 0], token
+    )
     assert torch.equal(found, log_p[torch.arange(10), token])
 
 

@@ -27,12 +27,16 @@ class Browser:
             if "started successfully on port" in line:
                 self.base = f"http://127.0.0.1:{int(line.rstrip('. ' + chr(10)).rsplit(' ', 1)[1])}"
                 break
-        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+        options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        "--hide-scrollbars",
                    "--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND",
                    f"--user-data-dir={home}", f"--window-size={width},900"]  # fmt: skip
         if dark:
             options.append("--force-dark-mode")
-        wanted = {"goog:chromeOptions": {"binary": CHROMIUM, "args": options}, "goog:loggingPrefs": {"browser": "ALL"}}
+        wanted = {
+            "goog:chromeOptions": {"binary": CHROMIUM, "args": options},
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }
         made = self._call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         self.session = f"/session/{made['sessionId']}"
 
@@ -43,21 +47,41 @@ class Browser:
         return self._call("POST", f"{self.session}/execute/sync", {"script": script, "args": []})
 
     def find(self, selector: str) -> str:
-        found = self._call("POST", f"{self.session}/element", {"using": "css selector", "value": selector})
+        found = self._call(
+            "POST", f"{self.session}/element", {"using": "css selector", "value": selector}
+        )
         return str(found[ELEMENT])
 
     def point_at(self, selector: str, click: bool = False) -> None:
         self.run(
-            f"document.querySelector({json.dumps(selector)}).scrollIntoView({{block: 'center', behavior: 'instant'}})"
+            f"document.querySelector({json.dumps(selector)})"
+            ".scrollIntoView({block: 'center', behavior: 'instant'})"
         )
         time.sleep(0.3)
-        there = {"type": "pointerMove", "duration": 50, "origin": {ELEMENT: self.find(selector)}, "x": 0, "y": 0}
-        press = [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}] if click else []
-        pointer = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": [there, *press]}
+        there = {
+            "type": "pointerMove",
+            "duration": 50,
+            "origin": {ELEMENT: self.find(selector)},
+            "x": 0,
+            "y": 0,
+        }
+        press = (
+            [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
+            if click
+            else []
+        )
+        pointer = {
+            "type": "pointer",
+            "id": "mouse",
+            "parameters": {"pointerType": "mouse"},
+            "actions": [there, *press],
+        }
         self._call("POST", f"{self.session}/actions", {"actions": [pointer]})
 
     def console(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._call("POST", f"{self.session}/se/log", {"type": "browser"})
+        found: list[dict[str, Any]] = self._call(
+            "POST", f"{self.session}/se/log", {"type": "browser"}
+        )
         return found
 
     def screenshot(self, path: Path) -> Path:
@@ -75,6 +99,8 @@ class Browser:
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
+        request = urllib.request.Request(
+            self.base + path, data, {"Content-Type": "application/json"}, method=method
+        )
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)["value"]

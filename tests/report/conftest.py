@@ -11,10 +11,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import made_up
 
-from attractor.report.html import write_report
+from attractor.report.page import write_report
 
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = made_up.write(tmp_path_factory.mktemp("sweeps") / "demo", made_up.full(), made_up.passages())
+    folder = made_up.write(
+        tmp_path_factory.mktemp("sweeps") / "demo", made_up.full(), made_up.passages()
+    )
     return write_report(folder)

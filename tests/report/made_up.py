@@ -8,7 +8,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from attractor.analysis.rows import BLIND
+from attractor.measurements.rows import BLIND
 from attractor.report.sections import SCORES, SECTIONS
 
 SIZES = (16, 64, 256, 1024, 2048, 4096, 16384)
@@ -16,8 +16,13 @@ TIMES = (0.15, 0.5)
 SEEDS = (0, 1)
 CENTRE = {0.15: 1830.0, 0.5: 760.0}
 
-TEXT = "In| the| be|gin|ning| God| created| the| hea|vens| and| the| earth|.| The| earth| was| form|less| and| empty|."
-UNSEEN = "He| makes| me| lie| down| in| green| pas|tures|.| He| leads| me| be|side| still| wat|ers|."
+TEXT = (
+    "In| the| be|gin|ning| God| created| the| hea|vens| and| the| earth|.| The| earth| was|"
+    " form|less| and| empty|."
+)
+UNSEEN = (
+    "He| makes| me| lie| down| in| green| pas|tures|.| He| leads| me| be|side| still| wat|ers|."
+)
 WORDS = ["tree", " wat", "er", " king", " of", " said", " hou", "se", " go", "ld"]
 
 
@@ -33,8 +38,13 @@ def row(n: int, seed: int, split: str, t: float) -> dict[str, Any]:
     noise = random.Random(f"{n} {seed} {split}").uniform(-0.02, 0.02)
     held = _fall(n, CENTRE[t])
     floor = 0.4 * (1 - _fall(n, 6000)) * (1 - t)
-    recovery = min(1.0, max(0.0, (0.99 * held + floor * (1 - held) if split == "train" else 0.02 + floor) + noise))
-    broken = (0.03 + 0.08 * (1 - held)) if split == "train" else 0.86 * _fall(n, 900 * (1.5 - t)) + 0.08
+    recovery = min(
+        1.0,
+        max(0.0, (0.99 * held + floor * (1 - held) if split == "train" else 0.02 + floor) + noise),
+    )
+    broken = (
+        (0.03 + 0.08 * (1 - held)) if split == "train" else 0.86 * _fall(n, 900 * (1.5 - t)) + 0.08
+    )
     entropy = (4.3 if split == "train" else 4.1) * (
         1 - held if split == "train" else 1 - 0.8 * _fall(n, 500)
     ) + noise / 9
@@ -58,27 +68,45 @@ def measured(
 
 def _generated(n: int, seed: int) -> list[dict[str, Any]]:
     entropy = 3.7 * (1 - _fall(n, 1500)) + 0.01
-    gaps = {split: entropy - row(n, seed, split, 0.15)["conditional_entropy"] for split in ("train", "test")}
+    gaps = {
+        split: entropy - row(n, seed, split, 0.15)["conditional_entropy"]
+        for split in ("train", "test")
+    }
     return [
         measured(n, seed, "generated", "conditional_entropy", entropy, 0.1),
-        *(measured(n, seed, "generated", f"entropy_gap_{split}", gap, 0.2) for split, gap in gaps.items()),
+        *(
+            measured(n, seed, "generated", f"entropy_gap_{split}", gap, 0.2)
+            for split, gap in gaps.items()
+        ),
     ]
 
 
 def _fixed(n: int, seed: int, split: str) -> list[dict[str, Any]]:
-    held = {"train": _fall(n, 2500) * 0.6 + 0.4, "test": 0.92 - 0.84 * _fall(n, 900), "random": 0.04}[split]
+    held = {
+        "train": _fall(n, 2500) * 0.6 + 0.4,
+        "test": 0.92 - 0.84 * _fall(n, 900),
+        "random": 0.04,
+    }[split]
     shares = {"fixed_tokens": held, "fixed_sequences": held**12}
     return [measured(n, seed, split, name, share, 0.03) for name, share in shares.items()]
 
 
 def _rated(n: int, seed: int, split: str) -> list[dict[str, Any]]:
     found = [row(n, seed, split, t) for t in TIMES]
-    broken = [measured(n, seed, split, "unstable_rate", r["unstable_rate"], 0.02, r["t"]) for r in found]
+    broken = [
+        measured(n, seed, split, "unstable_rate", r["unstable_rate"], 0.02, r["t"]) for r in found
+    ]
     return [*broken, measured(n, seed, split, "nelbo_per_token", found[0]["nelbo_per_token"], 0.15)]
 
 
 def minimal() -> dict[str, Any]:
-    rows = [row(n, seed, split, t) for n in SIZES for seed in SEEDS for split in ("train", "test") for t in TIMES]
+    rows = [
+        row(n, seed, split, t)
+        for n in SIZES
+        for seed in SEEDS
+        for split in ("train", "test")
+        for t in TIMES
+    ]
     return {
         "schema": 1, "elapsed_s": 287.4, "rows": rows,
         "transition": [
@@ -103,12 +131,18 @@ def _more(n: int, seed: int) -> list[dict[str, Any]]:
             )
             for at in places:
                 value = 0.2 + 0.1 * i + 0.3 * _fall(n, 900) + (0 if at is None else 0.1 / (1 + at))
-                found.append(measured(n, seed, trace.split, trace.measurement, value, 0.05) | {"at": at})
+                found.append(
+                    measured(n, seed, trace.split, trace.measurement, value, 0.05) | {"at": at}
+                )
     scores = ("recovery at t = 0.15", *SCORES)
     found += [measured(n, seed, name, "auroc", 0.9, 0.05) for name in scores[:1]]
     found += [measured(n, seed, name, "auroc_shuffled", 0.5, 0.08) for name in scores]
     found += [measured(n, seed, name, "auroc_gain", 0.3, 0.1) for name in scores if name != BLIND]
-    found += [measured(n, seed, name, "tpr", 0.4, 0.1) | {"at": at} for name in scores for at in (0.0, 0.01)]
+    found += [
+        measured(n, seed, name, "tpr", 0.4, 0.1) | {"at": at}
+        for name in scores
+        for at in (0.0, 0.01)
+    ]
     names = ("wasserstein", "energy", "hedges_g", "cliffs_delta")
     for name in (*names, *(f"{name}_chance" for name in names)):
         found += [measured(n, seed, split, f"gap_{name}", 0.3, 0.1) for split in ("train", "test")]
@@ -117,9 +151,15 @@ def _more(n: int, seed: int) -> list[dict[str, Any]]:
 
 def _controls() -> list[dict[str, Any]]:
     rows = []
-    for name, train, test in (("untrained", 0.02, 0.02), ("memorizer", 1.0, 0.1), ("generalizer", 0.6, 0.6)):
+    for name, train, test in (
+        ("untrained", 0.02, 0.02),
+        ("memorizer", 1.0, 0.1),
+        ("generalizer", 0.6, 0.6),
+    ):
         for split, value in (("train", train), ("test", test)):
-            rows.append(measured(0, 0, split, "recovery_rate", value, 0.02, 0.15) | {"control": name})
+            rows.append(
+                measured(0, 0, split, "recovery_rate", value, 0.02, 0.15) | {"control": name}
+            )
     return rows
 
 
@@ -128,21 +168,40 @@ def full(corpus: str = "World English Bible", seeds: tuple[int, ...] = SEEDS) ->
     data["rows"] = [r for r in data["rows"] if r["seed"] in seeds]
     runs = [(n, seed) for n in SIZES for seed in seeds]
     rows = [m for n, seed in runs for m in _generated(n, seed)]
-    rows += [m for n, seed in runs for split in ("train", "test", "random") for m in _fixed(n, seed, split)]
+    rows += [
+        m
+        for n, seed in runs
+        for split in ("train", "test", "random")
+        for m in _fixed(n, seed, split)
+    ]
     rows += [m for n, seed in runs for split in ("train", "test") for m in _rated(n, seed, split)]
-    rows += [measured(n, seed, "random", "recovery_rate", 0.01, 0.01, t) for n, seed in runs for t in TIMES]
+    rows += [
+        measured(n, seed, "random", "recovery_rate", 0.01, 0.01, t)
+        for n, seed in runs
+        for t in TIMES
+    ]
     rows += [m for n, seed in runs for m in _more(n, seed)]
     provenance = {
-        "version": "0.1.0", "config_hash": "9f2c41d07ab3", "corpus": corpus, "tokenizer": "byte-level BPE",
-        "vocab_size": 512, "seq_len": 32, "model": "demo", "parameters": 812_544, "train_steps": 1200,
-        "probe_rows": 128, "repeats": 2, "grid_steps": 200, "seeds": list(seeds), "train_documents": 28310,
+        "version": "0.1.0", "config_hash": "9f2c41d07ab3", "corpus": corpus,
+        "tokenizer": "byte-level BPE",
+        "vocab_size": 512, "seq_len": 32, "model": "demo", "parameters": 812_544,
+        "train_steps": 1200,
+        "probe_rows": 128, "repeats": 2, "grid_steps": 200, "seeds": list(seeds),
+        "train_documents": 28310,
         "test_documents": 1500, "duplicates": 81, "near_duplicates": 402,
     }  # fmt: skip
-    pair = {"first": "entropy", "second": "recovery at t = 0.15", "decades": 0.09, "ci": [-0.1, 0.3]}
+    pair = {
+        "first": "entropy",
+        "second": "recovery at t = 0.15",
+        "decades": 0.09,
+        "ci": [-0.1, 0.3],
+    }
     more = {
         "controls": _controls(),
-        "detector": {"models": 14, "memorizing": 6, "auroc": 0.97, "auroc_ci": [0.8, 1.0], "reason": "made up"},
-        "micro_attractors": [{"token": " the", "rank": 1, "occurrences": 40, "vanishing": 12, "ci": [0.2, 0.4],
+        "detector": {"models": 14, "memorizing": 6, "auroc": 0.97, "auroc_ci": [0.8, 1.0],
+        "reason": "made up"},
+        "micro_attractors": [{"token": " the", "rank": 1, "occurrences": 40, "vanishing": 12,
+        "ci": [0.2, 0.4],
                               "position": 0.5, "word_class": "DET"}],
     }  # fmt: skip
     data["agreement"] = [pair]
@@ -152,12 +211,16 @@ def full(corpus: str = "World English Bible", seeds: tuple[int, ...] = SEEDS) ->
 def _tokens(split: str, n: int) -> list[dict[str, Any]]:
     noise, out = random.Random(split), []
     pieces = (TEXT if split == "train" else UNSEEN).split("|") * 2
-    held = {("train", 16): 0.95, ("test", 16): 0.05, ("train", 16384): 0.45, ("test", 16384): 0.4}[split, n]
+    held = {("train", 16): 0.95, ("test", 16): 0.05, ("train", 16384): 0.45, ("test", 16384): 0.4}[
+        split, n
+    ]
     model = random.Random(f"{split} {n}")
     for piece in pieces:
         touched, other = noise.random() < 0.3, noise.choice(WORDS)
         kept = model.random() < (held if touched else 0.15 + 0.85 * held**0.2)
-        outcome = {(1, 1): "recovered", (1, 0): "failed", (0, 1): "stable", (0, 0): "unstable"}[touched, kept]
+        outcome = {(1, 1): "recovered", (1, 0): "failed", (0, 1): "stable", (0, 0): "unstable"}[
+            touched, kept
+        ]
         out.append({
             "original": piece, "corrupted": other if touched else piece,
             "recovered": piece if kept else model.choice(WORDS), "outcome": outcome,
@@ -176,7 +239,8 @@ def passages() -> dict[str, Any]:
 
 
 def write(folder: Path, sweep: Any, texts: Any = None) -> Path:
-    """Write the files of a sweep; `sweep` is transition.json with measurements.json under a key of its own."""
+    """Write the files of a sweep; `sweep` is transition.json with measurements.json under a key of
+    its own."""
     folder.mkdir(parents=True, exist_ok=True)
     transition = {key: value for key, value in sweep.items() if key != "measurements"}
     (folder / "transition.json").write_text(json.dumps(transition), encoding="utf-8")

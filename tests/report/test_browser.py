@@ -9,7 +9,8 @@ import pytest
 from browser import CHROMIUM, DRIVER, Browser
 
 pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None, reason="install the Debian packages chromium and chromium-driver"
+    CHROMIUM is None or DRIVER is None,
+    reason="install the Debian packages chromium and chromium-driver",
 )
 
 
@@ -24,14 +25,19 @@ def browser(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Br
 def test_every_plot_is_drawn_and_the_console_is_clean(browser: Browser) -> None:
     plots = browser.run("return document.querySelectorAll('.plot').length")
     assert plots > 12
-    assert browser.run("return document.querySelectorAll('.plot > .plot-container .main-svg').length") >= plots
+    assert (
+        browser.run("return document.querySelectorAll('.plot > .plot-container .main-svg').length")
+        >= plots
+    )
     assert browser.console() == []
 
 
 def test_pointing_at_a_token_shows_its_entropy(browser: Browser) -> None:
     assert browser.run("return document.getElementById('tip').hidden")
     browser.point_at(".tokens.recovered .tok.recovered")
-    shown = browser.run("const t = document.getElementById('tip'); return [t.hidden, t.textContent]")
+    shown = browser.run(
+        "const t = document.getElementById('tip'); return [t.hidden, t.textContent]"
+    )
     assert shown[0] is False
     assert "recovered" in shown[1]
     assert "nats" in shown[1]
@@ -43,7 +49,10 @@ def test_a_legend_entry_hides_its_curve_and_brings_it_back(browser: Browser) -> 
     browser.point_at("#recovery .keys button", click=True)
     assert browser.run(shown) < everything
     assert (
-        browser.run("return document.querySelector('#recovery .keys button').getAttribute('aria-pressed')") == "false"
+        browser.run(
+            "return document.querySelector('#recovery .keys button').getAttribute('aria-pressed')"
+        )
+        == "false"
     )
     browser.point_at("#recovery .keys button", click=True)
     assert browser.run(shown) == everything
@@ -52,7 +61,8 @@ def test_a_legend_entry_hides_its_curve_and_brings_it_back(browser: Browser) -> 
 def test_the_keyboard_reaches_tokens(browser: Browser) -> None:
     moved = """
     const first = document.querySelector('.tokens.recovered .tok'); first.focus();
-    first.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true, cancelable: true}));
+    first.dispatchEvent(
+        new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true, cancelable: true}));
     return document.activeElement.dataset.i"""
     assert browser.run(moved) == "1"
 
@@ -61,7 +71,9 @@ def test_nothing_is_wider_than_a_phone(page: Path, tmp_path: Path) -> None:
     window = Browser(tmp_path, width=390)
     try:
         window.open(page.as_uri())
-        wide = window.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        wide = window.run(
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
         assert wide <= 0
         assert window.screenshot(tmp_path / "phone.png").stat().st_size > 10_000
         assert window.console() == []

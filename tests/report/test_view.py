@@ -1,4 +1,5 @@
-"""What the page shows: reading, averaging over seeds, the sentences, and errors that name what is wrong."""
+"""What the page shows: reading, averaging over seeds, the sentences, and errors that name what is
+wrong."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from attractor.report import words
 from attractor.report.charts import all_figures, model_sizes
 from attractor.report.fields import Estimate
 from attractor.report.figures import log_ticks
-from attractor.report.html import stars, warnings
+from attractor.report.page import stars, warnings
 from attractor.report.profiles import sections
 from attractor.report.tables import models
 from attractor.report.view import find, read_report
@@ -43,13 +44,21 @@ def test_means_over_seeds_and_single_seeds(tmp_path: Path) -> None:
 
 def test_what_does_not_depend_on_t_is_counted_once(tmp_path: Path) -> None:
     report = read(tmp_path, made_up.full())
-    assert [(c.split, c.t) for c in report.entropy] == [("train", None), ("test", None), ("generated", None)]
+    assert [(c.split, c.t) for c in report.entropy] == [
+        ("train", None),
+        ("test", None),
+        ("generated", None),
+    ]
     assert all(len(p.seeds) == 2 for c in report.entropy for p in c.points)
 
 
 def test_perplexity_is_exp_of_the_mean_nelbo(tmp_path: Path) -> None:
     data = made_up.full()
-    nelbo = [r["nelbo_per_token"] for r in data["rows"] if (r["n_train"], r["split"], r["t"]) == (16, "test", 0.15)]
+    nelbo = [
+        r["nelbo_per_token"]
+        for r in data["rows"]
+        if (r["n_train"], r["split"], r["t"]) == (16, "test", 0.15)
+    ]
     mean = find(read(tmp_path, data).perplexity, "test").at(16)
     assert mean.value == pytest.approx(math.exp(sum(nelbo) / 2))
 
@@ -90,7 +99,9 @@ def test_n_star_against_model_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("places", [(64.0, 84.0), (84.0, 64.0), (6000.0, 9000.0), (9000.0, 6000.0)])
-def test_a_label_never_crosses_the_line_of_another_transition(tmp_path: Path, places: tuple[float, float]) -> None:
+def test_a_label_never_crosses_the_line_of_another_transition(
+    tmp_path: Path, places: tuple[float, float]
+) -> None:
     """A label lies at the top of its own line; every line on its side ends below it."""
     data = made_up.full()
     for star, n_star in zip(data["transition"], places, strict=True):
@@ -98,7 +109,9 @@ def test_a_label_never_crosses_the_line_of_another_transition(tmp_path: Path, pl
     traces = all_figures(read(tmp_path, data))[0].panels[0].spec["data"]
     for label in (t for t in traces if t["mode"] == "text"):
         to_the_right = label["textposition"] == "middle right"
-        for line in (t for t in traces if len(t["x"]) == 2 and t["x"][0] == t["x"][1] != label["x"][0]):
+        for line in (
+            t for t in traces if len(t["x"]) == 2 and t["x"][0] == t["x"][1] != label["x"][0]
+        ):
             if (line["x"][0] > label["x"][0]) == to_the_right:
                 assert max(line["y"]) < label["y"][0]
 
@@ -114,7 +127,9 @@ def test_headline_takes_the_best_known_time(tmp_path: Path) -> None:
 
 def test_headline_without_a_transition_gives_the_reason(tmp_path: Path) -> None:
     data = made_up.minimal()
-    data["transition"] = [{"t": 0.15, "n_star": None, "ci": None, "width": None, "reason": "the gap never closes"}]
+    data["transition"] = [
+        {"t": 0.15, "n_star": None, "ci": None, "width": None, "reason": "the gap never closes"}
+    ]
     data["entropy_transition"] = None
     head, others = words.headline(read(tmp_path, data))
     assert head == "No transition was located in this sweep."
@@ -123,13 +138,16 @@ def test_headline_without_a_transition_gives_the_reason(tmp_path: Path) -> None:
 
 def test_summary_says_whether_intervals_overlap(tmp_path: Path) -> None:
     said = words.summary(read(tmp_path, made_up.full()))
-    assert said.startswith("At t = 0.15, with 16 training sequences 99.6% of the corrupted training tokens return")
+    assert said.startswith(
+        "At t = 0.15, with 16 training sequences 99.6% of the corrupted training tokens return"
+    )
     assert "do not overlap. With 16,384" in said
     assert "the intervals overlap." in said
 
 
 @pytest.mark.parametrize(
-    ("x", "text"), [(1830.4, "1,830"), (87.26, "87"), (0.01234, "0.0123"), (1e6, "1,000,000"), (0.0, "0")]
+    ("x", "text"),
+    [(1830.4, "1,830"), (87.26, "87"), (0.01234, "0.0123"), (1e6, "1,000,000"), (0.0, "0")],
 )
 def test_three_significant_digits(x: float, text: str) -> None:
     assert words.approx(x) == text
@@ -151,7 +169,10 @@ def test_log_ticks_lie_inside(lo: float, hi: float) -> None:
 def test_every_size_has_the_same_colour_and_marker_for_a_time(tmp_path: Path) -> None:
     hero = all_figures(read(tmp_path, made_up.full()))[0]
     curves = [t for t in hero.panels[0].spec["data"] if t["mode"] == "lines+markers"]
-    looks = {(t["meta"]["tags"][0], t["line"]["color"], t["marker"]["symbol"].removesuffix("-open")) for t in curves}
+    looks = {
+        (t["meta"]["tags"][0], t["line"]["color"], t["marker"]["symbol"].removesuffix("-open"))
+        for t in curves
+    }
     assert len(looks) == len(made_up.TIMES)
     assert {t["line"]["dash"] for t in curves if "train" in t["meta"]["tags"]} == {"solid"}
     assert "solid" not in {t["line"]["dash"] for t in curves if "test" in t["meta"]["tags"]}
@@ -173,16 +194,34 @@ def broken(change: Any) -> Any:
         (lambda d: d.update(rows={}), "rows: expected a list, found an object"),
         (lambda d: d["rows"][3].pop("recovery_rate"), r"rows\[3\]: missing recovery_rate"),
         (lambda d: d["rows"][3].update(split="dev"), "one of train, test, found 'dev'"),
-        (lambda d: d["rows"][3].update(n_train=0), "n_train: expected a whole number, at least 1, found 0"),
-        (lambda d: d["rows"][3].update(recovery_rate=math.nan), "recovery_rate: expected a finite number, found nan"),
-        (lambda d: d["rows"][3].update(recovery_rate=True), "recovery_rate: expected a finite number, found True"),
-        (lambda d: d["rows"][3].update(recovery_ci=[0.1]), r"recovery_ci: expected \[lo, hi\] or null"),
+        (
+            lambda d: d["rows"][3].update(n_train=0),
+            "n_train: expected a whole number, at least 1, found 0",
+        ),
+        (
+            lambda d: d["rows"][3].update(recovery_rate=math.nan),
+            "recovery_rate: expected a finite number, found nan",
+        ),
+        (
+            lambda d: d["rows"][3].update(recovery_rate=True),
+            "recovery_rate: expected a finite number, found True",
+        ),
+        (
+            lambda d: d["rows"][3].update(recovery_ci=[0.1]),
+            r"recovery_ci: expected \[lo, hi\] or null",
+        ),
         (
             lambda d: d["measurements"]["rows"][0].pop("measurement"),
             r"measurements.json.rows\[0\]: missing measurement",
         ),
-        (lambda d: d["measurements"]["rows"][0].update(value=None), "value: expected a finite number"),
-        (lambda d: d["measurements"].update(schema=2), "measurements.json.schema: expected 1, found 2"),
+        (
+            lambda d: d["measurements"]["rows"][0].update(value=None),
+            "value: expected a finite number",
+        ),
+        (
+            lambda d: d["measurements"].update(schema=2),
+            "measurements.json.schema: expected 1, found 2",
+        ),
         (lambda d: d["measurements"].update(provenance=[1]), "provenance: expected an object"),
     ],
 )
@@ -208,7 +247,9 @@ def test_bad_passages_file_is_named(tmp_path: Path, passages: Any, named: str) -
 def test_unknown_outcome_is_named(tmp_path: Path) -> None:
     texts = made_up.passages()
     texts["passages"][0]["views"][1]["tokens"][2]["outcome"] = "lost"
-    with pytest.raises(AttractorError, match=r"views\[1\]\.tokens\[2\]\.outcome: expected one of recovered, failed"):
+    with pytest.raises(
+        AttractorError, match=r"views\[1\]\.tokens\[2\]\.outcome: expected one of recovered, failed"
+    ):
         read(tmp_path, made_up.full(), texts)
 
 
@@ -234,7 +275,12 @@ def test_n_star_without_an_interval_gives_the_reason(tmp_path: Path) -> None:
     data = made_up.minimal()
     data["transition"][0] |= {"ci": None, "reason": "only 3 of 400 bootstrap fits"}
     report = read(tmp_path, data)
-    assert stars(report)[0] == ("recovery at t = 0.15", "1,830", "only 3 of 400 bootstrap fits", "1.21")
+    assert stars(report)[0] == (
+        "recovery at t = 0.15",
+        "1,830",
+        "only 3 of 400 bootstrap fits",
+        "1.21",
+    )
     # The other time is known better.
     assert words.headline(report)[0].startswith("At t = 0.5 ")
 
@@ -251,8 +297,18 @@ def test_a_headline_without_an_interval_says_so(tmp_path: Path) -> None:
 def test_every_place_of_a_transition_is_in_the_table(tmp_path: Path) -> None:
     warning = "the interval rests on 16 sequences, fewer than 30"
     data = made_up.minimal() | {
-        "entropy_change": {"n_star": 900.0, "ci": [512.0, 1600.0], "width": None, "warning": warning},
-        "perplexity_peak": {"n_train": 1100, "ci": [700.0, 2000.0], "reason": None, "warning": warning},
+        "entropy_change": {
+            "n_star": 900.0,
+            "ci": [512.0, 1600.0],
+            "width": None,
+            "warning": warning,
+        },
+        "perplexity_peak": {
+            "n_train": 1100,
+            "ci": [700.0, 2000.0],
+            "reason": None,
+            "warning": warning,
+        },
     }
     report = read(tmp_path, data)
     assert stars(report)[-2:] == [
@@ -265,6 +321,8 @@ def test_every_place_of_a_transition_is_in_the_table(tmp_path: Path) -> None:
 
 def test_a_section_says_what_its_own_bands_are(tmp_path: Path) -> None:
     found = {figure.id: figure for figure in sections(read(tmp_path, made_up.full()))}
-    assert found["radius"].assumed.endswith("Means over 2 training seeds, whose spread widens the bands.")
+    assert found["radius"].assumed.endswith(
+        "Means over 2 training seeds, whose spread widens the bands."
+    )
     axis = found["judge"].panels[0].spec["layout"]["yaxis"]
     assert axis["type"] == "log"

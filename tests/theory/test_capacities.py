@@ -63,13 +63,16 @@ def test_extreme_margins_and_loads_stay_finite() -> None:
 @pytest.mark.parametrize(
     ("call", "bad"),
     [
-        (theory.gardner_capacity, -0.1), (theory.gardner_capacity, math.nan), (theory.gardner_capacity, math.inf),
+        (theory.gardner_capacity, -0.1), (theory.gardner_capacity, math.nan),
+        (theory.gardner_capacity, math.inf),
         (theory.max_margin, 0), (theory.max_margin, 2.01), (theory.max_margin, math.nan),
         (theory.hopfield_overlap, 0.138),
         (theory.hebb_error, 0), (theory.hebb_error, math.nan), (theory.pseudo_inverse_margin, 1),
-        (theory.max_margin, 1e-310), (theory.hopfield_overlap, 1e-310), (theory.pseudo_inverse_margin, 1e-310),
+        (theory.max_margin, 1e-310), (theory.hopfield_overlap, 1e-310),
+        (theory.pseudo_inverse_margin, 1e-310),
         (theory.check_spins, 9), (theory.check_spins, 20.5),
-        (lambda n: theory.basin_floor(1, n), math.nan), (lambda k: theory.basin_floor(k, 100), math.nan),
+        (lambda n: theory.basin_floor(1, n), math.nan), (lambda k: theory.basin_floor(k, 100),
+        math.nan),
         (lambda rho: theory.one_step_error(1, rho), 0.6),
     ],
 )  # fmt: skip

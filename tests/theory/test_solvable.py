@@ -39,7 +39,8 @@ def channel(alpha: float, vocab: int) -> Tensor:
 
 
 def enumerated(law: Tensor, x_t: Tensor, alpha: float, vocab: int, own: bool) -> Tensor:
-    """P(x_0[l] = v | x_t at all positions but l), or with the position's own evidence: sums over all sequences."""
+    """P(x_0[l] = v | x_t at all positions but l), or with the position's own evidence: sums over
+    all sequences."""
     clean = states(vocab, x_t.shape[1])
     q = channel(alpha, vocab)
     out = torch.zeros(*x_t.shape, vocab, dtype=torch.float64)
@@ -60,7 +61,9 @@ def markov_law(length: int) -> Tensor:
 
 
 def empirical_law() -> Tensor:
-    return torch.tensor([(x == TRAIN).all(1).double().mean() for x in states(3, 3)], dtype=torch.float64)
+    return torch.tensor(
+        [(x == TRAIN).all(1).double().mean() for x in states(3, 3)], dtype=torch.float64
+    )
 
 
 def boltzmann() -> tuple[Tensor, Tensor]:
@@ -88,8 +91,12 @@ def test_log_probs_are_the_leave_one_out_law(case: str) -> None:
         alpha = denoiser.process.schedule.alpha(t).item()
         log_r = denoiser.log_probs(x_t, t.expand(len(x_t)))
         assert log_r.isfinite().all()
-        torch.testing.assert_close(log_r.exp(), enumerated(law, x_t, alpha, vocab, own=False), rtol=1e-9, atol=1e-12)
-        posterior = ordinary_posterior(log_r, x_t, torch.full((len(x_t),), alpha, dtype=torch.float64))
+        torch.testing.assert_close(
+            log_r.exp(), enumerated(law, x_t, alpha, vocab, own=False), rtol=1e-9, atol=1e-12
+        )
+        posterior = ordinary_posterior(
+            log_r, x_t, torch.full((len(x_t),), alpha, dtype=torch.float64)
+        )
         exact = enumerated(law, x_t, alpha, vocab, own=True)
         torch.testing.assert_close(posterior.exp(), exact, rtol=1e-9, atol=1e-12)
 
@@ -126,22 +133,29 @@ def integrated_nelbo(denoiser: Denoiser, vocab: int, length: int, nodes: int = 1
 
 @pytest.mark.parametrize("case", CASES)
 def test_nelbo_integrates_to_the_exact_likelihood(case: str) -> None:
-    """Of every sequence the law can produce; what is left at t = 1, where alpha = 1e-3, is worth less than 1e-4."""
+    """Of every sequence the law can produce; what is left at t = 1, where alpha = 1e-3, is worth
+    less than 1e-4."""
     denoiser, law, vocab, length = CASES[case]()
     possible = law > 0
     found = integrated_nelbo(denoiser, vocab, length)
     assert found.isfinite().all()
     torch.testing.assert_close(found[possible], -law[possible].log(), rtol=0, atol=2e-4)
-    torch.testing.assert_close(denoiser.nll(states(vocab, length)[possible]), -law[possible].log(), rtol=0, atol=1e-9)  # type: ignore[attr-defined]
+    torch.testing.assert_close(
+        denoiser.nll(states(vocab, length)[possible]), -law[possible].log(), rtol=0, atol=1e-9
+    )  # type: ignore[attr-defined]
 
 
 def test_spin_conditionals_are_what_a_diffusion_model_holds_as_t_goes_to_zero() -> None:
-    """The exact denoiser of a Boltzmann law tends to sigmoid(2h), linearly in t; at finite t it is something else."""
+    """The exact denoiser of a Boltzmann law tends to sigmoid(2h), linearly in t; at finite t it is
+    something else."""
     j, law = boltzmann()
     x = states(2, 4)
     bridge = SpinDenoiser(j).log_probs(x, torch.zeros(16)).exp()
     exact = EmpiricalDenoiser(x, 2, law)
-    distance = [(exact.log_probs(x, torch.full((16,), t)).exp() - bridge).abs().max().item() for t in (1e-6, 1e-4, 0.5)]
+    distance = [
+        (exact.log_probs(x, torch.full((16,), t)).exp() - bridge).abs().max().item()
+        for t in (1e-6, 1e-4, 0.5)
+    ]
     assert distance[0] < 5e-6
     assert distance[1] == pytest.approx(100 * distance[0], rel=0.05)
     assert distance[2] > 0.1
@@ -153,7 +167,9 @@ def test_the_nelbo_of_spin_conditionals_bounds_the_likelihood() -> None:
     entropy = torch.special.entr(law).sum()
     assert law @ integrated_nelbo(SpinDenoiser(j), 2, 4) > entropy + 0.01
     free = integrated_nelbo(SpinDenoiser(torch.zeros(4, 4)), 2, 4)
-    torch.testing.assert_close(free, torch.full((16,), 4 * np.log(2), dtype=torch.float64), rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        free, torch.full((16,), 4 * np.log(2), dtype=torch.float64), rtol=0, atol=1e-4
+    )
 
 
 def test_closed_forms_of_the_source() -> None:
@@ -169,11 +185,14 @@ def test_closed_forms_of_the_source() -> None:
     assert source.entropy_rate() == pytest.approx((triple - pair).item(), abs=1e-12)
     law = nll.neg().exp()
     inner = source.log_probs(x[nonzero], torch.zeros(len(law)))[:, 1]
-    assert source.token_entropy() == pytest.approx((law @ torch.special.entr(inner.exp()).sum(1)).item(), abs=1e-9)
+    assert source.token_entropy() == pytest.approx(
+        (law @ torch.special.entr(inner.exp()).sum(1)).item(), abs=1e-9
+    )
 
 
 def test_samples_follow_the_source() -> None:
-    """Chi-square over the 27 sequences of length 3: false alarm rate 1e-4; seeds differ, rows are stable."""
+    """Chi-square over the 27 sequences of length 3: false alarm rate 1e-4; seeds differ, rows are
+    stable."""
     source = MarkovDenoiser(TRANSITION, INITIAL)
     n, law = 20_000, markov_law(3)
     x = source.sample(n, 3, seed=1)
@@ -186,7 +205,8 @@ def test_samples_follow_the_source() -> None:
 
 
 def test_long_contradictory_rows_stay_finite() -> None:
-    """Two sources in one row, nothing corrupted: the weights differ by far more than float64 can hold."""
+    """Two sources in one row, nothing corrupted: the weights differ by far more than float64 can
+    hold."""
     source = MarkovDenoiser(torch.tensor([[1.0, 0.0], [0.5, 0.5]]), torch.tensor([0.5, 0.5]))
     x = torch.cat([torch.zeros(1, 100), torch.ones(1, 100)], 1).long()
     memorizer = EmpiricalDenoiser(torch.cat([torch.zeros(1, 200), torch.ones(1, 200)]).long(), 3)
@@ -195,14 +215,19 @@ def test_long_contradictory_rows_stay_finite() -> None:
             log_r = denoiser.log_probs(x, t)
             assert log_r.isfinite().all()
             torch.testing.assert_close(log_r.exp().sum(-1), torch.ones(1, 200, dtype=torch.float64))
-            rate = nelbo(log_r, x, 1 - x, denoiser.process.schedule.alpha(t.double() + 1e-7), -torch.ones(1))
+            rate = nelbo(
+                log_r, x, 1 - x, denoiser.process.schedule.alpha(t.double() + 1e-7), -torch.ones(1)
+            )
             assert rate.isfinite().all()
 
 
 def test_patterns_without_weight_count_for_nothing() -> None:
-    """Even where one of them is the noisy row itself and the others are so far away that float64 cannot tell."""
+    """Even where one of them is the noisy row itself and the others are so far away that float64
+    cannot tell."""
     far = torch.cat([torch.zeros(1, 100), torch.ones(1, 100)]).long()
-    log_r = EmpiricalDenoiser(far, 3, torch.tensor([0.0, 2.0])).log_probs(far[:1], torch.full((1,), 1e-5))
+    log_r = EmpiricalDenoiser(far, 3, torch.tensor([0.0, 2.0])).log_probs(
+        far[:1], torch.full((1,), 1e-5)
+    )
     assert torch.equal(log_r.argmax(-1), far[1:])
     assert log_r.isfinite().all()
 
@@ -234,10 +259,15 @@ def test_longer_rows_than_a_byte_can_count() -> None:
 
 
 def test_everything_is_made_on_the_device_of_the_input() -> None:
-    """Where the default device is another one, a tensor that forgot its device meets one of the input and fails."""
+    """Where the default device is another one, a tensor that forgot its device meets one of the
+    input and fails."""
     couplings = torch.zeros(3, 3)
     with torch.device("meta"):
-        for denoiser in (EmpiricalDenoiser(TRAIN, 3), MarkovDenoiser(TRANSITION, INITIAL), SpinDenoiser(couplings)):
+        for denoiser in (
+            EmpiricalDenoiser(TRAIN, 3),
+            MarkovDenoiser(TRANSITION, INITIAL),
+            SpinDenoiser(couplings),
+        ):
             log_r = denoiser.log_probs(TRAIN.clamp(max=1), T[:4], TRAIN == 1)
             assert log_r.device == denoiser.device == TRAIN.device
         source = bigram_source(TRAIN, 3)
@@ -247,12 +277,18 @@ def test_everything_is_made_on_the_device_of_the_input() -> None:
 
 
 def test_bigram_source_has_the_pair_counts_of_its_text() -> None:
-    """Of a known source, each probability within five binomial standard errors: false alarm rate 1e-5."""
+    """Of a known source, each probability within five binomial standard errors: false alarm rate
+    1e-5."""
     x = MarkovDenoiser(TRANSITION, INITIAL).sample(4000, 6, seed=5)
     found = bigram_source(x, 3, smoothing=1e-6)
     seen = torch.bincount(x[:, :-1].flatten(), minlength=3)[:, None]
-    assert ((found.transition - TRANSITION).abs() <= 5 * (TRANSITION * (1 - TRANSITION) / seen).sqrt() + 1e-6).all()
-    assert ((found.initial - INITIAL).abs() <= 5 * (INITIAL * (1 - INITIAL) / 4000).sqrt() + 1e-6).all()
+    assert (
+        (found.transition - TRANSITION).abs()
+        <= 5 * (TRANSITION * (1 - TRANSITION) / seen).sqrt() + 1e-6
+    ).all()
+    assert (
+        (found.initial - INITIAL).abs() <= 5 * (INITIAL * (1 - INITIAL) / 4000).sqrt() + 1e-6
+    ).all()
     unseen = bigram_source(TRAIN, 4)
     torch.testing.assert_close(unseen.transition[3], torch.full((4,), 0.25).double())
     assert unseen.nll(torch.tensor([[3, 3, 0]])).isfinite()
@@ -260,15 +296,22 @@ def test_bigram_source_has_the_pair_counts_of_its_text() -> None:
 
 @pytest.mark.parametrize("vocab", [3, 40])
 def test_messages_are_exact_however_far_apart(vocab: int) -> None:
-    """The matrix product of the messages against sums of logarithms, where float64 holds it and where it does not."""
+    """The matrix product of the messages against sums of logarithms, where float64 holds it and
+    where it does not."""
     source = random_source(vocab, 0.05, seed=1)
     transition = source.transition.clone()
-    transition[0] = torch.nn.functional.one_hot(torch.tensor(0), vocab)  # a state that is never left
+    transition[0] = torch.nn.functional.one_hot(
+        torch.tensor(0), vocab
+    )  # a state that is never left
     for scale in (1.0, 300.0, 3000.0):
-        log_row = scale * torch.randn(50, vocab, generator=torch.Generator().manual_seed(0)).double()
+        log_row = (
+            scale * torch.randn(50, vocab, generator=torch.Generator().manual_seed(0)).double()
+        )
         log_row[:, 0] = log_row.amax(1) + scale
         exact = (log_row[:, :, None] + transition.log()).logsumexp(1)
-        torch.testing.assert_close(solvable._log_matmul(log_row, transition), exact, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(
+            solvable._log_matmul(log_row, transition), exact, rtol=1e-12, atol=1e-12
+        )
 
 
 def test_random_sources_are_stationary_and_reproducible() -> None:
@@ -281,30 +324,37 @@ def test_random_sources_are_stationary_and_reproducible() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MarkovDenoiser(torch.tensor([[0.5, 0.6], [0.5, 0.5]]), torch.tensor([0.5, 0.5])), "row 0 .* 1.1"),
-        (lambda: MarkovDenoiser(torch.tensor([[1.5, -0.5], [0.5, 0.5]]), torch.tensor([0.5, 0.5])), "-0.5"),
+        (lambda: MarkovDenoiser(torch.tensor([[0.5, 0.6], [0.5, 0.5]]), torch.tensor([0.5, 0.5])),
+        "row 0 .* 1.1"),
+        (lambda: MarkovDenoiser(torch.tensor([[1.5, -0.5], [0.5, 0.5]]), torch.tensor([0.5, 0.5])),
+        "-0.5"),
         (lambda: MarkovDenoiser(torch.eye(2), torch.tensor([0.5, 0.4])), "initial sums to 0.9"),
         (lambda: MarkovDenoiser(torch.eye(3), torch.tensor([0.5, 0.5])), r"\(3, 3\)"),
         (lambda: MarkovDenoiser(torch.full((2, 2), torch.nan), torch.tensor([0.5, 0.5])), "nan"),
-        (lambda: MarkovDenoiser(torch.eye(2), torch.tensor([0.5, 0.5])).entropy_rate(), "2 stationary"),
-        (lambda: MarkovDenoiser(TRANSITION, INITIAL).nll(torch.tensor([[0, 1], [1, 0]])), r"row 1 .*zero.*\[1, 0\]"),
+        (lambda: MarkovDenoiser(torch.eye(2), torch.tensor([0.5, 0.5])).entropy_rate(),
+        "2 stationary"),
+        (lambda: MarkovDenoiser(TRANSITION, INITIAL).nll(torch.tensor([[0, 1], [1, 0]])),
+        r"row 1 .*zero.*\[1, 0\]"),
         (lambda: MarkovDenoiser(TRANSITION, INITIAL).nll(torch.tensor([[0, 3]])), "token id 3"),
         (lambda: MarkovDenoiser(TRANSITION, INITIAL).sample(0, 3), "n = 0"),
         (lambda: EmpiricalDenoiser(TRAIN, 3).nll(torch.tensor([[0, 0, 0]])), "zero"),
         (lambda: EmpiricalDenoiser(TRAIN, 2), "token id 2"),
         (lambda: EmpiricalDenoiser(TRAIN[:0], 3), r"\(0, 3\)"),
         (lambda: EmpiricalDenoiser(TRAIN, 3, torch.tensor([1.0, -1, 1, 1])), "weights"),
-        (lambda: EmpiricalDenoiser(TRAIN, 3).log_probs(torch.zeros(1, 4).long(), torch.ones(1)), "4 tokens"),
+        (lambda: EmpiricalDenoiser(TRAIN, 3).log_probs(torch.zeros(1, 4).long(), torch.ones(1)),
+        "4 tokens"),
         (lambda: SpinDenoiser(torch.eye(3)), "diagonal"),
         (lambda: SpinDenoiser(torch.full((3, 3), torch.nan)), "finite"),
         (lambda: SpinDenoiser(torch.zeros(2, 3)), r"\(2, 3\)"),
-        (lambda: SpinDenoiser(torch.zeros(3, 3)).log_probs(torch.tensor([[0, 1, 2]]), torch.ones(1)), "token id 2"),
+        (lambda: SpinDenoiser(torch.zeros(3, 3)).log_probs(torch.tensor([[0, 1, 2]]),
+        torch.ones(1)), "token id 2"),
         (lambda: EmpiricalDenoiser(TRAIN, 3, torch.ones(3)), r"\(3,\).* 4 rows"),
         (lambda: EmpiricalDenoiser(TRAIN, 3, torch.zeros(4)), "weights sums to 0"),
         (lambda: EmpiricalDenoiser(TRAIN, 3, torch.full((4,), math.nan)), "nan"),
         (lambda: EmpiricalDenoiser(TRAIN[0], 3), r"\(3,\)"),
         (lambda: EmpiricalDenoiser(TRAIN, 3).log_probs(TRAIN - 1, torch.ones(4)), "token id -1"),
-        (lambda: MarkovDenoiser(TRANSITION, INITIAL).log_probs(TRAIN + 1, torch.ones(4)), "token id 3"),
+        (lambda: MarkovDenoiser(TRANSITION, INITIAL).log_probs(TRAIN + 1, torch.ones(4)),
+        "token id 3"),
         (lambda: MarkovDenoiser(TRANSITION, INITIAL).sample(3, 0), "length = 0"),
         (lambda: MarkovDenoiser(TRANSITION, torch.zeros(3)), "initial sums to 0"),
         (lambda: MarkovDenoiser(torch.ones(1, 1), torch.ones(1)), "vocab_size = 1"),
@@ -323,7 +373,8 @@ def test_random_sources_are_stationary_and_reproducible() -> None:
         (lambda: EmpiricalDenoiser(TRAIN, 3).log_probs(TRAIN, 2 * T[1:]), "t = 1.8"),
         (lambda: MarkovDenoiser(TRANSITION, INITIAL).log_probs(TRAIN, -T[1:]), "t = -0.03"),
         (lambda: MarkovDenoiser(TRANSITION, INITIAL).log_probs(TRAIN, T[1:] * math.nan), "t = nan"),
-        (lambda: solvable._check_question(EmpiricalDenoiser(TRAIN, 3), TRAIN, T[1:], TRAIN), "where .*torch.int64"),
+        (lambda: solvable._check_question(EmpiricalDenoiser(TRAIN, 3), TRAIN, T[1:], TRAIN),
+        "where .*torch.int64"),
         (lambda: SpinDenoiser(1e308 - 1e308 * torch.eye(3).double()), "inf"),
         (lambda: ordinary_posterior(torch.zeros(4, 3, 3), TRAIN, T[1:] + 1), "alpha = 1.03"),
         (lambda: ordinary_posterior(torch.zeros(4, 3, 2), TRAIN, T[1:]), "token id 2"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attractor import AttractorError, UniformProcess
-from attractor.config import RunConfig, SweepConfig, TrainConfig
+from attractor.config.settings import RunConfig, SweepConfig, TrainConfig
 from attractor.model.ddit import DDiT, Embedding
 from attractor.process.absorbing import AbsorbingProcess
 from attractor.process.gaussian import GAMMA, gamma_at, signal
@@ -18,7 +18,9 @@ from attractor.train.state import Progress
 from attractor.types import Mixture
 
 V = 30
-DUO = TrainConfig(steps=10, batch_size=8, curriculum="duo", lr=1e-2, warmup=5, log_every=10, validate_every=1000)
+DUO = TrainConfig(
+    steps=10, batch_size=8, curriculum="duo", lr=1e-2, warmup=5, log_every=10, validate_every=1000
+)
 X_0 = torch.arange(48).view(8, 6) % V
 
 
@@ -79,7 +81,9 @@ def test_the_curriculum_is_the_first_half_or_what_is_asked_for() -> None:
 
 def test_after_the_curriculum_a_step_is_an_ordinary_one() -> None:
     plain = dataclasses.replace(DUO, curriculum="none")
-    after, ordinary = (noisy_batch(UniformProcess(V), X_0, 5, config, generator()) for config in (DUO, plain))
+    after, ordinary = (
+        noisy_batch(UniformProcess(V), X_0, 5, config, generator()) for config in (DUO, plain)
+    )
     assert all(torch.equal(a, b) for a, b in zip(after, ordinary, strict=True))
 
 
@@ -96,14 +100,20 @@ def test_training_with_it_learns_and_is_a_function_of_the_seed() -> None:
 def test_other_noise_has_no_such_curriculum() -> None:
     for kind in (RunConfig, SweepConfig):
         sizes = {"sizes": (8,)} if kind is SweepConfig else {}
-        with pytest.raises(AttractorError, match=r"curriculum = 'duo' needs process = 'uniform', not 'absorbing'"):
+        with pytest.raises(
+            AttractorError, match=r"curriculum = 'duo' needs process = 'uniform', not 'absorbing'"
+        ):
             kind(process="absorbing", train=DUO, **sizes)
-    with pytest.raises(AttractorError, match=r"'duo' needs the uniform process, not AbsorbingProcess"):
+    with pytest.raises(
+        AttractorError, match=r"'duo' needs the uniform process, not AbsorbingProcess"
+    ):
         noisy_batch(AbsorbingProcess(V), X_0, 0, DUO, generator())
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(AttractorError, match="curriculum_steps = 11 must be at least 0 and below 11"):
+    with pytest.raises(
+        AttractorError, match="curriculum_steps = 11 must be at least 0 and below 11"
+    ):
         dataclasses.replace(DUO, curriculum_steps=11)
     with pytest.raises(AttractorError, match="curriculum_steps = 3 needs a curriculum"):
         TrainConfig(curriculum_steps=3)

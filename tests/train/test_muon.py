@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from attractor import UniformProcess
-from attractor.config import TrainConfig
+from attractor.config.settings import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.train.loop import train
 from attractor.train.muon import Muon, orthogonal
@@ -60,14 +60,16 @@ def test_only_hidden_matrices_are_made_orthogonal() -> None:
 
 
 def test_it_learns_in_fewer_steps_than_adamw() -> None:
-    """On repeated rows that need attention to be told apart; both at the same learning rate and seeds."""
+    """On repeated rows that need attention to be told apart; both at the same learning rate and
+    seeds."""
     rows = np.random.default_rng(0).integers(0, 7, (24, 8)).astype(np.int32)
     losses = {}
     for optimizer in ("adamw", "muon"):
         torch.manual_seed(0)
         network = DDiT(vocab_size=7, hidden_size=32, n_blocks=2, n_heads=2, cond_dim=8, dropout=0.0)
         config = TrainConfig(
-            steps=200, batch_size=24, lr=4e-3, warmup=10, decay="cosine", time_power=3.0, log_every=50,
+            steps=200, batch_size=24, lr=4e-3, warmup=10, decay="cosine", time_power=3.0,
+            log_every=50,
             optimizer=optimizer,
         )  # fmt: skip
         logs: list[Progress] = []

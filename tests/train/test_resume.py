@@ -1,4 +1,5 @@
-"""Training that is stopped anywhere and taken up again ends with the bits of training that was not."""
+"""Training that is stopped anywhere and taken up again ends with the bits of training that was
+not."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ import pytest
 import torch
 
 from attractor import AttractorError, UniformProcess
-from attractor.checkpoint import is_sound
-from attractor.config import TrainConfig
+from attractor.config.settings import TrainConfig
+from attractor.machine.checkpoint import is_sound
 from attractor.model.ddit import DDiT
 from attractor.train import checkpoints
 from attractor.train.checkpoints import Checkpoints, checkpoint_paths
@@ -32,7 +33,14 @@ from faults import Machine, Stopped
 
 ROWS = np.random.default_rng(0).integers(0, 7, (9, 6)).astype(np.int32)
 CONFIG = TrainConfig(
-    steps=5, batch_size=4, lr=3e-3, warmup=3, log_every=2, validate_every=2, checkpoint_minutes=0, keep_checkpoints=2
+    steps=5,
+    batch_size=4,
+    lr=3e-3,
+    warmup=3,
+    log_every=2,
+    validate_every=2,
+    checkpoint_minutes=0,
+    keep_checkpoints=2,
 )
 
 
@@ -49,8 +57,11 @@ def _heard_signals() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def run(folder: Path, config: TrainConfig = CONFIG, seed: int = 5, stop: PoliteStop | None = None) -> TrainState:
-    """Train in `folder`, or go on there, with dropout; validation is how far the weights have come: it gets worse."""
+def run(
+    folder: Path, config: TrainConfig = CONFIG, seed: int = 5, stop: PoliteStop | None = None
+) -> TrainState:
+    """Train in `folder`, or go on there, with dropout; validation is how far the weights have come:
+    it gets worse."""
     folder.mkdir(exist_ok=True)
     torch.manual_seed(0)
     network = DDiT(vocab_size=7, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8, dropout=0.2)
@@ -59,7 +70,8 @@ def run(folder: Path, config: TrainConfig = CONFIG, seed: int = 5, stop: PoliteS
         return train(
             network, UniformProcess(7), ROWS, config, seed=seed, on_progress=log.write,
             watch=Watch(lambda twin: (twin.vocab_embed.embedding - start).norm().item()),
-            checkpoints=Checkpoints(folder, {"vocab_size": 7}, seed, config, log, stop or PoliteStop()),
+            checkpoints=Checkpoints(folder, {"vocab_size": 7}, seed, config, log,
+            stop or PoliteStop()),
         )  # fmt: skip
 
 
@@ -86,7 +98,11 @@ def test_the_newest_and_the_best_are_kept(whole: Path) -> None:
         "model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json", METRICS
     }  # fmt: skip
     state = json.loads((checkpoint_paths(whole)[0] / "state.json").read_text())
-    assert (state["step"], state["random"], state["data"]) == (5, {"seed": 5, "step": 5}, {"rows_seen": 20})
+    assert (state["step"], state["random"], state["data"]) == (
+        5,
+        {"seed": 5, "step": 5},
+        {"rows_seen": 20},
+    )
     lines = [json.loads(line) for line in (whole / METRICS).read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4, 5]
     assert "tokens_per_s" in json.loads((whole / SPEED).read_text().splitlines()[0])
@@ -96,7 +112,8 @@ def test_the_newest_and_the_best_are_kept(whole: Path) -> None:
 def test_stopped_at_any_call_of_the_file_system_nothing_is_lost(
     power: bool, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exhaustive: every call from the first of the run to the last is where the machine stops, once."""
+    """Exhaustive: every call from the first of the run to the last is where the machine stops,
+    once."""
     at, finished = 0, False
     while not finished:
         at += 1
@@ -120,7 +137,8 @@ def test_stopped_at_any_call_of_the_file_system_nothing_is_lost(
 def test_of_several_processes_the_best_is_saved_too_where_they_do_not_ask_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They ask at every 10th step; the validation, which gets worse, is best at its first one, step 3."""
+    """They ask at every 10th step; the validation, which gets worse, is best at its first one, step
+    3."""
     several = SimpleNamespace(count=2, is_main=True, largest=lambda value: value, wait=lambda: None)
     monkeypatch.setattr(checkpoints, "processes", lambda: several)
     rare = dataclasses.replace(
@@ -150,7 +168,9 @@ def test_a_validation_that_is_no_number_is_never_the_best() -> None:
     assert [line.validation_nelbo for line in lines] == [None, 2.0, None, 1.0, None]
 
 
-def test_an_asked_for_stop_saves_and_leaves_as_the_signal_would(whole: Path, tmp_path: Path) -> None:
+def test_an_asked_for_stop_saves_and_leaves_as_the_signal_would(
+    whole: Path, tmp_path: Path
+) -> None:
     rare = dataclasses.replace(CONFIG, checkpoint_minutes=60)
     for number, outcome in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)):
         folder = tmp_path / number.name
@@ -169,7 +189,9 @@ def test_momentum_of_muon_is_saved_too(tmp_path: Path) -> None:
     run(tmp_path / "parts", dataclasses.replace(muon, steps=2))
     run(tmp_path / "parts", muon)
     last = ("model.safetensors", "ema.safetensors", "optimizer.safetensors")
-    assert [end(tmp_path / "whole")[name] for name in last] == [end(tmp_path / "parts")[name] for name in last]
+    assert [end(tmp_path / "whole")[name] for name in last] == [
+        end(tmp_path / "parts")[name] for name in last
+    ]
 
 
 def test_stopped_after_every_step_the_curriculum_ends_as_if_it_were_not(tmp_path: Path) -> None:
@@ -186,7 +208,9 @@ def test_stopped_after_every_step_the_curriculum_ends_as_if_it_were_not(tmp_path
     assert end(tmp_path / "parts") == end(tmp_path / "whole")
 
 
-def test_a_second_signal_acts_at_once_unless_it_is_the_first_one_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_signal_acts_at_once_unless_it_is_the_first_one_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = iter([10.0, 10.1, 13.0])
     monkeypatch.setattr("attractor.train.stop.time.monotonic", lambda: next(clock))
     with pytest.raises(KeyboardInterrupt), PoliteStop() as stop:  # noqa: PT012
@@ -203,12 +227,20 @@ def _flip(file: Path) -> None:
     file.write_bytes(content)
 
 
-DAMAGES = {"flipped": _flip, "cut": lambda f: f.write_bytes(f.read_bytes()[:-9]), "missing": Path.unlink}
+DAMAGES = {
+    "flipped": _flip,
+    "cut": lambda f: f.write_bytes(f.read_bytes()[:-9]),
+    "missing": Path.unlink,
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"])
-def test_a_damaged_checkpoint_is_named_and_passed_over(damage: str, name: str, whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "ema.safetensors", "optimizer.safetensors", "state.json"]
+)
+def test_a_damaged_checkpoint_is_named_and_passed_over(
+    damage: str, name: str, whole: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
     DAMAGES[damage](folder / "checkpoint" / "step-00000005" / name)
@@ -225,7 +257,9 @@ def test_a_damaged_checkpoint_evicts_no_sound_one(whole: Path, tmp_path: Path) -
     _flip(folder / "checkpoint" / "step-00000004" / "ema.safetensors")
     stop = PoliteStop()
     stop.signal = signal.SIGTERM
-    shutil.copytree(folder / "checkpoint" / "step-00000004", folder / "checkpoint" / "step-00000009")
+    shutil.copytree(
+        folder / "checkpoint" / "step-00000004", folder / "checkpoint" / "step-00000009"
+    )
     with pytest.warns(UserWarning, match="step-0000000[49]"), pytest.raises(SystemExit):
         run(folder, rarely, stop=stop)
     assert steps(folder) == [4, 3]

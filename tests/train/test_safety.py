@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from attractor import AttractorError, UniformProcess
-from attractor.config import TrainConfig
+from attractor.config.settings import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.train import accumulate as module
 from attractor.train.loop import train
@@ -37,7 +37,8 @@ def weights(state: TrainState) -> torch.Tensor:
 def test_a_step_that_is_not_finite_moves_nothing_and_is_counted(
     what: str, optimizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The third of four steps is bad: weights and moments after it are those before it, to the bit."""
+    """The third of four steps is bad: weights and moments after it are those before it, to the
+    bit."""
     config, calls = dataclasses.replace(CONFIG, optimizer=optimizer), []
 
     def bad_at_third(*args: Any) -> torch.Tensor:
@@ -86,12 +87,17 @@ def test_out_of_memory_halves_the_rows_of_a_part_and_keeps_the_batch(
         parts, lines_of_parts = run()
     assert parts.micro_batch == micro_batch
     torch.testing.assert_close(weights(parts), weights(whole), rtol=1e-4, atol=2e-5)
-    assert [line.loss for line in lines_of_parts] == pytest.approx([line.loss for line in lines], rel=1e-5)
+    assert [line.loss for line in lines_of_parts] == pytest.approx(
+        [line.loss for line in lines], rel=1e-5
+    )
 
 
 def test_a_row_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "batch_loss", limited(0))
-    with pytest.warns(UserWarning, match="out of memory"), pytest.raises(AttractorError, match="one row of 6 tokens"):
+    with (
+        pytest.warns(UserWarning, match="out of memory"),
+        pytest.raises(AttractorError, match="one row of 6 tokens"),
+    ):
         run()
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attractor import AttractorError, UniformProcess
-from attractor.config import TrainConfig
+from attractor.config.settings import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.train.loop import train
 from attractor.train.objective import antithetic_times
@@ -78,7 +78,14 @@ def test_training_learns_and_is_a_function_of_the_seed() -> None:
     logs: list[Progress] = []
     constant = np.tile(np.arange(6, dtype=np.int32), (40, 1))
     config = dataclasses.replace(CONFIG, steps=150, log_every=50, lr=1e-2)
-    state = train(network(), UniformProcess(7), constant, config, watch=Watch(lambda n: 1.5), on_progress=logs.append)
+    state = train(
+        network(),
+        UniformProcess(7),
+        constant,
+        config,
+        watch=Watch(lambda n: 1.5),
+        on_progress=logs.append,
+    )
     assert logs[-1].loss < 0.6 * logs[0].loss < 0.6 * np.log(7)
     validated = {20, 40, 60, 80, 100, 120, 140, 150}
     assert [log.step for log in logs] == sorted(validated | {50, 100})
@@ -87,7 +94,9 @@ def test_training_learns_and_is_a_function_of_the_seed() -> None:
     for a, b in zip(state.ema.shadow, again.ema.shadow, strict=True):
         assert torch.equal(a, b)
     other = train(network(), UniformProcess(7), constant, config, seed=1)
-    assert any(not torch.equal(a, b) for a, b in zip(state.ema.shadow, other.ema.shadow, strict=True))
+    assert any(
+        not torch.equal(a, b) for a, b in zip(state.ema.shadow, other.ema.shadow, strict=True)
+    )
 
 
 def test_training_leaves_the_global_generator_alone() -> None:
@@ -113,6 +122,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step() -> None:
     broken = network()
     broken.output_layer.linear.bias.data.fill_(float("nan"))
     with pytest.raises(
-        AttractorError, match=r"not finite at 10 steps in a row, before step 10; .* try a learning rate"
+        AttractorError,
+        match=r"not finite at 10 steps in a row, before step 10; .* try a learning rate",
     ):
         train(broken, UniformProcess(7), rows(), CONFIG)

@@ -8,13 +8,20 @@ from typing import Any
 from attractor.adapters import duo, gidd, lightning, mdlm, own_run, published
 from attractor.adapters.family import Family, Settings, Weights
 from attractor.adapters.source import Source, find_source
+from attractor.machine.processes import pick_device
 from attractor.model.denoiser import Denoiser
-from attractor.runtime import pick_device
 from attractor.types import AttractorError
 
 FAMILIES: dict[str, Family] = {
     family.name: family
-    for family in (own_run.FAMILY, published.FAMILY, lightning.FAMILY, duo.FAMILY, mdlm.FAMILY, gidd.FAMILY)
+    for family in (
+        own_run.FAMILY,
+        published.FAMILY,
+        lightning.FAMILY,
+        duo.FAMILY,
+        mdlm.FAMILY,
+        gidd.FAMILY,
+    )
 }
 """By name, in the order in which they are asked; see docs/adapters.md for how to add one."""
 
@@ -30,21 +37,23 @@ def load(
 ) -> Denoiser:
     """Load a model as a Denoiser: a run, somebody's checkpoint, or a model of the Hugging Face Hub.
 
-    Shapes and settings are read from the checkpoint; what it does not tell is asked for. Nothing in a file is ever
-    executed.
+    Shapes and settings are read from the checkpoint; what it does not tell is asked for. Nothing in
+    a file is ever executed.
 
     Args:
-        path: a run directory or one of its `checkpoint/step-*`; a Lightning checkpoint; a folder in the layout of the
-            Hub; or a Hub id `owner/name`, with `/path/of/a/file.ckpt` behind it for one file.
+        path: a run directory or one of its `checkpoint/step-*`; a Lightning checkpoint; a folder in
+            the layout of the Hub; or a Hub id `owner/name`, with `/path/of/a/file.ckpt` behind it
+            for one file.
         weights: "ema" for the averaged weights, "raw" for the last ones.
         device: "auto", "cpu", "cuda", ...
         family: which layout it is, where it cannot be told: one of `FAMILIES`.
         revision: of a Hub model: branch, tag or commit.
-        settings: what the checkpoint does not tell, such as `n_heads`; the error names what is missing.
+        settings: what the checkpoint does not tell, such as `n_heads`; the error names what is
+            missing.
 
     Raises:
-        AttractorError: if there is no such checkpoint, it is damaged or of no known family, its tensors do not fit its
-            settings, or a setting is missing.
+        AttractorError: if there is no such checkpoint, it is damaged or of no known family, its
+            tensors do not fit its settings, or a setting is missing.
     """
     if weights not in ("ema", "raw"):
         raise AttractorError(f"weights = {weights!r}: allowed are 'ema' and 'raw'")
@@ -62,7 +71,9 @@ def _family(source: Source, name: str | None) -> Family:
     for family in FAMILIES.values():
         if family.recognises(source):
             return family
-    raise AttractorError(f"'{source.path}' is of no family that is known ({known}); say which with family=...")
+    raise AttractorError(
+        f"'{source.path}' is of no family that is known ({known}); say which with family=..."
+    )
 
 
 __all__ = ["FAMILIES", "Family", "Settings", "Source", "Weights", "load"]

@@ -1,4 +1,5 @@
-"""What a family of checkpoints is to `attractor.load`: how to tell it, and how to make a Denoiser of it."""
+"""What a family of checkpoints is to `attractor.load`: how to tell it, and how to make a Denoiser
+of it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from attractor.types import AttractorError
 
 Weights = Literal["ema", "raw"]
 KINDS: dict[str, tuple[type, ...]] = {
-    "algo": (str,), "time_conditioning": (bool,), "n_heads": (int,), "seq_len": (int,), "mask_id": (int,),
+    "algo": (str,), "time_conditioning": (bool,), "n_heads": (int,), "seq_len": (int,),
+    "mask_id": (int,),
     "eps": (float, int), "p_uniform": (float, int), "t_eps": (float, int),
 }  # fmt: skip
 """Types of settings that families share."""
@@ -34,25 +36,41 @@ class Settings:
         """Every setting of a family; None stands for one that the checkpoint does not tell.
 
         Raises:
-            AttractorError: if one is told by nobody, or differently by both, or the caller names another one.
+            AttractorError: if one is told by nobody, or differently by both, or the caller names
+                another one.
         """
         unknown = sorted(self.given.keys() - found.keys())
         if unknown:
-            raise AttractorError(f"unknown setting {unknown[0]!r} for '{self.where}': there are {', '.join(found)}")
+            raise AttractorError(
+                f"unknown setting {unknown[0]!r} for '{self.where}': there are {', '.join(found)}"
+            )
         for name, value in found.items():
             if value is not None and self.given.get(name, value) != value:
-                raise AttractorError(f"{name} = {self.given[name]!r} was given, but '{self.where}' says {value!r:.60}")
-        missing = [name for name, value in found.items() if value is None and name not in self.given]
+                raise AttractorError(
+                    f"{name} = {self.given[name]!r} was given, but '{self.where}' says "
+                    f"{value!r:.60}"
+                )
+        missing = [
+            name for name, value in found.items() if value is None and name not in self.given
+        ]
         if missing:
             example = ", ".join(f"{name}=..." for name in missing)
-            raise AttractorError(f"'{self.where}' does not tell {', '.join(missing)}: attractor.load(..., {example})")
-        settings: dict[str, Any] = {name: self.given.get(name, value) for name, value in found.items()}
+            raise AttractorError(
+                f"'{self.where}' does not tell {', '.join(missing)}: attractor.load(..., {example})"
+            )
+        settings: dict[str, Any] = {
+            name: self.given.get(name, value) for name, value in found.items()
+        }
         for name, value in settings.items():
             if name in KINDS and type(value) not in KINDS[name]:
                 kind = KINDS[name][0].__name__
-                raise AttractorError(f"{name} = {value!r:.60} for '{self.where}' is not of type {kind}")
+                raise AttractorError(
+                    f"{name} = {value!r:.60} for '{self.where}' is not of type {kind}"
+                )
         if "seq_len" in settings and settings["seq_len"] < 1:
-            raise AttractorError(f"seq_len = {settings['seq_len']} for '{self.where}' must be at least 1")
+            raise AttractorError(
+                f"seq_len = {settings['seq_len']} for '{self.where}' must be at least 1"
+            )
         return settings
 
 
@@ -66,6 +84,9 @@ class Family(NamedTuple):
 
 
 def published_only(source: Source, weights: Weights) -> None:
-    """Raise AttractorError if raw weights are wanted of a checkpoint that holds one set of weights, the published."""
+    """Raise AttractorError if raw weights are wanted of a checkpoint that holds one set of weights,
+    the published."""
     if weights == "raw":
-        raise AttractorError(f"'{source.path}' holds one set of weights, the published one, and no 'raw' ones")
+        raise AttractorError(
+            f"'{source.path}' holds one set of weights, the published one, and no 'raw' ones"
+        )

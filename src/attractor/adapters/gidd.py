@@ -1,4 +1,5 @@
-"""GIDD as it is on the Hub: hybrid noise, weights without a prefix, conditioned on t, and the mask is the last id."""
+"""GIDD as it is on the Hub: hybrid noise, weights without a prefix, conditioned on t, and the mask
+is the last id."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import math
 import torch
 
 from attractor.adapters.family import Family, Settings, Weights, published_only
-from attractor.adapters.hub import Names, read_network
+from attractor.adapters.hub_layout import Names, read_network
 from attractor.adapters.source import Source
 from attractor.model.network import NetworkDenoiser
 from attractor.process.hybrid import GiddSchedule, HybridProcess
@@ -28,13 +29,19 @@ def recognises(source: Source) -> bool:
     return source.config.get("model_type") == "dit" and "p_uniform" in source.config
 
 
-def load(source: Source, weights: Weights, settings: Settings, device: torch.device) -> NetworkDenoiser:
+def load(
+    source: Source, weights: Weights, settings: Settings, device: torch.device
+) -> NetworkDenoiser:
     """The Denoiser, with GIDD's own schedule, whose noise level is t itself."""
     published_only(source, weights)
     p_uniform, t_eps = source.config.get("p_uniform"), source.config.get("t_eps")
-    network, vocab_size, said = read_network(source, settings, NAMES, p_uniform=p_uniform, t_eps=t_eps)
+    network, vocab_size, said = read_network(
+        source, settings, NAMES, p_uniform=p_uniform, t_eps=t_eps
+    )
     share = max(said["p_uniform"], LEAST_SHARE)
-    process = HybridProcess(vocab_size, GiddSchedule(vocab_size, share, said["t_eps"]), uniform_share=share)
+    process = HybridProcess(
+        vocab_size, GiddSchedule(vocab_size, share, said["t_eps"]), uniform_share=share
+    )
     return NetworkDenoiser(network.to(device), process, said["seq_len"])
 
 

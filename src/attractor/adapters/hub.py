@@ -1,52 +1,5 @@
-"""What layouts of the Hub have in common: a configuration and a DDiT, each by names of its own."""
+"""The documented place of `Names` and `read_network`, which live in `hub_layout`."""
 
-from __future__ import annotations
+from attractor.adapters.hub_layout import Names, read_network
 
-from typing import Any, NamedTuple
-
-from attractor.adapters.family import Settings
-from attractor.adapters.network import build_network, read_shape, require_shape
-from attractor.adapters.source import Source
-from attractor.model.ddit import DDiT
-
-
-class Names(NamedTuple):
-    """What a layout calls the shape of its network in config.json."""
-
-    vocab_size: str = "vocab_size"
-    hidden_size: str = "hidden_dim"
-    n_blocks: str = "n_blocks"
-    cond_dim: str = "cond_dim"
-    n_heads: str = "n_heads"
-    seq_len: str = "model_length"
-
-
-class Read(NamedTuple):
-    """A network and everything else its checkpoint or the caller has told."""
-
-    network: DDiT
-    vocab_size: int
-    settings: dict[str, Any]
-
-
-def read_network(source: Source, settings: Settings, names: Names, prefix: str = "", **more: Any) -> Read:
-    """The network of a source, its shape read from the tensors and checked against the configuration.
-
-    Args:
-        source: config.json and weights.
-        settings: what the caller says.
-        names: what the configuration calls things.
-        prefix: of the tensors' names.
-        more: other settings of the family, as found; None where they must be asked for.
-
-    Raises:
-        AttractorError: if tensors and configuration contradict each other, or something is missing.
-    """
-    where, config = str(source.path), source.config
-    tensors = source.tensors(source.content, prefix)
-    shape = read_shape(tensors, where)
-    said = {name: config.get(theirs) for name, theirs in names._asdict().items()}
-    seq_len, n_heads = said.pop("seq_len"), said.pop("n_heads")
-    require_shape(shape, where, **said, **({"n_heads": n_heads} if shape.n_heads else {}))
-    found = settings.read(n_heads=n_heads or shape.n_heads, seq_len=seq_len, **more)
-    return Read(build_network(tensors, shape, found["n_heads"], where), shape.vocab_size, found)
+__all__ = ["Names", "read_network"]

@@ -1,7 +1,8 @@
 """The paper's Lightning checkpoints, and those of the Duo and MDLM code bases they come from.
 
-`state_dict` holds the raw weights under `backbone.`, `ema.shadow_params` the averages of trainable parameters in their
-order, without names, and `hyper_parameters.config` the settings as OmegaConf objects.
+`state_dict` holds the raw weights under `backbone.`, `ema.shadow_params` the averages of trainable
+parameters in their order, without names, and `hyper_parameters.config` the settings as OmegaConf
+objects.
 """
 
 from __future__ import annotations
@@ -29,11 +30,16 @@ UNIFORM, ABSORBING = ("duo", "duo_base", "udlm"), ("mdlm",)
 def recognises(source: Source) -> bool:
     """A pickled dictionary with a `state_dict` of a backbone."""
     state = source.content.get("state_dict") if source.path.is_file() else None
-    return isinstance(state, dict) and any(isinstance(name, str) and name.startswith(PREFIX) for name in state)
+    return isinstance(state, dict) and any(
+        isinstance(name, str) and name.startswith(PREFIX) for name in state
+    )
 
 
-def load(source: Source, weights: Weights, settings: Settings, device: torch.device) -> NetworkDenoiser:
-    """The Denoiser; raises AttractorError for noise and backbones that this package does not have."""
+def load(
+    source: Source, weights: Weights, settings: Settings, device: torch.device
+) -> NetworkDenoiser:
+    """The Denoiser; raises AttractorError for noise and backbones that this package does not
+    have."""
     where, content = str(source.path), source.content
 
     def says(path: str) -> Any:
@@ -56,19 +62,26 @@ def load(source: Source, weights: Weights, settings: Settings, device: torch.dev
     )
     network = build_network(tensors, shape, said["n_heads"], where)
     process = _process(algo, shape.vocab_size, LogLinear(said["eps"]), said.get("mask_id"))
-    return NetworkDenoiser(network.to(device), process, said["seq_len"], time_conditioning=said["time_conditioning"])
+    return NetworkDenoiser(
+        network.to(device), process, said["seq_len"], time_conditioning=said["time_conditioning"]
+    )
 
 
-def _process(algo: Any, vocab_size: int, schedule: LogLinear, mask_id: int | None) -> ForwardProcess:
+def _process(
+    algo: Any, vocab_size: int, schedule: LogLinear, mask_id: int | None
+) -> ForwardProcess:
     if algo in UNIFORM:
         return UniformProcess(vocab_size, schedule)
     if algo in ABSORBING:
         return AbsorbingProcess(vocab_size, schedule, mask_id)
-    raise AttractorError(f"algo = {algo!r} is not supported: there are {', '.join(UNIFORM + ABSORBING)}")
+    raise AttractorError(
+        f"algo = {algo!r} is not supported: there are {', '.join(UNIFORM + ABSORBING)}"
+    )
 
 
 def _averages(source: Source, raw: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The averaged weights by name; they come in the order of the parameters, which is that of the raw ones."""
+    """The averaged weights by name; they come in the order of the parameters, which is that of the
+    raw ones."""
     ema = source.content.get("ema")
     shadow = ema.get("shadow_params") if isinstance(ema, dict) else None
     if not isinstance(shadow, list):
@@ -76,14 +89,18 @@ def _averages(source: Source, raw: dict[str, Tensor]) -> dict[str, Tensor]:
     names = [name for name in raw if not BUFFER.match(name)]
     values = [source.tensor(value, "ema.shadow_params") for value in shadow]
     if [value.shape for value in values] != [raw[name].shape for name in names]:
-        raise AttractorError(f"the averaged weights in '{source.path}' do not match its parameters one by one")
+        raise AttractorError(
+            f"the averaged weights in '{source.path}' do not match its parameters one by one"
+        )
     return dict(zip(names, values, strict=True))
 
 
 def _require_known(where: str, known: dict[str, Any], says: Callable[[str], Any]) -> None:
     for path, value in known.items():
         if says(path) not in (None, value):
-            raise AttractorError(f"'{where}' says {path} = {says(path)!r}: only {value!r} is supported")
+            raise AttractorError(
+                f"'{where}' says {path} = {says(path)!r}: only {value!r} is supported"
+            )
 
 
 FAMILY = Family("lightning", recognises, load)

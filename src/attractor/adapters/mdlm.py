@@ -1,4 +1,5 @@
-"""MDLM as it is on the Hub: absorbing noise, weights under `backbone.`, and the mask is the last id.
+"""MDLM as it is on the Hub: absorbing noise, weights under `backbone.`, and the mask is the last
+id.
 
 The schedule is not in its files: it is the log-linear one with eps = 1e-3 (arXiv:2406.07524).
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from attractor.adapters.family import Family, Settings, Weights, published_only
-from attractor.adapters.hub import Names, read_network
+from attractor.adapters.hub_layout import Names, read_network
 from attractor.adapters.source import Source
 from attractor.model.network import NetworkDenoiser
 from attractor.process.absorbing import AbsorbingProcess
@@ -20,13 +21,19 @@ def recognises(source: Source) -> bool:
     return source.config.get("model_type") == "mdlm"
 
 
-def load(source: Source, weights: Weights, settings: Settings, device: torch.device) -> NetworkDenoiser:
+def load(
+    source: Source, weights: Weights, settings: Settings, device: torch.device
+) -> NetworkDenoiser:
     """The Denoiser: the mask has probability zero, and visible tokens are carried over."""
     published_only(source, weights)
     conditioned = source.config.get("time_conditioning")
-    network, vocab_size, said = read_network(source, settings, Names(), "backbone.", time_conditioning=conditioned)
+    network, vocab_size, said = read_network(
+        source, settings, Names(), "backbone.", time_conditioning=conditioned
+    )
     process = AbsorbingProcess(vocab_size, LogLinear())
-    return NetworkDenoiser(network.to(device), process, said["seq_len"], time_conditioning=said["time_conditioning"])
+    return NetworkDenoiser(
+        network.to(device), process, said["seq_len"], time_conditioning=said["time_conditioning"]
+    )
 
 
 FAMILY = Family("mdlm", recognises, load)

@@ -34,45 +34,62 @@ def read_shape(tensors: Mapping[str, Tensor], where: str) -> Shape:
     """
     vocab_size, hidden_size = _matrix(tensors, "vocab_embed.embedding", where).shape
     cond_dim = len(_matrix(tensors, "sigma_map.mlp.0.weight", where))
-    blocks = {int(found[1]) for name in tensors if (found := re.match(r"blocks\.(\d{1,6})\.", name))}
+    blocks = {
+        int(found[1]) for name in tensors if (found := re.match(r"blocks\.(\d{1,6})\.", name))
+    }
     if not blocks or blocks != set(range(len(blocks))):
         raise AttractorError(f"'{where}' has no transformer blocks, or some of them are missing")
     return Shape(vocab_size, hidden_size, len(blocks), cond_dim, _heads(tensors, hidden_size))
 
 
 def require_shape(shape: Shape, where: str, **said: Any) -> None:
-    """Raise AttractorError if the settings of a checkpoint contradict its tensors; None says nothing."""
+    """Raise AttractorError if the settings of a checkpoint contradict its tensors; None says
+    nothing."""
     for name, value in said.items():
         if value is not None and value != getattr(shape, name):
-            raise AttractorError(f"'{where}' says {name} = {value!r:.60}, but its tensors have {getattr(shape, name)}")
+            raise AttractorError(
+                f"'{where}' says {name} = {value!r:.60}, but its tensors have "
+                f"{getattr(shape, name)}"
+            )
 
 
 def build_network(tensors: Mapping[str, Tensor], shape: Shape, n_heads: int, where: str) -> DDiT:
     """A DDiT that carries the tensors, in float32.
 
     Raises:
-        AttractorError: if a tensor is missing, left over, of the wrong shape or type, or holds NaN or infinity.
+        AttractorError: if a tensor is missing, left over, of the wrong shape or type, or holds NaN
+            or infinity.
     """
     _, hidden_size, n_blocks, cond_dim, _ = shape
     if type(n_heads) is not int or n_heads < 1 or hidden_size % (2 * n_heads):
-        raise AttractorError(f"n_heads = {n_heads!r}: a width of {hidden_size} must be a multiple of 2 n_heads")
+        raise AttractorError(
+            f"n_heads = {n_heads!r}: a width of {hidden_size} must be a multiple of 2 n_heads"
+        )
     with torch.random.fork_rng(devices=[]):
         network = DDiT(shape.vocab_size, hidden_size, n_blocks, n_heads, cond_dim, dropout=0.0)
-    return fill(network, {name: value for name, value in tensors.items() if not BUFFER.match(name)}, where)
+    return fill(
+        network, {name: value for name, value in tensors.items() if not BUFFER.match(name)}, where
+    )
 
 
 def fill(network: DDiT, tensors: Mapping[str, Tensor], where: str) -> DDiT:
     """Copy tensors into a network, strictly; raises AttractorError as `build_network` does."""
     wanted = dict(network.named_parameters())
-    for what, names in (("lacks", wanted.keys() - tensors.keys()), ("has an unknown", tensors.keys() - wanted.keys())):
+    for what, names in (
+        ("lacks", wanted.keys() - tensors.keys()),
+        ("has an unknown", tensors.keys() - wanted.keys()),
+    ):
         if names:
-            raise AttractorError(f"'{where}' {what} '{min(names):.100}' one of {len(names)} such tensors")
+            raise AttractorError(
+                f"'{where}' {what} '{min(names):.100}' one of {len(names)} such tensors"
+            )
     with torch.no_grad():
         for name, parameter in wanted.items():
             value = tensors[name]
             if value.shape != parameter.shape or not value.is_floating_point():
                 raise AttractorError(
-                    f"'{name}' in '{where}' is {value.dtype} {tuple(value.shape)}, not float {tuple(parameter.shape)}"
+                    f"'{name}' in '{where}' is {value.dtype} {tuple(value.shape)}, not float "
+                    f"{tuple(parameter.shape)}"
                 )
             if not value.isfinite().all():
                 raise AttractorError(f"'{name}' in '{where}' holds values that are not finite")
@@ -87,9 +104,14 @@ def _matrix(tensors: Mapping[str, Tensor], name: str, where: str) -> Tensor:
 
 
 def _heads(tensors: Mapping[str, Tensor], hidden_size: int) -> int | None:
-    """From the rotary tables, where they were saved: a number for each pair of a head, or for each part."""
+    """From the rotary tables, where they were saved: a number for each pair of a head, or for each
+    part."""
     half = tensors.get("rotary_emb.inv_freq")
     table = tensors.get("rotary_emb.cos_cached")
     if half is not None and half.ndim == 1 and len(half):
         return hidden_size // (2 * len(half))
-    return hidden_size // table.shape[-1] if table is not None and table.ndim == 5 and table.shape[-1] else None
+    return (
+        hidden_size // table.shape[-1]
+        if table is not None and table.ndim == 5 and table.shape[-1]
+        else None
+    )

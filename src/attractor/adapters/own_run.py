@@ -9,9 +9,9 @@ import torch
 from attractor.adapters.family import Family, Settings, Weights
 from attractor.adapters.network import build_network, read_shape, require_shape
 from attractor.adapters.source import Source
-from attractor.checkpoint import STATE, load_checkpoint
+from attractor.machine.checkpoint import STATE, load_checkpoint
 from attractor.model.network import NetworkDenoiser
-from attractor.process.named import process_from_settings
+from attractor.process.registry import process_from_settings
 from attractor.train.checkpoints import checkpoint_paths
 from attractor.types import AttractorError
 
@@ -23,7 +23,9 @@ def recognises(source: Source) -> bool:
     return (source.path / STATE).is_file() or bool(checkpoint_paths(source.path))
 
 
-def load(source: Source, weights: Weights, settings: Settings, device: torch.device) -> NetworkDenoiser:
+def load(
+    source: Source, weights: Weights, settings: Settings, device: torch.device
+) -> NetworkDenoiser:
     """The last checkpoint of a run, or the one that was named."""
     settings.read()
     where, name = str(source.path), FILES[weights]

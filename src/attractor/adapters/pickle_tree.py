@@ -1,7 +1,9 @@
-"""What a pickle describes, as an inert tree: nothing is called, imported or opened, whatever the pickle asks for.
+"""What a pickle describes, as an inert tree: nothing is called, imported or opened, whatever the
+pickle asks for.
 
-A pickle is a program for a small stack machine. The machine here knows containers, numbers and text; a class or a
-function is only ever its name, and a call of one a `Placeholder` that holds the arguments.
+A pickle is a program for a small stack machine. The machine here knows containers, numbers and
+text; a class or a function is only ever its name, and a call of one a `Placeholder` that holds the
+arguments.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
 MAX_STEPS = 2**22
-"""Instructions of a pickle: a checkpoint with a tokenizer in it has a tenth of them, and each may make an object."""
+"""Instructions of a pickle: a checkpoint with a tokenizer in it has a tenth of them, and each may
+make an object."""
 _MARK = object()
 
 
@@ -122,7 +125,8 @@ class _Machine:
             raise ValueError("it is damaged: values for something that is no list")
 
     def update(self, flat: list[Any]) -> None:
-        """Set items; keys that are neither text nor numbers are of no use here and dropped with their values."""
+        """Set items; keys that are neither text nor numbers are of no use here and dropped with
+        their values."""
         target = self.top()
         if isinstance(target, Placeholder):
             return
@@ -167,8 +171,9 @@ class _Machine:
 
 _PUSH = frozenset(
     """
-    INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE
-    SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8
+    INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING
+    SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES
+    BINBYTES8 BYTEARRAY8
     """.split()  # noqa: SIM905
 )
 _CONSTANTS: dict[str, Callable[[], Any]] = {

@@ -1,4 +1,5 @@
-"""Models published with `attractor push`: config.json, weights under `backbone.`, everything told."""
+"""Models published with `attractor push`: config.json, weights under `backbone.`, everything
+told."""
 
 from __future__ import annotations
 
@@ -7,10 +8,10 @@ from typing import Any
 import torch
 
 from attractor.adapters.family import Family, Settings, Weights, published_only
-from attractor.adapters.hub import Names, read_network
+from attractor.adapters.hub_layout import Names, read_network
 from attractor.adapters.source import Source
 from attractor.model.network import NetworkDenoiser
-from attractor.process.named import process_from_settings, process_settings
+from attractor.process.registry import process_from_settings, process_settings
 from attractor.types import AttractorError
 
 MODEL_TYPE = "attractor"
@@ -23,17 +24,21 @@ def recognises(source: Source) -> bool:
     return source.config.get("model_type") == MODEL_TYPE
 
 
-def load(source: Source, weights: Weights, settings: Settings, device: torch.device) -> NetworkDenoiser:
+def load(
+    source: Source, weights: Weights, settings: Settings, device: torch.device
+) -> NetworkDenoiser:
     """The Denoiser; raises AttractorError if the file does not tell its process."""
     published_only(source, weights)
     process = source.config.get("process")
     if not isinstance(process, dict):
         raise AttractorError(f"'{source.path}' does not tell its process")
     network, vocab_size, said = read_network(source, settings, NAMES, PREFIX)
-    return NetworkDenoiser(network.to(device), process_from_settings(process, vocab_size), said["seq_len"])
+    return NetworkDenoiser(
+        network.to(device), process_from_settings(process, vocab_size), said["seq_len"]
+    )
 
 
-def config_of(denoiser: NetworkDenoiser) -> dict[str, Any]:
+def published_config(denoiser: NetworkDenoiser) -> dict[str, Any]:
     """The config.json from which `load` and transformers build the model again."""
     network = denoiser.network
     return {

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attractor.adapters.pickle_tree import Placeholder
 from attractor.adapters.torch_file import TensorRef, TorchFile
-from attractor.hub import download, first_line
+from attractor.machine.hub import download, first_line
 from attractor.types import AttractorError
 
 CONFIG = "config.json"
@@ -22,7 +22,8 @@ SAFE, INDEX, PICKLED = "model.safetensors", "model.safetensors.index.json", "pyt
 MAX_JSON = 2**24
 """Bytes of a JSON file beside weights."""
 WRAPPER = re.compile(r"(?<![^.])(_orig_mod|module)\.")
-"""What torch.compile and DistributedDataParallel put into the names of weights they wrap; no family uses such names."""
+"""What torch.compile and DistributedDataParallel put into the names of weights they wrap; no family
+uses such names."""
 HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(?P<file>(/\w[\w.-]*)+)?")
 
 
@@ -46,7 +47,8 @@ class Source:
 
     @functools.cached_property
     def content(self) -> dict[str, Any]:
-        """What the weights file holds: tensors by name, or the tree of a pickled checkpoint; see `WRAPPER`.
+        """What the weights file holds: tensors by name, or the tree of a pickled checkpoint; see
+        `WRAPPER`.
 
         Raises:
             AttractorError: if there is no such file, or it is damaged.
@@ -64,7 +66,9 @@ class Source:
                 return self._read(self.path / name)
         if (self.path / INDEX).is_file():
             return self._shards(self.path / INDEX)
-        raise AttractorError(f"'{self.path}' holds no weights: neither {SAFE} nor {PICKLED}, nor a checkpoint/step-*")
+        raise AttractorError(
+            f"'{self.path}' holds no weights: neither {SAFE} nor {PICKLED}, nor a checkpoint/step-*"
+        )
 
     def tensors(self, group: Mapping[str, Any], prefix: str = "") -> dict[str, Tensor]:
         """The tensors of a part of `content` whose names start with `prefix`, without it.
@@ -72,7 +76,10 @@ class Source:
         Raises:
             AttractorError: if one of them is no tensor.
         """
-        return {name.removeprefix(prefix): self.tensor(group[name], name) for name in _names(group, prefix)}
+        return {
+            name.removeprefix(prefix): self.tensor(group[name], name)
+            for name in _names(group, prefix)
+        }
 
     def tensor(self, value: Any, name: str) -> Tensor:
         """One tensor, read if it has not been."""
@@ -91,18 +98,23 @@ class Source:
         return self._torch_file.content
 
     def _shards(self, index: Path) -> dict[str, Any]:
-        """Tensors from several files; their names must be plain, so that they can only be beside the index."""
+        """Tensors from several files; their names must be plain, so that they can only be beside
+        the index."""
         found = read_json(index).get("weight_map")
         if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
             raise AttractorError(f"'{index}' is damaged: it has no weight_map of names")
         tensors: dict[str, Any] = {}
         for name in sorted(set(found.values())):
             if not re.fullmatch(r"\w[\w.-]*\.safetensors", name):
-                raise AttractorError(f"'{index}' names the shard {name[:100]!r}: it must be a plain *.safetensors")
+                raise AttractorError(
+                    f"'{index}' names the shard {name[:100]!r}: it must be a plain *.safetensors"
+                )
             tensors |= _read_safetensors(index.parent / name)
         missing = sorted(str(name) for name in found.keys() - tensors.keys())
         if missing:
-            raise AttractorError(f"'{index}' promises '{missing[0]:.100}', which its shards do not hold")
+            raise AttractorError(
+                f"'{index}' promises '{missing[0]:.100}', which its shards do not hold"
+            )
         return tensors
 
 
@@ -110,7 +122,8 @@ def find_source(where: str | Path, revision: str | None = None) -> Source:
     """The source at a path, or from the Hub where there is no such path.
 
     Args:
-        where: a file or folder, or a Hub id `owner/name`, or one of its files, `owner/name/folder/file.ckpt`.
+        where: a file or folder, or a Hub id `owner/name`, or one of its files,
+            `owner/name/folder/file.ckpt`.
         revision: branch, tag or commit on the Hub.
 
     Raises:
@@ -124,12 +137,15 @@ def find_source(where: str | Path, revision: str | None = None) -> Source:
         raise AttractorError(f"'{where!s:.100}' is no path: {error!s:.200}") from None
     hub_id = HUB_ID.fullmatch(str(where))
     if hub_id is None:
-        raise AttractorError(f"'{where}' is neither a file or folder here nor a Hub id 'owner/name'")
+        raise AttractorError(
+            f"'{where}' is neither a file or folder here nor a Hub id 'owner/name'"
+        )
     return Source(_from_hub(hub_id["repo"], (hub_id["file"] or "").removeprefix("/"), revision))
 
 
 def told(tree: Any, path: str) -> Any:
-    """A number, text or flag at a dotted path of a pickled tree, through the placeholders of OmegaConf; else None."""
+    """A number, text or flag at a dotted path of a pickled tree, through the placeholders of
+    OmegaConf; else None."""
     for key in path.split("."):
         tree = _unwrapped(tree)
         tree = tree.get(key) if isinstance(tree, dict) else None
@@ -182,12 +198,21 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
     try:
         with safe_open(file, "pt") as opened:
             return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise AttractorError(f"'{file}' cannot be read as safetensors: {error!s:.200}") from None
 
 
 def _from_hub(repo: str, file: str, revision: str | None) -> Path:
-    """A file of the Hub, or a snapshot of all that a model needs but its code, from the cache where it is there."""
+    """A file of the Hub, or a snapshot of all that a model needs but its code, from the cache where
+    it is there."""
     from huggingface_hub import snapshot_download
 
     try:
@@ -196,10 +221,15 @@ def _from_hub(repo: str, file: str, revision: str | None) -> Path:
         wanted = ["*.json", "*.txt", "*.safetensors"]
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
         if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(repo, revision=revision, allow_patterns=["*.json", "*.txt", PICKLED]))
+            folder = Path(
+                snapshot_download(
+                    repo, revision=revision, allow_patterns=["*.json", "*.txt", PICKLED]
+                )
+            )
         return folder
     except Exception as error:  # the client raises its own, its HTTP library's and the system's
         raise AttractorError(
-            f"'{repo}' cannot be fetched from the Hub ({first_line(error):.200}); download it where there is a network "
+            f"'{repo}' cannot be fetched from the Hub ({first_line(error):.200}); download it "
+            "where there is a network "
             f"and give the path of the {'file' if file else 'folder'}"
         ) from None

@@ -1,4 +1,5 @@
-"""Files written by torch.save, both formats, read without unpickling: plain containers, and tensors on request."""
+"""Files written by torch.save, both formats, read without unpickling: plain containers, and tensors
+on request."""
 
 from __future__ import annotations
 
@@ -18,12 +19,14 @@ MAX_PICKLE = 2**25
 """Bytes of a pickle inside a checkpoint, which holds names and numbers but no weights."""
 MAX_DIMENSIONS, MAX_KEY = 16, 64
 MAX_SHARING = 2
-"""Size of all tensors that are read, in sizes of the file: tied weights share a storage, and bombs by the thousand."""
+"""Size of all tensors that are read, in sizes of the file: tied weights share a storage, and bombs
+by the thousand."""
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 DTYPES = {
     f"{name}Storage": getattr(torch, dtype)
     for name, dtype in {
-        "Double": "float64", "Float": "float32", "Half": "float16", "BFloat16": "bfloat16", "Long": "int64",
+        "Double": "float64", "Float": "float32", "Half": "float16", "BFloat16": "bfloat16",
+        "Long": "int64",
         "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8", "Bool": "bool",
     }.items()
 }  # fmt: skip
@@ -49,8 +52,8 @@ class TensorRef(NamedTuple):
 class TorchFile:
     """A file of torch.save: `content` is its tree, with a `TensorRef` in the place of every tensor.
 
-    Classes other than plain containers are placeholders. Nothing in the file can run code, import a module or open
-    another file; compressed archives, which torch does not write, are refused.
+    Classes other than plain containers are placeholders. Nothing in the file can run code, import a
+    module or open another file; compressed archives, which torch does not write, are refused.
 
     Args:
         path: a .ckpt, .pt, .pth or .bin file, in the zip format or the one before it.
@@ -85,7 +88,9 @@ class TorchFile:
             storage = self._storage(ref.storage)
             self._left -= math.prod(ref.shape) * storage.itemsize
             if self._left < 0:
-                raise ValueError(f"its tensors are more than {MAX_SHARING} times as large as the file")
+                raise ValueError(
+                    f"its tensors are more than {MAX_SHARING} times as large as the file"
+                )
             return storage.as_strided(ref.shape, ref.stride, ref.offset).clone()
         except _PROBLEMS as error:
             raise self._problem(error) from None
@@ -93,8 +98,14 @@ class TorchFile:
     def _storage(self, storage: Storage) -> Tensor:
         if storage.key not in self._read_storages:
             size = storage.numel * storage.dtype.itemsize
-            data = self._bytes_zip(storage.key, size) if self._legacy is None else self._bytes_legacy(storage.key, size)
-            self._read_storages = {storage.key: data}  # one at a time: tensors that share one are neighbours
+            data = (
+                self._bytes_zip(storage.key, size)
+                if self._legacy is None
+                else self._bytes_legacy(storage.key, size)
+            )
+            self._read_storages = {
+                storage.key: data
+            }  # one at a time: tensors that share one are neighbours
         data = self._read_storages[storage.key]
         return data[: storage.numel * storage.dtype.itemsize].view(storage.dtype)
 
@@ -103,15 +114,24 @@ class TorchFile:
         with zipfile.ZipFile(self.path) as archive:
             entries = archive.infolist()
             names = [entry.filename for entry in entries]
-            if len(set(names)) < len(names) or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            if len(set(names)) < len(names) or any(
+                entry.compress_type != zipfile.ZIP_STORED for entry in entries
+            ):
                 raise ValueError("its entries are compressed or double, which torch does not write")
             if sum(entry.file_size for entry in entries) > self.path.stat().st_size:
                 raise ValueError("its entries are larger than the file")
-            pickles = [name for name in names if name.rpartition("/")[2] == "data.pkl" and name.count("/") <= 1]
+            pickles = [
+                name
+                for name in names
+                if name.rpartition("/")[2] == "data.pkl" and name.count("/") <= 1
+            ]
             if len(pickles) != 1:
                 raise ValueError("it is a zip archive, but torch has not written it")
             self._root = pickles[0].removesuffix("data.pkl")
-            if f"{self._root}byteorder" in names and archive.read(f"{self._root}byteorder") != b"little":
+            if (
+                f"{self._root}byteorder" in names
+                and archive.read(f"{self._root}byteorder") != b"little"
+            ):
                 raise ValueError("it was written on a big-endian machine")
             if archive.getinfo(pickles[0]).file_size > MAX_PICKLE:
                 raise ValueError(f"its data.pkl is larger than {MAX_PICKLE} bytes")
@@ -123,11 +143,14 @@ class TorchFile:
             if entry is None:
                 raise ValueError(f"it has no storage {key!r}")
             if entry.file_size < size:
-                raise ValueError(f"storage {key} has {entry.file_size} bytes where {size} are needed")
+                raise ValueError(
+                    f"storage {key} has {entry.file_size} bytes where {size} are needed"
+                )
             return _as_bytes(archive.read(entry))
 
     def _open_legacy(self) -> Any:
-        """Five pickles (magic number, protocol, system, content, keys of storages), then the storages."""
+        """Five pickles (magic number, protocol, system, content, keys of storages), then the
+        storages."""
         with self.path.open("rb") as handle:
             stream = cast(BinaryIO, _Bounded(handle, min(self.path.stat().st_size, MAX_PICKLE)))
             if read_tree(stream) != LEGACY_MAGIC or read_tree(stream) != 1001:
@@ -160,18 +183,26 @@ class TorchFile:
             return _as_bytes(handle.read(size))
 
     def _problem(self, error: Exception) -> AttractorError:
-        what = str(error) if isinstance(error, ValueError | OSError | RuntimeError) else type(error).__name__
-        return AttractorError(f"'{self.path}' cannot be read as a checkpoint: {what.splitlines()[0]:.200}")
+        what = (
+            str(error)
+            if isinstance(error, ValueError | OSError | RuntimeError)
+            else type(error).__name__
+        )
+        return AttractorError(
+            f"'{self.path}' cannot be read as a checkpoint: {what.splitlines()[0]:.200}"
+        )
 
 
 _PROBLEMS = (
-    OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, NotImplementedError, RecursionError,
+    OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, NotImplementedError,
+    RecursionError,
     zipfile.BadZipFile,
 )  # fmt: skip
 
 
 def known_call(name: Global, args: Any, seen: dict[str, Storage] | None = None) -> Any:
-    """Tensors and plain containers; NotImplemented for everything else. `seen` collects the storages."""
+    """Tensors and plain containers; NotImplemented for everything else. `seen` collects the
+    storages."""
     match str(name):
         case "torch._utils._rebuild_tensor_v2" | "torch._utils._rebuild_tensor":
             return _tensor_ref(args, seen)
@@ -187,11 +218,16 @@ def known_call(name: Global, args: Any, seen: dict[str, Storage] | None = None) 
 def _tensor_ref(args: Any, seen: dict[str, Storage] | None) -> TensorRef:
     storage = _storage_of(args[0])
     offset, shape, stride = args[1:4]
-    if not len(shape) == len(stride) <= MAX_DIMENSIONS or not all(_is_count(n) for n in (offset, *shape, *stride)):
+    if not len(shape) == len(stride) <= MAX_DIMENSIONS or not all(
+        _is_count(n) for n in (offset, *shape, *stride)
+    ):
         raise ValueError("a tensor has no proper shape")
     last = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))
     if math.prod(shape) > storage.numel or (math.prod(shape) and last >= storage.numel):
-        raise ValueError(f"a tensor of shape {tuple(shape)} reaches beyond its storage of {storage.numel} numbers")
+        raise ValueError(
+            f"a tensor of shape {tuple(shape)} reaches beyond its storage of {storage.numel} "
+            "numbers"
+        )
     if seen is not None and seen.setdefault(storage.key, storage) != storage:
         raise ValueError(f"storage {storage.key} is described in two ways")
     return TensorRef(storage, offset, tuple(shape), tuple(stride))
@@ -203,7 +239,9 @@ def _storage_of(reference: Any) -> Storage:
     _, kind, key, _, numel, *view = reference.id
     dtype = DTYPES.get(kind.name) if isinstance(kind, Global) and kind.module == "torch" else None
     if dtype is None or any(part is not None for part in view):
-        raise ValueError(f"a storage of kind {kind if isinstance(kind, Global) else '?'} is not supported")
+        raise ValueError(
+            f"a storage of kind {kind if isinstance(kind, Global) else '?'} is not supported"
+        )
     if not isinstance(key, str) or len(key) > MAX_KEY or not _is_count(numel):
         raise ValueError("a storage is damaged")
     return Storage(key, dtype, numel)
@@ -214,7 +252,11 @@ def _is_count(number: Any) -> bool:
 
 
 def _as_bytes(data: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.empty(0, dtype=torch.uint8)
+    return (
+        torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        if data
+        else torch.empty(0, dtype=torch.uint8)
+    )
 
 
 class _Bounded:

@@ -24,17 +24,25 @@ class Decision(NamedTuple):
 
 
 def decide(
-    sizes: Values, train: Values, test: Values, candidates: Values, precision: float, at_once: int = 1
+    sizes: Values,
+    train: Values,
+    test: Values,
+    candidates: Values,
+    precision: float,
+    at_once: int = 1,
 ) -> Decision:
-    """Halve, in log n, the interval in which the gap between training and unseen recovery falls to its half.
+    """Halve, in log n, the interval in which the gap between training and unseen recovery falls to
+    its half.
 
-    First the two ends; then the middle of the two neighbouring sizes between which the half-way point lies, until the
-    interval of `n_star`, which is never narrower than they are apart, is as narrow as asked for; where the sequences
-    and not the sizes limit it, the widest hole in the fall of the curve.
+    First the two ends; then the middle of the two neighbouring sizes between which the half-way
+    point lies, until the interval of `n_star`, which is never narrower than they are apart, is as
+    narrow as asked for; where the sequences and not the sizes limit it, the widest hole in the fall
+    of the curve.
 
     Args:
         sizes: what has been measured, increasing, (S,).
-        train: recovery of training sequences, (N, S) or (training seeds, N, S), as in `recovery_transition`.
+        train: recovery of training sequences, (N, S) or (training seeds, N, S), as in
+            `recovery_transition`.
         test: the same of unseen sequences.
         candidates: sizes there are to choose from, increasing.
         precision: largest ratio of the ends of the interval of `n_star`, above 1.
@@ -49,11 +57,16 @@ def decide(
         return Decision((), f"n* is known to a factor of {found.ci[1] / found.ci[0]:.2f}", found)
     step = _step(sizes, train, test) if found.n_star is None else _around(sizes, found.n_star)
     if step is None:
-        reason = found.reason or "the gap does not fall to its half between the smallest and the largest size"
+        reason = (
+            found.reason
+            or "the gap does not fall to its half between the smallest and the largest size"
+        )
         return Decision((), reason, found._replace(reason=reason))
     window = step
     if found.n_star is not None and found.width is not None and step[1] <= precision * step[0]:
-        reach = 10 ** (found.width / 2)  # the sequences limit the interval: the whole fall of the curve tells more
+        reach = 10 ** (
+            found.width / 2
+        )  # the sequences limit the interval: the whole fall of the curve tells more
         window = found.n_star / reach, found.n_star * reach
     chosen = _middles(sizes, candidates, *window, at_once)
     where = f"between {window[0]:,.0f} and {window[1]:,.0f}"
@@ -61,8 +74,11 @@ def decide(
 
 
 def _step(sizes: Values, train: Values, test: Values) -> tuple[float, float] | None:
-    """Neighbouring sizes between which the gap first falls below half of its top; None if it does not."""
-    gap = np.nanmean(train, tuple(range(train.ndim - 1))) - np.nanmean(test, tuple(range(test.ndim - 1)))
+    """Neighbouring sizes between which the gap first falls below half of its top; None if it does
+    not."""
+    gap = np.nanmean(train, tuple(range(train.ndim - 1))) - np.nanmean(
+        test, tuple(range(test.ndim - 1))
+    )
     below = np.flatnonzero(gap < gap.max() / 2)
     if gap[0] <= 0 or not len(below) or below[0] == 0:
         return None
@@ -73,8 +89,11 @@ def _around(sizes: Values, n: float) -> tuple[float, float]:
     return float(sizes[sizes <= n].max()), float(sizes[sizes > n].min())
 
 
-def _middles(sizes: Values, candidates: Values, low: float, high: float, count: int) -> tuple[int, ...]:
-    """Candidates nearest the middles, in log n, of the widest holes between measured sizes that reach into a window."""
+def _middles(
+    sizes: Values, candidates: Values, low: float, high: float, count: int
+) -> tuple[int, ...]:
+    """Candidates nearest the middles, in log n, of the widest holes between measured sizes that
+    reach into a window."""
     chosen: list[int] = []
     while len(chosen) < count:
         measured = np.union1d(sizes, chosen)

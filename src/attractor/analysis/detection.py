@@ -1,4 +1,5 @@
-"""Telling two kinds apart by a score: AUROC, true positives at a false-positive rate, thresholds scored elsewhere."""
+"""Telling two kinds apart by a score: AUROC, true positives at a false-positive rate, thresholds
+scored elsewhere."""
 
 from __future__ import annotations
 
@@ -24,24 +25,26 @@ class Detection(NamedTuple):
     false_positives: float
     """the rate reached; with N negatives it is a multiple of 1/N"""
     threshold: float
-    """a score of at least this counts as positive; infinite where even one false positive is too many"""
+    """a score of at least this counts as positive; infinite where even one false positive is too
+    many"""
 
 
 class Transfer(NamedTuple):
     """Thresholds chosen on all groups but one and scored on that one."""
 
     accuracy: Estimate
-    """share of cases on the right side of a threshold that never saw their group, Clopper-Pearson, as if the cases were
-    independent; cases that share training text, such as sizes of one nested series, are less so, and the interval is
-    then too narrow"""
+    """share of cases on the right side of a threshold that never saw their group, Clopper-Pearson,
+    as if the cases were independent; cases that share training text, such as sizes of one nested
+    series, are less so, and the interval is then too narrow"""
     groups: int
 
 
 def auroc(positive: Values, negative: Values) -> Estimate:
     """P(positive score > negative score), ties counted half, with a 95% interval.
 
-    The interval inverts the score test with the variance of exponential scores (Newcombe, Statistics in Medicine 25,
-    559, method 5), which stays meaningful where the samples are perfectly separated.
+    The interval inverts the score test with the variance of exponential scores (Newcombe,
+    Statistics in Medicine 25, 559, method 5), which stays meaningful where the samples are
+    perfectly separated.
 
     Raises:
         AttractorError: for fewer than two of either, or scores that are not numbers.
@@ -52,28 +55,50 @@ def auroc(positive: Values, negative: Values) -> Estimate:
     z, more = stats.norm.ppf((1 + LEVEL) / 2), (m + n) / 2 - 1
 
     def excess(area: float) -> float:
-        variance = area * (1 - area) / (m * n) * (1 + more * (1 - area) / (2 - area) + more * area / (1 + area))
+        variance = (
+            area
+            * (1 - area)
+            / (m * n)
+            * (1 + more * (1 - area) / (2 - area) + more * area / (1 + area))
+        )
         return (value - area) ** 2 - z**2 * variance
 
-    low = 0.0 if value == 0 else float(optimize.brentq(excess, 0, value - 1e-12)) if excess(0) > 0 else 0.0
-    high = 1.0 if value == 1 else float(optimize.brentq(excess, value + 1e-12, 1)) if excess(1) > 0 else 1.0
+    low = (
+        0.0
+        if value == 0
+        else float(optimize.brentq(excess, 0, value - 1e-12))
+        if excess(0) > 0
+        else 0.0
+    )
+    high = (
+        1.0
+        if value == 1
+        else float(optimize.brentq(excess, value + 1e-12, 1))
+        if excess(1) > 0
+        else 1.0
+    )
     return Estimate(value, low, high, min(m, n))
 
 
 def auroc_gain(scores: tuple[Values, Values], others: tuple[Values, Values]) -> Estimate:
-    """AUROC of one score minus that of another, on the same positive and negative cases in the same order.
+    """AUROC of one score minus that of another, on the same positive and negative cases in the same
+    order.
 
-    The interval adds the squares of the `auroc` intervals of both, less twice their product times the correlation of
-    the areas (Zou and Donner, Statistics in Medicine 27, 1693), which is that of DeLong, DeLong and Clarke-Pearson
-    (Biometrics 44, 837). DeLong's own interval has no width where both scores separate all cases, however few.
-    Simulated with 16 and 24 cases, this covers 95% or more also there.
+    The interval adds the squares of the `auroc` intervals of both, less twice their product times
+    the correlation of the areas (Zou and Donner, Statistics in Medicine 27, 1693), which is that of
+    DeLong, DeLong and Clarke-Pearson (Biometrics 44, 837). DeLong's own interval has no width where
+    both scores separate all cases, however few. Simulated with 16 and 24 cases, this covers 95% or
+    more also there.
 
     Raises:
         AttractorError: as `auroc`, and for scores of different cases.
     """
     a, b = auroc(*scores), auroc(*others)
     if [len(kind) for kind in scores] != [len(kind) for kind in others]:
-        raise AttractorError(f"scores of {sum(map(len, scores))} and {sum(map(len, others))} cases: give the same ones")
+        raise AttractorError(
+            f"scores of {sum(map(len, scores))} and {sum(map(len, others))} cases: give the same "
+            "ones"
+        )
     parts = zip(_placements(*scores), _placements(*others), strict=True)
     covariance = np.sum([np.cov(x, y) / len(x) for x, y in parts], axis=0)
     scale = float(np.sqrt(covariance[0, 0] * covariance[1, 1]))
@@ -89,29 +114,39 @@ def auroc_gain(scores: tuple[Values, Values], others: tuple[Values, Values]) -> 
 
 
 def _checked(positive: Values, negative: Values, least: int) -> tuple[Values, Values]:
-    positive, negative = np.asarray(positive, dtype=np.float64), np.asarray(negative, dtype=np.float64)
+    positive, negative = (
+        np.asarray(positive, dtype=np.float64),
+        np.asarray(negative, dtype=np.float64),
+    )
     m, n = len(positive), len(negative)
     if min(m, n) < least or np.isnan(positive).any() or np.isnan(negative).any():
         raise AttractorError(
-            f"{m} positive and {n} negative scores, {int(np.isnan(positive).sum() + np.isnan(negative).sum())} NaN: "
+            f"{m} positive and {n} negative scores, "
+            f"{int(np.isnan(positive).sum() + np.isnan(negative).sum())} NaN: "
             f"at least {least} of each, none NaN, are needed"
         )
     return positive, negative
 
 
 def _placements(positive: Values, negative: Values) -> tuple[Values, Values]:
-    """For each positive the share of negatives below it, for each negative that of positives above it; ties half."""
+    """For each positive the share of negatives below it, for each negative that of positives above
+    it; ties half."""
 
     def below(a: Values, b: Values) -> Values:
         ordered = np.sort(b)
-        found: Values = (np.searchsorted(ordered, a, "left") + np.searchsorted(ordered, a, "right")) / 2 / len(b)
+        found: Values = (
+            (np.searchsorted(ordered, a, "left") + np.searchsorted(ordered, a, "right"))
+            / 2
+            / len(b)
+        )
         return found
 
     return below(positive, negative), 1 - below(negative, positive)
 
 
 def auroc_shuffled(positive: Values, negative: Values, seed: int = 0) -> Estimate:
-    """AUROC with labels shuffled: the mean over `SHUFFLES` permutations, and what 95% of them lie between."""
+    """AUROC with labels shuffled: the mean over `SHUFFLES` permutations, and what 95% of them lie
+    between."""
     m, n = len(positive), len(negative)
     ranks = stats.rankdata(np.concatenate([positive, negative]))
     drawn = np.random.default_rng(seed).permuted(np.tile(ranks, (SHUFFLES, 1)), axis=1)[:, :m]
@@ -136,11 +171,16 @@ def detection_at(positive: Values, negative: Values, level: float) -> Detection:
         return Detection(clopper_pearson(0, len(positive)), 0.0, float("inf"))
     threshold = scores[allowed[0]]
     hits = int((positive >= threshold).sum())
-    return Detection(clopper_pearson(hits, len(positive)), float(wrong[allowed[0]]), float(threshold))
+    return Detection(
+        clopper_pearson(hits, len(positive)), float(wrong[allowed[0]]), float(threshold)
+    )
 
 
-def transfer(scores: Values, positive: NDArray[np.bool_], groups: Sequence[Hashable]) -> Transfer | None:
-    """Choose the threshold of highest balanced accuracy on all groups but one; score it on that one, for each in turn.
+def transfer(
+    scores: Values, positive: NDArray[np.bool_], groups: Sequence[Hashable]
+) -> Transfer | None:
+    """Choose the threshold of highest balanced accuracy on all groups but one; score it on that
+    one, for each in turn.
 
     Args:
         scores: of each case; high means positive.
@@ -168,7 +208,8 @@ def transfer(scores: Values, positive: NDArray[np.bool_], groups: Sequence[Hasha
 
 
 def best_threshold(scores: Values, positive: NDArray[np.bool_]) -> float:
-    """The middle of the gap between two scores that separates the kinds with the highest balanced accuracy."""
+    """The middle of the gap between two scores that separates the kinds with the highest balanced
+    accuracy."""
     distinct = np.unique(scores)
     cuts = np.concatenate([[-np.inf], (distinct[1:] + distinct[:-1]) / 2, [np.inf]])
     above = scores[None] >= cuts[:, None]

@@ -1,4 +1,5 @@
-"""How different two samples are: Kolmogorov-Smirnov, Wasserstein-1, energy distance, and effect sizes."""
+"""How different two samples are: Kolmogorov-Smirnov, Wasserstein-1, energy distance, and effect
+sizes."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ class Distance(NamedTuple):
 
     value: float
     ci: tuple[float, float] | None
-    """95%, of the effect sizes only: percentile bootstrap over sequences, and for Cliff's delta that of the AUROC,
-    which stays meaningful where the samples are apart"""
+    """95%, of the effect sizes only: percentile bootstrap over sequences, and for Cliff's delta
+    that of the AUROC, which stays meaningful where the samples are apart"""
     chance: float
     """95% of random splits of the pooled sample stay below this in absolute value"""
 
@@ -32,10 +33,11 @@ class Distance(NamedTuple):
 def distances(a: Values, b: Values, seed: int = 0) -> dict[str, Distance]:
     """Compare two independent samples, one number a sequence.
 
-    `ks`, `wasserstein` (in the unit of the samples) and `energy` are those of scipy.stats; `hedges_g` is the difference
-    of the means in pooled standard deviations, corrected for small samples, and left out where neither sample has any
-    spread; `cliffs_delta` is P(a > b) - P(a < b). The first three are never negative and too large in finite samples;
-    resampling adds to that, so that percentiles of 64 and 64 sequences can lie wholly above the truth. They have no
+    `ks`, `wasserstein` (in the unit of the samples) and `energy` are those of scipy.stats;
+    `hedges_g` is the difference of the means in pooled standard deviations, corrected for small
+    samples, and left out where neither sample has any spread; `cliffs_delta` is P(a > b) - P(a <
+    b). The first three are never negative and too large in finite samples; resampling adds to that,
+    so that percentiles of 64 and 64 sequences can lie wholly above the truth. They have no
     interval: it is their comparison with `chance` that says whether the samples differ.
 
     Raises:
@@ -44,13 +46,19 @@ def distances(a: Values, b: Values, seed: int = 0) -> dict[str, Distance]:
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     for sample in (a, b):
         if len(sample) < 2 or not np.isfinite(sample).all():
-            raise AttractorError(f"{len(sample)} numbers, {np.isfinite(sample).sum()} finite: at least 2 are needed")
+            raise AttractorError(
+                f"{len(sample)} numbers, {np.isfinite(sample).sum()} finite: at least 2 are needed"
+            )
     points, place = np.unique(np.concatenate([a, b]), return_inverse=True)
     halves = np.split(place, [len(a)])
     value = _compared(points, *(_counts(half[None], len(points)) for half in halves))
-    samples = _compared(points, *(_counts(_drawn(half, seed + i), len(points)) for i, half in enumerate(halves)))
+    samples = _compared(
+        points, *(_counts(_drawn(half, seed + i), len(points)) for i, half in enumerate(halves))
+    )
     shuffled = np.random.default_rng(seed).permuted(np.tile(place, (RESAMPLES, 1)), axis=1)
-    chance = _compared(points, *(_counts(half, len(points)) for half in np.split(shuffled, [len(a)], axis=1)))
+    chance = _compared(
+        points, *(_counts(half, len(points)) for half in np.split(shuffled, [len(a)], axis=1))
+    )
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     found = {}
     for name, (number,) in value.items():
@@ -65,17 +73,22 @@ def distances(a: Values, b: Values, seed: int = 0) -> dict[str, Distance]:
 
 def _drawn(place: Counts, seed: int) -> Counts:
     """Bootstrap samples, (resamples, n)."""
-    return np.stack([np.repeat(place, times) for times in resampled_counts(len(place), seed, RESAMPLES)])
+    return np.stack(
+        [np.repeat(place, times) for times in resampled_counts(len(place), seed, RESAMPLES)]
+    )
 
 
 def _counts(places: Counts, points: int) -> Counts:
     """How often each of R samples, (R, n), has each point, (R, points)."""
     row = np.arange(len(places))[:, None] * points
-    return np.bincount((row + places).ravel(), minlength=len(places) * points).reshape(len(places), points)
+    return np.bincount((row + places).ravel(), minlength=len(places) * points).reshape(
+        len(places), points
+    )
 
 
 def _compared(points: Values, a: Counts, b: Counts) -> dict[str, Values]:
-    """Statistics of R pairs of samples, given by how often each has each of the sorted points, (R, P)."""
+    """Statistics of R pairs of samples, given by how often each has each of the sorted points, (R,
+    P)."""
     size_a, size_b = int(a[0].sum()), int(b[0].sum())
     share_a, share_b = a / size_a, b / size_b
     below_a, below_b = share_a.cumsum(1), share_b.cumsum(1)

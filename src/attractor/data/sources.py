@@ -1,4 +1,5 @@
-"""Text that is too much for memory, one document after another: named corpora, data sets of the Hub, large files."""
+"""Text that is too much for memory, one document after another: named corpora, data sets of the
+Hub, large files."""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from attractor.data.corpora import CORPORA, TEXT8_TEST, TEXT8_TRAIN, Corpus
 from attractor.data.corpus import BUILTIN, as_text, check_column
-from attractor.data.named import CORPORA, TEXT8_TEST, TEXT8_TRAIN, Corpus
-from attractor.hub import first_line, why_closed
+from attractor.machine.hub import first_line, why_closed
 from attractor.types import AttractorError
 
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -40,7 +41,9 @@ class Source(NamedTuple):
     name: str
 
 
-def find_source(source: str, column: str, subset: str, split: str, test_split: str, revision: str) -> Source | None:
+def find_source(
+    source: str, column: str, subset: str, split: str, test_split: str, revision: str
+) -> Source | None:
     """The stream that a source names, or None where it is small enough to be read at once.
 
     A source is `name:path` or `name` for a corpus of `CORPORA`, a Hub id `owner/name`, or a path.
@@ -54,17 +57,30 @@ def find_source(source: str, column: str, subset: str, split: str, test_split: s
         if colon:
             return _local(name, corpus, Path(path).expanduser(), column)
         if not corpus.hub_id:
-            raise AttractorError(f"'{name}' is not on the Hub: download {corpus.from_web} and give '{name}:PATH'")
-        known = corpus._replace(subset=subset or corpus.subset, revision=revision or corpus.revision,
-                                train=split or corpus.train, test=test_split or corpus.test)  # fmt: skip
+            raise AttractorError(
+                f"'{name}' is not on the Hub: download {corpus.from_web} and give '{name}:PATH'"
+            )
+        known = corpus._replace(subset=subset or corpus.subset,
+        revision=revision or corpus.revision,
+                                train=split or corpus.train,
+                                test=test_split or corpus.test)  # fmt: skip
         return _hub(known, column, source)
     here = Path(source).expanduser()
     if source != BUILTIN and not here.exists() and HUB_ID.fullmatch(source) and not here.suffix:
-        asked = Corpus(source, subset=subset, revision=revision, train=split or "train", test=test_split)
+        asked = Corpus(
+            source, subset=subset, revision=revision, train=split or "train", test=test_split
+        )
         return _hub(asked, column, source)
-    for option, value in (("subset", subset), ("split", split), ("test_split", test_split), ("revision", revision)):
+    for option, value in (
+        ("subset", subset),
+        ("split", split),
+        ("test_split", test_split),
+        ("revision", revision),
+    ):
         if value:
-            raise AttractorError(f"{option} = {value!r} is for data sets of the Hub, and '{source}' is none")
+            raise AttractorError(
+                f"{option} = {value!r} is for data sets of the Hub, and '{source}' is none"
+            )
     if source == BUILTIN or not here.exists():
         return None
     files = sorted(here.rglob("*")) if here.is_dir() else [here]
@@ -77,14 +93,18 @@ def find_source(source: str, column: str, subset: str, split: str, test_split: s
 def _local(name: str, corpus: Corpus, path: Path, column: str) -> Source:
     """A corpus in its original files, or in the files of the Hub."""
     if not path.exists():
-        raise AttractorError(f"'{path}' does not exist; '{name}:PATH' names where {_where(corpus)} was put")
+        raise AttractorError(
+            f"'{path}' does not exist; '{name}:PATH' names where {_where(corpus)} was put"
+        )
     if name == "text8":
         text = _text8(path)
         first, last = int(TEXT8_TRAIN * len(text)), int(TEXT8_TEST * len(text))
         return Source(lambda: _pieces(text[:first]), lambda: _pieces(text[last:]), name)
     patterns = corpus.files if _originals(path, corpus.files[0]) else FROM_HUB
     if not _originals(path, patterns[0]):
-        raise AttractorError(f"'{path}' does not hold {name}: looked for {corpus.files[0] or patterns[0]}")
+        raise AttractorError(
+            f"'{path}' does not hold {name}: looked for {corpus.files[0] or patterns[0]}"
+        )
 
     def stream(pattern: str) -> Documents:
         return lambda: map(corpus.detokenize, _members(path, pattern, column))
@@ -103,7 +123,9 @@ def _originals(path: Path, pattern: str) -> list[str]:
         return []
     if path.is_file():
         with _tar(path) as archive:
-            for member in _entries(archive, path):  # the first is enough: the whole would have to be unpacked
+            for member in _entries(
+                archive, path
+            ):  # the first is enough: the whole would have to be unpacked
                 if member.isfile() and _matches(member.name, pattern):
                     return [member.name]
         return []
@@ -159,7 +181,9 @@ def _text8(path: Path) -> str:
         raise AttractorError(f"'{file}' is not text8: {error}") from None
     odd = sorted(set(text) - set("abcdefghijklmnopqrstuvwxyz \n"))
     if odd or len(text) < 40:
-        raise AttractorError(f"'{file}' is not text8: it has {len(text)} characters, among them {''.join(odd[:5])!r}")
+        raise AttractorError(
+            f"'{file}' is not text8: it has {len(text)} characters, among them {''.join(odd[:5])!r}"
+        )
     return text.strip("\n")
 
 
@@ -193,14 +217,17 @@ def _open(corpus: Corpus, split: str, source: str) -> Any:
             return datasets.load_dataset(corpus.hub_id, streaming=True, **settings)
         with _offline():
             return datasets.load_dataset(corpus.hub_id, streaming=False, **settings)
-    except Exception as error:  # the library raises its own, the client's, its HTTP library's and the system's
+    except (
+        Exception
+    ) as error:  # the library raises its own, the client's, its HTTP library's and the system's
         reason = closed or first_line(error)
     by_hand = f"hf download --repo-type dataset {corpus.hub_id} --local-dir FOLDER"
     by_hand += f" --revision {corpus.revision}" if corpus.revision else ""
     other = f", or {corpus.from_web}" if corpus.from_web else ""
     put = f"{source}:FOLDER" if source in CORPORA else "FOLDER"
     raise AttractorError(
-        f"the data set '{corpus.hub_id}', split '{split}', cannot be opened ({reason:.160}); where there is a "
+        f"the data set '{corpus.hub_id}', split '{split}', cannot be opened ({reason:.160}); "
+        "where there is a "
         f"network: {by_hand}{other}; then give '{put}' as the source"
     )
 
@@ -262,9 +289,15 @@ def _parquet(file: Path, column: str) -> Iterator[str]:
         with pq.ParquetFile(file) as opened:
             check_column(f"'{file}'", column, opened.schema_arrow.names)
             for batch in opened.iter_batches(PARQUET_ROWS, columns=[column]):
-                yield from (as_text(f"'{file}'", column, value) for value in batch[column].to_pylist())
+                yield from (
+                    as_text(f"'{file}'", column, value) for value in batch[column].to_pylist()
+                )
     except pa.ArrowInvalid as error:
         raise AttractorError(f"'{file}' is not a Parquet file: {error}") from None
 
 
-READERS: dict[str, Callable[[Path, str], Iterator[str]]] = {".txt": _text, ".jsonl": _jsonl, ".parquet": _parquet}
+READERS: dict[str, Callable[[Path, str], Iterator[str]]] = {
+    ".txt": _text,
+    ".jsonl": _jsonl,
+    ".parquet": _parquet,
+}

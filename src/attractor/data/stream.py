@@ -1,4 +1,5 @@
-"""Packing of text that is too much for memory: in one pass, in bounded memory, and taken up again where it stopped."""
+"""Packing of text that is too much for memory: in one pass, in bounded memory, and taken up again
+where it stopped."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from attractor.data.packing import check_length
 from attractor.data.sources import Source
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
-from attractor.files import write_atomically
+from attractor.machine.files import write_atomically
 from attractor.types import AttractorError, Int
 
 BATCH = 1_000
@@ -44,7 +45,8 @@ class Packed(NamedTuple):
 
 @dataclass(kw_only=True)
 class State:
-    """How far packing has come; everything in the files beyond it is thrown away when it goes on."""
+    """How far packing has come; everything in the files beyond it is thrown away when it goes
+    on."""
 
     documents: int = 0
     """taken from the source"""
@@ -62,7 +64,8 @@ class State:
 class Wrapping(NamedTuple):
     """How documents become rows `[BOS] chunk [EOS]`.
 
-    As the paper wraps them: the tokens that are left after each 1,000 documents are dropped, and no duplicate is.
+    As the paper wraps them: the tokens that are left after each 1,000 documents are dropped, and no
+    duplicate is.
     """
 
     seq_len: int
@@ -70,7 +73,9 @@ class Wrapping(NamedTuple):
     eos_id: int
     as_in_paper: bool = False
 
-    def rows(self, left: list[int], encoded: Iterable[list[int]]) -> tuple[Int[np.ndarray, "N L"], list[int]]:
+    def rows(
+        self, left: list[int], encoded: Iterable[list[int]]
+    ) -> tuple[Int[np.ndarray, "N L"], list[int]]:
         """Full rows of what was left before and of more documents, and what is left now."""
         whole = array("i", left)  # four bytes a token, where a list has forty
         for document in encoded:
@@ -98,11 +103,14 @@ def train_sample(source: Source, test_share: float, seed: int) -> Iterator[str]:
 
 
 def unseen_documents(source: Source, test_share: float, seed: int) -> list[str]:
-    """Different unseen documents: of the source's own test split, or held out by their digest; the first 16 MB."""
+    """Different unseen documents: of the source's own test split, or held out by their digest; the
+    first 16 MB."""
     if source.test is not None:
         candidates = _stripped(source.test())
     else:
-        candidates = (text for text in _stripped(source.train()) if _is_held_out(text, test_share, seed))
+        candidates = (
+            text for text in _stripped(source.train()) if _is_held_out(text, test_share, seed)
+        )
     kept: dict[str, None] = {}
     taken = 0
     for document in candidates:
@@ -112,18 +120,21 @@ def unseen_documents(source: Source, test_share: float, seed: int) -> list[str]:
             break
     if not kept:
         raise AttractorError(
-            f"'{source.name}' has no unseen document: the test split is empty, or test_share too small"
+            f"'{source.name}' has no unseen document: the test split is empty, or test_share too "
+            "small"
         )
     return list(kept)
 
 
 def pack_stream(
-    folder: Path, source: Source, tokenizer: Tokenizer, wrapping: Wrapping, unseen: list[str], test_share: float,
+    folder: Path, source: Source, tokenizer: Tokenizer, wrapping: Wrapping, unseen: list[str],
+    test_share: float,
     seed: int, on_progress: Callable[[Packed], None] = lambda packed: None,
 ) -> SplitCounts:  # fmt: skip
     """Write the rows of all training documents into `folder/rows.bin`, or go on where that stopped.
 
-    Exact duplicates and near-duplicates of unseen documents are dropped, unless the rows are to be as in the paper.
+    Exact duplicates and near-duplicates of unseen documents are dropped, unless the rows are to be
+    as in the paper.
 
     Raises:
         AttractorError: if the documents do not fill one row; errors of the source.
@@ -136,7 +147,11 @@ def pack_stream(
     with (folder / ROWS).open("ab") as file:
         file.truncate(state.rows * wrapping.seq_len * 4)
         while batch := list(itertools.islice(documents, BATCH)):
-            kept = batch if wrapping.as_in_paper else _chosen(batch, state, seen, known, near, source, test_share, seed)
+            kept = (
+                batch
+                if wrapping.as_in_paper
+                else _chosen(batch, state, seen, known, near, source, test_share, seed)
+            )
             rows, state.left = wrapping.rows(state.left, tokenizer.encode(kept))
             file.write(rows.tobytes())
             state.documents += len(batch)
@@ -148,21 +163,29 @@ def pack_stream(
                 _write_state(folder, state, seen, file)
             on_progress(Packed(state.documents, state.characters, state.rows))
     if not state.rows:
-        raise AttractorError(f"'{source.name}' does not fill one row: seq_len={wrapping.seq_len} needs more text")
+        raise AttractorError(
+            f"'{source.name}' does not fill one row: seq_len={wrapping.seq_len} needs more text"
+        )
     return SplitCounts(
         state.documents, state.duplicates, state.near_duplicates, state.train_documents, len(unseen)
     )  # fmt: skip
 
 
 def shuffled(rows: Path, seq_len: int, out: Path, seed: int) -> None:
-    """Write the rows of a raw file in shuffled order as an .npy matrix; a few at a time are in memory.
+    """Write the rows of a raw file in shuffled order as an .npy matrix; a few at a time are in
+    memory.
 
-    They are read one by one: a memory map would bring their neighbours along, and so the whole file.
+    They are read one by one: a memory map would bring their neighbours along, and so the whole
+    file.
     """
     n = rows.stat().st_size // (4 * seq_len)
     order = np.random.default_rng(seed).permutation(n)
     block = np.empty((max(1, BLOCK // seq_len), seq_len), np.int32)
-    header = {"descr": np.lib.format.dtype_to_descr(block.dtype), "fortran_order": False, "shape": (n, seq_len)}
+    header = {
+        "descr": np.lib.format.dtype_to_descr(block.dtype),
+        "fortran_order": False,
+        "shape": (n, seq_len),
+    }
     with rows.open("rb", buffering=0) as ordered, out.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for start in range(0, n, len(block)):
@@ -174,7 +197,8 @@ def shuffled(rows: Path, seq_len: int, out: Path, seed: int) -> None:
 
 
 def _chosen(
-    batch: list[str], state: State, seen: Seen, known: set[str], near: NearDuplicates, source: Source,
+    batch: list[str], state: State, seen: Seen, known: set[str], near: NearDuplicates,
+    source: Source,
     test_share: float, seed: int,
 ) -> list[str]:  # fmt: skip
     """The documents of a batch that are to be trained on; what becomes of the others is counted."""
@@ -192,7 +216,8 @@ def _chosen(
 
 
 def _is_held_out(document: str, test_share: float, seed: int) -> bool:
-    """By its digest, so that it is known without the others, and copies of a document stay together."""
+    """By its digest, so that it is known without the others, and copies of a document stay
+    together."""
     return digest(document, f"held out {seed}") < test_share * 2**64
 
 
@@ -209,7 +234,8 @@ def _read_state(folder: Path) -> tuple[State, Seen]:
 
 
 def _write_state(folder: Path, state: State, seen: Seen, file: BinaryIO) -> None:
-    """First the rows, then the digests, last what tells how many of them count: a crash leaves the state before."""
+    """First the rows, then the digests, last what tells how many of them count: a crash leaves the
+    state before."""
     file.flush()
     os.fsync(file.fileno())
     write_atomically(_seen(folder, state), lambda path: _save(path, seen.all()))

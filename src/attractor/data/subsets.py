@@ -51,9 +51,10 @@ def check_share(test_share: float) -> None:
 def split_documents(documents: Sequence[str], test_share: float, seed: int) -> Split:
     """Split into train and test documents so that no test text is known from training.
 
-    Exact duplicates are dropped (the first stays), the n unique documents are shuffled once, the first
-    `round(test_share * n)` are the test documents. A training document is dropped as a near-duplicate if for any test
-    document `|A & B| / min(|A|, |B|) >= 0.5`, where A and B are the two sets of 8-grams of lower-cased words.
+    Exact duplicates are dropped (the first stays), the n unique documents are shuffled once, the
+    first `round(test_share * n)` are the test documents. A training document is dropped as a
+    near-duplicate if for any test document `|A & B| / min(|A|, |B|) >= 0.5`, where A and B are the
+    two sets of 8-grams of lower-cased words.
 
     Raises `AttractorError` for a test share outside (0, 1) or if either side would be empty.
     """
@@ -70,7 +71,9 @@ def split_documents(documents: Sequence[str], test_share: float, seed: int) -> S
         )
     train = _without_near_duplicates(candidates, test)
     if not train:
-        raise AttractorError(f"all {len(candidates)} training documents are near-duplicates of test documents")
+        raise AttractorError(
+            f"all {len(candidates)} training documents are near-duplicates of test documents"
+        )
     near = len(candidates) - len(train)
     counts = SplitCounts(len(documents), len(documents) - len(unique), near, len(train), len(test))
     return Split(train, test, counts)
@@ -87,14 +90,16 @@ def _without_near_duplicates(candidates: Iterable[str], test: Iterable[str]) -> 
         grams = _grams(document)
         shared = Counter(index for gram in grams for index in holders.get(gram, ()))
         return any(
-            count / min(len(grams), len(test_grams[index])) >= NEAR_DUPLICATE_SHARE for index, count in shared.items()
+            count / min(len(grams), len(test_grams[index])) >= NEAR_DUPLICATE_SHARE
+            for index, count in shared.items()
         )
 
     return [document for document in candidates if not is_near_duplicate(document)]
 
 
 def _grams(document: str) -> set[Gram]:
-    """Return the word 8-grams; a shorter document is one gram, a document without words has none."""
+    """Return the word 8-grams; a shorter document is one gram, a document without words has
+    none."""
     words = re.findall(r"\w+", document.lower())
     if not words:
         return set()
@@ -104,11 +109,12 @@ def _grams(document: str) -> set[Gram]:
 def nested_sizes(sizes: Sequence[int | float], available: int) -> list[int]:
     """Return training-set sizes in rows, strictly increasing, at most `available`.
 
-    An integer is a number of rows, and so is a float above 1 without a fractional part. A float in (0, 1] is a
-    fraction of `available`, rounded, at least one row: 1.0 means all rows, 1 means one. Equal sizes are merged.
+    An integer is a number of rows, and so is a float above 1 without a fractional part. A float in
+    (0, 1] is a fraction of `available`, rounded, at least one row: 1.0 means all rows, 1 means one.
+    Equal sizes are merged.
 
-    Raises `AttractorError` if no size is given, or for a size that is not positive, has a fractional part above 1,
-    or exceeds `available`.
+    Raises `AttractorError` if no size is given, or for a size that is not positive, has a
+    fractional part above 1, or exceeds `available`.
     """
     if not sizes:
         raise AttractorError("no training-set size given: at least one count or fraction is needed")
@@ -119,7 +125,9 @@ def _rows(size: int | float, available: int) -> int:
     if isinstance(size, float) and 0 < size <= 1:
         return max(1, round(size * available))
     if not size >= 1 or (isinstance(size, float) and not size.is_integer()):
-        raise AttractorError(f"n_train={size} is neither a whole number of rows >= 1 nor a fraction in (0, 1]")
+        raise AttractorError(
+            f"n_train={size} is neither a whole number of rows >= 1 nor a fraction in (0, 1]"
+        )
     if size > available:
         raise AttractorError(f"n_train={int(size)} but the training set has only {available} rows")
     return int(size)

@@ -1,4 +1,5 @@
-"""Text to token ids and back: trained byte-level BPE or characters, or a tokenizer loaded from a file."""
+"""Text to token ids and back: trained byte-level BPE or characters, or a tokenizer loaded from a
+file."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import final
 import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, trainers
 
-from attractor.hub import download
+from attractor.machine.hub import download
 from attractor.types import AttractorError
 
 __all__ = ["Tokenizer", "make_tokenizer"]
@@ -19,7 +20,12 @@ __all__ = ["Tokenizer", "make_tokenizer"]
 BOS, EOS, UNK = "[BOS]", "[EOS]", "[UNK]"
 TRAINED_SPECIALS = [BOS, EOS, UNK]
 BERT_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-BOS_EOS_NAMES = [(BOS, EOS), ("<s>", "</s>"), ("[CLS]", "[SEP]"), ("<|endoftext|>", "<|endoftext|>")]
+BOS_EOS_NAMES = [
+    (BOS, EOS),
+    ("<s>", "</s>"),
+    ("[CLS]", "[SEP]"),
+    ("<|endoftext|>", "<|endoftext|>"),
+]
 FILE_NAMES = ("tokenizer.json", "vocab.txt")
 BYTES = 256
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*|bert-base-(un)?cased|gpt2")
@@ -27,7 +33,8 @@ HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*|bert-base-(un)?cased|gpt2")
 
 @final
 class Tokenizer:
-    """A Hugging Face tokenizer with a beginning and an end token, which adds no special tokens by itself.
+    """A Hugging Face tokenizer with a beginning and an end token, which adds no special tokens by
+    itself.
 
     Text that spells a special token, such as "[BOS]", is encoded as ordinary text.
     """
@@ -37,7 +44,9 @@ class Tokenizer:
         names = next((pair for pair in BOS_EOS_NAMES if set(pair) <= vocabulary.keys()), None)
         if names is None:
             wanted = ", ".join(" and ".join(dict.fromkeys(pair)) for pair in BOS_EOS_NAMES)
-            raise AttractorError(f"the tokenizer has no beginning and end token; looked for: {wanted}")
+            raise AttractorError(
+                f"the tokenizer has no beginning and end token; looked for: {wanted}"
+            )
         self.bos_id, self.eos_id = (vocabulary[name] for name in names)
         self.unk_id = vocabulary.get(UNK, vocabulary.get("<unk>", -1))
         self.is_bert = names == ("[CLS]", "[SEP]")
@@ -48,13 +57,18 @@ class Tokenizer:
         backend.no_padding()
         self._backend = backend
         added = backend.get_added_tokens_decoder()
-        self._special_ids = {i for i, token in added.items() if token.special} | {self.bos_id, self.eos_id}
+        self._special_ids = {i for i, token in added.items() if token.special} | {
+            self.bos_id,
+            self.eos_id,
+        }
 
     @classmethod
     def train_bpe(cls, documents: Iterable[str], vocab_size: int) -> Tokenizer:
-        """Train byte-level BPE, which round-trips every text; a small corpus may yield fewer than `vocab_size` tokens.
+        """Train byte-level BPE, which round-trips every text; a small corpus may yield fewer than
+        `vocab_size` tokens.
 
-        Raises `AttractorError` if the 256 bytes and the special tokens do not fit into `vocab_size`.
+        Raises `AttractorError` if the 256 bytes and the special tokens do not fit into
+        `vocab_size`.
         """
         smallest = BYTES + len(TRAINED_SPECIALS)
         if vocab_size < smallest:
@@ -76,7 +90,8 @@ class Tokenizer:
 
     @classmethod
     def train_characters(cls, documents: Iterable[str]) -> Tokenizer:
-        """Make one token of each Unicode character in the documents; any other character becomes [UNK]."""
+        """Make one token of each Unicode character in the documents; any other character becomes
+        [UNK]."""
         characters = sorted(set().union(*documents))
         vocabulary = {token: i for i, token in enumerate([*TRAINED_SPECIALS, *characters])}
         # BPE without merges leaves single characters and needs no pre-tokenizer.
@@ -87,18 +102,24 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
-        """Load a `tokenizer.json`, a BERT `vocab.txt` (BOS is [CLS], EOS is [SEP]), or a folder that holds one.
+        """Load a `tokenizer.json`, a BERT `vocab.txt` (BOS is [CLS], EOS is [SEP]), or a folder
+        that holds one.
 
-        Raises `AttractorError` if there is no such file, it is not a tokenizer, or it has no known BOS and EOS.
+        Raises `AttractorError` if there is no such file, it is not a tokenizer, or it has no known
+        BOS and EOS.
         """
         path = Path(path)
         if path.is_dir():
             found = [path / name for name in FILE_NAMES if (path / name).is_file()]
             if not found:
-                raise AttractorError(f"the folder '{path}' holds neither {' nor '.join(FILE_NAMES)}")
+                raise AttractorError(
+                    f"the folder '{path}' holds neither {' nor '.join(FILE_NAMES)}"
+                )
             path = found[0]
         if not path.is_file():
-            raise AttractorError(f"the tokenizer '{path}' does not exist; accepted: {' or '.join(FILE_NAMES)}")
+            raise AttractorError(
+                f"the tokenizer '{path}' does not exist; accepted: {' or '.join(FILE_NAMES)}"
+            )
         return cls(_wordpiece(path) if path.suffix == ".txt" else _from_json(path))
 
     def save(self, folder: str | Path) -> None:
@@ -114,7 +135,10 @@ class Tokenizer:
 
     def encode(self, documents: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each document, without special tokens."""
-        return [encoding.ids for encoding in self._backend.encode_batch_fast(documents, add_special_tokens=False)]
+        return [
+            encoding.ids
+            for encoding in self._backend.encode_batch_fast(documents, add_special_tokens=False)
+        ]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of the tokens, without special tokens.
@@ -125,13 +149,17 @@ class Tokenizer:
         return self._backend.decode([i for i in ids if i not in self._special_ids])
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return for each token the text to show for it, with its leading space; special tokens are shown by name.
+        """Return for each token the text to show for it, with its leading space; special tokens are
+        shown by name.
 
-        A token that is only a part of a UTF-8 character is shown as the replacement character U+FFFD.
-        Raises `AttractorError` for an id outside the vocabulary.
+        A token that is only a part of a UTF-8 character is shown as the replacement character
+        U+FFFD. Raises `AttractorError` for an id outside the vocabulary.
         """
         tokens = self._tokens(ids)
-        return [token if i in self._special_ids else self._piece(token) for i, token in zip(ids, tokens, strict=True)]
+        return [
+            token if i in self._special_ids else self._piece(token)
+            for i, token in zip(ids, tokens, strict=True)
+        ]
 
     def _piece(self, token: str) -> str:
         decoder = self._backend.decoder
@@ -145,7 +173,9 @@ class Tokenizer:
         tokens = []
         for i in ids:
             if not 0 <= i < self.vocab_size:
-                raise AttractorError(f"token id {i} is outside the vocabulary of {self.vocab_size} tokens")
+                raise AttractorError(
+                    f"token id {i} is outside the vocabulary of {self.vocab_size} tokens"
+                )
             tokens.append(self._backend.id_to_token(i) or f"[{i}]")
         return tokens
 
@@ -162,7 +192,9 @@ def make_tokenizer(kind: str, documents: Iterable[str], vocab_size: int) -> Toke
     if Path(kind).exists():
         return Tokenizer.load(kind)
     if not HUB_ID.fullmatch(kind):
-        raise AttractorError(f"unknown tokenizer '{kind}': allowed are 'bpe', 'char', an existing file or a Hub id")
+        raise AttractorError(
+            f"unknown tokenizer '{kind}': allowed are 'bpe', 'char', an existing file or a Hub id"
+        )
     return Tokenizer.load(_from_hub(kind))
 
 
@@ -172,8 +204,10 @@ def _from_hub(hub_id: str) -> Path:
         return download(hub_id, FILE_NAMES[0])
     except ConnectionError as error:
         raise AttractorError(
-            f"unknown tokenizer '{hub_id}': there is no such file, and the Hub does not give it ({error!s:.120}); "
-            f"where there is a network: hf download {hub_id} {FILE_NAMES[0]} --local-dir FOLDER; then give FOLDER"
+            f"unknown tokenizer '{hub_id}': there is no such file, and the Hub does not give it "
+            f"({error!s:.120}); "
+            f"where there is a network: hf download {hub_id} {FILE_NAMES[0]} --local-dir FOLDER; "
+            "then give FOLDER"
         ) from None
 
 
@@ -191,7 +225,9 @@ def _wordpiece(path: Path) -> tokenizers.Tokenizer:
         raise AttractorError(f"'{path}' is not a WordPiece vocabulary: {error}") from error
     missing = [name for name in ("[UNK]", "[CLS]", "[SEP]") if name not in vocabulary]
     if missing:
-        raise AttractorError(f"'{path}' is not a WordPiece vocabulary: it has no {', '.join(missing)}")
+        raise AttractorError(
+            f"'{path}' is not a WordPiece vocabulary: it has no {', '.join(missing)}"
+        )
     # The file does not say whether text is to be lower-cased; a vocabulary without capitals does.
     lowercase = all(token == token.lower() for token in vocabulary if not token.startswith("["))
     backend = tokenizers.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))

@@ -1,7 +1,7 @@
 """The diffusion transformer of the public checkpoints: adaLN-zero blocks with rotary attention.
 
-Parameter names, shapes and arithmetic are those of the DDiT used by MDLM, Duo and UDLM (after Peebles & Xie,
-arXiv:2212.09748), so their weights load as they are.
+Parameter names, shapes and arithmetic are those of the DDiT used by MDLM, Duo and UDLM (after
+Peebles & Xie, arXiv:2212.09748), so their weights load as they are.
 """
 
 from __future__ import annotations
@@ -31,39 +31,61 @@ class DDiT(nn.Module):
     """
 
     def __init__(
-        self, vocab_size: int, hidden_size: int, n_blocks: int, n_heads: int, cond_dim: int = 128, dropout: float = 0.1
+        self,
+        vocab_size: int,
+        hidden_size: int,
+        n_blocks: int,
+        n_heads: int,
+        cond_dim: int = 128,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.vocab_embed = Embedding(vocab_size, hidden_size)
         self.sigma_map = TimestepEmbedder(cond_dim)
         self.rotary_emb = Rotary(hidden_size // n_heads)
-        self.blocks = nn.ModuleList([Block(hidden_size, n_heads, cond_dim, dropout) for _ in range(n_blocks)])
+        self.blocks = nn.ModuleList(
+            [Block(hidden_size, n_heads, cond_dim, dropout) for _ in range(n_blocks)]
+        )
         self.output_layer = OutputLayer(hidden_size, vocab_size, cond_dim)
 
     def hidden_matrices(self) -> list[nn.Parameter]:
-        """Weights that take one hidden state to another: attention and MLP, not the modulation by the noise level."""
-        return [p for m in self.blocks for n, p in m.named_parameters() if p.ndim == 2 and "adaLN" not in n]
+        """Weights that take one hidden state to another: attention and MLP, not the modulation by
+        the noise level."""
+        return [
+            p
+            for m in self.blocks
+            for n, p in m.named_parameters()
+            if p.ndim == 2 and "adaLN" not in n
+        ]
 
     def compile_blocks(self) -> None:
-        """Compile the blocks; they share what is compiled, and a new number of rows costs one more compilation, once.
+        """Compile the blocks; they share what is compiled, and a new number of rows costs one more
+        compilation, once.
 
         The rest is left as it is: embedding and output layer are one operation each.
 
         Raises:
-            AttractorError: if nothing can be compiled here, for want of a C++ compiler or of Triton.
+            AttractorError: if nothing can be compiled here, for want of a C++ compiler or of
+                Triton.
         """
         try:  # on next to nothing, since blocks are compiled only when they first run
             torch.compile(lambda x: x + 1)(self.vocab_embed.embedding.detach()[:1])
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0]
-            raise AttractorError(f"compile = True: torch.compile does not work here: {reason}") from None
+            raise AttractorError(
+                f"compile = True: torch.compile does not work here: {reason}"
+            ) from None
         for block in self.blocks:
             block.compile(fullgraph=True)
 
     def hidden(
-        self, x_t: Int[Tensor, "B L"] | Mixture, sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self,
+        x_t: Int[Tensor, "B L"] | Mixture,
+        sigma: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L H"] | Float[Tensor, "M H"]:
-        """What the projection to the vocabulary sees, at every position, or at those of `where` only."""
+        """What the projection to the vocabulary sees, at every position, or at those of `where`
+        only."""
         x = self.vocab_embed(x_t)
         condition = F.silu(self.sigma_map(sigma))
         rotation = self.rotary_emb(x.shape[1])
@@ -77,7 +99,10 @@ class DDiT(nn.Module):
         return self.output_layer.hidden(last.at(x, condition, rotation, where), condition[row])
 
     def forward(
-        self, x_t: Int[Tensor, "B L"] | Mixture, sigma: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self,
+        x_t: Int[Tensor, "B L"] | Mixture,
+        sigma: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Logits at every position, or at those of `where` only."""
         return self.output_layer.linear(self.hidden(x_t, sigma, where))
@@ -105,7 +130,9 @@ class TimestepEmbedder(nn.Module):
 
     def __init__(self, cond_dim: int, n_features: int = 256) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(n_features, cond_dim), nn.SiLU(), nn.Linear(cond_dim, cond_dim))
+        self.mlp = nn.Sequential(
+            nn.Linear(n_features, cond_dim), nn.SiLU(), nn.Linear(cond_dim, cond_dim)
+        )
         half = n_features // 2
         frequencies = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32) / half)
         self.register_buffer("frequencies", frequencies, persistent=False)
@@ -117,7 +144,8 @@ class TimestepEmbedder(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Rotary position embedding (Su et al., arXiv:2104.09864), rotating the two halves of each head."""
+    """Rotary position embedding (Su et al., arXiv:2104.09864), rotating the two halves of each
+    head."""
 
     def __init__(self, head_dim: int) -> None:
         super().__init__()
@@ -127,7 +155,9 @@ class Rotary(nn.Module):
     def forward(self, length: int) -> tuple[Float[Tensor, "L D2"], Float[Tensor, "L D2"]]:
         """Cosines and sines of every position, for one half of a head."""
         inv_freq = self.get_buffer("inv_freq")
-        angle = torch.outer(torch.arange(length, device=inv_freq.device, dtype=torch.float32), inv_freq)
+        angle = torch.outer(
+            torch.arange(length, device=inv_freq.device, dtype=torch.float32), inv_freq
+        )
         return angle.cos(), angle.sin()
 
 
@@ -150,23 +180,32 @@ class Block(nn.Module):
         self.adaLN_modulation = _zero_linear(cond_dim, 6 * hidden_size)
 
     def forward(
-        self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"], rotation: tuple[Tensor, Tensor]
+        self,
+        x: Float[Tensor, "B L H"],
+        condition: Float[Tensor, "B C"],
+        rotation: tuple[Tensor, Tensor],
     ) -> Float[Tensor, "B L H"]:
         """One block."""
-        shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = self.modulation(condition)
+        shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = self.modulation(
+            condition
+        )
         branch = self.attention(_modulate(self.norm1(x), shift_attn, scale_attn), rotation)
         x = torch.addcmul(x, gate_attn, F.dropout(branch, self.dropout, self.training))
         branch = self.mlp(_modulate(self.norm2(x), shift_mlp, scale_mlp))
         return torch.addcmul(x, gate_mlp, F.dropout(branch, self.dropout, self.training))
 
     def at(
-        self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"], rotation: tuple[Tensor, Tensor],
+        self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"], rotation: tuple[Tensor,
+        Tensor],
         where: Bool[Tensor, "B L"],
     ) -> Float[Tensor, "M H"]:  # fmt: skip
-        """One block in evaluation, at the M true positions of `where`: all others only give keys and values."""
+        """One block in evaluation, at the M true positions of `where`: all others only give keys
+        and values."""
         row, position = where.nonzero(as_tuple=True)
         modulation = self.modulation(condition)
-        branch = self.attention_at(_modulate(self.norm1(x), *modulation[:2]), rotation, row, position)
+        branch = self.attention_at(
+            _modulate(self.norm1(x), *modulation[:2]), rotation, row, position
+        )
         _, _, gate_attn, shift_mlp, scale_mlp, gate_mlp = (m[row, 0] for m in modulation)
         x = torch.addcmul(x[row, position], gate_attn, branch)
         return torch.addcmul(x, gate_mlp, self.mlp(_modulate(self.norm2(x), shift_mlp, scale_mlp)))
@@ -175,7 +214,9 @@ class Block(nn.Module):
         """Shift, scale and gate of the attention and of the MLP, each (B, 1, H)."""
         return self.adaLN_modulation(condition)[:, None].chunk(6, dim=-1)
 
-    def attention(self, x: Float[Tensor, "B L H"], rotation: tuple[Tensor, Tensor]) -> Float[Tensor, "B L H"]:
+    def attention(
+        self, x: Float[Tensor, "B L H"], rotation: tuple[Tensor, Tensor]
+    ) -> Float[Tensor, "B L H"]:
         """Bidirectional rotary self-attention."""
         batch, length, hidden = x.shape
         qkv = self.attn_qkv(x).view(batch, length, 3, self.n_heads, hidden // self.n_heads)
@@ -188,13 +229,16 @@ class Block(nn.Module):
         self, x: Float[Tensor, "B L H"], rotation: tuple[Tensor, Tensor], row: Int[Tensor, "M"],
         position: Int[Tensor, "M"],
     ) -> Float[Tensor, "M H"]:  # fmt: skip
-        """The same for M queries; rows have unequal numbers of them and are padded to the largest."""
+        """The same for M queries; rows have unequal numbers of them and are padded to the
+        largest."""
         batch, length, hidden = x.shape
         head = (self.n_heads, hidden // self.n_heads)
         w_q, w_kv = self.attn_qkv.weight.split([hidden, 2 * hidden])
         kv = F.linear(x, w_kv).view(batch, length, 2, *head)
         cos, sin = (r.to(kv.dtype)[:, None] for r in rotation)
-        q = _Rotate.apply(F.linear(x[row, position], w_q).view(-1, *head), cos[position], sin[position])
+        q = _Rotate.apply(
+            F.linear(x[row, position], w_q).view(-1, *head), cos[position], sin[position]
+        )
         slot = torch.arange(len(row), device=row.device) - torch.searchsorted(row, row)
         queries = q.new_zeros(batch, int(torch.bincount(row, minlength=batch).max()), *head)
         queries[row, slot] = q
@@ -212,7 +256,9 @@ class OutputLayer(nn.Module):
         self.linear = _zero_linear(hidden_size, vocab_size)
         self.adaLN_modulation = _zero_linear(cond_dim, 2 * hidden_size)
 
-    def hidden(self, x: Float[Tensor, "*n H"], condition: Float[Tensor, "*c C"]) -> Float[Tensor, "*n H"]:
+    def hidden(
+        self, x: Float[Tensor, "*n H"], condition: Float[Tensor, "*c C"]
+    ) -> Float[Tensor, "*n H"]:
         """Input of the projection: normalised, shifted and scaled by the noise level."""
         shift, scale = self.adaLN_modulation(condition).chunk(2, dim=-1)
         return _modulate(self.norm_final(x), shift, scale)

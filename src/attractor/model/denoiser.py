@@ -16,10 +16,11 @@ from attractor.process.reductions import block_rows
 class Denoiser(ABC):
     """Conditional distributions of clean tokens given a noisy sequence.
 
-    What it holds is the *leave-one-out* distribution, log P(x_0[l] = v | x_t at all positions but l). The evidence of
-    the token's own noisy value is added by the process.
+    What it holds is the *leave-one-out* distribution, log P(x_0[l] = v | x_t at all positions but
+    l). The evidence of the token's own noisy value is added by the process.
 
-    A trained network, somebody else's checkpoint, an exactly solvable model and a mock are all Denoisers.
+    A trained network, somebody else's checkpoint, an exactly solvable model and a mock are all
+    Denoisers.
     """
 
     process: ForwardProcess
@@ -30,7 +31,10 @@ class Denoiser(ABC):
 
     @abstractmethod
     def log_probs(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Log-probabilities in nats, float32 or wider; t in [0, 1] may differ from row to row.
 
@@ -38,11 +42,18 @@ class Denoiser(ABC):
         """
 
     def blocks(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
     ) -> Iterator[Float[Tensor, "m V"]]:
-        """The rows of `log_probs` at the positions of `where`, all unless given, in order and a few at a time.
+        """The rows of `log_probs` at the positions of `where`, all unless given, in order and a few
+        at a time.
 
-        For `process.reductions`: a denoiser that can make its distributions in parts never holds (B, L, V).
+        For `process.reductions`: a denoiser that can make its distributions in parts never holds
+        (B, L, V).
         """
         wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
-        yield from self.log_probs(x_t, t, wanted).split(block_rows(self.process.vocab_size, x_t.device))
+        yield from self.log_probs(x_t, t, wanted).split(
+            block_rows(self.process.vocab_size, x_t.device)
+        )

@@ -29,7 +29,11 @@ class NetworkDenoiser(Denoiser):
     """
 
     def __init__(
-        self, network: DDiT, process: ForwardProcess, seq_len: int | None = None, time_conditioning: bool = True
+        self,
+        network: DDiT,
+        process: ForwardProcess,
+        seq_len: int | None = None,
+        time_conditioning: bool = True,
     ) -> None:
         for name, parameter in network.named_parameters():
             if not parameter.isfinite().all():
@@ -42,14 +46,20 @@ class NetworkDenoiser(Denoiser):
 
     @torch.no_grad()
     def log_probs(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Log-probabilities in float32."""
         logits = self.network(x_t, self._sigma(t), where).float()
         return self.process.distribution(logits, x_t if where is None else x_t[where])
 
     def blocks(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
     ) -> Iterator[Float[Tensor, "m V"]]:
         """The same, with the output layer run for a chunk of tokens at a time."""
         wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
@@ -60,9 +70,13 @@ class NetworkDenoiser(Denoiser):
             self.network.output_layer.linear,
             *(f(vocab, hidden.device) for f in (chunk_rows, block_rows)),
         )
-        buffer = hidden.new_empty(min(rows, len(hidden)), vocab)  # fresh memory for each chunk would cost page faults
+        buffer = hidden.new_empty(
+            min(rows, len(hidden)), vocab
+        )  # fresh memory for each chunk would cost page faults
         for h, chunk in zip(hidden.split(rows), tokens.split(rows), strict=True):
-            with torch.no_grad():  # and not around a yield: whoever reads the blocks may want gradients
+            with (
+                torch.no_grad()
+            ):  # and not around a yield: whoever reads the blocks may want gradients
                 logits = torch.addmm(layer.bias, h, layer.weight.T, out=buffer[: len(h)])
             for block, noisy in zip(logits.split(few), chunk.split(few), strict=True):
                 yield self.process.distribution(block, noisy)

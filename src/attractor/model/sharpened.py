@@ -11,16 +11,18 @@ from attractor.types import AttractorError
 
 
 class Sharpened(Denoiser):
-    """Temperature and nucleus applied to the distributions p of another denoiser, and to nothing else.
+    """Temperature and nucleus applied to the distributions p of another denoiser, and to nothing
+    else.
 
-    The noise, its posterior and the sampler are those of the process, so what is drawn is the exact reverse process of
-    the sharper p. Never measure through it: entropies and basins would be those of another model.
+    The noise, its posterior and the sampler are those of the process, so what is drawn is the exact
+    reverse process of the sharper p. Never measure through it: entropies and basins would be those
+    of another model.
 
     Args:
         denoiser: whose distributions are sharpened.
         temperature: log-probabilities are divided by it; 1 changes nothing.
-        top_p: of each distribution only the likeliest tokens are kept that together reach this probability (Holtzman et
-            al., arXiv:1904.09751); 1 keeps all.
+        top_p: of each distribution only the likeliest tokens are kept that together reach this
+            probability (Holtzman et al., arXiv:1904.09751); 1 keeps all.
 
     Raises:
         AttractorError: unless temperature > 0 and 0 < top_p <= 1.
@@ -32,10 +34,17 @@ class Sharpened(Denoiser):
         if not 0 < top_p <= 1:
             raise AttractorError(f"top_p = {top_p} is outside (0, 1]")
         self.denoiser, self.temperature, self.top_p = denoiser, temperature, top_p
-        self.process, self.seq_len, self.device = denoiser.process, denoiser.seq_len, denoiser.device
+        self.process, self.seq_len, self.device = (
+            denoiser.process,
+            denoiser.seq_len,
+            denoiser.device,
+        )
 
     def log_probs(
-        self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"], where: Bool[Tensor, "B L"] | None = None
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Log-probabilities, minus infinity outside the nucleus."""
         log_p = (self.denoiser.log_probs(x_t, t, where) / self.temperature).log_softmax(-1)

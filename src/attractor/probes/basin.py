@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
-from attractor.outcomes import Outcomes
 from attractor.probes.tokens import check_tokens
+from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import reverse, time_grid
-from attractor.runtime import CountedNoise, row_address
+from attractor.results.outcomes import Outcomes
 from attractor.types import AttractorError
 
 RETURNED = 0.95
@@ -29,12 +29,17 @@ class Radii(NamedTuple):
 
 
 def basin_radii(
-    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, rounds: int = 5, steps: int = 1000, seed: int = 0
+    denoiser: Denoiser,
+    tokens: Int[Tensor, "N L"] | np.ndarray,
+    rounds: int = 5,
+    steps: int = 1000,
+    seed: int = 0,
 ) -> Radii:
     """The largest corrupted share from which each sequence returns with recovery of at least 0.95.
 
-    The corruption of a sequence grows with t: what is changed at one t is changed at every larger one. Bisection takes
-    a sequence that fails at t to fail beyond it, which holds on average and not for every draw of the noise.
+    The corruption of a sequence grows with t: what is changed at one t is changed at every larger
+    one. Bisection takes a sequence that fails at t to fail beyond it, which holds on average and
+    not for every draw of the noise.
 
     Args:
         denoiser: what is probed.
@@ -51,7 +56,10 @@ def basin_radii(
     x_0 = check_tokens(denoiser, tokens)
     rows = row_address(len(x_0), device=x_0.device)
     noise = CountedNoise(seed, "basin").grid(rows, x_0.shape[1])[..., :2]
-    low, radius = torch.zeros(len(x_0), dtype=torch.float64), torch.zeros(len(x_0), dtype=torch.float64)
+    low, radius = (
+        torch.zeros(len(x_0), dtype=torch.float64),
+        torch.zeros(len(x_0), dtype=torch.float64),
+    )
     for k in range(1, rounds + 1):
         level = low + 2.0**-k
         for t in level.unique().tolist():

@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.probes.tokens import batches, check_tokens
+from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reductions import entropy, moments, reduce_blocks
 from attractor.process.reverse import check_time
-from attractor.runtime import CountedNoise, processes, row_address
 
 VANISHING = 0.01
 """Nats below which the entropy of a token counts as vanishing."""
@@ -55,8 +56,8 @@ class Conditionals(NamedTuple):
     """standard deviation of log p_v under p"""
 
     def min_k(self, share: float = 0.2) -> Float[Tensor, "N"]:
-        """Min-K%++ (arXiv:2404.02936) of each sequence: the mean over its `share` least likely tokens of
-        (log p(x) - E log p) / sd(log p); high for text that was trained on."""
+        """Min-K%++ (arXiv:2404.02936) of each sequence: the mean over its `share` least likely
+        tokens of (log p(x) - E log p) / sd(log p); high for text that was trained on."""
         score = (self.log_prob + self.entropy) / self.log_spread.clamp(min=1e-6)
         k = max(1, round(share * score.shape[1]))
         return score.topk(k, 1, largest=False).values.mean(1)
@@ -65,15 +66,17 @@ class Conditionals(NamedTuple):
 def conditional_entropy(
     denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
 ) -> Entropy:
-    """Entropy of the denoiser's distribution at every token, `-sum_v p_v log p_v` (arXiv:2604.26841).
+    """Entropy of the denoiser's distribution at every token, `-sum_v p_v log p_v`
+    (arXiv:2604.26841).
 
-    As t -> 0 this is the entropy of a token given all the others. Where noise is a mask, a visible token would merely
-    be copied: each token is then measured behind a mask, in a call of its own.
+    As t -> 0 this is the entropy of a token given all the others. Where noise is a mask, a visible
+    token would merely be copied: each token is then measured behind a mask, in a call of its own.
 
     Args:
         denoiser: what is probed.
         tokens: sequences, (N, L).
-        t: time in (0, 1]; tokens are corrupted at t first, which at the default changes next to nothing.
+        t: time in (0, 1]; tokens are corrupted at t first, which at the default changes next to
+            nothing.
         seed: of that corruption.
 
     Raises:
@@ -85,7 +88,8 @@ def conditional_entropy(
 def conditionals(
     denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
 ) -> Conditionals:
-    """Entropy, log-probability and spread at every token, from one pass of the network; see `conditional_entropy`."""
+    """Entropy, log-probability and spread at every token, from one pass of the network; see
+    `conditional_entropy`."""
     return Conditionals(*_of_every_token(denoiser, tokens, t, seed, moments, 3).unbind(-1))
 
 
@@ -93,10 +97,13 @@ def _of_every_token(
     denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float, seed: int,
     reduction: Callable[[Tensor, Tensor], Tensor], *shape: int,
 ) -> Float[Tensor, "N L ..."]:  # fmt: skip
-    """What `reduction` says, in numbers of some shape, of the distribution at every token and of the token there."""
+    """What `reduction` says, in numbers of some shape, of the distribution at every token and of
+    the token there."""
     check_time(t)
     x_0 = check_tokens(denoiser, tokens)
-    noise = CountedNoise(seed, "entropy", t).grid(row_address(len(x_0), device=x_0.device), x_0.shape[1])
+    noise = CountedNoise(seed, "entropy", t).grid(
+        row_address(len(x_0), device=x_0.device), x_0.shape[1]
+    )
     times = noise.new_full((len(x_0),), t)
     x_t = denoiser.process.corrupt(x_0, times, noise[..., :2])
     found = torch.zeros(*x_0.shape, *shape, device=x_0.device)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from jaxtyping import Int
 from torch import Tensor
 
+from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
+from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import Callback, NoiseRemoval, reverse, time_grid
-from attractor.runtime import CountedNoise, processes, row_address
 from attractor.types import AttractorError
 
 
@@ -40,13 +41,16 @@ def sample(
     if n < 1 or length is None or length < 1:
         raise AttractorError(f"n = {n} and seq_len = {length}: both must be given and at least 1")
     if noise_removal not in ("greedy", "ancestral"):
-        raise AttractorError(f"noise_removal = {noise_removal!r}: allowed are 'greedy' and 'ancestral'")
+        raise AttractorError(
+            f"noise_removal = {noise_removal!r}: allowed are 'greedy' and 'ancestral'"
+        )
     rows = row_address(n, device=denoiser.device) + first
     x_1 = denoiser.process.prior(CountedNoise(seed, "prior", 1.0).grid(rows, length)[..., :2])
     noise = CountedNoise(seed, "generate", 1.0)
     mine = processes().share(n) if callback is None else slice(None)  # who watches sees every row
     end = reverse(
-        denoiser.process, denoiser.log_probs, x_1[mine], time_grid(1.0, steps), noise, rows[mine], noise_removal,
+        denoiser.process, denoiser.log_probs, x_1[mine], time_grid(1.0, steps), noise, rows[mine],
+        noise_removal,
         callback=callback,
     )  # fmt: skip
     return (processes().joined(end, n) if callback is None else end).cpu()

@@ -1,4 +1,5 @@
-"""Generative perplexity: how likely a text is under a language model that is not the one being measured."""
+"""Generative perplexity: how likely a text is under a language model that is not the one being
+measured."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class Judge(ABC):
 
     @abstractmethod
     def nats(self, tokens: Ids) -> Values:
-        """Nats per token of each sequence, (N, L) to (N,); the token is that of the measured model."""
+        """Nats per token of each sequence, (N, L) to (N,); the token is that of the measured
+        model."""
 
 
 class _Level(NamedTuple):
@@ -45,7 +47,8 @@ class _Level(NamedTuple):
 
 
 class NGramJudge(Judge):
-    """Interpolated n-grams with modified Kneser-Ney smoothing (Chen and Goodman, Computer Speech & Language 13, 359).
+    """Interpolated n-grams with modified Kneser-Ney smoothing (Chen and Goodman, Computer Speech &
+    Language 13, 359).
 
     Args:
         rows: text to learn from, (N, L); grams do not cross rows.
@@ -59,7 +62,10 @@ class NGramJudge(Judge):
     def __init__(self, rows: Ids, vocab_size: int, order: int = 5) -> None:
         rows = np.asarray(rows, dtype=np.int64)
         if not rows.size or order < 1 or rows.min() < 0 or rows.max() >= vocab_size:
-            raise AttractorError(f"{rows.size} tokens, order = {order}: at least 1 of each, tokens below {vocab_size}")
+            raise AttractorError(
+                f"{rows.size} tokens, order = {order}: at least 1 of each, tokens below "
+                f"{vocab_size}"
+            )
         self.vocab_size, self.order = vocab_size, order
         context = np.zeros(rows.size, dtype=np.int64)
         keys = [np.zeros(1, dtype=np.int64)]
@@ -69,7 +75,9 @@ class NGramJudge(Judge):
                 context * vocab_size + rows.ravel(), return_index=True, return_inverse=True
             )
             found.append((grams, first, inverse))
-            longer, context = np.unique(context * (vocab_size + 1) + self._before(rows, k), return_inverse=True)
+            longer, context = np.unique(
+                context * (vocab_size + 1) + self._before(rows, k), return_inverse=True
+            )
             keys.append(longer)
         self.levels = []
         for k, (grams, _, inverse) in enumerate(found):
@@ -86,7 +94,9 @@ class NGramJudge(Judge):
             if k:
                 longer = context * (self.vocab_size + 1) + self._before(tokens, k)
                 context = _find(level.contexts, np.where(context < 0, -1, longer))
-            gram = _find(level.grams, np.where(context < 0, -1, context * self.vocab_size + tokens.ravel()))
+            gram = _find(
+                level.grams, np.where(context < 0, -1, context * self.vocab_size + tokens.ravel())
+            )
             count = np.where(gram < 0, 0, level.counts[gram])
             kept = np.maximum(count - level.discounts[np.minimum(count, 3).astype(int)], 0)
             p = np.where(context < 0, p, (kept + level.freed[context] * p) / level.total[context])
@@ -98,7 +108,9 @@ class NGramJudge(Judge):
 
     def _before(self, rows: Ids, k: int) -> Ids:
         """The token k places before each; V before the beginning of a row."""
-        return np.pad(rows, ((0, 0), (k, 0)), constant_values=self.vocab_size)[:, : rows.shape[1]].ravel()
+        return np.pad(rows, ((0, 0), (k, 0)), constant_values=self.vocab_size)[
+            :, : rows.shape[1]
+        ].ravel()
 
     def _level(self, contexts: Ids, grams: Ids, counts: Values) -> _Level:
         often = np.array([np.sum(counts == i) for i in range(5)], dtype=np.float64)
@@ -115,7 +127,8 @@ class NGramJudge(Judge):
 
 
 class HuggingFaceJudge(Judge):
-    """A causal language model of the transformers library, loaded from a folder; nothing is downloaded.
+    """A causal language model of the transformers library, loaded from a folder; nothing is
+    downloaded.
 
     Args:
         path: folder of the model and its tokenizer.
@@ -123,10 +136,13 @@ class HuggingFaceJudge(Judge):
         batch_size: texts in one call.
 
     Raises:
-        AttractorError: if the folder is not there or holds no such model, or transformers is not installed.
+        AttractorError: if the folder is not there or holds no such model, or transformers is not
+            installed.
     """
 
-    def __init__(self, path: Path, decode: Callable[[Sequence[int]], str], batch_size: int = 16) -> None:
+    def __init__(
+        self, path: Path, decode: Callable[[Sequence[int]], str], batch_size: int = 16
+    ) -> None:
         require_judge(path)
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -134,18 +150,26 @@ class HuggingFaceJudge(Judge):
             self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
             self.model = AutoModelForCausalLM.from_pretrained(path, local_files_only=True).eval()
         except (OSError, ValueError) as error:
-            raise AttractorError(f"'{path}' holds no causal language model: {str(error).splitlines()[0]}") from None
+            raise AttractorError(
+                f"'{path}' holds no causal language model: {str(error).splitlines()[0]}"
+            ) from None
         self.decode, self.batch_size = decode, batch_size
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.tokenizer.padding_side = "right"  # so that positions count from the beginning of each text
+        self.tokenizer.padding_side = (
+            "right"  # so that positions count from the beginning of each text
+        )
 
     @torch.inference_mode()
     def nats(self, tokens: Ids) -> Values:
-        """Nats of each text under the judge, per token of the measured model; the first of its own tokens is given."""
+        """Nats of each text under the judge, per token of the measured model; the first of its own
+        tokens is given."""
         found = []
         for start in range(0, len(tokens), self.batch_size):
-            texts = [self.decode(row) for row in np.asarray(tokens)[start : start + self.batch_size].tolist()]
+            texts = [
+                self.decode(row)
+                for row in np.asarray(tokens)[start : start + self.batch_size].tolist()
+            ]
             batch = self.tokenizer(texts, return_tensors="pt", padding=True)
             ids, there = batch["input_ids"], batch["attention_mask"][:, 1:]
             if not ids.shape[1]:
@@ -163,11 +187,15 @@ def require_judge(path: Path) -> None:
         AttractorError: if the folder is not there, or transformers is not installed.
     """
     if not Path(path).is_dir():
-        raise AttractorError(f"the judge '{path}' does not exist: give the folder of a causal language model")
+        raise AttractorError(
+            f"the judge '{path}' does not exist: give the folder of a causal language model"
+        )
     try:
         importlib.import_module("transformers")
     except ImportError:
-        raise AttractorError("a judge of Hugging Face needs transformers: pip install 'attractor[hf]'") from None
+        raise AttractorError(
+            "a judge of Hugging Face needs transformers: pip install 'attractor[hf]'"
+        ) from None
 
 
 def _find(sorted_keys: Ids, keys: Ids) -> Ids:

@@ -10,14 +10,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.probes.tokens import batches, check_tokens
+from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reductions import reduce_blocks
-from attractor.runtime import CountedNoise, processes, row_address
 from attractor.types import AttractorError
 
 T_MIN = 1e-4
-"""Smallest time of the estimate; what the bound gathers below it is under 1e-4 of its rate there."""
+"""Smallest time of the estimate; what the bound gathers below it is under 1e-4 of its rate
+there."""
 
 
 class Likelihood(NamedTuple):
@@ -43,7 +45,8 @@ class Likelihood(NamedTuple):
 def likelihood(
     denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, draws: int = 16, seed: int = 0
 ) -> Likelihood:
-    """Monte-Carlo NELBO with `draws` stratified times per sequence, and the divergence that is left at t = 1.
+    """Monte-Carlo NELBO with `draws` stratified times per sequence, and the divergence that is left
+    at t = 1.
 
     Args:
         denoiser: what is probed.
@@ -63,8 +66,12 @@ def likelihood(
         u = CountedNoise(seed, f"likelihood {draw}").grid(rows, x_0.shape[1])
         t = T_MIN + (1 - T_MIN) * (draw + u[:, 0, 3]) / draws
         for part in batches(denoiser, x_0):
-            total[part] += _rate(denoiser, x_0[part], t[part].float(), u[part, :, :2]).double().cpu()
-    return Likelihood(((1 - T_MIN) * processes().total(total) / draws + denoiser.process.prior_cost()).float())
+            total[part] += (
+                _rate(denoiser, x_0[part], t[part].float(), u[part, :, :2]).double().cpu()
+            )
+    return Likelihood(
+        ((1 - T_MIN) * processes().total(total) / draws + denoiser.process.prior_cost()).float()
+    )
 
 
 def _rate(denoiser: Denoiser, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""Is a generated text a copy? Edit distances to the training set, and the longest training n-gram in it."""
+"""Is a generated text a copy? Edit distances to the training set, and the longest training n-gram
+in it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ Ids = Int[np.ndarray, "..."]
 PAIRS = 2**22
 """Generated with training sequences compared at a time."""
 WORD = 64
-"""Tokens up to which an edit distance takes a machine word each step: cheaper than to tell whether it is needed."""
+"""Tokens up to which an edit distance takes a machine word each step: cheaper than to tell whether
+it is needed."""
 TOKENS = 2**22
 """Training tokens in one suffix array."""
 
@@ -27,7 +29,8 @@ class Novelty(NamedTuple):
     """How close each generated sequence is to other text, each (G,), in tokens."""
 
     nearest: Ids
-    """edit distance to the nearest training sequence; beyond half of the length, where no text is near, L // 2 + 1"""
+    """edit distance to the nearest training sequence; beyond half of the length, where no text is
+    near, L // 2 + 1"""
     own: Ids
     """edit distance to the nearest other generated sequence"""
     overlap: Ids
@@ -35,17 +38,22 @@ class Novelty(NamedTuple):
 
 
 def novelty(generated: Ids, corpus: Ids) -> Novelty:
-    """Compare generated sequences, (G, L), with each other and with every training sequence, (N, L).
+    """Compare generated sequences, (G, L), with each other and with every training sequence, (N,
+    L).
 
     Raises:
-        AttractorError: for fewer than two generated sequences, no training sequence, or different lengths.
+        AttractorError: for fewer than two generated sequences, no training sequence, or different
+            lengths.
     """
     generated, corpus = np.asarray(generated), np.asarray(corpus)
     if len(generated) < 2 or not len(corpus):
-        raise AttractorError(f"{len(generated)} generated and {len(corpus)} training sequences: at least 2 and 1")
+        raise AttractorError(
+            f"{len(generated)} generated and {len(corpus)} training sequences: at least 2 and 1"
+        )
     if generated.shape[1] != corpus.shape[1]:
         raise AttractorError(
-            f"generated sequences of {generated.shape[1]} tokens, training sequences of {corpus.shape[1]}: "
+            f"generated sequences of {generated.shape[1]} tokens, training sequences of "
+            f"{corpus.shape[1]}: "
             "their lengths must be equal"
         )
     own = own_distances(generated).min(1)
@@ -53,7 +61,8 @@ def novelty(generated: Ids, corpus: Ids) -> Novelty:
 
 
 def nearest_distances(generated: Ids, corpus: Ids) -> NDArray[np.int32]:
-    """Edit distance of each generated sequence to the nearest training sequence; beyond L // 2 it is L // 2 + 1."""
+    """Edit distance of each generated sequence to the nearest training sequence; beyond L // 2 it
+    is L // 2 + 1."""
     most, step = generated.shape[1] // 2, max(1, PAIRS // len(generated))
     parts = (np.asarray(corpus[start : start + step]) for start in range(0, len(corpus), step))
     if generated.shape[1] <= WORD:
@@ -65,8 +74,9 @@ def nearest_distances(generated: Ids, corpus: Ids) -> NDArray[np.int32]:
 def _likely(generated: Ids, parts: Iterable[Ids], most: int) -> Iterator[NDArray[np.int32]]:
     """The nearest distances of each part, (G,), from the pairs that can be near.
 
-    An edit distance is at least the number of tokens that two sequences of one length do not have in common, in
-    whatever order, and that number is one product of sparse matrices: nearly all pairs need nothing else.
+    An edit distance is at least the number of tokens that two sequences of one length do not have
+    in common, in whatever order, and that number is one product of sparse matrices: nearly all
+    pairs need nothing else.
     """
     known, own = np.unique(_features(generated)), _strings(generated)
     bags = _bags(generated, known)
@@ -96,11 +106,14 @@ def _bags(rows: Ids, known: Ids) -> sparse.csr_array:
     at = np.searchsorted(known, features).clip(max=len(known) - 1)
     there = known[at] == features
     ends = np.concatenate([[0], there.sum(1).cumsum()])
-    return sparse.csr_array((np.ones(ends[-1], dtype=np.int32), at[there], ends), shape=(len(rows), len(known)))
+    return sparse.csr_array(
+        (np.ones(ends[-1], dtype=np.int32), at[there], ends), shape=(len(rows), len(known))
+    )
 
 
 def own_distances(generated: Ids) -> NDArray[np.int32]:
-    """Edit distance of each generated sequence to each other one, (G, G); to itself it is beyond all, L + 1."""
+    """Edit distance of each generated sequence to each other one, (G, G); to itself it is beyond
+    all, L + 1."""
     strings = _strings(np.asarray(generated))
     own = _edit_distances(strings, strings)
     np.fill_diagonal(own, np.shape(generated)[1] + 1)
@@ -108,7 +121,8 @@ def own_distances(generated: Ids) -> NDArray[np.int32]:
 
 
 def longest_overlaps(generated: Ids, corpus: Ids) -> Ids:
-    """Length of the longest run of tokens of each generated sequence that a training sequence holds; exact."""
+    """Length of the longest run of tokens of each generated sequence that a training sequence
+    holds; exact."""
     rows = max(1, TOKENS // corpus.shape[1])
     parts = (corpus[i : i + rows] for i in range(0, len(corpus), rows))
     return np.max([SuffixArray(part).matches(generated).max(1) for part in parts], 0)
@@ -117,8 +131,8 @@ def longest_overlaps(generated: Ids, corpus: Ids) -> Ids:
 class SuffixArray:
     """All suffixes of all rows in order; runs never cross from one row to the next.
 
-    Built by prefix doubling (Manber and Myers, SIAM J. Comput. 22, 935): suffixes sorted by their first h tokens are
-    sorted by 2h with one more sort of pairs of ranks.
+    Built by prefix doubling (Manber and Myers, SIAM J. Comput. 22, 935): suffixes sorted by their
+    first h tokens are sorted by 2h with one more sort of pairs of ranks.
     """
 
     def __init__(self, rows: Ids) -> None:
@@ -152,8 +166,13 @@ class SuffixArray:
             at = np.arange(length)
             smaller = differs.any(1) & (there[at, first] < suffixes[at, first])
             active = low < high
-            low, high = np.where(active & smaller, middle + 1, low), np.where(active & ~smaller, middle, high)
-        around = (self._suffixes(np.clip(low + i, 0, len(self.order) - 1)) == suffixes for i in (-1, 0))
+            low, high = (
+                np.where(active & smaller, middle + 1, low),
+                np.where(active & ~smaller, middle, high),
+            )
+        around = (
+            self._suffixes(np.clip(low + i, 0, len(self.order) - 1)) == suffixes for i in (-1, 0)
+        )
         return np.max([same.cumprod(1).sum(1) for same in around], 0)
 
     def _suffixes(self, at: Ids) -> Ids:

@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
-from attractor.outcomes import OUTCOMES, Outcomes
 from attractor.probes.tokens import check_tokens
+from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import Callback, check_time, reverse, settle, time_grid
-from attractor.runtime import CountedNoise, processes, row_address
+from attractor.results.outcomes import OUTCOMES, Outcomes
 from attractor.types import AttractorError
 
 __all__ = ["OUTCOMES", "FixedPoints", "Recovery", "fixed_points", "recovery"]
@@ -33,7 +34,8 @@ class Recovery(NamedTuple):
 
     @property
     def perturbed(self) -> Bool[Tensor, "R N L"]:
-        """Tokens that the noise changed; a resampled token that lands on itself is not perturbed."""
+        """Tokens that the noise changed; a resampled token that lands on itself is not
+        perturbed."""
         return self.outcomes.perturbed
 
     @property
@@ -42,11 +44,13 @@ class Recovery(NamedTuple):
         return self.outcomes.restored
 
     def rate_per_sequence(self) -> Float[Tensor, "N"]:
-        """Share of perturbed tokens that return, of each sequence; NaN where nothing was perturbed."""
+        """Share of perturbed tokens that return, of each sequence; NaN where nothing was
+        perturbed."""
         return self.outcomes.rate_per_sequence()
 
     def unstable_per_sequence(self) -> Float[Tensor, "N"]:
-        """Share of unperturbed tokens that end up wrong, of each sequence; NaN where all were perturbed."""
+        """Share of unperturbed tokens that end up wrong, of each sequence; NaN where all were
+        perturbed."""
         return self.outcomes.unstable_per_sequence()
 
     @property
@@ -96,7 +100,8 @@ def recovery(
     callback: Callback | None = None,
     first: int = 0,
 ) -> Recovery:
-    """Corrupt at time t and run the reverse process back to text, ancestral to the end (arXiv:2604.26841).
+    """Corrupt at time t and run the reverse process back to text, ancestral to the end
+    (arXiv:2604.26841).
 
     The random numbers of a row depend on (seed, row, t, repeat) only.
 
@@ -123,13 +128,18 @@ def recovery(
     process = denoiser.process
     noise = CountedNoise(seed, "corrupt", t).grid(rows, length)
     x_t = process.corrupt(x_0.repeat(repeats, 1), noise.new_full((len(rows),), t), noise[..., :2])
-    mine = processes().share(len(rows)) if callback is None else slice(None)  # who watches sees every row
+    mine = (
+        processes().share(len(rows)) if callback is None else slice(None)
+    )  # who watches sees every row
     end = reverse(
-        process, denoiser.log_probs, x_t[mine], time_grid(t, steps), CountedNoise(seed, "reverse", t), rows[mine],
+        process, denoiser.log_probs, x_t[mine], time_grid(t, steps), CountedNoise(seed, "reverse",
+        t), rows[mine],
         batch_size=batch_size, callback=callback,
     )  # fmt: skip
     end = processes().joined(end, len(rows)) if callback is None else end
-    return Recovery(t, x_0.cpu(), x_t.view(repeats, n, length).cpu(), end.view(repeats, n, length).cpu())
+    return Recovery(
+        t, x_0.cpu(), x_t.view(repeats, n, length).cpu(), end.view(repeats, n, length).cpu()
+    )
 
 
 def fixed_points(
@@ -137,13 +147,16 @@ def fixed_points(
 ) -> FixedPoints:
     """Run the deterministic reverse process from uncorrupted tokens: what stays is a fixed point.
 
-    Each step takes the likeliest entry of the posterior, and the noise removal the likeliest token of the network. A
-    step can move a token only near the end of the grid, so the result hardly depends on t.
+    Each step takes the likeliest entry of the posterior, and the noise removal the likeliest token
+    of the network. A step can move a token only near the end of the grid, so the result hardly
+    depends on t.
 
     Raises:
         AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
     """
     x_0 = check_tokens(denoiser, tokens)
-    end = settle(denoiser.process, denoiser.blocks, x_0[processes().share(len(x_0))], time_grid(t, steps))
+    end = settle(
+        denoiser.process, denoiser.blocks, x_0[processes().share(len(x_0))], time_grid(t, steps)
+    )
     end = processes().joined(end, len(x_0))
     return FixedPoints((end == x_0).cpu())

@@ -1,4 +1,5 @@
-"""What every probe does with the tokens it is handed: check them, split them into batches, make random ones."""
+"""What every probe does with the tokens it is handed: check them, split them into batches, make
+random ones."""
 
 from __future__ import annotations
 
@@ -9,29 +10,38 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
-from attractor.runtime import CountedNoise, processes
+from attractor.process.noise import CountedNoise
 from attractor.types import AttractorError
 
 ENTRIES = 2**26
-"""Numbers a (rows, L, V) tensor may have in one batch, 256 MiB in float32, for denoisers that make it whole."""
+"""Numbers a (rows, L, V) tensor may have in one batch, 256 MiB in float32, for denoisers that make
+it whole."""
 
 
 def check_tokens(denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray) -> Int[Tensor, "N L"]:
     """The tokens as int64 on the denoiser's device.
 
     Raises:
-        AttractorError: if they are not an (N, L) integer matrix with ids and length the denoiser knows.
+        AttractorError: if they are not an (N, L) integer matrix with ids and length the denoiser
+            knows.
     """
     tokens = torch.as_tensor(np.array(tokens) if isinstance(tokens, np.ndarray) else tokens)
     if tokens.ndim != 2 or tokens.is_floating_point() or not tokens.numel():
-        raise AttractorError(f"tokens must be an integer (N, L) matrix, not {tuple(tokens.shape)} {tokens.dtype}")
+        raise AttractorError(
+            f"tokens must be an integer (N, L) matrix, not {tuple(tokens.shape)} {tokens.dtype}"
+        )
     if denoiser.seq_len is not None and tokens.shape[1] != denoiser.seq_len:
-        raise AttractorError(f"rows have {tokens.shape[1]} tokens, but the denoiser was made for {denoiser.seq_len}")
+        raise AttractorError(
+            f"rows have {tokens.shape[1]} tokens, but the denoiser was made for {denoiser.seq_len}"
+        )
     tokens = tokens.long()  # first, since torch compares no uint16
     low, high, vocab = int(tokens.min()), int(tokens.max()), denoiser.process.vocab_size
     if low < 0 or high >= vocab:
-        raise AttractorError(f"token id {low if low < 0 else high} is outside the denoiser's vocabulary of {vocab}")
+        raise AttractorError(
+            f"token id {low if low < 0 else high} is outside the denoiser's vocabulary of {vocab}"
+        )
     mask = denoiser.process.mask_id
     if mask is not None and (tokens == mask).any():
         raise AttractorError(f"token id {mask} is the denoiser's mask: it is noise and not text")
@@ -49,7 +59,8 @@ def batches(denoiser: Denoiser, tokens: Int[Tensor, "N L"]) -> Iterator[slice]:
 def random_tokens(
     n: int, seq_len: int, vocab_size: int, seed: int = 0, mask_id: int | None = None
 ) -> Int[Tensor, "N L"]:
-    """Sequences without any structure: the control that no denoiser should recover. The mask is no text."""
+    """Sequences without any structure: the control that no denoiser should recover. The mask is no
+    text."""
     u = CountedNoise(seed, "random tokens").grid(torch.arange(n), seq_len)[..., 0]
     if mask_id is None:
         return (u * vocab_size).long()

@@ -1,4 +1,5 @@
-"""What the network's distributions look like along the way from noise to text, seen by the one reverse loop."""
+"""What the network's distributions look like along the way from noise to text, seen by the one
+reverse loop."""
 
 from __future__ import annotations
 
@@ -38,10 +39,12 @@ def shape_of(log_probs: Float[Tensor, "M V"]) -> Shape:
 
 
 class Trajectory:
-    """A callback of `attractor.process.reverse.reverse` that averages the `Shape` of each sequence at `TIMES`.
+    """A callback of `attractor.process.reverse.reverse` that averages the `Shape` of each sequence
+    at `TIMES`.
 
-    Which tokens are candidates at a step is decided by coins that no network sees, so the candidates of a step are a
-    fair sample of its positions, and watching costs no call of the network.
+    Which tokens are candidates at a step is decided by coins that no network sees, so the
+    candidates of a step are a fair sample of its positions, and watching costs no call of the
+    network.
 
     Args:
         n: sequences in the run that is watched.

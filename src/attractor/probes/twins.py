@@ -24,23 +24,34 @@ class Twins(NamedTuple):
         return (self.first == self.second).double().mean(1)
 
     def chance(self) -> Float[Tensor, "N"]:
-        """The same for a sequence of the first and all *other* sequences of the second: agreement without the noise."""
+        """The same for a sequence of the first and all *other* sequences of the second: agreement
+        without the noise."""
         n = len(self.first)
         same = torch.stack([(own == self.second).double().mean(1).sum() for own in self.first])
         return (same - self.agreement()) / (n - 1)
 
 
 def twins(
-    first: Denoiser, second: Denoiser, n: int, seq_len: int | None = None, steps: int = 1000, seed: int = 0
+    first: Denoiser,
+    second: Denoiser,
+    n: int,
+    seq_len: int | None = None,
+    steps: int = 1000,
+    seed: int = 0,
 ) -> Twins:
-    """Generate with both from the same counted noise (the test of Kadkhodaie et al., arXiv:2310.02557).
+    """Generate with both from the same counted noise (the test of Kadkhodaie et al.,
+    arXiv:2310.02557).
 
-    Models that have learned the law agree although they saw no common text; models that memorize do not.
+    Models that have learned the law agree although they saw no common text; models that memorize do
+    not.
 
     Raises:
         AttractorError: for n < 2, or models of different vocabularies.
     """
     sizes = first.process.vocab_size, second.process.vocab_size
     if n < 2 or sizes[0] != sizes[1]:
-        raise AttractorError(f"n = {n} and vocabularies of {sizes[0]} and {sizes[1]}: at least 2, and two of one size")
+        raise AttractorError(
+            f"n = {n} and vocabularies of {sizes[0]} and {sizes[1]}: at least 2, and two of one "
+            "size"
+        )
     return Twins(*(sample(model, n, seq_len, steps, seed=seed) for model in (first, second)))

@@ -32,7 +32,9 @@ class MaskedProcess(ForwardProcess):
 
     kinds = 2
 
-    def __init__(self, vocab_size: int, schedule: Schedule | None = None, mask_id: int | None = None) -> None:
+    def __init__(
+        self, vocab_size: int, schedule: Schedule | None = None, mask_id: int | None = None
+    ) -> None:
         super().__init__(vocab_size, schedule)
         self.mask = vocab_size - 1 if mask_id is None else mask_id
         if not 0 <= self.mask < vocab_size:
@@ -52,9 +54,10 @@ class MaskedProcess(ForwardProcess):
 class AbsorbingProcess(MaskedProcess):
     """q(x_t | x_0) = Cat(alpha_t e_{x_0} + (1 - alpha_t) e_mask)  (MDLM, arXiv:2406.07524).
 
-    A masked token stays a mask or is drawn from the network; a visible one stays. So distributions matter at masks
-    only, and there they must give the mask itself probability zero. The prior is nothing but masks: as in MDLM, what is
-    left of the text at t = 1, a share alpha(1) of the tokens, counts for nothing in the likelihood.
+    A masked token stays a mask or is drawn from the network; a visible one stays. So distributions
+    matter at masks only, and there they must give the mask itself probability zero. The prior is
+    nothing but masks: as in MDLM, what is left of the text at t = 1, a share alpha(1) of the
+    tokens, counts for nothing in the likelihood.
     """
 
     def corrupt(
@@ -77,12 +80,15 @@ class AbsorbingProcess(MaskedProcess):
         """q(x_s | x_t, x_0 ~ probs) for s < t (MDLM, eq. 7), rows summing to one."""
         a, b = alpha_t[:, None, None], alpha_s[:, None, None]
         stay = torch.zeros_like(probs).scatter_(-1, x_t[..., None], 1.0)
-        return torch.where(x_t[..., None] == self.mask, ((b - a) * probs + (1 - b) * stay) / (1 - a), stay)
+        return torch.where(
+            x_t[..., None] == self.mask, ((b - a) * probs + (1 - b) * stay) / (1 - a), stay
+        )
 
     def coin(
         self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = MASKED
     ) -> Float[Tensor, "*n"]:
-        """(b - a) / (1 - a) for a mask, which then does move, whatever the network says; 0 for a visible token."""
+        """(b - a) / (1 - a) for a mask, which then does move, whatever the network says; 0 for a
+        visible token."""
         return (alpha_s - alpha_t) / (1 - alpha_t) if kind == MASKED else torch.zeros_like(alpha_s)
 
     def jump(
@@ -108,7 +114,8 @@ class AbsorbingProcess(MaskedProcess):
         alpha_t: Float[Tensor, "B"],
         dalpha_t: Float[Tensor, "B"],
     ) -> Float[Tensor, "B L"]:
-        """-dalpha / (1 - alpha) times the cross-entropy of masked tokens (MDLM, eq. 10); 0 at visible ones."""
+        """-dalpha / (1 - alpha) times the cross-entropy of masked tokens (MDLM, eq. 10); 0 at
+        visible ones."""
         cross_entropy = -log_probs.gather(-1, x_0[..., None])[..., 0]
         weight = (-dalpha_t / (1 - alpha_t))[:, None]
         return torch.where(x_t == self.mask, weight * cross_entropy, 0.0)
@@ -129,16 +136,20 @@ class AbsorbingProcess(MaskedProcess):
         at_x_0 = self.text_logits(logits).log_softmax(-1).gather(-1, tokens.x_0[:, None])[:, 0]
         return (tokens.weight * tokens.dalpha / (1 - tokens.alpha) * at_x_0).sum()
 
-    def distribution(self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]) -> Float[Tensor, "*n V"]:
+    def distribution(
+        self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]
+    ) -> Float[Tensor, "*n V"]:
         """Never the mask; a visible token is carried over (MDLM, section 3.2.3)."""
         carried = torch.full_like(logits, -torch.inf).scatter_(-1, x_t[..., None], 0.0)
-        return torch.where(x_t[..., None] == self.mask, self.text_logits(logits).log_softmax(-1), carried)
+        return torch.where(
+            x_t[..., None] == self.mask, self.text_logits(logits).log_softmax(-1), carried
+        )
 
     def readings(self, x_t: Int[Tensor, "B L"]) -> Iterator[Reading]:
         """Each position in turn behind a mask: a visible token would merely be copied.
 
-        L calls of the denoiser for a batch of rows. There are no fewer: two positions behind masks at once would not
-        see each other, and their entropies would be larger.
+        L calls of the denoiser for a batch of rows. There are no fewer: two positions behind masks
+        at once would not see each other, and their entropies would be larger.
         """
         for position in range(x_t.shape[1]):
             where = torch.zeros_like(x_t, dtype=torch.bool)

@@ -1,8 +1,9 @@
-"""Output layer and loss as one function: the loss and its gradient, without ever keeping the logits.
+"""Output layer and loss as one function: the loss and its gradient, without ever keeping the
+logits.
 
-The logits of a batch, tokens times V, are the largest tensor of a training step. The gradient of a loss with respect to
-them is formed chunk by chunk of rows while they are there, carried through the output layer at once, and the logits are
-forgotten.
+The logits of a batch, tokens times V, are the largest tensor of a training step. The gradient of a
+loss with respect to them is formed chunk by chunk of rows while they are there, carried through the
+output layer at once, and the logits are forgotten.
 """
 
 from __future__ import annotations
@@ -59,10 +60,11 @@ def chunked_loss(
     tokens: Tokens,
     kernel: Kernel,
 ) -> Float[Tensor, ""]:
-    """Sum over M tokens of the kernel's loss of `hidden @ weight.T + bias`, holding a few MiB of logits at a time.
+    """Sum over M tokens of the kernel's loss of `hidden @ weight.T + bias`, holding a few MiB of
+    logits at a time.
 
-    The gradient flows to hidden, weight and bias. Under autocast the three matrix products are in its precision, all
-    else and the sums over chunks in that of `hidden`.
+    The gradient flows to hidden, weight and bias. Under autocast the three matrix products are in
+    its precision, all else and the sums over chunks in that of `hidden`.
     """
     return _ChunkedLoss.apply(kernel, hidden, weight, bias, *tokens)
 
@@ -72,17 +74,28 @@ class _ChunkedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, kernel: Kernel, hidden: Tensor, weight: Tensor, bias: Tensor | None, *tokens: Tensor
+        ctx: Any,
+        kernel: Kernel,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        *tokens: Tensor,
     ) -> Tensor:
         """Sum of losses over chunks of rows."""
         vocab, precision = len(weight), _product_precision(hidden)
         w = weight.to(precision)
         b = weight.new_zeros(vocab) if bias is None else bias
-        grad_hidden, grad_weight, grad_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(b)
+        grad_hidden, grad_weight, grad_bias = (
+            torch.empty_like(hidden),
+            torch.zeros_like(weight),
+            torch.zeros_like(b),
+        )
         loss = hidden.new_zeros(())
         rows = chunk_rows(vocab, hidden.device)
         buffer = hidden.new_empty(min(rows, len(hidden)), vocab)
-        chunks = zip(hidden.split(rows), grad_hidden.split(rows), Tokens(*tokens).split(rows), strict=True)
+        chunks = zip(
+            hidden.split(rows), grad_hidden.split(rows), Tokens(*tokens).split(rows), strict=True
+        )
         for h, grad_h, part in chunks:
             h, logits = h.to(precision), buffer[: len(h)]
             _product(h, w.T, out=logits)
@@ -97,13 +110,26 @@ class _ChunkedLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Scale what the forward pass has formed."""
-        return None, *(None if g is None else g * grad for g in ctx.saved_tensors), None, None, None, None, None
+        return (
+            None,
+            *(None if g is None else g * grad for g in ctx.saved_tensors),
+            None,
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 def _to_gradient(
-    kernel: Kernel, logits: Float[Tensor, "m V"], bias: Float[Tensor, "V"], tokens: Tokens, grad_bias: Tensor
+    kernel: Kernel,
+    logits: Float[Tensor, "m V"],
+    bias: Float[Tensor, "V"],
+    tokens: Tokens,
+    grad_bias: Tensor,
 ) -> Tensor:
-    """The summed loss of some rows; *their logits, still without bias, are overwritten* with its gradient."""
+    """The summed loss of some rows; *their logits, still without bias, are overwritten* with its
+    gradient."""
     rows = block_rows(logits.shape[1], logits.device)
     losses = []
     for block, part in zip(logits.split(rows), tokens.split(rows), strict=True):

@@ -23,10 +23,12 @@ class Reading(NamedTuple):
 
 
 class ForwardProcess(ABC):
-    """Token noise with its exact reverse: corruption, posterior, likelihood, and the coins that need no network.
+    """Token noise with its exact reverse: corruption, posterior, likelihood, and the coins that
+    need no network.
 
-    Noise is drawn independently of the token it replaces, and alpha is its clock: at alpha a token is still the clean
-    one with probability alpha, and otherwise drawn from a law that depends on alpha alone.
+    Noise is drawn independently of the token it replaces, and alpha is its clock: at alpha a token
+    is still the clean one with probability alpha, and otherwise drawn from a law that depends on
+    alpha alone.
 
     Args:
         vocab_size: V, at least 2; a mask counts.
@@ -40,13 +42,18 @@ class ForwardProcess(ABC):
 
     def __init__(self, vocab_size: int, schedule: Schedule | None = None) -> None:
         if vocab_size < 2:
-            raise AttractorError(f"vocab_size = {vocab_size} is too small: at least 2 tokens are needed")
+            raise AttractorError(
+                f"vocab_size = {vocab_size} is too small: at least 2 tokens are needed"
+            )
         self.vocab_size = vocab_size
         self.schedule = schedule or LogLinear()
 
     @abstractmethod
-    def corrupt(self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]) -> Tensor:
-        """Draw x_t given x_0, (B, L). `noise`, on [0, 1), decides first whether and then to what."""
+    def corrupt(
+        self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]
+    ) -> Tensor:
+        """Draw x_t given x_0, (B, L). `noise`, on [0, 1), decides first whether and then to
+        what."""
 
     @abstractmethod
     def prior(self, noise: Float[Tensor, "B L 2"]) -> Int[Tensor, "B L"]:
@@ -63,8 +70,11 @@ class ForwardProcess(ABC):
         """Distribution of x_s given x_t for s < t, with `probs` in the place of x_0."""
 
     @abstractmethod
-    def coin(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = 0) -> Float[Tensor, "*n"]:
-        """Probability that a token *may* move between t and s: a bound that holds whatever the network says."""
+    def coin(
+        self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = 0
+    ) -> Float[Tensor, "*n"]:
+        """Probability that a token *may* move between t and s: a bound that holds whatever the
+        network says."""
 
     def kind(self, x_t: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
         """Which kind of token each is, in 0 ... kinds - 1."""
@@ -79,11 +89,13 @@ class ForwardProcess(ABC):
         alpha_t: Float[Tensor, "M"],
         noise: Float[Tensor, "M 3"],
     ) -> Int[Tensor, "M"]:
-        """Draw x_s from the posterior *given that the coin came up*; coin and jump together are the posterior."""
+        """Draw x_s from the posterior *given that the coin came up*; coin and jump together are the
+        posterior."""
 
     @abstractmethod
     def frozen(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Tensor:
-        """Boolean, shape of the arguments: the posterior's largest entry is x_t itself whatever the network says."""
+        """Boolean, shape of the arguments: the posterior's largest entry is x_t itself whatever the
+        network says."""
 
     @abstractmethod
     def nelbo(
@@ -94,7 +106,8 @@ class ForwardProcess(ABC):
         alpha_t: Float[Tensor, "B"],
         dalpha_t: Float[Tensor, "B"],
     ) -> Float[Tensor, "B L"]:
-        """Negative evidence lower bound per token and per unit of time, in nats, never negative up to rounding."""
+        """Negative evidence lower bound per token and per unit of time, in nats, never negative up
+        to rounding."""
 
     @abstractmethod
     def loss(
@@ -104,18 +117,23 @@ class ForwardProcess(ABC):
         bias: Float[Tensor, "V"] | None,
         tokens: Tokens,
     ) -> Float[Tensor, ""]:
-        """Weighted sum of the NELBO of M tokens, for logits `hidden @ weight.T + bias` that are never kept."""
+        """Weighted sum of the NELBO of M tokens, for logits `hidden @ weight.T + bias` that are
+        never kept."""
 
-    def distribution(self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]) -> Float[Tensor, "*n V"]:
+    def distribution(
+        self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]
+    ) -> Float[Tensor, "*n V"]:
         """Log-probabilities of clean tokens from a network's logits at noisy tokens `x_t`."""
         return logits.log_softmax(-1)
 
     def readings(self, x_t: Int[Tensor, "B L"]) -> Iterator[Reading]:
-        """What to show a denoiser so that the distribution of every token given *the others* is read once."""
+        """What to show a denoiser so that the distribution of every token given *the others* is
+        read once."""
         yield Reading(x_t, torch.ones_like(x_t, dtype=torch.bool))
 
     def prior_cost(self) -> float:
-        """KL divergence of x_1 given a clean token from the prior, in nats: what is left of the text at t = 1."""
+        """KL divergence of x_1 given a clean token from the prior, in nats: what is left of the
+        text at t = 1."""
         return 0.0
 
     @property

@@ -1,6 +1,7 @@
 """NELBO of uniform diffusion as one function with its gradient, in closed form.
 
-Autograd would keep several tensors of the size of the logits; here the logits become their own gradient.
+Autograd would keep several tensors of the size of the logits; here the logits become their own
+gradient.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ def nelbo_loss(
     dalpha_t: Float[Tensor, "M"],
     row_weight: Float[Tensor, "M"],
 ) -> Float[Tensor, ""]:
-    """Weighted sum of the NELBO of M tokens, `sum_m row_weight_m l_m` in nats, with logits `hidden @ weight.T + bias`.
+    """Weighted sum of the NELBO of M tokens, `sum_m row_weight_m l_m` in nats, with logits `hidden
+    @ weight.T + bias`.
 
-    Equal to `process.nelbo.nelbo` of the log-softmax of those logits (UDLM, arXiv:2412.10193, eq. 18), up to rounding;
-    the gradient flows to hidden, weight and bias. Under autocast the three matrix products are in its precision, all
-    else and the sums over chunks in that of `hidden`.
+    Equal to `process.nelbo.nelbo` of the log-softmax of those logits (UDLM, arXiv:2412.10193, eq.
+    18), up to rounding; the gradient flows to hidden, weight and bias. Under autocast the three
+    matrix products are in its precision, all else and the sums over chunks in that of `hidden`.
 
     Args:
         hidden: input of the output layer, (M, H), float32 or float64.
@@ -47,22 +49,25 @@ def nelbo_loss(
 
 @functools.cache
 def _kernel(device_type: str) -> Kernel:
-    """`_nelbo_and_gradient`: as it stands, or where Triton is at hand compiled to a few passes over the logits."""
+    """`_nelbo_and_gradient`: as it stands, or where Triton is at hand compiled to a few passes over
+    the logits."""
     if device_type != "cuda" or importlib.util.find_spec("triton") is None:
         return _nelbo_and_gradient
     return torch.compile(_nelbo_and_gradient, dynamic=True)
 
 
 def _nelbo_and_gradient(logits: Float[Tensor, "m V"], tokens: Tokens) -> Tensor:
-    """UDLM eq. 18 and its derivative, in terms of u_v = V a p_v / c with c = 1 - a: pbar_v = c (1 + u_v).
+    """UDLM eq. 18 and its derivative, in terms of u_v = V a p_v / c with c = 1 - a: pbar_v = c (1 +
+    u_v).
 
-    xbar_v = c (1 + y_v) in the same way, where y_v = y 1{v=x_0}, y = V a / c. With k = dalpha / (V a (1 + y_z)) and the
-    sum of 1 + y_v over v, n = V + y,
+    xbar_v = c (1 + y_v) in the same way, where y_v = y 1{v=x_0}, y = V a / c. With k = dalpha / (V
+    a (1 + y_z)) and the sum of 1 + y_v over v, n = V + y,
 
         l = k [n (u_z - y_z) / (1 + u_z) - n log((1 + u_z) / (1 + y_z))
                + sum_v log(1 + u_v) + y log(1 + u_x) - (1 + y) log(1 + y)].
 
-    Since p = u / y, the softmax gives dl/dlogit_v = g_v - (u_v / y) sum_w g_w, where with r = u / (1 + u)
+    Since p = u / y, the softmax gives dl/dlogit_v = g_v - (u_v / y) sum_w g_w, where with r = u /
+    (1 + u)
 
         g_v = u_v dl/du_v = k [r_v + 1{v=x} y r_x + 1{v=z} n u_z (y_z - u_z) / (1 + u_z)^2].
     """

@@ -1,8 +1,8 @@
 """The Gaussian latent of Duo: continuous noise whose argmax is a uniform-state sample.
 
-On the one-hot vector of a token lies Gaussian noise, w = a e_{x_0} + s eps, with a^2 = sigmoid(-gamma) and
-s^2 = sigmoid(gamma). At a small temperature tau, softmax(w / tau) is argmax w, but softened where two tokens compete
-(Duo, arXiv:2506.10892).
+On the one-hot vector of a token lies Gaussian noise, w = a e_{x_0} + s eps, with a^2 =
+sigmoid(-gamma) and s^2 = sigmoid(gamma). At a small temperature tau, softmax(w / tau) is argmax w,
+but softened where two tokens compete (Duo, arXiv:2506.10892).
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from torch import Tensor
 from attractor.types import Mixture
 
 GAMMA = (-3.5, -1.75)
-"""Log noise-to-signal ratio at t = 0 and t = 1 of the published training runs, linear in between."""
+"""Log noise-to-signal ratio at t = 0 and t = 1 of the published training runs, linear in
+between."""
 TAU = 1e-3
 """Temperature of the softmax, of the same."""
 KEPT = 16
-"""Largest noise values that are drawn: what the next would get of the softmax is below float32's last bit."""
+"""Largest noise values that are drawn: what the next would get of the softmax is below float32's
+last bit."""
 _WIDTH, _NODES = 9.0, 257
 
 
@@ -50,10 +52,10 @@ def gamma_at(t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
 def signal(gamma: Float[Tensor, "*n"], vocab_size: int) -> Signal:
     """The alpha at which argmax w is a uniform-state sample, in float64 (Duo, eq. 10).
 
-    With m = a / s = exp(-gamma / 2), the clean token is largest with probability I = E[f(m + x)], f = Phi^(V-1), over a
-    standard normal x, and all others equally often: alpha = (V I - 1) / (V - 1). Stein: dI/dm = E[x f(m + x)].
-    Both integrands are smooth and vanish at the ends of the grid, so the trapezoidal rule converges exponentially:
-    1e-13 with these nodes for V up to 50,258.
+    With m = a / s = exp(-gamma / 2), the clean token is largest with probability I = E[f(m + x)], f
+    = Phi^(V-1), over a standard normal x, and all others equally often: alpha = (V I - 1) / (V -
+    1). Stein: dI/dm = E[x f(m + x)]. Both integrands are smooth and vanish at the ends of the grid,
+    so the trapezoidal rule converges exponentially: 1e-13 with these nodes for V up to 50,258.
 
     Args:
         gamma: log noise-to-signal ratio.
@@ -74,9 +76,13 @@ def noise_width(vocab_size: int) -> int:
 
 
 def gaussian_latent(
-    x_0: Int[Tensor, "*n"], gamma: Float[Tensor, "*n"], vocab_size: int, noise: Float[Tensor, "*n W"]
+    x_0: Int[Tensor, "*n"],
+    gamma: Float[Tensor, "*n"],
+    vocab_size: int,
+    noise: Float[Tensor, "*n W"],
 ) -> Latent:
-    """Draw the clean token's latent and the k largest of all others, never all V (Duo, Chapter II, arXiv:2602.21185).
+    """Draw the clean token's latent and the k largest of all others, never all V (Duo, Chapter II,
+    arXiv:2602.21185).
 
     With k = V - 1 this is the dense form. The softmax is over what is drawn.
 
@@ -84,8 +90,9 @@ def gaussian_latent(
         x_0: clean tokens.
         gamma: log noise-to-signal ratio of each.
         vocab_size: V.
-        noise: W = 1 + 2 k uniform numbers on [0, 1) for each token, float64, with k from 1 to V - 1: those of the clean
-            token's noise, of the k values, and of the k tokens that have them.
+        noise: W = 1 + 2 k uniform numbers on [0, 1) for each token, float64, with k from 1 to V -
+            1: those of the clean token's noise, of the k values, and of the k tokens that have
+            them.
     """
     kept = noise.shape[-1] // 2
     clean, values, places = noise.split([1, kept, kept], -1)
@@ -100,19 +107,23 @@ def gaussian_latent(
 def largest_normals(uniform: Float[Tensor, "*n k"], count: int) -> Float[Tensor, "*n k"]:
     """The k largest of `count` independent standard normals, descending, by inversion.
 
-    The largest of n uniforms is u^(1/n), and the others are n - 1 uniforms below it. What is inverted is the upper
-    tail, 1 minus that product, which keeps its digits.
+    The largest of n uniforms is u^(1/n), and the others are n - 1 uniforms below it. What is
+    inverted is the upper tail, 1 minus that product, which keeps its digits.
     """
-    remaining = torch.arange(count, count - uniform.shape[-1], -1, dtype=uniform.dtype, device=uniform.device)
+    remaining = torch.arange(
+        count, count - uniform.shape[-1], -1, dtype=uniform.dtype, device=uniform.device
+    )
     upper_tail = -torch.expm1((uniform.log() / remaining).cumsum(-1))
     return -torch.special.ndtri(upper_tail)
 
 
-def distinct_tokens(first: Int[Tensor, "*n"], uniform: Float[Tensor, "*n k"], vocab_size: int) -> Int[Tensor, "*n 1+k"]:
+def distinct_tokens(
+    first: Int[Tensor, "*n"], uniform: Float[Tensor, "*n k"], vocab_size: int
+) -> Int[Tensor, "*n 1+k"]:
     """`first`, and k tokens in random order that differ from it and from each other.
 
-    Each is drawn as a rank among the tokens not used before it (a Lehmer code). From the last to the first, the ranks
-    at or above that of an earlier token move up by one to make room for it.
+    Each is drawn as a rank among the tokens not used before it (a Lehmer code). From the last to
+    the first, the ranks at or above that of an earlier token move up by one to make room for it.
     """
     unused = vocab_size - 1 - torch.arange(uniform.shape[-1], device=uniform.device)
     tokens = torch.cat([first[..., None], (uniform * unused).long()], -1)

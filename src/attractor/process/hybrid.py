@@ -1,7 +1,9 @@
-"""Hybrid diffusion: noise is a mask or a uniform token, in shares that change with time (GIDD, arXiv:2503.04482).
+"""Hybrid diffusion: noise is a mask or a uniform token, in shares that change with time (GIDD,
+arXiv:2503.04482).
 
-A noisy token is drawn from q_t(v | x_0) = alpha 1{v = x_0} + m(v), where m is the noise: m_text for each of the V - 1
-tokens of text and m_mask for the mask. GIDD sets, with c = B sqrt(t (1 - t)) and C = 1 + (V - 2) c,
+A noisy token is drawn from q_t(v | x_0) = alpha 1{v = x_0} + m(v), where m is the noise: m_text for
+each of the V - 1 tokens of text and m_mask for the mask. GIDD sets, with c = B sqrt(t (1 - t)) and
+C = 1 + (V - 2) c,
 
     alpha = (1 - t - c) / C,    m_text = c / C,    m_mask = t / C.
 
@@ -38,12 +40,15 @@ class ByKind(NamedTuple):
         """That of each token's own kind; (B, ...) numbers for (B, ..., *) tokens."""
         missing = (1,) * (masked.ndim - self.text.ndim)
         return torch.where(
-            masked, self.mask.view(*self.mask.shape, *missing), self.text.view(*self.text.shape, *missing)
+            masked,
+            self.mask.view(*self.mask.shape, *missing),
+            self.text.view(*self.text.shape, *missing),
         )
 
 
 class HybridProcess(MaskedProcess):
-    """q(x_t | x_0) = Cat(alpha e_{x_0} + m_text 1_text + m_mask e_mask): a mixture of mask and uniform noise.
+    """q(x_t | x_0) = Cat(alpha e_{x_0} + m_text 1_text + m_mask e_mask): a mixture of mask and
+    uniform noise.
 
     Args:
         vocab_size: V, the mask included, at least 3.
@@ -76,14 +81,19 @@ class HybridProcess(MaskedProcess):
     ) -> Int[Tensor, "B L"]:
         """Draw x_t given x_0: the clean token, a uniform one (perhaps itself), or the mask."""
         alpha = self.schedule.alpha(t)[:, None]
-        return torch.where(noise[..., 0] < alpha, x_0, self._noisy(alpha, (noise[..., 0] - alpha) / (1 - alpha), noise))
+        return torch.where(
+            noise[..., 0] < alpha,
+            x_0,
+            self._noisy(alpha, (noise[..., 0] - alpha) / (1 - alpha), noise),
+        )
 
     def prior(self, noise: Float[Tensor, "B L 2"]) -> Int[Tensor, "B L"]:
         """Draw from the noise at t = 1."""
         return self._noisy(self.schedule.alpha(noise.new_ones(1, 1)), noise[..., 0], noise)
 
     def prior_cost(self) -> float:
-        """KL of alpha(1) e_x + m from m / (1 - alpha(1)): only the token itself is likelier than in the prior."""
+        """KL of alpha(1) e_x + m from m / (1 - alpha(1)): only the token itself is likelier than in
+        the prior."""
         alpha = self.schedule.alpha(torch.ones((), dtype=torch.float64))
         text = self.noise(alpha).text
         return ((alpha + text) * torch.log1p(alpha / text) + torch.log1p(-alpha)).item()
@@ -95,20 +105,31 @@ class HybridProcess(MaskedProcess):
         alpha_s: Float[Tensor, "B"],
         alpha_t: Float[Tensor, "B"],
     ) -> Float[Tensor, "B L V"]:
-        """q(x_s = v | x_t = z, x_0 ~ probs) for s < t by Bayes' rule, rows summing to one (GIDD, eq. 7).
+        """q(x_s = v | x_t = z, x_0 ~ probs) for s < t by Bayes' rule, rows summing to one (GIDD,
+        eq. 7).
 
-        It is q(z | x_s = v) q_s(v | probs) / q_t(z | probs) with q(z | v) = (a/b) 1{v = z} + m_t(z) - (a/b) m_s(z).
+        It is q(z | x_s = v) q_s(v | probs) / q_t(z | probs) with q(z | v) = (a/b) 1{v = z} + m_t(z)
+        - (a/b) m_s(z).
         """
         a, b = alpha_t[:, None, None], alpha_s[:, None, None]
         z, masked = x_t[..., None], (x_t == self.mask)[..., None]
-        is_mask = (torch.arange(self.vocab_size, device=x_t.device) == self.mask).expand(probs.shape)
+        is_mask = (torch.arange(self.vocab_size, device=x_t.device) == self.mask).expand(
+            probs.shape
+        )
         noise_t = self.noise(alpha_t).of(masked)
         arrival = (self._renewed(alpha_s, alpha_t).of(masked) * noise_t).expand(probs.shape)
         arrival = arrival.scatter_add(-1, z, (a / b).expand(z.shape))
-        return arrival * (b * probs + self.noise(alpha_s).of(is_mask)) / (a * probs.gather(-1, z) + noise_t)
+        return (
+            arrival
+            * (b * probs + self.noise(alpha_s).of(is_mask))
+            / (a * probs.gather(-1, z) + noise_t)
+        )
 
-    def coin(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = 0) -> Float[Tensor, "*n"]:
-        """Noise arrived since s, as a share of all: q_t(z | probs) >= m_t(z). A mask that becomes a mask stays."""
+    def coin(
+        self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = 0
+    ) -> Float[Tensor, "*n"]:
+        """Noise arrived since s, as a share of all: q_t(z | probs) >= m_t(z). A mask that becomes a
+        mask stays."""
         renewed = self._renewed(alpha_s, alpha_t)
         return renewed.mask * (1 - self.noise(alpha_s).mask) if kind == MASKED else renewed.text
 
@@ -120,24 +141,34 @@ class HybridProcess(MaskedProcess):
         alpha_t: Float[Tensor, "M"],
         noise: Float[Tensor, "M 3"],
     ) -> Int[Tensor, "M"]:
-        """Move with probability m_t(z) / (a p_z + m_t(z)), to x_s ~ b p + m_s; a mask, to anything but a mask."""
+        """Move with probability m_t(z) / (a p_z + m_t(z)), to x_s ~ b p + m_s; a mask, to anything
+        but a mask."""
         probs, masked, at_s = log_probs.exp(), x_t == self.mask, self.noise(alpha_s)
         p_z = torch.where(masked, 0, probs.gather(-1, x_t[:, None])[:, 0])
         noise_t = self.noise(alpha_t).of(masked)
         moves = noise[:, 0] * (alpha_t * p_z + noise_t) < noise_t
         source = noise[:, 1] * torch.where(masked, 1 - at_s.mask, 1)
-        token = torch.where(source < alpha_s, categorical(probs, noise[:, 2]), self._uniform_text(noise[:, 2]))
+        token = torch.where(
+            source < alpha_s, categorical(probs, noise[:, 2]), self._uniform_text(noise[:, 2])
+        )
         token = torch.where(source < 1 - at_s.mask, token, self.mask)
         return torch.where(moves, token, x_t)
 
     def frozen(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Tensor:
-        """True where even p_v = 1 at another token of text cannot outweigh staying, for text and for a mask."""
-        at_s, at_t, renewed = self.noise(alpha_s), self.noise(alpha_t), self._renewed(alpha_s, alpha_t)
+        """True where even p_v = 1 at another token of text cannot outweigh staying, for text and
+        for a mask."""
+        at_s, at_t, renewed = (
+            self.noise(alpha_s),
+            self.noise(alpha_t),
+            self._renewed(alpha_s, alpha_t),
+        )
         arrival = ByKind(renewed.text * at_t.text, renewed.mask * at_t.mask)
         leave = torch.maximum(alpha_s + at_s.text, at_s.mask) * arrival.text
         unmask = (alpha_s + at_s.text) * arrival.mask
         stay = alpha_t / alpha_s
-        return (leave <= at_s.text * (stay + arrival.text)) & (unmask <= at_s.mask * (stay + arrival.mask))
+        return (leave <= at_s.text * (stay + arrival.text)) & (
+            unmask <= at_s.mask * (stay + arrival.mask)
+        )
 
     def nelbo(
         self,
@@ -147,13 +178,17 @@ class HybridProcess(MaskedProcess):
         alpha_t: Float[Tensor, "B"],
         dalpha_t: Float[Tensor, "B"],
     ) -> Float[Tensor, "B L"]:
-        """rate(z) / q_t(z | x_0) times [KL(q_t(. | x_0) || q_t(. | p)) + exp(-d) - 1 + d]  (GIDD, theorem 3.1).
+        """rate(z) / q_t(z | x_0) times [KL(q_t(. | x_0) || q_t(. | p)) + exp(-d) - 1 + d]  (GIDD,
+        theorem 3.1).
 
-        Here d = log q_t(z | p) - log q_t(z | x_0), and rate(z) is that at which noise arrives at z. Only tokens of text
-        differ between the two laws, and those other than x_0 by log(1 + a p_v / m_text).
+        Here d = log q_t(z | p) - log q_t(z | x_0), and rate(z) is that at which noise arrives at z.
+        Only tokens of text differ between the two laws, and those other than x_0 by log(1 + a p_v /
+        m_text).
         """
         a, text, masked = alpha_t[:, None], self.noise(alpha_t).text[:, None], x_t == self.mask
-        gain = torch.log1p(a[..., None] * log_probs.exp() / text[..., None])  # log of q_t(v | p) / m_text
+        gain = torch.log1p(
+            a[..., None] * log_probs.exp() / text[..., None]
+        )  # log of q_t(v | p) / m_text
         gain_x, gain_z = gain.gather(-1, torch.stack([x_0, x_t], -1)).unbind(-1)
         top = torch.log1p(a / text).expand_as(gain_x)  # the same of q_t(x_0 | x_0)
         divergence = a * top + text * top - a * gain_x - text * gain.sum(-1)
@@ -172,13 +207,17 @@ class HybridProcess(MaskedProcess):
         """The NELBO itself, a few rows at a time."""
         return chunked_loss(hidden, weight, bias, tokens, by_autograd(self._weighted_nelbo))
 
-    def distribution(self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]) -> Float[Tensor, "*n V"]:
+    def distribution(
+        self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]
+    ) -> Float[Tensor, "*n V"]:
         """Never the mask."""
         return self.text_logits(logits).log_softmax(-1)
 
     def _weighted_nelbo(self, logits: Tensor, tokens: Tokens) -> Tensor:
         log_probs = self.distribution(logits, tokens.x_t)[:, None]
-        rate = self.nelbo(log_probs, tokens.x_t[:, None], tokens.x_0[:, None], tokens.alpha, tokens.dalpha)
+        rate = self.nelbo(
+            log_probs, tokens.x_t[:, None], tokens.x_0[:, None], tokens.alpha, tokens.dalpha
+        )
         return (tokens.weight * rate[:, 0]).sum()
 
     def _w(self, alpha: Tensor) -> Tensor:
@@ -187,7 +226,8 @@ class HybridProcess(MaskedProcess):
         return 2 * (1 - alpha) / (linear + (linear**2 + 4 * alpha * (1 - alpha)).sqrt())
 
     def _renewed(self, alpha_s: Tensor, alpha_t: Tensor) -> ByKind:
-        """Share of the noise at t that arrived after s, 1 - (m_s / b) / (m_t / a): m / a is B w or w^2 over 1 - B w."""
+        """Share of the noise at t that arrived after s, 1 - (m_s / b) / (m_t / a): m / a is B w or
+        w^2 over 1 - B w."""
         w_s, w_t = self._w(alpha_s), self._w(alpha_t)
         text = w_s * (1 - self.scale * w_t) / (w_t * (1 - self.scale * w_s))
         return ByKind(1 - text, 1 - text * w_s / w_t)
@@ -195,12 +235,15 @@ class HybridProcess(MaskedProcess):
     def _rate(self, alpha: Tensor, dalpha: Tensor) -> ByKind:
         """Time derivative of log(m / alpha)."""
         w, v = self._w(alpha), self.vocab_size - 2
-        slope = (w**2 + v * self.scale * w + 1) / (2 * alpha * w + (1 + alpha * v) * self.scale)  # -dw / dalpha
+        slope = (w**2 + v * self.scale * w + 1) / (
+            2 * alpha * w + (1 + alpha * v) * self.scale
+        )  # -dw / dalpha
         text = -dalpha * slope / (w * (1 - self.scale * w))
         return ByKind(text, text * (2 - self.scale * w))
 
     def _noisy(self, alpha: Tensor, source: Tensor, noise: Tensor) -> Tensor:
-        """A token of noise at alpha: text where `source`, on [0, 1), falls below its share, else the mask."""
+        """A token of noise at alpha: text where `source`, on [0, 1), falls below its share, else
+        the mask."""
         share = 1 - self.noise(alpha).mask / (1 - alpha)
         return torch.where(source < share, self._uniform_text(noise[..., 1]), self.mask)
 
@@ -216,7 +259,8 @@ class GiddSchedule:
     Args:
         vocab_size: V, the mask included.
         uniform_share: p_u.
-        t_eps: networks have seen times in [t_eps, 1 - t_eps] only; later and earlier ones are taken for these.
+        t_eps: networks have seen times in [t_eps, 1 - t_eps] only; later and earlier ones are taken
+            for these.
 
     Raises:
         AttractorError: if alpha would not stay positive.
@@ -228,7 +272,9 @@ class GiddSchedule:
 
     def __post_init__(self) -> None:
         if not noise_scale(self.vocab_size, self.uniform_share) ** 2 < self.t_eps < 0.5:
-            raise AttractorError(f"t_eps = {self.t_eps} does not keep alpha positive with p_u = {self.uniform_share}")
+            raise AttractorError(
+                f"t_eps = {self.t_eps} does not keep alpha positive with p_u = {self.uniform_share}"
+            )
 
     def alpha(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """(1 - t - c) / (1 + (V - 2) c) with c = B sqrt(t (1 - t))."""
@@ -256,7 +302,11 @@ def noise_scale(vocab_size: int, uniform_share: float) -> float:
         AttractorError: for a share outside (0, 1) or a vocabulary that is too small.
     """
     if not 0 < uniform_share < 1:
-        raise AttractorError(f"uniform_share = {uniform_share} is outside (0, 1); 0 is the absorbing process")
+        raise AttractorError(
+            f"uniform_share = {uniform_share} is outside (0, 1); 0 is the absorbing process"
+        )
     if vocab_size < 3:
-        raise AttractorError(f"vocab_size = {vocab_size} is too small: hybrid noise needs two tokens and a mask")
+        raise AttractorError(
+            f"vocab_size = {vocab_size} is too small: hybrid noise needs two tokens and a mask"
+        )
     return 2 * uniform_share / (2 * uniform_share + (1 - uniform_share) * vocab_size)

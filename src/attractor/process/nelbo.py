@@ -21,7 +21,10 @@ class PosteriorStats(NamedTuple):
 
 
 def posterior_stats(
-    log_probs: Float[Tensor, "B L V"], x_t: Int[Tensor, "B L"], x_0: Int[Tensor, "B L"], alpha_t: Float[Tensor, "B"]
+    log_probs: Float[Tensor, "B L V"],
+    x_t: Int[Tensor, "B L"],
+    x_0: Int[Tensor, "B L"],
+    alpha_t: Float[Tensor, "B"],
 ) -> PosteriorStats:
     """Reduce (B, L, V) log-probabilities to what the NELBO needs."""
     vocab = log_probs.shape[-1]
@@ -38,10 +41,11 @@ def nelbo(
     alpha_t: Float[Tensor, "B"],
     dalpha_t: Float[Tensor, "B"],
 ) -> Float[Tensor, "B L"]:
-    """Negative evidence lower bound per token and per unit of time, in nats (UDLM, arXiv:2412.10193, eq. 18).
+    """Negative evidence lower bound per token and per unit of time, in nats (UDLM,
+    arXiv:2412.10193, eq. 18).
 
-    Its integral over t in [0, 1] bounds -log P(x_0) from above, with equality where `log_probs` is the leave-one-out
-    distribution log P(x_0[l] = v | x_t at all positions but l).
+    Its integral over t in [0, 1] bounds -log P(x_0) from above, with equality where `log_probs` is
+    the leave-one-out distribution log P(x_0[l] = v | x_t at all positions but l).
 
     Args:
         log_probs: the denoiser's log-probabilities, (B, L, V).
@@ -59,8 +63,15 @@ def nelbo(
     c = 1 - a
     top = vocab * a + c  # xbar at the clean token; it is c at every other
     xbar_z = torch.where(x_t == x_0, top, c)
-    # sum_v xbar_v = V, and xbar takes two values only: the sum over v collapses to three logarithms of pbar.
+    # sum_v xbar_v = V, and xbar takes two values only: the sum over v collapses to three logarithms
+    # of pbar.
     entropy_of_xbar = (vocab - 1) * c * c.log() + top * top.log()
-    cross = vocab * (stats.log_pbar_z - xbar_z.log()) - c * stats.log_pbar_sum - vocab * a * stats.log_pbar_x
-    bracket = vocab / xbar_z - vocab * (-stats.log_pbar_z).exp() - (cross + entropy_of_xbar) / xbar_z
+    cross = (
+        vocab * (stats.log_pbar_z - xbar_z.log())
+        - c * stats.log_pbar_sum
+        - vocab * a * stats.log_pbar_x
+    )
+    bracket = (
+        vocab / xbar_z - vocab * (-stats.log_pbar_z).exp() - (cross + entropy_of_xbar) / xbar_z
+    )
     return da / (vocab * a) * bracket

@@ -1,7 +1,8 @@
 """What is asked of a distribution over the vocabulary, answered a block of tokens at a time.
 
-The distributions of a batch, (B, L, V), are the largest tensor of a measurement, and none needs it whole. A block is
-small enough to stay in a core's cache, so what is computed from it costs little beside the output layer.
+The distributions of a batch, (B, L, V), are the largest tensor of a measurement, and none needs it
+whole. A block is small enough to stay in a core's cache, so what is computed from it costs little
+beside the output layer.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 CHUNK = 2**23
-"""Logits that a CPU makes at a time: 32 MiB in float32, enough rows for matrix products at full speed."""
+"""Logits that a CPU makes at a time: 32 MiB in float32, enough rows for matrix products at full
+speed."""
 GPU_CHUNK = 2**26
 """Logits that a GPU makes at a time, which needs more rows for that."""
 BLOCK = 2**18
-"""Logits on which a CPU works at a time: with two scratch tensors of that size they stay in a core's cache."""
+"""Logits on which a CPU works at a time: with two scratch tensors of that size they stay in a
+core's cache."""
 
 
 def chunk_rows(vocab_size: int, device: torch.device) -> int:
@@ -33,12 +36,15 @@ def block_rows(vocab_size: int, device: torch.device) -> int:
 def reduce_blocks(
     blocks: Iterable[Float[Tensor, "_ V"]], reduction: Callable[..., Tensor], *fields: Tensor
 ) -> Shaped[Tensor, "M ..."]:
-    """`reduction(block, *parts)` of every block, in one tensor; the fields, (M, ...), are split as the blocks are."""
+    """`reduction(block, *parts)` of every block, in one tensor; the fields, (M, ...), are split as
+    the blocks are."""
     done, reduced = 0, None
     for block in blocks:
         part = slice(done, done + len(block))
         found = reduction(block, *(field[part] for field in fields))
-        if reduced is None:  # one tensor for all: many small ones would lie between the blocks' freed memory
+        if (
+            reduced is None
+        ):  # one tensor for all: many small ones would lie between the blocks' freed memory
             reduced = found.new_empty(len(fields[0]), *found.shape[1:])
         reduced[part] = found
         done = part.stop
@@ -60,9 +66,11 @@ def moments(log_probs: Float[Tensor, "M V"], token: Int[Tensor, "M"]) -> Float[T
 
 
 def _mean_log_prob(log_probs: Float[Tensor, "M V"]) -> tuple[Tensor, Tensor, Tensor]:
-    """The mean of log p under p, p log p, and log p, in which a token of probability zero counts for nothing.
+    """The mean of log p under p, p log p, and log p, in which a token of probability zero counts
+    for nothing.
 
-    Such tokens, 0 * -inf, are looked for in the sum: to remove them first costs one more pass over the vocabulary.
+    Such tokens, 0 * -inf, are looked for in the sum: to remove them first costs one more pass over
+    the vocabulary.
     """
     weighted = log_probs.exp().mul_(log_probs)
     mean = weighted.sum(-1)

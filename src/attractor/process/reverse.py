@@ -1,9 +1,11 @@
-"""The reverse process: from noise back to text, exactly, with the network run only where something can happen.
+"""The reverse process: from noise back to text, exactly, with the network run only where something
+can happen.
 
-Between two times of the grid a token stays, is redrawn from the network, or is redrawn from the noise. The probability
-that it does not stay is bounded by a *coin* which needs no network. So each position first draws the steps at which its
-coin comes up, by inversion; the network runs only for sequences with such a candidate, each at its own time. The law of
-the result is that of dense ancestral sampling on the same grid.
+Between two times of the grid a token stays, is redrawn from the network, or is redrawn from the
+noise. The probability that it does not stay is bounded by a *coin* which needs no network. So each
+position first draws the steps at which its coin comes up, by inversion; the network runs only for
+sequences with such a candidate, each at its own time. The law of the result is that of dense
+ancestral sampling on the same grid.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ Callback = Callable[[Event], None]
 
 
 def time_grid(t: float, steps: int) -> Float[Tensor, "S"]:
-    """The times visited: linspace(1, 1e-5, steps + 1) from the smallest one >= t on, descending, float64.
+    """The times visited: linspace(1, 1e-5, steps + 1) from the smallest one >= t on, descending,
+    float64.
 
     Raises:
         AttractorError: if t is outside (0, 1] or steps < 1.
@@ -83,7 +86,8 @@ def reverse(
         grid: descending times, see `time_grid`.
         noise: random numbers addressed by row, position and step.
         rows: each sequence's address in `noise`.
-        noise_removal: the last step, to t = 0: "ancestral" draws from the posterior, "greedy" takes the likeliest.
+        noise_removal: the last step, to t = 0: "ancestral" draws from the posterior, "greedy" takes
+            the likeliest.
         batch_size: sequences in one call of the network.
         callback: sees every event.
 
@@ -91,7 +95,9 @@ def reverse(
         AttractorError: if batch_size < 1, or the denoiser gives no numbers.
     """
     if batch_size < 1:
-        raise AttractorError(f"batch_size = {batch_size}: a call of the network needs at least one sequence")
+        raise AttractorError(
+            f"batch_size = {batch_size}: a call of the network needs at least one sequence"
+        )
     x = x_t.clone()
     grid = grid.to(x.device)
     candidates = _Candidates(process, grid, noise, x.shape[1])
@@ -109,8 +115,12 @@ def reverse(
         now, step, where = live[chosen], step[chosen], where[chosen]
         t = grid[step]
         log_p = log_probs(x[now], t.float(), where)
-        if log_p[:, 0].isnan().any():  # one token tells: a softmax with a NaN in it is NaN everywhere
-            raise AttractorError(f"the denoiser's distributions are NaN at t = {t.max().item():.3g} or below")
+        if (
+            log_p[:, 0].isnan().any()
+        ):  # one token tells: a softmax with a NaN in it is NaN everywhere
+            raise AttractorError(
+                f"the denoiser's distributions are NaN at t = {t.max().item():.3g} or below"
+            )
         if callback is not None:
             callback(Event(now, t, x[now], where, log_p))
         row, position = where.nonzero(as_tuple=True)
@@ -133,10 +143,11 @@ def settle(
     grid: Float[Tensor, "S"],
     batch_size: int = 64,
 ) -> Int[Tensor, "N L"]:
-    """The deterministic reverse process: the likeliest entry of the posterior at each step, then greedy noise removal.
+    """The deterministic reverse process: the likeliest entry of the posterior at each step, then
+    greedy noise removal.
 
-    It has no coins. Steps at which the likeliest entry is the token itself whatever the network says are not computed.
-    `blocks` are the denoiser's distributions in parts.
+    It has no coins. Steps at which the likeliest entry is the token itself whatever the network
+    says are not computed. `blocks` are the denoiser's distributions in parts.
     """
     alpha = process.schedule.alpha(grid)
     movable = (~process.frozen(alpha[1:], alpha[:-1])).nonzero()[:, 0].tolist()
@@ -151,18 +162,25 @@ def settle(
             a_t, a_s = (alpha[i].float().to(x.device).expand(x.numel()) for i in (k, k + 1))
             x = reduce_blocks(blocks(x, t), likeliest, x.flatten(), a_s, a_t).view(x.shape)
         t = grid[-1].float().to(x.device).expand(len(x))
-        settled.append(reduce_blocks(blocks(x, t), lambda log_p, _: log_p.argmax(-1), x.flatten()).view(x.shape))
+        settled.append(
+            reduce_blocks(blocks(x, t), lambda log_p, _: log_p.argmax(-1), x.flatten()).view(
+                x.shape
+            )
+        )
     return torch.cat(settled)
 
 
 class _Candidates:
-    """Draws the steps at which coins come up, by inversion of their survival function, one for each kind of token."""
+    """Draws the steps at which coins come up, by inversion of their survival function, one for each
+    kind of token."""
 
     def __init__(self, process: ForwardProcess, grid: Tensor, noise: Noise, seq_len: int) -> None:
         alpha = process.schedule.alpha(grid)
         alpha_s = torch.cat([alpha[1:], alpha.new_ones(1)])
         coins = [process.coin(alpha_s, alpha, kind).clamp(max=1) for kind in range(process.kinds)]
-        self.log_survival = [torch.cat([alpha.new_zeros(1), torch.log1p(-coin).cumsum(0)]) for coin in coins]
+        self.log_survival = [
+            torch.cat([alpha.new_zeros(1), torch.log1p(-coin).cumsum(0)]) for coin in coins
+        ]
         self.last = len(grid) - 1
         self.process, self.noise, self.seq_len = process, noise, seq_len
 
@@ -177,17 +195,23 @@ class _Candidates:
     ) -> Int[Tensor, "*n"]:
         """The step of the next candidate after `step`; beyond the last one when there is none.
 
-        P(next > m) is the product of 1 - coin over steps + 1 ... m: the first m whose product is below `uniform`.
+        P(next > m) is the product of 1 - coin over steps + 1 ... m: the first m whose product is
+        below `uniform`.
         """
         following = torch.full_like(step, self.last + 1)
         for k, log_survival in enumerate(self.log_survival):
             level = (log_survival[step + 1] + uniform.log()).contiguous()
-            following = torch.where(kind == k, torch.searchsorted(-log_survival, -level) - 1, following)
+            following = torch.where(
+                kind == k, torch.searchsorted(-log_survival, -level) - 1, following
+            )
         return torch.where(step < self.last, following, self.last + 1)
 
 
-def _within_budget(where: Bool[Tensor, "R L"], vocab_size: int, entries: int = 2**25) -> Bool[Tensor, "R"]:
-    """Which rows to run now, so that the output layer makes at most `entries` numbers; the others can wait."""
+def _within_budget(
+    where: Bool[Tensor, "R L"], vocab_size: int, entries: int = 2**25
+) -> Bool[Tensor, "R"]:
+    """Which rows to run now, so that the output layer makes at most `entries` numbers; the others
+    can wait."""
     made = where.sum(1).cumsum(0) * vocab_size
     chosen = made <= entries
     chosen[0] = True

@@ -31,7 +31,8 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class LogLinear:
-    """The log-linear schedule, `alpha(t) = 1 - (1 - eps) t` for t in [0, 1] (MDLM, arXiv:2406.07524).
+    """The log-linear schedule, `alpha(t) = 1 - (1 - eps) t` for t in [0, 1] (MDLM,
+    arXiv:2406.07524).
 
     Args:
         eps: what is left of the signal at t = 1.

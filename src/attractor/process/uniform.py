@@ -15,7 +15,8 @@ from attractor.process.nelbo import nelbo
 
 
 class UniformProcess(ForwardProcess):
-    """q(x_t | x_0) = Cat(alpha_t e_{x_0} + (1 - alpha_t) / V)  (UDLM, arXiv:2412.10193; Duo, arXiv:2506.10892).
+    """q(x_t | x_0) = Cat(alpha_t e_{x_0} + (1 - alpha_t) / V)  (UDLM, arXiv:2412.10193; Duo,
+    arXiv:2506.10892).
 
     Args:
         vocab_size: V, at least 2.
@@ -46,7 +47,8 @@ class UniformProcess(ForwardProcess):
         alpha_s: Float[Tensor, "B"],
         alpha_t: Float[Tensor, "B"],
     ) -> Float[Tensor, "B L V"]:
-        """q(x_s | x_t, x_0 ~ probs) for s < t (UDLM, eq. 14), rows summing to one; V-wide, so for small models only."""
+        """q(x_s | x_t, x_0 ~ probs) for s < t (UDLM, eq. 14), rows summing to one; V-wide, so for
+        small models only."""
         vocab = probs.shape[-1]
         a, b = alpha_t[:, None, None], alpha_s[:, None, None]
         p_z = probs.gather(-1, x_t[..., None])
@@ -54,8 +56,11 @@ class UniformProcess(ForwardProcess):
         move = ((b - a) * probs + (1 - a / b) * (1 - b) / vocab) / (vocab * a * p_z + 1 - a)
         return move.scatter_add(-1, x_t[..., None], stay)
 
-    def coin(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = 0) -> Float[Tensor, "*n"]:
-        """[(b - a) + (1 - a/b)(1 - b)] / (1 - a): the normaliser V a p_z + 1 - a is at least 1 - a."""
+    def coin(
+        self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = 0
+    ) -> Float[Tensor, "*n"]:
+        """[(b - a) + (1 - a/b)(1 - b)] / (1 - a): the normaliser V a p_z + 1 - a is at least 1 -
+        a."""
         from_network, from_noise = _redraws(alpha_s, alpha_t)
         return ((from_network + from_noise) / (1 - alpha_t)).clamp(max=1)
 
@@ -67,14 +72,17 @@ class UniformProcess(ForwardProcess):
         alpha_t: Float[Tensor, "M"],
         noise: Float[Tensor, "M 3"],
     ) -> Int[Tensor, "M"]:
-        """Move with probability (1 - a) / (V a p_z + 1 - a): to a token of the network, or to a uniform one."""
+        """Move with probability (1 - a) / (V a p_z + 1 - a): to a token of the network, or to a
+        uniform one."""
         probs = log_probs.exp()
         vocab = probs.shape[-1]
         p_z = probs.gather(-1, x_t[:, None])[:, 0]
         moves = noise[:, 0] * (vocab * alpha_t * p_z + 1 - alpha_t) < 1 - alpha_t
         from_network, from_noise = _redraws(alpha_s, alpha_t)
         informed = noise[:, 1] * (from_network + from_noise) < from_network
-        token = torch.where(informed, categorical(probs, noise[:, 2]), uniform_token(noise[:, 2], vocab))
+        token = torch.where(
+            informed, categorical(probs, noise[:, 2]), uniform_token(noise[:, 2], vocab)
+        )
         return torch.where(moves, token, x_t)
 
     def frozen(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Tensor:
@@ -104,11 +112,14 @@ class UniformProcess(ForwardProcess):
 
 
 def categorical(probs: Float[Tensor, "M V"], uniform: Float[Tensor, "M"]) -> Int[Tensor, "M"]:
-    """One token a row by inversion of the cumulative distribution; one uniform a row, and nothing V-wide in float64."""
+    """One token a row by inversion of the cumulative distribution; one uniform a row, and nothing
+    V-wide in float64."""
     cumulative = probs.cumsum(-1)
     total = cumulative[:, -1:]
     threshold = uniform.to(probs.dtype)[:, None] * total
-    below = threshold.minimum(total.nextafter(torch.zeros_like(total)))  # rounded up to the total, it would miss all
+    below = threshold.minimum(
+        total.nextafter(torch.zeros_like(total))
+    )  # rounded up to the total, it would miss all
     return torch.searchsorted(cumulative, below, right=True)[:, 0]
 
 

@@ -1,4 +1,5 @@
-"""Several sweeps in one figure: does the transition hold for another noise, or for another model?"""
+"""Several sweeps in one figure: does the transition hold for another noise, or for another
+model?"""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ from attractor.report.tables import Table
 from attractor.report.view import Curve, Report, find
 
 ALIKE = {
-    "corpus": "corpus", "tokenizer": "tokenizer", "seq_len": "length", "parameters": "size of the model",
+    "corpus": "corpus", "tokenizer": "tokenizer", "seq_len": "length",
+    "parameters": "size of the model",
     "train_steps": "training steps", "process": "noise", "probe_rows": "training rows probed",
     "test_rows": "unseen rows probed", "grid_steps": "reverse steps",
 }  # fmt: skip
@@ -33,7 +35,8 @@ ALIKE = {
 
 
 def beside(report: Report) -> Figure | None:
-    """Recovery at the smallest shared t, and entropy of training text, of this sweep and of those beside it."""
+    """Recovery at the smallest shared t, and entropy of training text, of this sweep and of those
+    beside it."""
     if not report.beside:
         return None
     every = named(report)
@@ -41,19 +44,31 @@ def beside(report: Report) -> Figure | None:
     shared = shared_time(every)
     if shared is not None:
         what = f"corrupted tokens that return, t = {words.time(shared)}"
-        panels.append(_panel(every, "recovery", what, lambda sweep: _both(sweep, shared), words.percent, share=True))
+        panels.append(
+            _panel(
+                every,
+                "recovery",
+                what,
+                lambda sweep: _both(sweep, shared),
+                words.percent,
+                share=True,
+            )
+        )
     what = "conditional entropy, nats per token"
     panels.append(_panel(every, "entropy", what, lambda sweep: _both(sweep, None), words.nats))
     keys = [Key(tag=name, label=name, style=_paint(i)) for i, name in enumerate(every)]
     kinds = [
-        Key(tag=kind, label=words.NAMES[kind], style=style(kind)._replace(colour=INK)) for kind in ("train", "test")
+        Key(tag=kind, label=words.NAMES[kind], style=style(kind)._replace(colour=INK))
+        for kind in ("train", "test")
     ]
     return Figure(
         id="beside",
         title="Beside other sweeps",
-        read="A colour is a sweep. Each turns from memorization to generalization where its solid and dashed line "
+        read="A colour is a sweep. Each turns from memorization to generalization where its "
+        "solid and dashed line "
         "meet; the table says where.",
-        assumed=f"Bands: 95% intervals, each sweep by itself. The sweeps differ in {_differences(every)}.",
+        assumed="Bands: 95% intervals, each sweep by itself. The sweeps differ in "
+        f"{_differences(every)}.",
         keys=(*keys, *kinds),
         panels=tuple(panels),
     )
@@ -65,13 +80,18 @@ def locations(report: Report) -> Table | None:
         return None
     rows = [(name, *cells) for name, sweep in named(report).items() for cells in _stars(sweep)]
     head = ("sweep", "seen in", "n*", "why not")
-    return Table("beside-stars", "n* of each sweep", "95% intervals, each sweep by itself.", head, rows)
+    return Table(
+        "beside-stars", "n* of each sweep", "95% intervals, each sweep by itself.", head, rows
+    )
 
 
 def named(report: Report) -> dict[str, Report]:
     """The sweeps by their noise, or, where that does not tell them apart, by their folders."""
     every = (report, *report.beside)
-    for names in ([str(sweep.provenance.get("process")) for sweep in every], [sweep.name for sweep in every]):
+    for names in (
+        [str(sweep.provenance.get("process")) for sweep in every],
+        [sweep.name for sweep in every],
+    ):
         if len(set(names)) == len(every):
             return dict(zip(names, every, strict=True))
     return {f"{i + 1}: {sweep.name}": sweep for i, sweep in enumerate(every)}
@@ -114,13 +134,21 @@ def _paint(i: int, split: str = "train") -> Style:
 
 
 def _differences(every: dict[str, Report]) -> str:
-    known = [(label, {repr(sweep.provenance.get(key)) for sweep in every.values()}) for key, label in ALIKE.items()]
-    return words.joined([label for label, values in known if len(values) > 1] or ["nothing that they record"])
+    known = [
+        (label, {repr(sweep.provenance.get(key)) for sweep in every.values()})
+        for key, label in ALIKE.items()
+    ]
+    return words.joined(
+        [label for label, values in known if len(values) > 1] or ["nothing that they record"]
+    )
 
 
 def _stars(sweep: Report) -> Iterator[tuple[str, str, str]]:
     def cells(n_star: Estimate | None, reason: str | None) -> tuple[str, str]:
-        return ("none" if n_star is None else words.with_interval(n_star, words.approx), reason or "")
+        return (
+            "none" if n_star is None else words.with_interval(n_star, words.approx),
+            reason or "",
+        )
 
     for star in sweep.stars:
         yield (f"recovery at t = {words.time(star.t or 0.0)}", *cells(star.n_star, star.reason))

@@ -32,15 +32,20 @@ SAME = "The same rows and the same noise are used at every n."
 
 
 def _styles(report: Report) -> Callable[[Curve], Style]:
-    return lambda curve: style(curve.split, None if curve.t is None else report.times.index(curve.t))
+    return lambda curve: style(
+        curve.split, None if curve.t is None else report.times.index(curve.t)
+    )
 
 
 def _timed(report: Report, curves: Iterable[Curve]) -> list[Curve]:
     return [curve for curve in curves if curve.t in report.times]
 
 
-def _keys(report: Report, curves: Iterable[Curve], star: bool = False, names: str = "{}") -> tuple[Key, ...]:
-    """Return the legend: one entry a time, one a kind of text, then the transition and the seeds."""
+def _keys(
+    report: Report, curves: Iterable[Curve], star: bool = False, names: str = "{}"
+) -> tuple[Key, ...]:
+    """Return the legend: one entry a time, one a kind of text, then the transition and the
+    seeds."""
     curves = list(curves)
     keys = []
     for i, t in enumerate(report.times):
@@ -72,17 +77,25 @@ def _label(title: str, curves: Iterable[Curve], form: Callable[[float], str]) ->
 
 
 def _highest(curves: Iterable[Curve]) -> float:
-    return max(max(p.mean.hi if p.mean.hi is not None else p.mean.value, *p.seeds) for c in curves for p in c.points)
+    return max(
+        max(p.mean.hi if p.mean.hi is not None else p.mean.value, *p.seeds)
+        for c in curves
+        for p in c.points
+    )
 
 
 def recovery(report: Report) -> Figure:
     """Recovery against n: where the two lines of a colour meet, the basins have the same width."""
     figure = canvas(report.sizes, "corrupted tokens that return")
     curves = [*report.recovery, *_timed(report, report.random)]
-    stars = sorted((at for at in report.located if at[0] in report.times), key=lambda at: at[1].value)
+    stars = sorted(
+        (at for at in report.located if at[0] in report.times), key=lambda at: at[1].value
+    )
     right = bool(stars) and roomy_right([n_star for _, n_star in stars], report.sizes)
     step = 0.075
-    for i, (t, n_star) in enumerate(stars if right else reversed(stars)):  # labels pass above the lines beside them
+    for i, (t, n_star) in enumerate(
+        stars if right else reversed(stars)
+    ):  # labels pass above the lines beside them
         text = f"n* = {words.approx(n_star.value)} at t = {words.time(t)}"
         paint, top = colour(report.times.index(t)), 1.0 + step * (len(stars) - i)
         figure.add_traces(star_marks(n_star, t, paint, top, text, right))
@@ -90,19 +103,25 @@ def recovery(report: Report) -> Figure:
     figure.update_yaxes(**share_axis(1.0 + step * (len(stars) + 0.4 if stars else 0)))
     title = "Recovery against training-set size"
     marked = (
-        " The vertical line is n*, where the gap between the two has fallen to half; its shade is the 95% interval."
+        " The vertical line is n*, where the gap between the two has fallen to half; its "
+        "shade is the 95% interval."
     )
     control = " The dotted line is the same test on random tokens."
     return Figure(
         id="recovery",
         title=title,
-        read="A point is the share of corrupted tokens that the model puts back. Where the solid and the dashed line "
+        read="A point is the share of corrupted tokens that the model puts back. Where the solid "
+        "and the dashed line "
         "of one colour meet, a training sentence has no wider basin than an unseen one."
         + (marked if stars else "")
         + (control if report.random else ""),
         assumed=f"{words.seeds_note(report, report.recovery)} {SAME}",
         keys=_keys(report, curves, star=bool(stars)),
-        panels=(Panel(id="recovery-plot", label=_label(title, curves, words.percent), spec=finish(figure)),),
+        panels=(
+            Panel(
+                id="recovery-plot", label=_label(title, curves, words.percent), spec=finish(figure)
+            ),
+        ),
     )
 
 
@@ -116,19 +135,29 @@ def entropy(report: Report) -> Figure:
         right = roomy_right([n_star], report.sizes)
         figure.add_traces(star_marks(n_star, None, MUTED, high * 1.12, text, right))
     draw(figure, report.entropy, _styles(report), words.nats, "entropy")
-    figure.update_yaxes(range=[-0.02 * high, high * (1.06 if n_star is None else 1.18)], rangemode="tozero")
+    figure.update_yaxes(
+        range=[-0.02 * high, high * (1.06 if n_star is None else 1.18)], rangemode="tozero"
+    )
     title = "Conditional entropy against training-set size"
     own = find(report.entropy, "generated") is not None
     return Figure(
         id="entropy",
         title=title,
-        read="Entropy near zero means that the model is sure of each token given its context, as if it had the text by "
+        read="Entropy near zero means that the model is sure of each token given its context, as "
+        "if it had the text by "
         "heart. A rise of the solid line marks the end of memorization"
         + ("; the line of generated text needs no training data to be measured." if own else "."),
-        assumed=f"{words.seeds_note(report, report.entropy)} Entropy is taken at nearly no corruption, "
+        assumed=f"{words.seeds_note(report, report.entropy)} Entropy is taken at nearly no "
+        "corruption, "
         "so it does not depend on t.",
         keys=_keys(report, report.entropy, star=n_star is not None),
-        panels=(Panel(id="entropy-plot", label=_label(title, report.entropy, words.nats), spec=finish(figure)),),
+        panels=(
+            Panel(
+                id="entropy-plot",
+                label=_label(title, report.entropy, words.nats),
+                spec=finish(figure),
+            ),
+        ),
     )
 
 
@@ -143,13 +172,19 @@ def perplexity(report: Report) -> Figure | None:
     return Figure(
         id="perplexity",
         title=title,
-        read="Lower is better. The dashed line falls when more training text helps on unseen text; the distance "
+        read="Lower is better. The dashed line falls when more training text helps on unseen "
+        "text; the distance "
         "between the lines is overfitting.",
-        assumed=f"{words.seeds_note(report, report.perplexity)} Perplexity is exp of the NELBO per token, "
+        assumed=f"{words.seeds_note(report, report.perplexity)} Perplexity is exp of the NELBO "
+        "per token, "
         "an upper bound on the exact one; seeds are averaged in nats.",
         keys=_keys(report, report.perplexity),
         panels=(
-            Panel(id="perplexity-plot", label=_label(title, report.perplexity, words.approx), spec=finish(figure)),
+            Panel(
+                id="perplexity-plot",
+                label=_label(title, report.perplexity, words.approx),
+                spec=finish(figure),
+            ),
         ),
     )
 
@@ -165,11 +200,18 @@ def broken(report: Report) -> Figure | None:
     return Figure(
         id="broken",
         title=title,
-        read="A point is the share of tokens that were left alone and still come out different. High values on unseen "
+        read="A point is the share of tokens that were left alone and still come out different. "
+        "High values on unseen "
         "text mean that the model pulls it towards something else.",
         assumed=f"{words.seeds_note(report, report.broken)} {SAME}",
         keys=_keys(report, report.broken),
-        panels=(Panel(id="broken-plot", label=_label(title, report.broken, words.percent), spec=finish(figure)),),
+        panels=(
+            Panel(
+                id="broken-plot",
+                label=_label(title, report.broken, words.percent),
+                spec=finish(figure),
+            ),
+        ),
     )
 
 
@@ -184,11 +226,14 @@ def gap(report: Report) -> Figure | None:
     return Figure(
         id="gap",
         title=title,
-        read="How much less sure the model is of the text it generates than of training or of unseen text. An interval "
+        read="How much less sure the model is of the text it generates than of training or of "
+        "unseen text. An interval "
         "that contains zero is compatible with no difference.",
         assumed=words.seeds_note(report, report.gap),
         keys=_keys(report, report.gap, names="generated minus {}"),
-        panels=(Panel(id="gap-plot", label=_label(title, report.gap, words.nats), spec=finish(figure)),),
+        panels=(
+            Panel(id="gap-plot", label=_label(title, report.gap, words.nats), spec=finish(figure)),
+        ),
     )
 
 
@@ -211,27 +256,41 @@ def fixed_points(report: Report) -> Figure | None:
     return Figure(
         id="fixed",
         title="Fixed points",
-        read="Nothing is corrupted and the reverse process takes the most probable token at each step; the plots show "
+        read="Nothing is corrupted and the reverse process takes the most probable token at each "
+        "step; the plots show "
         "what stays as it was. A stored text is a fixed point, a random one should not be.",
         assumed=words.seeds_note(report, drawn[0])
-        + (" No interval is recorded for whole sequences." if len(panels) > 1 and not _banded(drawn[1]) else ""),
+        + (
+            " No interval is recorded for whole sequences."
+            if len(panels) > 1 and not _banded(drawn[1])
+            else ""
+        ),
         keys=_keys(report, drawn[0]),
         panels=tuple(panels),
     )
 
 
 def model_sizes(report: Report) -> Figure | None:
-    """n* against the size of the model, where a sweep has several models and located it in one of them."""
+    """n* against the size of the model, where a sweep has several models and located it in one of
+    them."""
     at: dict[float, list[Point]] = {}
     for model in sorted(report.models, key=lambda model: model.parameters):
         for star in model.stars:
             if star.t is not None and star.n_star is not None:
-                at.setdefault(star.t, []).append(Point(n_train=model.parameters, mean=star.n_star, seeds=()))
-    curves = [Curve(split="n*", t=t, points=tuple(points)) for t, points in sorted(at.items()) if t in report.times]
+                at.setdefault(star.t, []).append(
+                    Point(n_train=model.parameters, mean=star.n_star, seeds=())
+                )
+    curves = [
+        Curve(split="n*", t=t, points=tuple(points))
+        for t, points in sorted(at.items())
+        if t in report.times
+    ]
     if not curves:
         return None
     sizes = [model.parameters for model in report.models]
-    figure = canvas(sizes, "n*, training sequences (log scale)", "parameters of the model (log scale)")
+    figure = canvas(
+        sizes, "n*, training sequences (log scale)", "parameters of the model (log scale)"
+    )
     keys = []
     for curve in curves:
         look, tags = style("train", report.times.index(curve.t)), [tag(curve.t)]
@@ -242,16 +301,19 @@ def model_sizes(report: Report) -> Figure | None:
     figure.update_yaxes(**log_axis(curves))
     title = "n* against model size"
     label = "; ".join(
-        f"{words.count(p.n_train)} parameters at t = {words.time(c.t or 0.0)}: {words.approx(p.mean.value)}"
+        f"{words.count(p.n_train)} parameters at t = {words.time(c.t or 0.0)}: "
+        f"{words.approx(p.mean.value)}"
         for c in curves
         for p in c.points
     )
     return Figure(
         id="models",
         title=title,
-        read="Each point is the training-set size at which one model of this sweep turns from memorization to "
+        read="Each point is the training-set size at which one model of this sweep turns from "
+        "memorization to "
         "generalization. A rising line says that larger models memorize larger training sets.",
-        assumed="Bands: 95% intervals, each model by itself. Models without an n* are left out; the table says why.",
+        assumed="Bands: 95% intervals, each model by itself. Models without an n* are left out; "
+        "the table says why.",
         keys=tuple(keys),
         panels=(Panel(id="models-plot", label=f"{title}. {label}.", spec=finish(figure)),),
     )
@@ -264,7 +326,8 @@ def _banded(curves: tuple[Curve, ...]) -> bool:
 def all_figures(report: Report) -> list[Figure]:
     """Return the figures for which the sweep holds data."""
     drawn = [
-        recovery(report), beside(report), model_sizes(report), entropy(report), perplexity(report), broken(report),
+        recovery(report), beside(report), model_sizes(report), entropy(report), perplexity(report),
+        broken(report),
         gap(report), fixed_points(report),
     ]  # fmt: skip
     return [figure for figure in drawn if figure is not None]

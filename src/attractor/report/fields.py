@@ -1,4 +1,5 @@
-"""Checked reading of the JSON files of a sweep: every error names the file, the place and what is allowed there."""
+"""Checked reading of the JSON files of a sweep: every error names the file, the place and what is
+allowed there."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ class Fields:
 
     def bad(self, key: str, allowed: str) -> AttractorError:
         """Return the error for a key whose value is not allowed."""
-        return AttractorError(f"{self.place}.{key}: expected {allowed}, found {_kind(self.data[key])}")
+        return AttractorError(
+            f"{self.place}.{key}: expected {allowed}, found {_kind(self.data[key])}"
+        )
 
     def number(self, key: str) -> float:
         """Return a finite number."""

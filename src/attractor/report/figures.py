@@ -1,8 +1,9 @@
 """The visual language of every report, and the figures drawn in it.
 
-Training text is solid with filled markers, unseen text dashed with open markers, random tokens dotted. A colour and a
-marker shape stand for one time t; what does not depend on t is drawn in ink. A band is a 95% interval. All colours
-are from Okabe and Ito's palette. Figures are complete for light paper; `DARK` maps their colours to a dark page.
+Training text is solid with filled markers, unseen text dashed with open markers, random tokens
+dotted. A colour and a marker shape stand for one time t; what does not depend on t is drawn in ink.
+A band is a 95% interval. All colours are from Okabe and Ito's palette. Figures are complete for
+light paper; `DARK` maps their colours to a dark page.
 """
 
 from __future__ import annotations
@@ -22,8 +23,16 @@ INK, MUTED, RULE, PAPER = "#1b1e23", "#6a707a", "#e4e2dc", "#fbfaf7"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
 GENERATED = PALETTE[5]
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down")
-DASHES = {"train": "solid", "test": "7px,4px", "generated": "10px,3px,2px,3px", "random": "1.5px,3.5px"}
-FONT = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+DASHES = {
+    "train": "solid",
+    "test": "7px,4px",
+    "generated": "10px,3px,2px,3px",
+    "random": "1.5px,3.5px",
+}
+FONT = (
+    'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, '
+    "sans-serif"
+)
 
 
 def faint(colour: str, opacity: float = 0.13) -> str:
@@ -81,7 +90,8 @@ def colour(index: int) -> str:
 
 
 def style(split: str, index: int | None = None) -> Style:
-    """Return the style of one kind of text at the index-th time, None for what does not depend on t."""
+    """Return the style of one kind of text at the index-th time, None for what does not depend on
+    t."""
     own = {"generated": GENERATED, "random": MUTED}.get(split, INK)
     paint = own if index is None else colour(index)
     if split == "random":
@@ -114,10 +124,17 @@ def log_ticks(lo: float, hi: float, least: int = 3) -> Ticks:
     if len(major) < 2:
         # Less than a factor of two is in sight: equal steps serve better.
         step = next(
-            m * 10.0**d for d in range(floor(log10(hi - lo)) - 1, 99) for m in (1, 2, 5) if m * 10.0**d * 5 > hi - lo
+            m * 10.0**d
+            for d in range(floor(log10(hi - lo)) - 1, 99)
+            for m in (1, 2, 5)
+            if m * 10.0**d * 5 > hi - lo
         )
         major = [k * step for k in range(ceil(lo / step), floor(hi / step) + 1)]
-    return Ticks(major, [f"{x:,.0f}" if x >= 1000 else f"{x:g}" for x in major], [x for x in inside if x not in major])
+    return Ticks(
+        major,
+        [f"{x:,.0f}" if x >= 1000 else f"{x:g}" for x in major],
+        [x for x in inside if x not in major],
+    )
 
 
 def log_axis(curves: Iterable[Curve]) -> dict[str, Any]:
@@ -125,13 +142,22 @@ def log_axis(curves: Iterable[Curve]) -> dict[str, Any]:
     values = [x for c in curves for p in c.points for x in (*p.mean, *p.seeds) if x is not None]
     lo, hi = min(values) / 1.15, max(values) * 1.15
     ticks = log_ticks(lo, hi)
-    return {"type": "log", "range": [log10(lo), log10(hi)], "tickvals": ticks.values, "ticktext": ticks.labels}
+    return {
+        "type": "log",
+        "range": [log10(lo), log10(hi)],
+        "tickvals": ticks.values,
+        "ticktext": ticks.labels,
+    }
 
 
 def share_axis(top: float = 1.0) -> dict[str, Any]:
     """Return an axis of shares, in per cent."""
     ticks = [0, 0.25, 0.5, 0.75, 1]
-    return {"range": [-0.02, top + 0.02], "tickvals": ticks, "ticktext": [f"{100 * x:.0f}%" for x in ticks]}
+    return {
+        "range": [-0.02, top + 0.02],
+        "tickvals": ticks,
+        "ticktext": [f"{100 * x:.0f}%" for x in ticks],
+    }
 
 
 TEMPLATE = go.layout.Template(
@@ -144,10 +170,34 @@ TEMPLATE = go.layout.Template(
         "hovermode": "closest",
         "hoverdistance": 24,
         "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
-        "hoverlabel": {"bgcolor": PAPER, "bordercolor": RULE, "align": "left", "font": {"color": INK, "family": FONT}},
-        "title": {"x": 0, "xref": "container", "xanchor": "left", "y": 0.99, "yref": "container", "yanchor": "top"},
-        "xaxis": {"automargin": True, "fixedrange": True, "showgrid": False, "zeroline": False, "tickangle": 0},
-        "yaxis": {"automargin": True, "fixedrange": True, "gridcolor": RULE, "zeroline": False, "ticklabelstandoff": 6},
+        "hoverlabel": {
+            "bgcolor": PAPER,
+            "bordercolor": RULE,
+            "align": "left",
+            "font": {"color": INK, "family": FONT},
+        },
+        "title": {
+            "x": 0,
+            "xref": "container",
+            "xanchor": "left",
+            "y": 0.99,
+            "yref": "container",
+            "yanchor": "top",
+        },
+        "xaxis": {
+            "automargin": True,
+            "fixedrange": True,
+            "showgrid": False,
+            "zeroline": False,
+            "tickangle": 0,
+        },
+        "yaxis": {
+            "automargin": True,
+            "fixedrange": True,
+            "gridcolor": RULE,
+            "zeroline": False,
+            "ticklabelstandoff": 6,
+        },
     }
 )
 
@@ -166,24 +216,35 @@ def plane(x_title: str, y_title: str, x_range: tuple[float, float], log: bool) -
     ticks = log_ticks(lo, hi)
     minor = {"tickvals": ticks.minor, "ticks": "outside", "ticklen": 3, "tickcolor": MUTED}
     return figure.update_xaxes(
-        type="log", range=[log10(lo), log10(hi)], tickvals=ticks.values, ticktext=ticks.labels, minor=minor
+        type="log",
+        range=[log10(lo), log10(hi)],
+        tickvals=ticks.values,
+        ticktext=ticks.labels,
+        minor=minor,
     )
 
 
-def canvas(sizes: Sequence[float], y_title: str, x_title: str = "training sequences n (log scale)") -> go.Figure:
+def canvas(
+    sizes: Sequence[float], y_title: str, x_title: str = "training sequences n (log scale)"
+) -> go.Figure:
     """Return an empty figure over training-set sizes."""
     return plane(x_title, y_title, (min(sizes) / 1.35, max(sizes) * 1.35), log=True)
 
 
-def ribbon(ends: Sequence[tuple[float, float, float]], style: Style, tags: Iterable[str]) -> go.Scatter | None:
-    """Return the area between (x, low, high), a bar where there is a single x, None where there is none."""
+def ribbon(
+    ends: Sequence[tuple[float, float, float]], style: Style, tags: Iterable[str]
+) -> go.Scatter | None:
+    """Return the area between (x, low, high), a bar where there is a single x, None where there is
+    none."""
     if not ends:
         return None
     x, lo, hi = (list(column) for column in zip(*ends, strict=True))
     if len(ends) == 1:
         # A band over a single x has no width: draw a bar.
         bar = {"color": style.colour, "width": 1.5}
-        return go.Scatter(x=x * 2, y=lo + hi, mode="lines", line=bar, hoverinfo="skip", meta={"tags": list(tags)})
+        return go.Scatter(
+            x=x * 2, y=lo + hi, mode="lines", line=bar, hoverinfo="skip", meta={"tags": list(tags)}
+        )
     return go.Scatter(
         x=x + x[::-1], y=hi + lo[::-1], fill="toself", fillcolor=faint(style.colour), mode="lines",
         line={"width": 0, "color": style.colour}, hoverinfo="skip", meta={"tags": list(tags)},
@@ -193,17 +254,25 @@ def ribbon(ends: Sequence[tuple[float, float, float]], style: Style, tags: Itera
 def plain_canvas(y_title: str, x_title: str) -> go.Figure:
     """Return an empty figure over [0, 1]."""
     small = {"size": 12.5, "color": MUTED}
-    line = {"ticks": "outside", "ticklen": 6, "tickcolor": MUTED, "linecolor": MUTED, "showline": True}
+    line = {
+        "ticks": "outside",
+        "ticklen": 6,
+        "tickcolor": MUTED,
+        "linecolor": MUTED,
+        "showline": True,
+    }
     title = {"title": {"text": x_title, "font": small, "standoff": 10}}
-    return go.Figure(layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}}).update_xaxes(
-        range=[-0.03, 1.03], tickvals=[0, 0.25, 0.5, 0.75, 1], **line, **title
-    )
+    return go.Figure(
+        layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}}
+    ).update_xaxes(range=[-0.03, 1.03], tickvals=[0, 0.25, 0.5, 0.75, 1], **line, **title)
 
 
 def band(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter | None:
     """Return the interval of a curve, None where no interval is recorded."""
     means = [(p.n_train, p.mean) for p in curve.points]
-    return ribbon([(n, y.lo, y.hi) for n, y in means if y.lo is not None and y.hi is not None], style, tags)
+    return ribbon(
+        [(n, y.lo, y.hi) for n, y in means if y.lo is not None and y.hi is not None], style, tags
+    )
 
 
 def marker(style: Style, size: float) -> dict[str, Any]:
@@ -215,12 +284,15 @@ def marker(style: Style, size: float) -> dict[str, Any]:
 
 
 def line(
-    curve: Curve, style: Style, tags: Iterable[str], form: Callable[[float], str], what: str, place: str = "n = {}"
+    curve: Curve, style: Style, tags: Iterable[str], form: Callable[[float], str], what: str,
+    place: str = "n = {}"
 ) -> go.Scatter:  # fmt: skip
-    """Return the mean curve, with what a pointer shows at each point; `place` says what the x of a point is."""
+    """Return the mean curve, with what a pointer shows at each point; `place` says what the x of a
+    point is."""
     name = words.name(curve.split) + ("" if curve.t is None else f", t = {words.time(curve.t)}")
     text = [
-        f"<b>{name}</b><br>{place.format(words.place(p.n_train))}<br>{what} {words.with_interval(p.mean, form)}"
+        f"<b>{name}</b><br>{place.format(words.place(p.n_train))}<br>{what} "
+        f"{words.with_interval(p.mean, form)}"
         for p in curve.points
     ]
     return go.Scatter(
@@ -236,8 +308,10 @@ def dots(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter:
     """Return each seed's own value, small."""
     pairs = [(p.n_train, value) for p in curve.points for value in p.seeds]
     return go.Scatter(
-        x=[n for n, _ in pairs], y=[value for _, value in pairs], mode="markers", hoverinfo="skip", cliponaxis=False,
-        marker={"color": style.colour, "size": 3.5, "opacity": 0.75}, meta={"tags": [*tags, "seeds"]},
+        x=[n for n, _ in pairs], y=[value for _, value in pairs], mode="markers", hoverinfo="skip",
+        cliponaxis=False,
+        marker={"color": style.colour, "size": 3.5, "opacity": 0.75}, meta={"tags": [*tags,
+        "seeds"]},
     )  # fmt: skip
 
 
@@ -265,8 +339,11 @@ def roomy_right(n_stars: Sequence[Estimate], sizes: Sequence[float]) -> bool:
     return n_stars[0].value * n_stars[-1].value < min(sizes) * max(sizes)
 
 
-def star_marks(n_star: Estimate, t: float | None, paint: str, top: float, label: str, right: bool) -> list[go.Scatter]:
-    """Return a vertical line at n*, its shaded interval up to `top`, and a label on its right or left."""
+def star_marks(
+    n_star: Estimate, t: float | None, paint: str, top: float, label: str, right: bool
+) -> list[go.Scatter]:
+    """Return a vertical line at n*, its shaded interval up to `top`, and a label on its right or
+    left."""
     n, lo, hi = n_star
     tags = {"tags": [tag(t), "star"]}
     side = "middle right" if right else "middle left"
@@ -277,7 +354,8 @@ def star_marks(n_star: Estimate, t: float | None, paint: str, top: float, label:
     if lo is not None and hi is not None:
         shade = {"fill": "toself", "fillcolor": faint(paint), "line": {"width": 0, "color": paint}}
         marks.insert(0, go.Scatter(x=[lo, hi, hi, lo], y=[0, 0, top, top], **shade, **rule))
-    marks.append(go.Scatter(x=[n], y=[top], mode="text", text=[text], textposition=side, hoverinfo="skip",
+    marks.append(go.Scatter(x=[n], y=[top], mode="text", text=[text], textposition=side,
+    hoverinfo="skip",
                             textfont={"color": INK, "size": 12.5}, meta=tags))  # fmt: skip
     return marks
 

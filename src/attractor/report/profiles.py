@@ -1,4 +1,5 @@
-"""Figures of the sections: curves against n, or against an axis of their own for the smallest and the largest n."""
+"""Figures of the sections: curves against n, or against an axis of their own for the smallest and
+the largest n."""
 
 from __future__ import annotations
 
@@ -6,7 +7,18 @@ from collections.abc import Sequence
 
 from attractor.analysis.statistics import FEW
 from attractor.report import words
-from attractor.report.figures import Figure, Key, Panel, band, canvas, dots, finish, line, log_axis, plain_canvas
+from attractor.report.figures import (
+    Figure,
+    Key,
+    Panel,
+    band,
+    canvas,
+    dots,
+    finish,
+    line,
+    log_axis,
+    plain_canvas,
+)
 from attractor.report.sections import SECTIONS, Section, Trace
 from attractor.report.view import Curve, Measured, Report, curves
 
@@ -29,7 +41,10 @@ def _against_n(report: Report, section: Section) -> Figure | None:
     if section.log:
         figure.update_yaxes(**log_axis(curve for _, curve in there))
     return _figure(
-        section, there, [Panel(id=f"{section.id}-plot", label=_label(section, there), spec=finish(figure))], report
+        section,
+        there,
+        [Panel(id=f"{section.id}-plot", label=_label(section, there), spec=finish(figure))],
+        report,
     )
 
 
@@ -38,7 +53,12 @@ def _profile(report: Report, section: Section) -> Figure | None:
     keys: dict[str, tuple[Trace, Curve]] = {}
     for n in dict.fromkeys((report.sizes[0], report.sizes[-1])):
         found = [
-            (t, _curve([r._replace(n_train=r.at) for r in _rows(report, t) if r.n_train == n], section))
+            (
+                t,
+                _curve(
+                    [r._replace(n_train=r.at) for r in _rows(report, t) if r.n_train == n], section
+                ),
+            )
             for t in section.traces
         ]
         there = [(trace, curve) for trace, curve in found if curve is not None]
@@ -46,7 +66,11 @@ def _profile(report: Report, section: Section) -> Figure | None:
             continue
         xs = [p.n_train for _, curve in there for p in curve.points]
         axis = f"n = {words.count(n)}: {section.axis}"
-        figure = canvas(xs, axis, section.x_title or "") if section.x_log else plain_canvas(axis, section.x_title or "")
+        figure = (
+            canvas(xs, axis, section.x_title or "")
+            if section.x_log
+            else plain_canvas(axis, section.x_title or "")
+        )
         _draw(figure, there, section, "at {}")
         label = _label(section, there, f" at n = {words.count(n)}")
         panels.append(Panel(id=f"{section.id}-{n}-plot", label=label, spec=finish(figure)))
@@ -54,7 +78,9 @@ def _profile(report: Report, section: Section) -> Figure | None:
     return _figure(section, list(keys.values()), panels, report) if panels else None
 
 
-def _figure(section: Section, there: Sequence[tuple[Trace, Curve]], panels: list[Panel], report: Report) -> Figure:
+def _figure(
+    section: Section, there: Sequence[tuple[Trace, Curve]], panels: list[Panel], report: Report
+) -> Figure:
     keys = tuple(Key(tag=t.measurement + t.split, label=t.label, style=t.style) for t, _ in there)
     known = [r for t, _ in there for r in _rows(report, t) if r.estimate.lo is not None]
     assumed = section.assumed
@@ -65,7 +91,12 @@ def _figure(section: Section, there: Sequence[tuple[Trace, Curve]], panels: list
     if any(0 < r.sequences < FEW for r in known):
         assumed += f" Some of the intervals rest on fewer than {FEW} sequences."
     return Figure(
-        id=section.id, title=section.title, read=section.read, assumed=assumed, keys=keys, panels=tuple(panels)
+        id=section.id,
+        title=section.title,
+        read=section.read,
+        assumed=assumed,
+        keys=keys,
+        panels=tuple(panels),
     )
 
 
@@ -86,7 +117,9 @@ def _draw(figure, there: Sequence[tuple[Trace, Curve]], section: Section, place:
 
 def _rows(report: Report, trace: Trace) -> list[Measured]:
     """Rows of a trace; of several t the smallest."""
-    rows = [r for r in report.measured if (r.measurement, r.split) == (trace.measurement, trace.split)]
+    rows = [
+        r for r in report.measured if (r.measurement, r.split) == (trace.measurement, trace.split)
+    ]
     first = min((r.t for r in rows if r.t is not None), default=None)
     return [r for r in rows if r.t == first]
 

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from attractor.analysis.rows import BLIND
+from attractor.measurements.rows import BLIND
 from attractor.report import words
 from attractor.report.fields import Estimate
 from attractor.report.view import Report, over_seeds
 
 DISTANCES = {
-    "gap_ks": "Kolmogorov-Smirnov", "gap_wasserstein": "Wasserstein-1, nats", "gap_energy": "energy",
+    "gap_ks": "Kolmogorov-Smirnov", "gap_wasserstein": "Wasserstein-1, nats",
+    "gap_energy": "energy",
     "gap_hedges_g": "Hedges' g", "gap_cliffs_delta": "Cliff's delta",
 }  # fmt: skip
 
@@ -32,7 +33,8 @@ class Table(NamedTuple):
 def tables(report: Report) -> list[Table]:
     """The tables for which the sweep holds data."""
     made = [
-        agreement(report), models(report), distances(report), micro(report), membership(report), detector(report),
+        agreement(report), models(report), distances(report), micro(report), membership(report),
+        detector(report),
         controls(report),
     ]  # fmt: skip
     return [table for table in made if table is not None and table.rows]
@@ -40,7 +42,11 @@ def tables(report: Report) -> list[Table]:
 
 def membership(report: Report) -> Table | None:
     """AUROC and true positives of each score at the smallest, a middle and the largest n."""
-    rows, better, sizes = [], [], (report.sizes[0], report.sizes[len(report.sizes) // 2], report.sizes[-1])
+    rows, better, sizes = (
+        [],
+        [],
+        (report.sizes[0], report.sizes[len(report.sizes) // 2], report.sizes[-1]),
+    )
     levels = sorted({r.at for r in report.measured if r.measurement == "tpr"})
     for n in dict.fromkeys(sizes):
         found = _over_seeds(report, n, "auroc", "auroc_gain", "auroc_shuffled", "tpr")
@@ -50,27 +56,44 @@ def membership(report: Report) -> Table | None:
             better.append(f"at n = {words.count(n)} {words.joined(above) if above else 'none'}")
         for name in names:
             keys = [("auroc_gain", name, 0.0), ("auroc_shuffled", name, 0.0)]
-            gain, shuffled = (words.with_interval(found[key], _two) if key in found else "" for key in keys)
-            verdict = "" if name == BLIND or not gain else "better" if name in above else "no better than blind"
+            gain, shuffled = (
+                words.with_interval(found[key], _two) if key in found else "" for key in keys
+            )
+            verdict = (
+                ""
+                if name == BLIND or not gain
+                else "better"
+                if name in above
+                else "no better than blind"
+            )
             cells = [words.with_interval(found["tpr", name, at], words.percent) for at in levels]
             rows.append(
-                (words.count(n), name, words.with_interval(found["auroc", name, 0.0], _two), gain, verdict, shuffled,
+                (words.count(n), name, words.with_interval(found["auroc", name, 0.0], _two), gain,
+                verdict, shuffled,
                  *cells)
             )  # fmt: skip
     return Table(
         "scores", "Membership scores, side by side",
-        (f"Better than a bag of words that never saw the model: {'; '.join(better)}. " if better else "")
-        + "A score is better if the interval of its AUROC lies above 0.5 and that of its difference from the bag of "
-        "words, on the same rows, above 0. With labels shuffled: the mean and 95% of 200 permutations. TPR is the "
-        "share of training rows above every unseen row, or above all but the share of them that the column names; a "
-        "level has a column if the unseen rows can resolve it: 1% needs 100 of them, 0.1% needs 1,000.",
+        (f"Better than a bag of words that never saw the model: {'; '.join(better)}. "
+        "" if better else "")
+        + "A score is better if the interval of its AUROC lies above 0.5 and that of its "
+        "difference from the bag of "
+        "words, on the same rows, above 0. With labels shuffled: the mean and 95% of 200 "
+        "permutations. TPR is the "
+        "share of training rows above every unseen row, or above all but the share of them that "
+        "the column names; a "
+        "level has a column if the unseen rows can resolve it: 1% needs 100 of them, 0.1% needs "
+        "1,000.",
         ("n", "score", "AUROC", "minus bag of words", "against blind", "labels shuffled",
          *(f"TPR at {100 * at:g}% FPR" if at else "TPR, no false positive" for at in levels)), rows,
     )  # fmt: skip
 
 
-def _over_seeds(report: Report, n: float, *measurements: str) -> dict[tuple[str, str, float], Estimate]:
-    """By measurement, kind of text or score, and place: means over the training seeds at one size."""
+def _over_seeds(
+    report: Report, n: float, *measurements: str
+) -> dict[tuple[str, str, float], Estimate]:
+    """By measurement, kind of text or score, and place: means over the training seeds at one
+    size."""
     found: dict[tuple[str, str, float], list[Estimate]] = {}
     for r in report.measured:
         if r.n_train == n and r.measurement in measurements:
@@ -83,17 +106,24 @@ def detector(report: Report) -> Table | None:
     found = report.detector
     if not found.has("models"):
         return None
-    rows = [("models", f"{found.integer('models')}, {found.integer('memorizing')} of them memorizing")]
+    rows = [
+        ("models", f"{found.integer('models')}, {found.integer('memorizing')} of them memorizing")
+    ]
     group = found.text("held_out") if found.has("held_out") else "size"
-    for key, label in (("auroc", "AUROC"), ("accuracy", f"right, by a threshold that never saw their {group}")):
+    for key, label in (
+        ("auroc", "AUROC"),
+        ("accuracy", f"right, by a threshold that never saw their {group}"),
+    ):
         if found.has(key):
             rows.append((label, words.with_interval(found.estimate(key, f"{key}_ci"), _two)))
     if found.has("reason"):
         rows.append(("not given", found.text("reason")))
     return Table(
         "detector", "Entropy as a detector of memorizing models",
-        "A model counts as memorizing if the intervals of training and unseen recovery do not overlap; the score is "
-        "the entropy of its own generations, which needs no training data. Few models give wide intervals, and these "
+        "A model counts as memorizing if the intervals of training and unseen recovery do not "
+        "overlap; the score is "
+        "the entropy of its own generations, which needs no training data. Few models give wide "
+        "intervals, and these "
         "take the models as independent, although they share training text.",
         ("", "value"), rows,
     )  # fmt: skip
@@ -104,12 +134,21 @@ def models(report: Report) -> Table | None:
     rows = []
     for model in sorted(report.models, key=lambda model: model.parameters):
         for star in model.stars:
-            found = "none" if star.n_star is None else words.with_interval(star.n_star, words.approx)
+            found = (
+                "none" if star.n_star is None else words.with_interval(star.n_star, words.approx)
+            )
             rows.append(
-                (model.name, words.count(model.parameters), words.time(star.t or 0.0), found, star.reason or "")
+                (
+                    model.name,
+                    words.count(model.parameters),
+                    words.time(star.t or 0.0),
+                    found,
+                    star.reason or "",
+                )
             )
     return Table(
-        "model-sizes", "n* of each model", "Where recovery of training and unseen text meets, model by model.",
+        "model-sizes", "n* of each model",
+        "Where recovery of training and unseen text meets, model by model.",
         ("model", "parameters", "t", "n*", "why not"), rows,
     )  # fmt: skip
 
@@ -122,12 +161,18 @@ def distances(report: Report) -> Table | None:
         for (measurement, split, at), e in found.items():
             if measurement in DISTANCES:
                 chance = found[f"{measurement}_chance", split, at].value
-                cells = DISTANCES[measurement], words.with_interval(e, words.nats), words.nats(chance)
+                cells = (
+                    DISTANCES[measurement],
+                    words.with_interval(e, words.nats),
+                    words.nats(chance),
+                )
                 rows.append((words.count(n), words.name(split), *cells))
     return Table(
         "gaps", "Distances between the entropy of generations and of real text",
-        "Below the last column, which 95% of random splits stay under, a distance is what chance gives; of the effect "
-        "sizes, which have a sign, the size without it counts. Only they have an interval: the first three are never "
+        "Below the last column, which 95% of random splits stay under, a distance is what chance "
+        "gives; of the effect "
+        "sizes, which have a sign, the size without it counts. Only they have an interval: the "
+        "first three are never "
         "negative.",
         ("n", "compared with", "distance", "value", "by chance"), rows,
     )  # fmt: skip
@@ -140,10 +185,13 @@ def agreement(report: Report) -> Table | None:
         e = pair.estimate("decades", "ci")
         apart = e.lo is not None and e.hi is not None and (e.lo > 0 or e.hi < 0)
         verdict = "apart" if apart else "agree within the interval"
-        rows.append((pair.text("first"), pair.text("second"), words.with_interval(e, _two), verdict))
+        rows.append(
+            (pair.text("first"), pair.text("second"), words.with_interval(e, _two), verdict)
+        )
     return Table(
         "agreement", "Do the locations of the transition agree?",
-        "log10 of the second place over the first: 0 is the same n, 1 ten times as much. Resampled together, and "
+        "log10 of the second place over the first: 0 is the same n, 1 ten times as much. "
+        "Resampled together, and "
         "compared two at a time.",
         ("first", "second", "decades between", ""), rows,
     )  # fmt: skip
@@ -156,7 +204,8 @@ def micro(report: Report) -> Table | None:
         lo, hi = m.interval("ci") or (None, None)
         share = Estimate(m.number("vanishing") / m.number("occurrences"), lo, hi)
         rows.append(
-            (words.visible(m.text("token")), words.count(m.number("rank")), words.count(m.number("occurrences")),
+            (words.visible(m.text("token")), words.count(m.number("rank")),
+            words.count(m.number("occurrences")),
              words.with_interval(share, words.percent), words.percent(m.number("position")),
              *([m.text("word_class") if m.has("word_class") else ""] if tagged else []))
         )  # fmt: skip
@@ -164,7 +213,8 @@ def micro(report: Report) -> Table | None:
         "micro", "Micro-attractors",
         f"Tokens of unseen text whose entropy stays below 0.01 nats in the model trained on "
         f"{words.count(report.sizes[-1])} sequences: certain although the text was never seen.",
-        ("token", "frequency rank", "occurrences", "certain", "median place in the row", *["word class"] * tagged),
+        ("token", "frequency rank", "occurrences", "certain", "median place in the row",
+        *["word class"] * tagged),
         rows,
     )  # fmt: skip
 
@@ -181,13 +231,24 @@ def controls(report: Report) -> Table | None:
             *((("conditional_entropy", split), words.nats) for split in ("train", "test")),
             *(((measurement, "NELBO"), _two) for measurement in ("auroc", "auroc_shuffled")),
         )
-        rows.append((name, *(words.with_interval(found[key], form) if key in found else "" for key, form in wanted)))
+        rows.append(
+            (
+                name,
+                *(
+                    words.with_interval(found[key], form) if key in found else ""
+                    for key, form in wanted
+                ),
+            )
+        )
     return Table(
         "controls", "Controls",
-        "An untrained network recovers nothing; the exact memorizer of the smallest training set returns it, and of "
-        "unseen text what both happen to share; the exact generalizer treats both alike. Shuffled labels must give an "
+        "An untrained network recovers nothing; the exact memorizer of the smallest training set "
+        "returns it, and of "
+        "unseen text what both happen to share; the exact generalizer treats both alike. Shuffled "
+        "labels must give an "
         "AUROC near 0.5.",
-        ("model", "recovery, training", "recovery, unseen", "entropy, training", "entropy, unseen", "AUROC of NELBO",
+        ("model", "recovery, training", "recovery, unseen", "entropy, training", "entropy, unseen",
+        "AUROC of NELBO",
          "labels shuffled"), rows,
     )  # fmt: skip
 
@@ -210,15 +271,23 @@ def write_tables(tables: list[Table], folder: Path, kind: str) -> list[Path]:
 def latex(table: Table) -> str:
     """A tabular in the style of booktabs."""
     lines = [" & ".join(map(_escaped, row)) + r" \\" for row in (table.head, *table.rows)]
-    lines = [f"{{}}{line}" if line[0] in "[*" else line for line in lines]  # else an option of what ends the line above
+    lines = [
+        f"{{}}{line}" if line[0] in "[*" else line for line in lines
+    ]  # else an option of what ends the line above
     body = "\n".join([lines[0], r"\midrule", *lines[1:]])
-    opening = f"% {table.title}: {table.read}\n\\begin{{tabular}}{{{'l' * len(table.head)}}}\n\\toprule\n"
+    opening = (
+        f"% {table.title}: {table.read}\n\\begin{{tabular}}{{{'l' * len(table.head)}}}\n\\toprule\n"
+    )
     return opening + body + "\n\\bottomrule\n\\end{tabular}\n"
 
 
 def _escaped(text: str) -> str:
     text = text.replace("\\", r"\textbackslash ")
-    return re.sub(r"([&%$#_{}])", r"\\\1", text).replace("~", r"\textasciitilde ").replace("^", r"\textasciicircum ")
+    return (
+        re.sub(r"([&%$#_{}])", r"\\\1", text)
+        .replace("~", r"\textasciitilde ")
+        .replace("^", r"\textasciicircum ")
+    )
 
 
 def _above(found: dict[tuple[str, str, float], Estimate], score: str) -> bool:

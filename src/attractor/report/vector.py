@@ -14,7 +14,9 @@ KINDS = ("pdf", "svg", "eps", "png")
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v"}
 
 
-def write_figures(figures: list[Figure], folder: Path, kind: str, style: Path = STYLE) -> list[Path]:
+def write_figures(
+    figures: list[Figure], folder: Path, kind: str, style: Path = STYLE
+) -> list[Path]:
     """Write each figure as `<id>.<kind>`.
 
     Args:
@@ -45,8 +47,14 @@ def write_figures(figures: list[Figure], folder: Path, kind: str, style: Path = 
             for panel, ax in zip(figure.panels, axes[0], strict=True):
                 _draw(panel, ax)
             names = {key.tag: key.label for key in figure.keys}
-            handles = [_handle(key.style, key.label) for key in figure.keys if key.tag in names and key.tag != "seeds"]
-            drawn.legend(handles=handles, loc="outside lower center", ncols=min(3, max(1, len(handles))))
+            handles = [
+                _handle(key.style, key.label)
+                for key in figure.keys
+                if key.tag in names and key.tag != "seeds"
+            ]
+            drawn.legend(
+                handles=handles, loc="outside lower center", ncols=min(3, max(1, len(handles)))
+            )
             paths.append(folder / f"{figure.id}.{kind}")
             drawn.savefig(paths[-1])
             pyplot.close(drawn)
@@ -62,15 +70,18 @@ def _draw(panel: Panel, ax: Any) -> None:
         elif mode == "text":
             side = "right" if trace["textposition"].endswith("left") else "left"
             aside = (-3 if side == "right" else 3, 0)
-            ax.annotate(_plain(trace["text"][0]).strip(), (x[0], y[0]), xytext=aside, textcoords="offset points",
+            ax.annotate(_plain(trace["text"][0]).strip(), (x[0], y[0]), xytext=aside,
+            textcoords="offset points",
                         ha=side, va="center")  # fmt: skip
         elif mode == "markers":
             ax.plot(x, y, ".", color=_colour(trace["marker"]["color"]), markersize=2, alpha=0.7)
         else:
             marker = trace.get("marker", {}) if "markers" in mode else {}
             ax.plot(
-                x, y, color=_colour(line.get("color", "#1b1e23")), linestyle=_dash(line.get("dash", "solid")),
-                linewidth=line.get("width", 2) * 0.6, marker=MARKERS.get(marker.get("symbol", "")), markersize=4,
+                x, y, color=_colour(line.get("color", "#1b1e23")), linestyle=_dash(line.get("dash",
+                "solid")),
+                linewidth=line.get("width", 2) * 0.6, marker=MARKERS.get(marker.get("symbol", "")),
+                markersize=4,
                 markerfacecolor="white" if marker.get("color") == "#fbfaf7" else None,
             )  # fmt: skip
     for shape in layout.get("shapes", ()):
@@ -80,10 +91,14 @@ def _draw(panel: Panel, ax: Any) -> None:
         log = axis.get("type") == "log"
         getattr(ax, f"set_{name}scale")("log" if log else "linear")
         if "tickvals" in axis:
-            set_axis.set_ticks(list(axis["tickvals"]), list(map(str, axis.get("ticktext", axis["tickvals"]))))
+            set_axis.set_ticks(
+                list(axis["tickvals"]), list(map(str, axis.get("ticktext", axis["tickvals"])))
+            )
             set_axis.set_ticks([], minor=True)
         if "range" in axis:
-            getattr(ax, f"set_{name}lim")(*((10**end for end in axis["range"]) if log else axis["range"]))
+            getattr(ax, f"set_{name}lim")(
+                *((10**end for end in axis["range"]) if log else axis["range"])
+            )
     ax.set_xlabel(_plain(layout["xaxis"]["title"]["text"]).replace(" (log scale)", ""))
     where, _, axis = _plain(layout["title"]["text"]).replace(" (log scale)", "").rpartition(": ")
     ax.set_ylabel(axis)
@@ -94,11 +109,20 @@ def _handle(style: Style, label: str) -> Any:
     from matplotlib.lines import Line2D
 
     symbol = style.symbol or ""
-    dash: Any = "none" if style.dash == "none" else _dash("solid" if style.dash == "bar" else style.dash)
+    dash: Any = (
+        "none" if style.dash == "none" else _dash("solid" if style.dash == "bar" else style.dash)
+    )
     face = "white" if symbol.endswith("-open") else style.colour
     marker = MARKERS.get(symbol.removesuffix("-open"))
     return Line2D(
-        [], [], color=style.colour, linestyle=dash, marker=marker, markersize=4, markerfacecolor=face, label=label
+        [],
+        [],
+        color=style.colour,
+        linestyle=dash,
+        marker=marker,
+        markersize=4,
+        markerfacecolor=face,
+        label=label,
     )
 
 
@@ -109,7 +133,11 @@ def _dash(dash: str) -> Any:
 
 def _colour(colour: str) -> Any:
     numbers = re.fullmatch(r"rgba\((\d+),(\d+),(\d+),([\d.]+)\)", colour)
-    return tuple(float(x) / (255 if i < 3 else 1) for i, x in enumerate(numbers.groups())) if numbers else colour
+    return (
+        tuple(float(x) / (255 if i < 3 else 1) for i, x in enumerate(numbers.groups()))
+        if numbers
+        else colour
+    )
 
 
 def _plain(text: str) -> str:

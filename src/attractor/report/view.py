@@ -1,4 +1,5 @@
-"""What the report shows, as plain data: curves averaged over seeds, transitions, passages and provenance."""
+"""What the report shows, as plain data: curves averaged over seeds, transitions, passages and
+provenance."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Star:
-    """Where the transition is; `width` is in decades of n; `reason` says why `n_star` or its interval is missing."""
+    """Where the transition is; `width` is in decades of n; `reason` says why `n_star` or its
+    interval is missing."""
 
     t: float | None
     n_star: Estimate | None
@@ -109,7 +111,9 @@ class Passage:
     @property
     def shared(self) -> bool:
         """Tell whether all models were given the same corrupted text."""
-        given = {tuple((token.original, token.corrupted) for token in r.tokens) for r in self.readings}
+        given = {
+            tuple((token.original, token.corrupted) for token in r.tokens) for r in self.readings
+        }
         return len(given) <= 1
 
 
@@ -150,7 +154,11 @@ class Report:
     @property
     def located(self) -> list[tuple[float, Estimate]]:
         """Return (t, n*) for the times at which recovery shows a transition."""
-        return [(star.t, star.n_star) for star in self.stars if star.t is not None and star.n_star is not None]
+        return [
+            (star.t, star.n_star)
+            for star in self.stars
+            if star.t is not None and star.n_star is not None
+        ]
 
 
 def find(curves: Iterable[Curve], split: str, t: float | None = None) -> Curve | None:
@@ -164,14 +172,26 @@ def support(measurement: str) -> tuple[float, float]:
         return -inf, inf
     if measurement in ("judge_correlation", "gap_cliffs_delta", "auroc_gain"):
         return -1, 1
-    nats = ("conditional_entropy", "entropy", "nelbo", "judge", "path_entropy", "gap_wasserstein", "gap_energy")
+    nats = (
+        "conditional_entropy",
+        "entropy",
+        "nelbo",
+        "judge",
+        "path_entropy",
+        "gap_wasserstein",
+        "gap_energy",
+    )
     return (0, inf) if measurement.startswith(nats) else (0, 1)
 
 
 def over_seeds(estimates: list[Estimate], measurement: str) -> Estimate:
     """The mean over training seeds with its interval over sequences and seeds."""
     value, (least, most) = fmean(e.value for e in estimates), support(measurement)
-    known = [statistics.Estimate(e.value, e.lo, e.hi, 0) for e in estimates if e.lo is not None and e.hi is not None]
+    known = [
+        statistics.Estimate(e.value, e.lo, e.hi, 0)
+        for e in estimates
+        if e.lo is not None and e.hi is not None
+    ]
     if len(known) < len(estimates):
         return Estimate(value)
     _, low, high, _ = known[0] if len(known) == 1 else statistics.over_seeds(known)
@@ -179,11 +199,16 @@ def over_seeds(estimates: list[Estimate], measurement: str) -> Estimate:
 
 
 def _scaled(e: Estimate, scale: Callable[[float], float]) -> Estimate:
-    return Estimate(scale(e.value), None if e.lo is None else scale(e.lo), None if e.hi is None else scale(e.hi))
+    return Estimate(
+        scale(e.value), None if e.lo is None else scale(e.lo), None if e.hi is None else scale(e.hi)
+    )
 
 
-def curves(measured: Iterable[Measured], scale: Callable[[float], float] = float) -> tuple[Curve, ...]:
-    """Group measurements into curves and average over seeds; `scale` is applied after the average."""
+def curves(
+    measured: Iterable[Measured], scale: Callable[[float], float] = float
+) -> tuple[Curve, ...]:
+    """Group measurements into curves and average over seeds; `scale` is applied after the
+    average."""
     # The first of a (split, t, n, seed) wins: rows repeat what does not depend on t.
     groups: dict[tuple[str, str, float | None], dict[float, dict[int, Estimate]]] = {}
     for m in measured:
@@ -209,7 +234,9 @@ def perplexity(nats: float) -> float:
     return exp(min(nats, 700.0))
 
 
-def _measured(row: Fields, key: str, interval: str, splits: tuple[str, ...], timed: bool, measurement: str) -> Measured:
+def _measured(
+    row: Fields, key: str, interval: str, splits: tuple[str, ...], timed: bool, measurement: str
+) -> Measured:
     return Measured(
         measurement=measurement,
         split=row.text("split", splits),
@@ -222,7 +249,8 @@ def _measured(row: Fields, key: str, interval: str, splits: tuple[str, ...], tim
 
 def _any(row: Fields, n_train: int, seed: int) -> Measured:
     return Measured(
-        split=row.text("split"), t=row.optional("t"), n_train=n_train, seed=seed, estimate=row.estimate("value", "ci"),
+        split=row.text("split"), t=row.optional("t"), n_train=n_train, seed=seed,
+        estimate=row.estimate("value", "ci"),
         measurement=row.text("measurement"), at=row.optional("at") or 0.0,
         sequences=int(row.optional("sequences") or 0),
     )  # fmt: skip
@@ -251,35 +279,53 @@ class Measurements:
 
     def all(self) -> tuple[Measured, ...]:
         """Return every row."""
-        return tuple(_any(row, row.integer("n_train", least=1), row.integer("seed")) for row in self.rows)
+        return tuple(
+            _any(row, row.integer("n_train", least=1), row.integer("seed")) for row in self.rows
+        )
 
     def controls(self) -> tuple[tuple[str, Measured], ...]:
         """Return the rows of the controls, each with the name of its model."""
-        return tuple((row.text("control"), _any(row, 0, 0)) for row in self.fields.objects("controls"))
+        return tuple(
+            (row.text("control"), _any(row, 0, 0)) for row in self.fields.objects("controls")
+        )
 
     def gap(self) -> list[Measured]:
-        """Return the entropy gap, each row under the kind of text that generations are compared with."""
+        """Return the entropy gap, each row under the kind of text that generations are compared
+        with."""
         pairs = [(split, self.named(f"entropy_gap_{split}", "generated")) for split in SPLITS]
-        return [row._replace(split=split, measurement="entropy_gap") for split, rows in pairs for row in rows]
+        return [
+            row._replace(split=split, measurement="entropy_gap")
+            for split, rows in pairs
+            for row in rows
+        ]
 
     def notices(self) -> tuple[str, ...]:
-        """Return what is missing: this file, or runs that are not finished and whose sizes are left out."""
+        """Return what is missing: this file, or runs that are not finished and whose sizes are left
+        out."""
         if not self.fields.data:
             return (f"{self.fields.place} is not there, so most measurements are not shown",)
         runs = self.fields.data.get("unfinished") or ()
-        return (f"not finished, and left out with their sizes: {', '.join(map(str, runs))}",) if runs else ()
+        return (
+            (f"not finished, and left out with their sizes: {', '.join(map(str, runs))}",)
+            if runs
+            else ()
+        )
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Return where the numbers come from."""
-        return Fields(self.fields.data.get("provenance") or {}, f"{self.fields.place}.provenance").data
+        return Fields(
+            self.fields.data.get("provenance") or {}, f"{self.fields.place}.provenance"
+        ).data
 
 
 def _star(fields: Fields, timed: bool, key: str = "n_star") -> Star:
     n_star = fields.optional(key)
     return Star(
         t=fields.number("t") if timed else None,
-        n_star=None if n_star is None else Estimate(n_star, *(fields.interval("ci") or (None, None))),
+        n_star=None
+        if n_star is None
+        else Estimate(n_star, *(fields.interval("ci") or (None, None))),
         width=fields.optional("width"),
         reason=fields.text("reason") if fields.has("reason") else None,
         warning=fields.text("warning") if fields.has("warning") else None,
@@ -328,17 +374,23 @@ def read_passages(path: Path) -> tuple[Passage, ...]:
 
 
 def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
-    """Build the view from the JSON files of a sweep: transition.json and, where there are, the two others; the same of
-    the sweeps beside it."""
+    """Build the view from the JSON files of a sweep: transition.json and, where there are, the two
+    others; the same of the sweeps beside it."""
     fields = read_fields(sweep_dir / "transition.json")
     fields.require("elapsed_s", "rows", "transition", "entropy_transition")
     rows = fields.objects("rows")
     if not rows:
-        raise AttractorError(f"{fields.place}.rows: no rows; a report needs at least one measured model")
+        raise AttractorError(
+            f"{fields.place}.rows: no rows; a report needs at least one measured model"
+        )
     more = Measurements(sweep_dir / "measurements.json")
     # The two files agree where they overlap; measurements.json has more intervals.
-    broken = more.named("unstable_rate", *SPLITS) or _where_measured(rows, "unstable_rate", "unstable_ci", timed=True)
-    nelbo = more.named("nelbo_per_token", *SPLITS) or _where_measured(rows, "nelbo_per_token", "nelbo_ci", timed=False)
+    broken = more.named("unstable_rate", *SPLITS) or _where_measured(
+        rows, "unstable_rate", "unstable_ci", timed=True
+    )
+    nelbo = more.named("nelbo_per_token", *SPLITS) or _where_measured(
+        rows, "nelbo_per_token", "nelbo_ci", timed=False
+    )
     entropy = _rows(rows, "conditional_entropy", "entropy_ci", timed=False)
     return Report(
         name=sweep_dir.resolve().name,
@@ -355,9 +407,13 @@ def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
         fixed_tokens=curves(more.named("fixed_tokens", *SPLITS, "random")),
         fixed_sequences=curves(more.named("fixed_sequences", *SPLITS, "random")),
         stars=tuple(_star(star, timed=True) for star in fields.objects("transition")),
-        entropy_star=_place(fields.data["entropy_transition"], f"{fields.place}.entropy_transition"),
+        entropy_star=_place(
+            fields.data["entropy_transition"], f"{fields.place}.entropy_transition"
+        ),
         entropy_bend=_place(fields.data.get("entropy_change"), f"{fields.place}.entropy_change"),
-        peak=_place(fields.data.get("perplexity_peak"), f"{fields.place}.perplexity_peak", "n_train"),
+        peak=_place(
+            fields.data.get("perplexity_peak"), f"{fields.place}.perplexity_peak", "n_train"
+        ),
         measured=more.all(),
         controls=more.controls(),
         detector=Fields(more.fields.data.get("detector") or {}, f"{more.fields.place}.detector"),

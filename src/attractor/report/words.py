@@ -29,7 +29,8 @@ def place(x: float) -> str:
 
 
 def approx(x: float) -> str:
-    """Write a positive number with three significant digits, and a size of ten or more without decimals."""
+    """Write a positive number with three significant digits, and a size of ten or more without
+    decimals."""
     if x <= 0:
         return f"{x:.3g}"
     digits = 2 - floor(log10(x))
@@ -49,7 +50,11 @@ def nats(x: float) -> str:
 
 def with_interval(e: Estimate, form: Callable[[float], str]) -> str:
     """Write an estimate and, where there is one, its interval."""
-    return form(e.value) if e.lo is None or e.hi is None else f"{form(e.value)} ({form(e.lo)} to {form(e.hi)})"
+    return (
+        form(e.value)
+        if e.lo is None or e.hi is None
+        else f"{form(e.value)} ({form(e.lo)} to {form(e.hi)})"
+    )
 
 
 def time(t: float) -> str:
@@ -64,8 +69,13 @@ def joined(items: list[str]) -> str:
 
 def _star_sentence(t: float, n_star: Estimate) -> str:
     n, lo, hi = n_star
-    interval = UNSURE if lo is None or hi is None else f" (95% interval {approx(lo)} to {approx(hi)})"
-    return f"At t = {time(t)} half of the gap between training and unseen text is gone at n* = {approx(n)}{interval}."
+    interval = (
+        UNSURE if lo is None or hi is None else f" (95% interval {approx(lo)} to {approx(hi)})"
+    )
+    return (
+        f"At t = {time(t)} half of the gap between training and unseen text is gone at n* = "
+        f"{approx(n)}{interval}."
+    )
 
 
 def _placed(n_star: Estimate) -> str:
@@ -80,9 +90,11 @@ def _spread(located: tuple[float, Estimate]) -> float:
 
 
 def headline(report: Report) -> tuple[str, str]:
-    """Return the main sentence (the time whose n* is known best) and what is to say of the other times."""
+    """Return the main sentence (the time whose n* is known best) and what is to say of the other
+    times."""
     others = [
-        f"At t = {time(star.t or 0.0)} there is no n*: {(star.reason or 'no reason is recorded').rstrip('.')}."
+        f"At t = {time(star.t or 0.0)} there is no n*: "
+        f"{(star.reason or 'no reason is recorded').rstrip('.')}."
         for star in report.stars
         if star.n_star is None
     ]
@@ -107,10 +119,13 @@ def _ends(report: Report, n: int, t: float) -> str | None:
     if a is None or b is None:
         return None
     overlap = _overlap(a, b)
-    tail = "" if overlap is None else f"; the intervals {'overlap' if overlap else 'do not overlap'}"
+    tail = (
+        "" if overlap is None else f"; the intervals {'overlap' if overlap else 'do not overlap'}"
+    )
     noun = "sequence" if n == 1 else "sequences"
     return (
-        f"with {count(n)} training {noun} {percent(a.value)} of the corrupted training tokens return "
+        f"with {count(n)} training {noun} {percent(a.value)} of the corrupted training tokens "
+        "return "
         f"and {percent(b.value)} of the unseen ones{tail}."
     )
 
@@ -121,19 +136,30 @@ def summary(report: Report) -> str:
     t = min(measured, key=_spread)[0] if measured else report.times[0]
     ends = dict.fromkeys((report.sizes[0], report.sizes[-1]))
     said = [sentence for n in ends if (sentence := _ends(report, n, t))]
-    said = [f"At t = {time(t)}, {said[0]}", *(sentence.capitalize() for sentence in said[1:])] if said else []
+    said = (
+        [f"At t = {time(t)}, {said[0]}", *(sentence.capitalize() for sentence in said[1:])]
+        if said
+        else []
+    )
     train = find(report.entropy, "train")
     if train is not None and len(train.points) > 1:
         first, last = (train.points[i].mean.value for i in (0, -1))
         said.append(
-            f"Over the same range the conditional entropy of training tokens goes from {nats(first)} "
+            "Over the same range the conditional entropy of training tokens goes from "
+            f"{nats(first)} "
             f"to {nats(last)} nats per token."
         )
     star = report.entropy_star
     if star is not None and star.n_star is not None:
-        said.append(f"By the entropy of training tokens alone the change lies near n = {_placed(star.n_star)}.")
+        said.append(
+            "By the entropy of training tokens alone the change lies near n = "
+            f"{_placed(star.n_star)}."
+        )
     if report.peak is not None and report.peak.n_star is not None:
-        said.append(f"Generative perplexity under the judge model peaks near n = {_placed(report.peak.n_star)}.")
+        said.append(
+            "Generative perplexity under the judge model peaks near n = "
+            f"{_placed(report.peak.n_star)}."
+        )
     return " ".join(said)
 
 

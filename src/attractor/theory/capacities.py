@@ -1,4 +1,5 @@
-"""What theory says of large spin memories: capacities, margins and error rates, in the limit of many spins."""
+"""What theory says of large spin memories: capacities, margins and error rates, in the limit of
+many spins."""
 
 from __future__ import annotations
 
@@ -24,9 +25,11 @@ class Retrieval(NamedTuple):
 
 
 def gardner_capacity(kappa: float) -> float:
-    """Largest load at which couplings with margin kappa exist: 1/alpha_c = (1 + kappa^2) Phi(kappa) + kappa phi(kappa).
+    """Largest load at which couplings with margin kappa exist: 1/alpha_c = (1 + kappa^2) Phi(kappa)
+    + kappa phi(kappa).
 
-    Gardner, J. Phys. A 21, 257 (1988), for random patterns. The margin of a spin is xi_i h_i / |J_i|.
+    Gardner, J. Phys. A 21, 257 (1988), for random patterns. The margin of a spin is xi_i h_i /
+    |J_i|.
 
     Raises:
         AttractorError: for kappa < 0, where the formula does not hold.
@@ -38,21 +41,28 @@ def gardner_capacity(kappa: float) -> float:
 
 
 def max_margin(load: float) -> float:
-    """Largest margin that couplings storing `load` patterns per spin can have: the inverse of `gardner_capacity`.
+    """Largest margin that couplings storing `load` patterns per spin can have: the inverse of
+    `gardner_capacity`.
 
     Raises:
         AttractorError: for a load outside [1e-300, 2].
     """
     if not LEAST <= load <= 2:
         raise AttractorError(
-            f"load = {load} is outside [{LEAST:g}, 2]: no couplings store more than 2 patterns per spin"
+            f"load = {load} is outside [{LEAST:g}, 2]: no couplings store more than 2 patterns "
+            "per spin"
         )
     # Phi >= 1/2 gives alpha_c <= 2 / (1 + kappa^2), so the margin is at most sqrt(2 / load).
-    return float(optimize.brentq(lambda k: 1 / gardner_capacity(k) - 1 / load, 0, math.sqrt(2 / load), xtol=1e-13))
+    return float(
+        optimize.brentq(
+            lambda k: 1 / gardner_capacity(k) - 1 / load, 0, math.sqrt(2 / load), xtol=1e-13
+        )
+    )
 
 
 def hopfield_capacity() -> Retrieval:
-    """The largest load with retrieval in Hopfield's network at T = 0, and the overlap there: 0.13791 and 0.9674."""
+    """The largest load with retrieval in Hopfield's network at T = 0, and the overlap there:
+    0.13791 and 0.9674."""
     y = optimize.minimize_scalar(
         lambda y: -_hopfield_load(y), bounds=(0.5, 4), method="bounded", options={"xatol": 1e-12}
     )
@@ -60,22 +70,28 @@ def hopfield_capacity() -> Retrieval:
 
 
 def hopfield_overlap(load: float) -> float:
-    """Overlap of the retrieval state at T = 0 (Amit, Gutfreund & Sompolinsky, Ann. Phys. 173, 30, 1987).
+    """Overlap of the retrieval state at T = 0 (Amit, Gutfreund & Sompolinsky, Ann. Phys. 173, 30,
+    1987).
 
     Raises:
-        AttractorError: for a load outside [1e-300, 0.137906], beyond which no retrieval state exists.
+        AttractorError: for a load outside [1e-300, 0.137906], beyond which no retrieval state
+            exists.
     """
     top = hopfield_capacity()
     if not LEAST <= load <= top.load:
         raise AttractorError(
-            f"load = {load} is outside [{LEAST:g}, {top.load:.6f}]: Hopfield's network retrieves nothing there"
+            f"load = {load} is outside [{LEAST:g}, {top.load:.6f}]: Hopfield's network retrieves "
+            "nothing there"
         )
     y_top = float(special.erfinv(top.overlap))
-    return math.erf(optimize.brentq(lambda y: _hopfield_load(y) - load, y_top, y_top + 2 / math.sqrt(load)))
+    return math.erf(
+        optimize.brentq(lambda y: _hopfield_load(y) - load, y_top, y_top + 2 / math.sqrt(load))
+    )
 
 
 def hebb_error(load: float) -> float:
-    """Share of spins of a stored pattern that Hebb's couplings flip in one synchronous step: erfc(1/sqrt(2 load))/2.
+    """Share of spins of a stored pattern that Hebb's couplings flip in one synchronous step:
+    erfc(1/sqrt(2 load))/2.
 
     Raises:
         AttractorError: unless load is positive and finite.
@@ -88,25 +104,29 @@ def hebb_error(load: float) -> float:
 def pseudo_inverse_margin(load: float) -> float:
     """Margin of the pseudo-inverse couplings without their diagonal: sqrt((1 - load)/load).
 
-    It is exact for each spin with J_ii of the projector in the place of the load, which is the mean of J_ii.
+    It is exact for each spin with J_ii of the projector in the place of the load, which is the mean
+    of J_ii.
 
     Raises:
         AttractorError: for a load outside [1e-300, 1).
     """
     if not LEAST <= load < 1:
         raise AttractorError(
-            f"load = {load} is outside [{LEAST:g}, 1): the pseudo-inverse stores fewer patterns than spins"
+            f"load = {load} is outside [{LEAST:g}, 1): the pseudo-inverse stores fewer patterns "
+            "than spins"
         )
     return math.sqrt((1 - load) / load)
 
 
 def basin_floor(kappa: float, n: float) -> float:
-    """Share of spins that may be flipped, chosen as badly as can be, and are put right in one synchronous step.
+    """Share of spins that may be flipped, chosen as badly as can be, and are put right in one
+    synchronous step.
 
-    Flipping a share rho of the spins takes from xi_i h_i = kappa |J_i| at most 2 sum_{flipped j} |J_ij|, which is at
-    most 2 |J_i| sqrt(rho n) by Cauchy-Schwarz. So every sign survives if rho < kappa^2 / 4n. Written with the cosine
-    between couplings and pattern, k = kappa / sqrt(n), it is rho < (k/2)^2; in Gardner's units, where kappa is of order
-    one however many spins there are, the division by n must not be forgotten.
+    Flipping a share rho of the spins takes from xi_i h_i = kappa |J_i| at most 2 sum_{flipped j}
+    |J_ij|, which is at most 2 |J_i| sqrt(rho n) by Cauchy-Schwarz. So every sign survives if rho <
+    kappa^2 / 4n. Written with the cosine between couplings and pattern, k = kappa / sqrt(n), it is
+    rho < (k/2)^2; in Gardner's units, where kappa is of order one however many spins there are, the
+    division by n must not be forgotten.
 
     Raises:
         AttractorError: for a margin below zero or n < 10.
@@ -118,20 +138,25 @@ def basin_floor(kappa: float, n: float) -> float:
 
 
 def one_step_error(kappa: float, rho: float) -> float:
-    """Share of spins still wrong one step after a *random* share rho of all spins was flipped, margin kappa everywhere.
+    """Share of spins still wrong one step after a *random* share rho of all spins was flipped,
+    margin kappa everywhere.
 
-    The field of a spin is then kappa (1 - 2 rho) with a Gaussian of variance 4 rho (1 - rho) around it.
+    The field of a spin is then kappa (1 - 2 rho) with a Gaussian of variance 4 rho (1 - rho) around
+    it.
 
     Raises:
         AttractorError: for kappa below zero or rho outside (0, 1/2].
     """
     if not 0 <= kappa < math.inf or not 0 < rho <= 0.5:
-        raise AttractorError(f"kappa = {kappa} and rho = {rho}: allowed are kappa >= 0 and rho in (0, 1/2]")
+        raise AttractorError(
+            f"kappa = {kappa} and rho = {rho}: allowed are kappa >= 0 and rho in (0, 1/2]"
+        )
     return float(special.ndtr(-kappa * (1 - 2 * rho) / (2 * math.sqrt(rho * (1 - rho)))))
 
 
 def check_spins(n: float) -> None:
-    """Raise AttractorError for fewer than 10 spins, of which nothing in this theory speaks, or for no whole number."""
+    """Raise AttractorError for fewer than 10 spins, of which nothing in this theory speaks, or for
+    no whole number."""
     if not isinstance(n, Integral):
         raise AttractorError(f"n = {n} spins is no whole number")
     if n < 10:
@@ -139,5 +164,6 @@ def check_spins(n: float) -> None:
 
 
 def _hopfield_load(y: float) -> float:
-    """Load at which m = erf(y): sqrt(2 alpha) = erf(y)/y - 2/sqrt(pi) exp(-y^2), the three saddle-point equations."""
+    """Load at which m = erf(y): sqrt(2 alpha) = erf(y)/y - 2/sqrt(pi) exp(-y^2), the three
+    saddle-point equations."""
     return (math.erf(y) / y - 2 / math.sqrt(math.pi) * math.exp(-(y**2))) ** 2 / 2

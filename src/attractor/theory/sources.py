@@ -14,7 +14,8 @@ from attractor.types import AttractorError
 
 
 def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) -> MarkovDenoiser:
-    """A stationary Markov source whose transition rows are Dirichlet draws; a small concentration makes them peaked.
+    """A stationary Markov source whose transition rows are Dirichlet draws; a small concentration
+    makes them peaked.
 
     Raises:
         AttractorError: for fewer than two tokens, or a concentration or seed outside its range.
@@ -23,8 +24,12 @@ def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) ->
     if not 0 < concentration < math.inf:
         raise AttractorError(f"concentration = {concentration} must be positive and finite")
     if vocab_size < 2:
-        raise AttractorError(f"vocab_size = {vocab_size} is too small: at least 2 tokens are needed")
-    gamma = torch.distributions.Gamma(torch.full((vocab_size, vocab_size), concentration).double(), 1.0)
+        raise AttractorError(
+            f"vocab_size = {vocab_size} is too small: at least 2 tokens are needed"
+        )
+    gamma = torch.distributions.Gamma(
+        torch.full((vocab_size, vocab_size), concentration).double(), 1.0
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         weights = gamma.sample() + 1e-3 * concentration  # no step is impossible
@@ -32,8 +37,11 @@ def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) ->
     return MarkovDenoiser(transition, stationary_law(transition))
 
 
-def bigram_source(tokens: Integer[Tensor, "N L"], vocab_size: int, smoothing: float = 0.1) -> MarkovDenoiser:
-    """The Markov source with the pair counts of a text: it generalizes by construction, and its law is known.
+def bigram_source(
+    tokens: Integer[Tensor, "N L"], vocab_size: int, smoothing: float = 0.1
+) -> MarkovDenoiser:
+    """The Markov source with the pair counts of a text: it generalizes by construction, and its law
+    is known.
 
     Args:
         tokens: rows of text.
@@ -41,12 +49,15 @@ def bigram_source(tokens: Integer[Tensor, "N L"], vocab_size: int, smoothing: fl
         smoothing: added to every count, so that no pair is impossible.
 
     Raises:
-        AttractorError: for an empty matrix, tokens outside the vocabulary, or a smoothing that is not positive.
+        AttractorError: for an empty matrix, tokens outside the vocabulary, or a smoothing that is
+            not positive.
     """
     if not 0 < smoothing < math.inf:
         raise AttractorError(f"smoothing = {smoothing} must be positive and finite")
     tokens = check_tokens(tokens, vocab_size)
     pairs = (tokens[:, :-1] * vocab_size + tokens[:, 1:]).flatten()
-    transition = torch.bincount(pairs, minlength=vocab_size**2).view(vocab_size, vocab_size) + smoothing
+    transition = (
+        torch.bincount(pairs, minlength=vocab_size**2).view(vocab_size, vocab_size) + smoothing
+    )
     initial = torch.bincount(tokens[:, 0], minlength=vocab_size) + smoothing
     return MarkovDenoiser(transition / transition.sum(1, keepdim=True), initial / initial.sum())

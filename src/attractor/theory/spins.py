@@ -1,7 +1,8 @@
-"""Associative memories on spins: learning rules, retrieval at zero temperature, and what is measured on them.
+"""Associative memories on spins: learning rules, retrieval at zero temperature, and what is
+measured on them.
 
-Spins are +1 and -1 in float32. Patterns are (P, N), states (R, N), couplings J[i, j] from spin j to spin i; any number
-of leading dimensions, such as one for seeds, goes through every function.
+Spins are +1 and -1 in float32. Patterns are (P, N), states (R, N), couplings J[i, j] from spin j to
+spin i; any number of leading dimensions, such as one for seeds, goes through every function.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ RETURNED = 0.95
 """Share of spins that must be right for a pattern to count as retrieved."""
 
 
-# ---- data ------------------------------------------------------------------------------------------------------------
+# ---- data
 
 
-def random_patterns(p: int, n: int, seed: int = 0, device: torch.device | str = "cpu") -> Float[Tensor, "P N"]:
+def random_patterns(
+    p: int, n: int, seed: int = 0, device: torch.device | str = "cpu"
+) -> Float[Tensor, "P N"]:
     """Independent fair spins.
 
     Raises:
@@ -37,7 +40,8 @@ def random_patterns(p: int, n: int, seed: int = 0, device: torch.device | str = 
 
 
 class HiddenManifold(NamedTuple):
-    """Patterns that share features, xi = sign(c F): the random-features model (Negri et al., arXiv:2303.16880)."""
+    """Patterns that share features, xi = sign(c F): the random-features model (Negri et al.,
+    arXiv:2303.16880)."""
 
     features: Float[Tensor, "D N"]
     train: Float[Tensor, "P N"]
@@ -45,11 +49,19 @@ class HiddenManifold(NamedTuple):
 
 
 def hidden_manifold(
-    p: int, n: int, d: int, test: int, active: int = 3, seed: int = 0, device: torch.device | str = "cpu"
+    p: int,
+    n: int,
+    d: int,
+    test: int,
+    active: int = 3,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
 ) -> HiddenManifold:
-    """Train and unseen test patterns, each the majority of an odd number of its features with random signs.
+    """Train and unseen test patterns, each the majority of an odd number of its features with
+    random signs.
 
-    The features and the test patterns do not depend on p, and the training sets of different p are nested.
+    The features and the test patterns do not depend on p, and the training sets of different p are
+    nested.
 
     Args:
         p: training patterns.
@@ -67,19 +79,28 @@ def hidden_manifold(
     _check_count("p", p)
     _check_count("test", test)
     if not 1 <= active <= d or active % 2 == 0:
-        raise AttractorError(f"active = {active} must be odd and at most the number of features, d = {d}")
+        raise AttractorError(
+            f"active = {active} must be odd and at most the number of features, d = {d}"
+        )
     features = _signs(torch.randn(d, n, generator=_generator(seed, 1), device="cpu"))
 
     def mix(count: int, stream: int) -> Tensor:
-        chosen = torch.rand(count, d, generator=_generator(seed, stream), device="cpu").topk(active, 1).indices
-        signs = _signs(torch.randn(count, active, generator=_generator(seed, stream + 1), device="cpu"))
+        chosen = (
+            torch.rand(count, d, generator=_generator(seed, stream), device="cpu")
+            .topk(active, 1)
+            .indices
+        )
+        signs = _signs(
+            torch.randn(count, active, generator=_generator(seed, stream + 1), device="cpu")
+        )
         return (signs[..., None] * features[chosen]).sum(1).sign().to(device)
 
     return HiddenManifold(features.to(device), mix(p, 2), mix(test, 4))
 
 
 def flip(patterns: Float[Tensor, "*S P N"], share: float, seed: int = 0) -> Float[Tensor, "*S P N"]:
-    """Flip exactly round(share N) spins of every pattern, drawn at random; larger shares flip the same ones and more.
+    """Flip exactly round(share N) spins of every pattern, drawn at random; larger shares flip the
+    same ones and more.
 
     Raises:
         AttractorError: for a share outside [0, 1/2], or patterns that are not of spins.
@@ -87,11 +108,18 @@ def flip(patterns: Float[Tensor, "*S P N"], share: float, seed: int = 0) -> Floa
     _check_spin_values(patterns)
     if not 0 <= share <= 0.5:
         raise AttractorError(f"share = {share} is outside [0, 1/2]")
-    order = torch.rand(patterns.shape, generator=_generator(seed, 6), device="cpu").argsort(-1).argsort(-1)
-    return torch.where(order.to(patterns.device) < round(share * patterns.shape[-1]), -patterns, patterns)
+    order = (
+        torch.rand(patterns.shape, generator=_generator(seed, 6), device="cpu")
+        .argsort(-1)
+        .argsort(-1)
+    )
+    return torch.where(
+        order.to(patterns.device) < round(share * patterns.shape[-1]), -patterns, patterns
+    )
 
 
-# ---- learning rules --------------------------------------------------------------------------------------------------
+# ---- learning rules
+# --------------------------------------------------------------------------------------------------
 
 
 def hebb(patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S N N"]:
@@ -109,12 +137,15 @@ def projector(patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S N N"]:
     _check_spin_values(patterns)
     p, n = patterns.shape[-2:]
     if p >= n:
-        raise AttractorError(f"load = {p / n:g}: the pseudo-inverse needs fewer patterns than spins, load < 1")
+        raise AttractorError(
+            f"load = {p / n:g}: the pseudo-inverse needs fewer patterns than spins, load < 1"
+        )
     return patterns.mT @ torch.linalg.pinv(patterns.mT)
 
 
 def pseudo_inverse(patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S N N"]:
-    """The projector without its diagonal (Personnaz, Guyon & Dreyfus 1985; Kanter & Sompolinsky 1987)."""
+    """The projector without its diagonal (Personnaz, Guyon & Dreyfus 1985; Kanter & Sompolinsky
+    1987)."""
     return without_diagonal(projector(patterns))
 
 
@@ -124,12 +155,14 @@ def pseudo_likelihood(
     symmetric: bool = False,
     on_step: Callable[[int, Tensor], None] = lambda step, couplings: None,
 ) -> Float[Tensor, "*S N N"]:
-    """Minimise mean[-xi_i h_i + log 2 cosh h_i], the negative log-likelihood of each spin given the others.
+    """Minimise mean[-xi_i h_i + log 2 cosh h_i], the negative log-likelihood of each spin given the
+    others.
 
-    The gradient is Hebbian storage weighted by the margin, -(xi_i - tanh h_i) xi_j = -xi_i xi_j (1 - tanh(xi_i h_i))
-    (D'Amico et al., arXiv:2507.05147), so the first step from J = 0 is Hebb's rule. The step is divided by the largest
-    weight of each spin: it is as long as the curvature allows while the weights fade, which is what separable patterns
-    ask for, whose loss has no minimum but a direction, the one of largest margin.
+    The gradient is Hebbian storage weighted by the margin, -(xi_i - tanh h_i) xi_j = -xi_i xi_j (1
+    - tanh(xi_i h_i)) (D'Amico et al., arXiv:2507.05147), so the first step from J = 0 is Hebb's
+    rule. The step is divided by the largest weight of each spin: it is as long as the curvature
+    allows while the weights fade, which is what separable patterns ask for, whose loss has no
+    minimum but a direction, the one of largest margin.
 
     Args:
         patterns: what is stored.
@@ -146,7 +179,8 @@ def pseudo_likelihood(
     couplings = patterns.new_zeros((*patterns.shape[:-2], patterns.shape[-1], patterns.shape[-1]))
     length = 1 / torch.linalg.matrix_norm(patterns, ord=2)[..., None, None] ** 2
     for step in range(steps):
-        # xi - tanh h = xi (1 - tanh(xi h)), and 1 - tanh x = 2 sigmoid(-2x) keeps its digits where tanh is 1.
+        # xi - tanh h = xi (1 - tanh(xi h)), and 1 - tanh x = 2 sigmoid(-2x) keeps its digits where
+        # tanh is 1.
         weighted = 2 * patterns * (-2 * patterns * (patterns @ couplings.mT)).sigmoid()
         largest = weighted.abs().amax((-2, -1) if symmetric else -2, keepdim=True)
         storage = without_diagonal((weighted / largest.clamp(min=1e-30)).mT @ patterns)
@@ -155,7 +189,9 @@ def pseudo_likelihood(
     return couplings
 
 
-def pseudo_likelihood_loss(couplings: Float[Tensor, "*S N N"], patterns: Float[Tensor, "*S P N"]) -> Tensor:
+def pseudo_likelihood_loss(
+    couplings: Float[Tensor, "*S N N"], patterns: Float[Tensor, "*S P N"]
+) -> Tensor:
     """Mean over patterns and spins of -log P(xi_i | the others), nats per spin."""
     return torch.nn.functional.softplus(-2 * patterns * (patterns @ couplings.mT)).mean((-2, -1))
 
@@ -165,14 +201,17 @@ def without_diagonal(couplings: Float[Tensor, "*S N N"]) -> Float[Tensor, "*S N 
     return couplings - torch.diag_embed(couplings.diagonal(dim1=-2, dim2=-1))
 
 
-# ---- memories and retrieval ------------------------------------------------------------------------------------------
+# ---- memories and retrieval
+# ------------------------------------------------------------------------------------------
 
 
 class Memory(ABC):
     """What a network does: the fields on its spins."""
 
     @abstractmethod
-    def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
+    def field(
+        self, state: Float[Tensor, "*S R N"], at: slice = slice(None)
+    ) -> Float[Tensor, "*S R M"]:
         """The fields on the spins `at`, given the state of all."""
 
 
@@ -188,20 +227,26 @@ class Couplings(Memory):
             raise AttractorError(f"couplings must be (N, N) matrices, not {tuple(couplings.shape)}")
         largest = couplings.abs().sum(-1).max().item()
         if not math.isfinite(largest):
-            raise AttractorError(f"couplings must be finite, and so must fields; the largest field is {largest:g}")
+            raise AttractorError(
+                f"couplings must be finite, and so must fields; the largest field is {largest:g}"
+            )
         self.couplings = couplings
 
-    def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
+    def field(
+        self, state: Float[Tensor, "*S R N"], at: slice = slice(None)
+    ) -> Float[Tensor, "*S R M"]:
         """Fields of the couplings."""
         return state @ self.couplings[..., at, :].mT
 
 
 class DenseMemory(Memory):
-    """Energy E = -sum_mu F(m_mu), m_mu = xi_mu . s; the field is the energy at spin -1 minus that at spin +1.
+    """Energy E = -sum_mu F(m_mu), m_mu = xi_mu . s; the field is the energy at spin -1 minus that
+    at spin +1.
 
-    With F(m) = m^degree for m > 0 (Krotov & Hopfield, arXiv:1606.01164), or F(m) = exp(m) where the degree is None
-    (Demircigil et al., arXiv:1702.01929). A spin sees each pattern without its own contribution to m.
-    The fields of a state are in units of its largest F, which no sign depends on and no power overflows.
+    With F(m) = m^degree for m > 0 (Krotov & Hopfield, arXiv:1606.01164), or F(m) = exp(m) where the
+    degree is None (Demircigil et al., arXiv:1702.01929). A spin sees each pattern without its own
+    contribution to m. The fields of a state are in units of its largest F, which no sign depends on
+    and no power overflows.
 
     Args:
         patterns: what is stored.
@@ -217,8 +262,11 @@ class DenseMemory(Memory):
         _check_spin_values(patterns)
         self.patterns, self.degree = patterns, degree
 
-    def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
-        """sum_mu xi_i [F(rest + 1) - F(rest - 1)], where rest = m - xi_i s_i takes one of two values."""
+    def field(
+        self, state: Float[Tensor, "*S R N"], at: slice = slice(None)
+    ) -> Float[Tensor, "*S R M"]:
+        """sum_mu xi_i [F(rest + 1) - F(rest - 1)], where rest = m - xi_i s_i takes one of two
+        values."""
         overlap = state @ self.patterns.mT
         top = overlap.amax(-1, keepdim=True)
         lower, middle, upper = (self._energy(overlap + shift, top) for shift in (-2.0, 0.0, 2.0))
@@ -233,7 +281,8 @@ class DenseMemory(Memory):
 
 
 class ModernHopfield(Memory):
-    """h = xi^T softmax(beta xi s): one head of attention over the stored patterns (Ramsauer et al., arXiv:2008.02217).
+    """h = xi^T softmax(beta xi s): one head of attention over the stored patterns (Ramsauer et al.,
+    arXiv:2008.02217).
 
     Args:
         patterns: what is stored.
@@ -249,7 +298,9 @@ class ModernHopfield(Memory):
         _check_spin_values(patterns)
         self.patterns, self.beta = patterns, beta
 
-    def field(self, state: Float[Tensor, "*S R N"], at: slice = slice(None)) -> Float[Tensor, "*S R M"]:
+    def field(
+        self, state: Float[Tensor, "*S R N"], at: slice = slice(None)
+    ) -> Float[Tensor, "*S R M"]:
         """The attended mean of the patterns."""
         attention = (self.beta * state @ self.patterns.mT).softmax(-1)
         return attention @ self.patterns[..., at]
@@ -260,7 +311,8 @@ def retrieve(
 ) -> Float[Tensor, "*S R N"]:
     """Zero-temperature dynamics s_i <- sign(h_i) until nothing moves, for at most `steps` sweeps.
 
-    A spin without a field keeps its value: the dynamics knows the state and the couplings, never the patterns.
+    A spin without a field keeps its value: the dynamics knows the state and the couplings, never
+    the patterns.
 
     Args:
         memory: the network.
@@ -286,7 +338,7 @@ def retrieve(
     return state
 
 
-# ---- measurements ----------------------------------------------------------------------------------------------------
+# ---- measurements
 
 
 def overlap(a: Float[Tensor, "*S P N"], b: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S P"]:
@@ -295,30 +347,40 @@ def overlap(a: Float[Tensor, "*S P N"], b: Float[Tensor, "*S P N"]) -> Float[Ten
 
 
 def stable_share(memory: Memory, patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S P"]:
-    """Share of the spins of each pattern that one synchronous step leaves alone; a fixed point has share 1."""
+    """Share of the spins of each pattern that one synchronous step leaves alone; a fixed point has
+    share 1."""
     return (1 + overlap(_update(patterns, memory.field(patterns)), patterns)) / 2
 
 
-def margins(couplings: Float[Tensor, "*S N N"], patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S P N"]:
+def margins(
+    couplings: Float[Tensor, "*S N N"], patterns: Float[Tensor, "*S P N"]
+) -> Float[Tensor, "*S P N"]:
     """xi_i h_i / |J_i| of each spin of each pattern; zero where a spin has no couplings."""
     norm = couplings.norm(dim=-1)[..., None, :]
     return patterns * (patterns @ couplings.mT) / norm.clamp(min=1e-30)
 
 
 def asymmetry(couplings: Float[Tensor, "*S N N"]) -> Float[Tensor, "*S"]:
-    """|J - J^T| / 2|J|: 0 for symmetric couplings, 1 for antisymmetric ones, 0.71 for independent ones; 0 for none."""
-    return (couplings - couplings.mT).norm(dim=(-2, -1)) / (2 * couplings.norm(dim=(-2, -1))).clamp(min=1e-30)
+    """|J - J^T| / 2|J|: 0 for symmetric couplings, 1 for antisymmetric ones, 0.71 for independent
+    ones; 0 for none."""
+    return (couplings - couplings.mT).norm(dim=(-2, -1)) / (2 * couplings.norm(dim=(-2, -1))).clamp(
+        min=1e-30
+    )
 
 
 def retrieval_curve(
     memory: Memory, patterns: Float[Tensor, "*S P N"], shares: Sequence[float], seed: int = 0
 ) -> Float[Tensor, "*S P K"]:
-    """Overlap of each pattern with what the dynamics makes of it after each share of its spins was flipped."""
-    return torch.stack([overlap(retrieve(memory, flip(patterns, share, seed)), patterns) for share in shares], -1)
+    """Overlap of each pattern with what the dynamics makes of it after each share of its spins was
+    flipped."""
+    return torch.stack(
+        [overlap(retrieve(memory, flip(patterns, share, seed)), patterns) for share in shares], -1
+    )
 
 
 def basin_radius(curve: Float[Tensor, "*S P K"], shares: Sequence[float]) -> Float[Tensor, "*S P"]:
-    """Largest flipped share from which each pattern, as from every smaller one of the ascending `shares`, comes back.
+    """Largest flipped share from which each pattern, as from every smaller one of the ascending
+    `shares`, comes back.
 
     It has come back when 95% of its spins are right; the radius is 0 if it does not even stay.
     """
@@ -352,7 +414,9 @@ def _check_spin_values(patterns: Tensor) -> None:
     wrong = patterns[patterns.abs() != 1]
     if wrong.numel() or not patterns.numel() or patterns.ndim < 2:
         found = f"{wrong[0].item():g}" if wrong.numel() else f"shape {tuple(patterns.shape)}"
-        raise AttractorError(f"patterns must be (P, N) spins, +1 or -1, and at least one of them; found {found}")
+        raise AttractorError(
+            f"patterns must be (P, N) spins, +1 or -1, and at least one of them; found {found}"
+        )
 
 
 def _check_count(name: str, count: int) -> None:

@@ -1,4 +1,5 @@
-"""Loss and gradients of a batch, in as many parts as fit into memory and over as many processes as there are."""
+"""Loss and gradients of a batch, in as many parts as fit into memory and over as many processes as
+there are."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from attractor.config import TrainConfig
+from attractor.config.settings import TrainConfig
+from attractor.machine.processes import Precision, processes
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
-from attractor.runtime import Precision, processes
 from attractor.train.objective import NoisyBatch, batch_loss
 from attractor.train.state import TrainState
 from attractor.types import AttractorError
@@ -32,8 +33,8 @@ class Objective(nn.Module):
 class Gradients:
     """Leaves the gradients of the loss of a whole batch in the network.
 
-    Each process takes its share of the rows, in parts of `state.micro_batch`. When memory runs out, the rows of a part
-    are halved, for this step and all later ones; the batch stays what it is.
+    Each process takes its share of the rows, in parts of `state.micro_batch`. When memory runs out,
+    the rows of a part are halved, for this step and all later ones; the batch stays what it is.
 
     Args:
         network: the network; its parameters are replaced if they are to be spread over processes.
@@ -43,11 +44,15 @@ class Gradients:
 
     def __init__(self, network: DDiT, process: ForwardProcess, config: TrainConfig) -> None:
         if config.batch_size < processes().count:
-            raise AttractorError(f"batch_size = {config.batch_size} is less than a row for each process")
+            raise AttractorError(
+                f"batch_size = {config.batch_size} is less than a row for each process"
+            )
         objective = Objective(network, process, config.precision)
         if processes().shards(config.shard):
             if config.optimizer != "adamw":
-                raise AttractorError(f"optimizer = {config.optimizer!r} needs whole matrices: with shard use adamw")
+                raise AttractorError(
+                    f"optimizer = {config.optimizer!r} needs whole matrices: with shard use adamw"
+                )
             self.objective = processes().sharded(objective, network.blocks)
         else:
             self.objective = processes().wrapped(objective)
@@ -83,7 +88,9 @@ class Gradients:
             is_last = start == starts[-1]
             with contextlib.nullcontext() if is_last else processes().apart(self.objective):
                 loss = self.objective(tokens, *part)
-                (loss * processes().count).backward()  # the gradients are averaged, and their sum is wanted
+                (
+                    loss * processes().count
+                ).backward()  # the gradients are averaged, and their sum is wanted
             losses.append(loss.detach())
         return torch.stack(losses).sum()
 
@@ -91,9 +98,13 @@ class Gradients:
 def _halve(state: TrainState, mine: NoisyBatch) -> None:
     rows = min(state.micro_batch, len(mine.x_0))
     if processes().count > 1:  # the others are waiting for gradients
-        raise AttractorError(f"{rows} rows do not fit into memory: set --train.micro-batch {(rows + 1) // 2}")
+        raise AttractorError(
+            f"{rows} rows do not fit into memory: set --train.micro-batch {(rows + 1) // 2}"
+        )
     if rows == 1:
-        raise AttractorError(f"one row of {mine.x_0.shape[1]} tokens does not fit into memory: use a smaller model")
+        raise AttractorError(
+            f"one row of {mine.x_0.shape[1]} tokens does not fit into memory: use a smaller model"
+        )
     state.micro_batch = (rows + 1) // 2
     warnings.warn(f"out of memory: going on with {state.micro_batch} rows at a time", stacklevel=3)
     torch.cuda.empty_cache()

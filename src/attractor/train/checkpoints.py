@@ -9,10 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attractor.checkpoint import DamagedCheckpoint, is_sound, load_checkpoint, save_checkpoint
-from attractor.config import TrainConfig
-from attractor.files import clear_up, make_directory
-from attractor.runtime import processes
+from attractor.config.settings import TrainConfig
+from attractor.machine.checkpoint import (
+    DamagedCheckpoint,
+    is_sound,
+    load_checkpoint,
+    save_checkpoint,
+)
+from attractor.machine.files import clear_up, make_directory
+from attractor.machine.processes import processes
 from attractor.train.logbook import Logbook
 from attractor.train.state import Groups, TrainState
 from attractor.train.stop import PoliteStop
@@ -37,22 +42,37 @@ def checkpoint_paths(run: Path) -> list[Path]:
 class Checkpoints:
     """The `checkpoint/step-*` of one run.
 
-    The state is saved every `config.checkpoint_minutes`, at the best validation NELBO so far, at the end, and when a
-    stop was asked for. Kept are the newest `config.keep_checkpoints` that are sound, and the best.
+    The state is saved every `config.checkpoint_minutes`, at the best validation NELBO so far, at
+    the end, and when a stop was asked for. Kept are the newest `config.keep_checkpoints` that are
+    sound, and the best.
 
     Args:
         run: directory of the run, which nobody else writes to.
         header: what rebuilds the network, saved with the state.
-        seed: of data order and noise; with the step it is all there is to know about random numbers.
+        seed: of data order and noise; with the step it is all there is to know about random
+            numbers.
         config: how often, how many.
         log: metrics of the run, taken back to the step where it goes on.
         stop: a wish to stop.
     """
 
     def __init__(
-        self, run: Path, header: Mapping[str, Any], seed: int, config: TrainConfig, log: Logbook, stop: PoliteStop
+        self,
+        run: Path,
+        header: Mapping[str, Any],
+        seed: int,
+        config: TrainConfig,
+        log: Logbook,
+        stop: PoliteStop,
     ) -> None:
-        self.run, self.header, self.seed, self.config, self.log, self.stop = run, header, seed, config, log, stop
+        self.run, self.header, self.seed, self.config, self.log, self.stop = (
+            run,
+            header,
+            seed,
+            config,
+            log,
+            stop,
+        )
         if processes().is_main:
             make_directory(run / CHECKPOINT)
             clear_up(run / CHECKPOINT)
@@ -82,9 +102,14 @@ class Checkpoints:
                 warnings.warn(f"{damage}; going on from an earlier one", stacklevel=2)
                 continue
             if saved["random"]["seed"] != self.seed:
-                raise AttractorError(f"'{path}' is of seed {saved['random']['seed']}, not {self.seed}")
+                raise AttractorError(
+                    f"'{path}' is of seed {saved['random']['seed']}, not {self.seed}"
+                )
             if not self.log.rewind(saved["metrics_bytes"]):
-                warnings.warn(f"the metrics beside '{path}' are cut short; going on from an earlier one", stacklevel=2)
+                warnings.warn(
+                    f"the metrics beside '{path}' are cut short; going on from an earlier one",
+                    stacklevel=2,
+                )
                 continue
             state.restore(tensors, saved["numbers"])
             self._let_go(state)
@@ -93,8 +118,12 @@ class Checkpoints:
 
     def after_step(self, state: TrainState) -> None:
         """Save if it is due; leave if a stop was asked for."""
-        is_best = state.best is not None and state.best[0] == state.step  # every process has the same best
-        if processes().count > 1 and not (is_best or state.is_due(min(AGREE, self.config.log_every))):
+        is_best = (
+            state.best is not None and state.best[0] == state.step
+        )  # every process has the same best
+        if processes().count > 1 and not (
+            is_best or state.is_due(min(AGREE, self.config.log_every))
+        ):
             return
         is_late = time.monotonic() - self.last >= 60 * self.config.checkpoint_minutes
         wish = processes().largest(2 * (self.stop.signal or 0) + is_late)
@@ -107,10 +136,13 @@ class Checkpoints:
         """Write the checkpoint of this step, then let go of those that are no longer needed.
 
         Raises:
-            AttractorError: if the weights are not finite, or the disk is full; earlier checkpoints stay.
+            AttractorError: if the weights are not finite, or the disk is full; earlier checkpoints
+                stay.
         """
         if not state.is_finite():
-            raise AttractorError(f"the weights are not finite at step {state.step}; earlier checkpoints are kept")
+            raise AttractorError(
+                f"the weights are not finite at step {state.step}; earlier checkpoints are kept"
+            )
         self.last = time.monotonic()
         tensors = state.tensors()
         if processes().is_main:
@@ -129,7 +161,8 @@ class Checkpoints:
         self._let_go(state)
 
     def _let_go(self, state: TrainState) -> None:
-        """Remove all but the newest sound ones and the best; what is damaged takes nobody's place."""
+        """Remove all but the newest sound ones and the best; what is damaged takes nobody's
+        place."""
         kept, best = 0, state.best[0] if state.best else 0
         for path in checkpoint_paths(self.run):
             if kept < self.config.keep_checkpoints and is_sound(path):

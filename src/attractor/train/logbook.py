@@ -14,8 +14,9 @@ METRICS, SPEED = "metrics.jsonl", "speed.jsonl"
 class Logbook:
     """Appends a line to both files of a run.
 
-    metrics.jsonl holds what is a function of the settings, so an interrupted run leaves the same bytes as one that was
-    not; speed.jsonl holds tokens per second, which no two runs share, of every attempt.
+    metrics.jsonl holds what is a function of the settings, so an interrupted run leaves the same
+    bytes as one that was not; speed.jsonl holds tokens per second, which no two runs share, of
+    every attempt.
 
     Args:
         run: directory of the run.
@@ -38,7 +39,8 @@ class Logbook:
         return self._metrics.seek(0, os.SEEK_END)
 
     def rewind(self, position: int) -> bool:
-        """Forget what was written to metrics.jsonl after `position`; False if that much is not there."""
+        """Forget what was written to metrics.jsonl after `position`; False if that much is not
+        there."""
         if self._metrics.seek(0, os.SEEK_END) < position:
             return False
         self._metrics.truncate(position)

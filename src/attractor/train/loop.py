@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attractor.config import TrainConfig
+from attractor.config.settings import TrainConfig
+from attractor.machine.processes import processes, upload
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
-from attractor.runtime import processes, upload
 from attractor.train.accumulate import Gradients
 from attractor.train.checkpoints import Checkpoints
 from attractor.train.objective import noisy_batch
@@ -47,7 +47,8 @@ def train(
         checkpoints: where to start from, and what saves the state now and then.
 
     Raises:
-        AttractorError: if the loss is not finite at several steps in a row, or one row does not fit into memory.
+        AttractorError: if the loss is not finite at several steps in a row, or one row does not fit
+            into memory.
     """
     device = network.vocab_embed.embedding.device
     template = copy.deepcopy(network).cpu() if processes().shards(config.shard) else network
@@ -62,7 +63,9 @@ def train(
         while not state.is_finished:
             x_0 = _batch(rows, state.step, config, seed, device)
             step_seed = _step_seed(seed, state.step)
-            batch = noisy_batch(process, x_0, state.step, config, torch.Generator().manual_seed(step_seed))
+            batch = noisy_batch(
+                process, x_0, state.step, config, torch.Generator().manual_seed(step_seed)
+            )
             loss = gradients(state, batch, step_seed)
             state.update(loss)
             if state.is_due(config.log_every) or (watch and watch.is_due(state)):
@@ -74,7 +77,9 @@ def train(
     return state
 
 
-def _batch(rows: np.ndarray, step: int, config: TrainConfig, seed: int, device: torch.device) -> Tensor:
+def _batch(
+    rows: np.ndarray, step: int, config: TrainConfig, seed: int, device: torch.device
+) -> Tensor:
     batch = rows[batch_rows(step, config.batch_size, len(rows), seed)]
     return upload(torch.from_numpy(batch.astype(np.int64)), device)
 

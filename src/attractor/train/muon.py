@@ -14,10 +14,12 @@ MOMENTUM = 0.95
 
 
 class Muon(torch.optim.AdamW):
-    """Steps of equal size in all directions of a matrix (Jordan et al., 2024; Liu et al., arXiv:2502.16982).
+    """Steps of equal size in all directions of a matrix (Jordan et al., 2024; Liu et al.,
+    arXiv:2502.16982).
 
-    The learning rate is AdamW's for both kinds of weights: an orthogonal matrix is scaled to the root mean square of
-    an AdamW step, 0.2 sqrt(max(rows, columns)). Matrices of one shape are done together, in their own precision.
+    The learning rate is AdamW's for both kinds of weights: an orthogonal matrix is scaled to the
+    root mean square of an AdamW step, 0.2 sqrt(max(rows, columns)). Matrices of one shape are done
+    together, in their own precision.
 
     Args:
         matrices: hidden weights, each (rows, columns).
@@ -40,7 +42,8 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One step; with an attribute `found_inf` of 1.0, as gradient scalers set it, nothing moves."""
+        """One step; with an attribute `found_inf` of 1.0, as gradient scalers set it, nothing
+        moves."""
         groups = self.param_groups
         self.param_groups = groups[:1]
         try:
@@ -54,9 +57,13 @@ class Muon(torch.optim.AdamW):
                 by_shape[parameter.shape].append(parameter)
         for shape, parameters in by_shape.items():
             gradient = torch.stack([p.grad for p in parameters])
-            momentum = torch.stack([self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters])
+            momentum = torch.stack(
+                [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
+            )
             momentum = torch.where(taken > 0, momentum.lerp(gradient, 1 - MOMENTUM), momentum)
-            direction = orthogonal(torch.where(taken > 0, gradient, momentum).lerp(momentum, MOMENTUM))
+            direction = orthogonal(
+                torch.where(taken > 0, gradient, momentum).lerp(momentum, MOMENTUM)
+            )
             size = 0.2 * max(shape) ** 0.5 * groups[1]["lr"] * taken
             decay = 1 - groups[1]["lr"] * groups[1]["weight_decay"] * taken
             for i, parameter in enumerate(parameters):
@@ -65,11 +72,14 @@ class Muon(torch.optim.AdamW):
 
 
 def orthogonal(matrices: Float[Tensor, "K m n"]) -> Float[Tensor, "K m n"]:
-    """Nearly the orthogonal factor of each matrix: five quintic Newton-Schulz steps take singular values near 1."""
+    """Nearly the orthogonal factor of each matrix: five quintic Newton-Schulz steps take singular
+    values near 1."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(5):
         square = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315), x, beta=3.4445)
+        x = torch.baddbmm(
+            x, torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315), x, beta=3.4445
+        )
     return x.mT if tall else x

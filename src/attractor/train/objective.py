@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from attractor.config import TrainConfig
+from attractor.config.settings import TrainConfig
+from attractor.machine.processes import Precision, autocast, upload
 from attractor.model.ddit import DDiT
 from attractor.process.chunked import Tokens
 from attractor.process.forward import ForwardProcess
 from attractor.process.gaussian import GAMMA, gamma_at, gaussian_latent, noise_width, signal
 from attractor.process.uniform import UniformProcess
-from attractor.runtime import Precision, autocast, upload
 from attractor.types import AttractorError, Mixture
 
 
@@ -26,7 +26,8 @@ class Times(NamedTuple):
 
 
 class NoisyBatch(NamedTuple):
-    """Clean rows, the same rows under noise, and the noise level of each; rows may be split into micro-batches."""
+    """Clean rows, the same rows under noise, and the noise level of each; rows may be split into
+    micro-batches."""
 
     x_0: Int[Tensor, "B L"]
     x_t: Int[Tensor, "B L"]
@@ -44,16 +45,24 @@ class NoisyBatch(NamedTuple):
 
 
 def noisy_batch(
-    process: ForwardProcess, x_0: Int[Tensor, "B L"], step: int, config: TrainConfig, source: torch.Generator
+    process: ForwardProcess,
+    x_0: Int[Tensor, "B L"],
+    step: int,
+    config: TrainConfig,
+    source: torch.Generator,
 ) -> NoisyBatch:
-    """Draw times and noise for the rows of a step; all randomness is drawn on the CPU, so that devices agree.
+    """Draw times and noise for the rows of a step; all randomness is drawn on the CPU, so that
+    devices agree.
 
     Raises:
         AttractorError: if the process has no such curriculum.
     """
     if step < config.curriculum_end:
         return _latent_batch(process, x_0, config, source)
-    t, weight = (upload(x, x_0.device) for x in antithetic_times(len(x_0), config.t_min, config.time_power, source))
+    t, weight = (
+        upload(x, x_0.device)
+        for x in antithetic_times(len(x_0), config.t_min, config.time_power, source)
+    )
     noise = upload(torch.rand((*x_0.shape, 2), generator=source), x_0.device)
     x_t, schedule = process.corrupt(x_0, t, noise), process.schedule
     seen = x_t[..., None]
@@ -64,15 +73,22 @@ def noisy_batch(
 def _latent_batch(
     process: ForwardProcess, x_0: Int[Tensor, "B L"], config: TrainConfig, source: torch.Generator
 ) -> NoisyBatch:
-    """The same under Gaussian noise (Duo, arXiv:2506.10892): tokens and alpha are those of the argmax.
+    """The same under Gaussian noise (Duo, arXiv:2506.10892): tokens and alpha are those of the
+    argmax.
 
     The NELBO is bounded on this range of noise, so times are uniform whatever `time_power`.
     """
     if not isinstance(process, UniformProcess):
-        raise AttractorError(f"curriculum = 'duo' needs the uniform process, not {type(process).__name__}")
-    t, weight = (upload(x, x_0.device) for x in antithetic_times(len(x_0), config.t_min, 1.0, source))
+        raise AttractorError(
+            f"curriculum = 'duo' needs the uniform process, not {type(process).__name__}"
+        )
+    t, weight = (
+        upload(x, x_0.device) for x in antithetic_times(len(x_0), config.t_min, 1.0, source)
+    )
     width = noise_width(process.vocab_size)
-    noise = upload(torch.rand((*x_0.shape, width), generator=source, dtype=torch.float64), x_0.device)
+    noise = upload(
+        torch.rand((*x_0.shape, width), generator=source, dtype=torch.float64), x_0.device
+    )
     gamma = gamma_at(t)
     mixture, x_t = gaussian_latent(x_0, gamma[:, None].expand_as(x_0), process.vocab_size, noise)
     alpha, slope = signal(gamma, process.vocab_size)
@@ -83,10 +99,13 @@ def _latent_batch(
 def batch_loss(
     network: DDiT, process: ForwardProcess, batch: NoisyBatch, tokens: int, precision: Precision
 ) -> Float[Tensor, ""]:
-    """NELBO summed over a batch and divided by `tokens`, those of the whole step: nats per token."""
+    """NELBO summed over a batch and divided by `tokens`, those of the whole step: nats per
+    token."""
     length = batch.x_0.shape[1]
     per_row = (batch.alpha, batch.dalpha, batch.weight / tokens)
-    per_token = Tokens(batch.x_t.flatten(), batch.x_0.flatten(), *(x.repeat_interleave(length) for x in per_row))
+    per_token = Tokens(
+        batch.x_t.flatten(), batch.x_0.flatten(), *(x.repeat_interleave(length) for x in per_row)
+    )
     seen = batch.x_t if batch.seen.shape[-1] == 1 else Mixture(batch.seen, batch.shares)
     with autocast(batch.x_0.device, precision):
         hidden = network.hidden(seen, batch.sigma).flatten(0, 1)
@@ -95,10 +114,12 @@ def batch_loss(
 
 
 def antithetic_times(n: int, t_min: float, power: float, generator: torch.Generator) -> Times:
-    """One time in each of n parts of [t_min, 1]: the variance over times falls out of the loss (VDM, arXiv:2107.00630).
+    """One time in each of n parts of [t_min, 1]: the variance over times falls out of the loss
+    (VDM, arXiv:2107.00630).
 
-    With u uniform, t = u ** power has the density t ** (1/power - 1) / power, which is divided out again. The NELBO
-    at a time t is large and rare, about 1/t on a share t of the tokens: a power of 2 evens that out.
+    With u uniform, t = u ** power has the density t ** (1/power - 1) / power, which is divided out
+    again. The NELBO at a time t is large and rare, about 1/t on a share t of the tokens: a power of
+    2 evens that out.
     """
     u_min = t_min ** (1 / power)
     u = (torch.rand(n, generator=generator) + torch.arange(n)) / n

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attractor.config import TrainConfig
+from attractor.config.settings import TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.train.muon import Muon
 
@@ -18,7 +18,11 @@ def make_optimizer(network: DDiT, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW, or Muon for the hidden matrices and AdamW for the rest."""
     if config.optimizer == "adamw":
         return torch.optim.AdamW(
-            network.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True
+            network.parameters(),
+            lr=config.lr,
+            betas=config.betas,
+            weight_decay=config.weight_decay,
+            fused=True,
         )
     matrices = network.hidden_matrices()
     chosen = {id(p) for p in matrices}
@@ -37,7 +41,8 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
 
 class Ema:
-    """Exponential moving average of weights whose decay is ramped up as (1 + updates) / (10 + updates), as in Duo."""
+    """Exponential moving average of weights whose decay is ramped up as (1 + updates) / (10 +
+    updates), as in Duo."""
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.live = [p for p in module.parameters() if p.requires_grad]
@@ -58,11 +63,14 @@ class Ema:
 
 
 def batch_rows(step: int, batch_size: int, n_train: int, seed: int) -> np.ndarray:
-    """Row numbers of one step: the training set is permuted anew each epoch, and epochs follow without a gap."""
+    """Row numbers of one step: the training set is permuted anew each epoch, and epochs follow
+    without a gap."""
     first = step * batch_size
     ordinal = np.arange(first, first + batch_size)
     epoch, place = ordinal // n_train, ordinal % n_train
-    return np.concatenate([_permutation(int(e), n_train, seed)[place[epoch == e]] for e in np.unique(epoch)])
+    return np.concatenate(
+        [_permutation(int(e), n_train, seed)[place[epoch == e]] for e in np.unique(epoch)]
+    )
 
 
 @functools.lru_cache(maxsize=2)

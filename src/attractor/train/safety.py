@@ -1,4 +1,5 @@
-"""Steps whose loss or gradient is not finite: they move nothing and are counted, all without asking the device."""
+"""Steps whose loss or gradient is not finite: they move nothing and are counted, all without asking
+the device."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class Guard:
         total, _, longest = (int(count) for count in self.counts.tolist())
         if longest >= LIMIT:
             raise AttractorError(
-                f"the loss or its gradient was not finite at {longest} steps in a row, before step {step}; the last "
+                f"the loss or its gradient was not finite at {longest} steps in a row, before "
+                f"step {step}; the last "
                 f"checkpoint is sound; try a learning rate below lr = {lr:.2g}"
             )
         return total

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attractor.config import TrainConfig
+from attractor.config.settings import TrainConfig
+from attractor.machine.processes import gathered, spread_like, whole
 from attractor.model.ddit import DDiT
-from attractor.runtime import gathered, spread_like, whole
 from attractor.train.optim import Ema, learning_rate, make_optimizer
 from attractor.train.safety import Guard, mean_of_finite
 
@@ -21,7 +21,8 @@ Groups = dict[str, dict[str, Tensor]]
 
 
 class Check(NamedTuple):
-    """Basins and entropies of a few rows; a gap comes with the ends of its 95% interval, entropies in nats."""
+    """Basins and entropies of a few rows; a gap comes with the ends of its 95% interval, entropies
+    in nats."""
 
     recovery_train: float
     recovery_test: float
@@ -34,7 +35,8 @@ class Check(NamedTuple):
 
     @property
     def memorizes(self) -> bool:
-        """Whether training rows come back more often than unseen ones, beyond the interval of the gap."""
+        """Whether training rows come back more often than unseen ones, beyond the interval of the
+        gap."""
         return self.recovery_gap[1] > 0
 
 
@@ -43,7 +45,8 @@ class Progress(NamedTuple):
 
     step: int
     loss: float | None
-    """mean NELBO of the steps since the last line, nats per token; None if all of them were skipped"""
+    """mean NELBO of the steps since the last line, nats per token; None if all of them were
+    skipped"""
     grad_norm: float | None
     """of the last step, before clipping; None if it is not finite"""
     lr: float
@@ -51,7 +54,8 @@ class Progress(NamedTuple):
     skipped: int = 0
     """steps so far whose loss or gradient was not finite, and which moved nothing"""
     validation_nelbo: float | None = None
-    """NELBO of held-out rows under the averaged weights, nats per token, where it was estimated and finite"""
+    """NELBO of held-out rows under the averaged weights, nats per token, where it was estimated and
+    finite"""
     check: Check | None = None
     """what the monitor found, where it looked"""
 
@@ -86,7 +90,9 @@ class TrainState:
 
         If the loss or a gradient is not finite, weights and moments stay as they are.
         """
-        self.grad_norm = whole(nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip))
+        self.grad_norm = whole(
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        )
         skip = self.guard.check(loss.detach(), self.grad_norm)
         self.optimizer.found_inf = skip  # type: ignore[attr-defined]  # what the fused step looks at
         for group in self.optimizer.param_groups:
@@ -126,7 +132,9 @@ class TrainState:
     def averaged(self) -> DDiT:
         """A copy of the network that carries the averaged weights, for evaluation."""
         twin = copy.deepcopy(self._template).to(self.network.vocab_embed.embedding.device)
-        twin.load_state_dict({name: whole(average) for name, average in self.ema.state_dict().items()})
+        twin.load_state_dict(
+            {name: whole(average) for name, average in self.ema.state_dict().items()}
+        )
         return twin.eval()
 
     def tensors(self) -> Groups:
@@ -138,7 +146,10 @@ class TrainState:
             for key, value in self.optimizer.state[parameter].items()
         }
         groups = {"model": weights, "ema": self.ema.state_dict(), "optimizer": moments}
-        return {group: {name: gathered(x) for name, x in found.items()} for group, found in groups.items()}
+        return {
+            group: {name: gathered(x) for name, x in found.items()}
+            for group, found in groups.items()
+        }
 
     def numbers(self) -> dict[str, Any]:
         """The rest, as JSON."""
@@ -159,7 +170,9 @@ class TrainState:
         return all(bool(whole(p.isfinite().all())) for p in self.network.parameters())
 
     @torch.no_grad()
-    def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]) -> None:
+    def restore(
+        self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]
+    ) -> None:
         """Become the state that `tensors` and `numbers` described."""
         weights = dict(self.network.named_parameters())
         for name, parameter in weights.items():

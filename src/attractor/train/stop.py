@@ -1,4 +1,5 @@
-"""A polite stop: the first Ctrl-C or SIGTERM is a wish that training grants at the end of its step."""
+"""A polite stop: the first Ctrl-C or SIGTERM is a wish that training grants at the end of its
+step."""
 
 from __future__ import annotations
 
@@ -10,15 +11,16 @@ from types import FrameType
 from typing import Any
 
 SAME = 2.0
-"""Seconds in which a second signal is still the first one, which a scheduler sends to a process and to the parent that
-passes it on."""
+"""Seconds in which a second signal is still the first one, which a scheduler sends to a process and
+to the parent that passes it on."""
 
 
 class PoliteStop:
-    """While the block runs, SIGINT and SIGTERM are noted; a second one, `SAME` seconds later or more, acts at once.
+    """While the block runs, SIGINT and SIGTERM are noted; a second one, `SAME` seconds later or
+    more, acts at once.
 
-    A signal that is ignored outside stays ignored, and outside the main thread, where Python has no say over signals,
-    nothing is changed.
+    A signal that is ignored outside stays ignored, and outside the main thread, where Python has no
+    say over signals, nothing is changed.
     """
 
     def __init__(self) -> None:
@@ -50,7 +52,10 @@ class PoliteStop:
                 signal.raise_signal(number)
             return
         self.signal, self._since = number, time.monotonic()
-        print("attractor: stopping at the end of this step; once more to stop at once", file=sys.stderr)
+        print(
+            "attractor: stopping at the end of this step; once more to stop at once",
+            file=sys.stderr,
+        )
 
     def _give_back(self) -> None:
         for number, handler in self._before.items():

@@ -32,7 +32,9 @@ class Watch:
         if self.validate and state.is_due(state.config.validate_every):
             nelbo = self.validate(state.averaged())
             if math.isfinite(nelbo):
-                state.best = min(state.best or (state.step, nelbo), (state.step, nelbo), key=lambda seen: seen[1])
+                state.best = min(
+                    state.best or (state.step, nelbo), (state.step, nelbo), key=lambda seen: seen[1]
+                )
                 line = line._replace(validation_nelbo=nelbo)
         if self.check and state.is_due(self.every):
             check = self.check(state.averaged())

@@ -1,0 +1,1 @@
+"""The audit of one model: measuring, evidence, verdict, page."""

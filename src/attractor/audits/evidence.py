@@ -1,0 +1,208 @@
+"""What the arrays of an audit say of one model: numbers with intervals, no verdict yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attractor.analysis.detection import auroc, auroc_gain
+from attractor.analysis.statistics import (
+    LEVEL,
+    Estimate,
+    bca,
+    clopper_pearson,
+    mean_interval,
+    resampled_means,
+)
+from attractor.measurements.rows import BLIND, MEMORIZED, VANISHING, scores
+from attractor.results.outcomes import share
+from attractor.results.tables import Arrays
+from attractor.types import AttractorError
+
+Values = NDArray[np.float64]
+LEAST_ROOM = 0.05
+"""Smallest share of unseen tokens that fail against which a basin advantage is measured."""
+NEARLY_ALL = 0.8
+"""Share of the generations that have one token at a place which makes it a marker there, such as
+[BOS]."""
+
+
+def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
+    """Numbers that need the model's own generations only.
+
+    `entropy` (nats per token) and `vanishing` (share of tokens below 0.01 nats) are of each token
+    given all others; `agreement` is that of two reverse runs from two corruptions of one text, on
+    tokens that both corrupted; `repeats` is the share of generations that another one comes near;
+    `structure` is how much of the entropy of single tokens the context takes away: 0 for a model
+    that has learned nothing. Positions at which nearly all generations have the same token are left
+    out, unless all are such.
+    """
+    tokens = arrays.array("original", "echoes", "generated")[0]
+    varies = np.array(
+        [
+            np.unique(place, return_counts=True)[1].max() < NEARLY_ALL * len(place)
+            for place in tokens.T
+        ]
+    )
+    varies |= not varies.any()
+    entropy = arrays.values("entropy", "generated")[:, varies]
+    found = {
+        "entropy": mean_interval(entropy.mean(1), seed=seed),
+        "vanishing": mean_interval((entropy < VANISHING).mean(1), share=True, seed=seed),
+    }
+    echoes = arrays.values("echoes", "generated")[:, 0]
+    found["repeats"] = clopper_pearson(int((echoes > 0).sum()), len(echoes))
+    single = token_entropy(tokens[:, varies])
+    taken = (
+        1 - entropy.mean(1) / single if single > VANISHING else np.zeros(len(entropy))
+    )  # one token, always
+    found["structure"] = mean_interval(taken, seed=seed)
+    for t, _ in arrays.places("two_noises"):
+        found["agreement"] = mean_interval(
+            agreement(arrays, t), share=True, missing=True, seed=seed
+        )
+    return found
+
+
+def agreement(arrays: Arrays, t: float) -> Values:
+    """Share of tokens, corrupted both times, on which the two runs of each text end alike; NaN
+    where there is none."""
+    original, corrupted, recovered = (
+        arrays.array(column, "two_noises", "generated", t)
+        for column in ("original", "corrupted", "recovered")
+    )
+    both = (corrupted != original).all(0, keepdims=True)
+    found: Values = share(recovered[:1] == recovered[1:], both)
+    return found
+
+
+def store(arrays: Arrays) -> Estimate | None:
+    """How many equally likely texts would repeat themselves as often as the generations do; None
+    without a repeat.
+
+    The chance that two generations are alike is 1/K for K such texts. Its variance is that of a
+    U-statistic.
+    """
+    echoes = arrays.values("echoes", "generated")[:, 0]
+    n = len(echoes)
+    if not echoes.any():
+        return None
+    size = (n - 1) / float(echoes.mean())
+    reach = np.exp(1.96 * 2 * float(echoes.std(ddof=1)) / (float(echoes.mean()) * np.sqrt(n)))
+    return Estimate(size, size / float(reach), size * float(reach), n)
+
+
+def least_store(n: int) -> float:
+    """The fewest equally likely texts of which n draws show no repeat with a probability above
+    5%."""
+    return n * (n - 1) / 2 / float(-np.log(0.05))
+
+
+def token_entropy(tokens: NDArray[np.int64]) -> float:
+    """Entropy of single tokens, nats, with the correction of Miller and Madow for few tokens."""
+    counts = np.unique(tokens, return_counts=True)[1]
+    p = counts / counts.sum()
+    return max(1e-6, float(-(p * np.log(p)).sum() + (len(counts) - 1) / (2 * counts.sum())))
+
+
+def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVEL) -> Estimate:
+    """Basin advantage of training text: of what fails on unseen text, the share that training text
+    recovers more.
+
+    (train - test) / (1 - test) of the mean recovery rates: 1 if training text always returns, 0 if
+    both return alike, and 1/2 at n* where the smallest model returns all of its text. The bootstrap
+    is over sequences.
+
+    Raises:
+        AttractorError: if fewer than two sequences of a kind have a rate.
+    """
+    train, test = train[~np.isnan(train)], test[~np.isnan(test)]
+    for name, rates in (("training", train), ("unseen", test)):
+        if len(rates) < 2:
+            raise AttractorError(
+                f"of the {name} sequences {len(rates)} had a token changed: at least 2, give more "
+                "text"
+            )
+    a, b = float(train.mean()), float(test.mean())
+    room = max(1 - b, LEAST_ROOM)
+    slope = (a - 1) / room**2 if 1 - b > LEAST_ROOM else -1 / room
+    means = [
+        resampled_means(values[:, None], seed, stream=i)[:, 0]
+        for i, values in enumerate((train, test))
+    ]
+    samples = (means[0] - means[1]) / np.maximum(1 - means[1], LEAST_ROOM)
+    influence = np.concatenate([(train - a) / room / len(train), slope * (test - b) / len(test)])
+    value, n = (a - b) / room, min(len(train), len(test))
+    low, high = bca(value, samples, influence, n, level)
+    if (
+        np.ptp(train) == 0 and np.ptp(test) == 0
+    ):  # a bootstrap without width: the exact interval of n out of n
+        reach = 1 - clopper_pearson(n, n, level).low
+        low, high = value - reach, value + reach
+    return Estimate(value, low, high, n)
+
+
+def largest_advantage(sides: Sequence[tuple[Values, Values]], *, seed: int = 0) -> Estimate:
+    """The largest of k basin advantages, one for each pair of training and unseen rates, with a 95%
+    interval.
+
+    Chance has k ways to lift the largest, so its lower end is the largest of k lower ends that are
+    each missed k times as rarely (Bonferroni), whatever ties the pairs together. The upper end
+    needs none of that: where the largest lies above all the upper ends, it lies above its own.
+    """
+    plain, strict = (
+        [advantage(train, test, seed=seed, level=level) for train, test in sides]
+        for level in (LEVEL, 1 - (1 - LEVEL) / len(sides))
+    )
+    best = max(plain, key=lambda e: e.value)
+    return best._replace(low=max(e.low for e in strict), high=max(e.high for e in plain))
+
+
+def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
+    """Numbers that need training and unseen text: `advantage` at the time where it is largest, see
+    `largest_advantage`, and `copies`, the share of generations within a quarter of their length of
+    a training sequence.
+    """
+    times = [t for t, _ in arrays.places("recovery")]
+    train, test = (
+        [arrays.outcomes(split, t).rate_per_sequence() for t in times]
+        for split in ("train", "test")
+    )
+    found = {"advantage": largest_advantage(list(zip(train, test, strict=True)), seed=seed)}
+    if arrays.has("novelty_nearest", "generated"):
+        nearest = arrays.values("novelty_nearest", "generated")[:, 0]
+        length = arrays.array("original", "novelty_nearest", "generated").shape[-1]
+        found["copies"] = clopper_pearson(int((nearest <= MEMORIZED * length).sum()), len(nearest))
+    return found
+
+
+class Membership(NamedTuple):
+    """How well one score tells training from unseen sequences."""
+
+    auroc: Estimate
+    gain: Estimate
+    """over the bag of words, which never saw the model"""
+
+
+def membership(arrays: Arrays) -> dict[str, Membership]:
+    """Each membership score, training against unseen sequences."""
+    found = scores(arrays)
+    return {
+        name: Membership(auroc(*sides), auroc_gain(sides, found[BLIND]))
+        for name, sides in found.items()
+    }
+
+
+def verbatim(arrays: Arrays, split: str, t: float) -> NDArray[np.bool_]:
+    """Which sequences come back without one wrong token when corrupted at t, (N,)."""
+    back: NDArray[np.bool_] = arrays.outcomes(split, t, "extraction").restored.min((0, 2))
+    return back
+
+
+def kept(arrays: Arrays, split: str, t: float) -> NDArray[np.int64]:
+    """How many tokens of each sequence the corruption at t left as they were, (N,)."""
+    found: NDArray[np.int64] = (~arrays.outcomes(split, t, "extraction").perturbed).sum(-1)[0]
+    return found

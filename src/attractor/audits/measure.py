@@ -1,0 +1,195 @@
+"""What an audit measures, with and without data, as arrays; the parts that need no data keep to a
+time limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+
+from attractor.config.settings import ProbeConfig
+from attractor.measurements.measuring import Texts, measure
+from attractor.measurements.rows import SPURIOUS
+from attractor.model.denoiser import Denoiser
+from attractor.probes import Recovery, conditionals, novelty, own_distances, recovery, sample
+from attractor.results.tables import Block
+from attractor.types import AttractorError, Tensor
+
+STEPS = 32
+"""Reverse steps of an audit unless it says otherwise: few, so that a large model on two cores is
+done in minutes."""
+NOISE = 0.5
+"""Time of the two corruptions whose ends are compared."""
+TIMES = (0.15, 0.3)
+"""Corruption times at which training and unseen text are compared."""
+EXTRACTION = (0.5, 0.75, 0.9)
+"""Corruption times from which training text may come back verbatim."""
+Part = TypeVar("Part")
+FIRST = 8
+"""Sequences that are measured before the first look at the clock."""
+PAIRS = 200
+"""Texts at most for the two noises, and for extraction."""
+
+
+class Effort(NamedTuple):
+    """How much an audit measures."""
+
+    n: int = 2000
+    """generations at most"""
+    minutes: float = 4.0
+    """for all that needs no data; 0 is no limit"""
+    steps: int = STEPS
+    """of the reverse process from t = 1"""
+    rows: int = 1000
+    """training and unseen sequences at most"""
+    seed: int = 0
+
+
+def check_effort(effort: Effort) -> None:
+    """Raise AttractorError for numbers that make no audit."""
+    if effort.n < 2 or effort.rows < 2:
+        raise AttractorError(
+            f"n = {effort.n} and rows = {effort.rows}: an interval needs at least 2 sequences"
+        )
+    if not 0 <= effort.minutes < float("inf"):
+        raise AttractorError(f"minutes = {effort.minutes} must be at least 0, where 0 is no limit")
+    if effort.steps < 2:
+        raise AttractorError(
+            f"steps = {effort.steps}: at least 2 are needed to start from half-corrupted text"
+        )
+    if not 0 <= effort.seed < 2**63:
+        raise AttractorError(f"seed = {effort.seed} must be at least 0 and below 2^63")
+
+
+def measure_alone(
+    denoiser: Denoiser, length: int, effort: Effort, watch: Callable[[str], None]
+) -> Iterator[Block]:
+    """Generations, their entropy, their repeats, and the ends of two corruptions of each; as many
+    as time allows.
+
+    Half of the time goes to the generations, an eighth to their entropies, the rest to the
+    corruptions. Sequence i is the same whatever the time.
+    """
+    whole = 60 * effort.minutes or float("inf")
+    start = time.monotonic()
+
+    def generate(part: slice) -> Tensor:
+        return sample(
+            denoiser, part.stop - part.start, length, effort.steps, seed=effort.seed,
+            first=part.start
+        )  # fmt: skip
+
+    watch("generating")
+    own = torch.cat(list(_parts(generate, effort.n, start + whole / 2)))
+    watch(f"entropy of {len(own):,} generations")
+    entropy = torch.cat(
+        list(
+            _parts(
+                lambda part: conditionals(denoiser, own[part]).entropy,
+                len(own),
+                start + whole * 5 / 8,
+            )
+        )
+    )
+    yield _block("entropy", own[: len(entropy)], entropy.numpy())
+    distances = own_distances(own.numpy())
+    yield _block("echoes", own, (distances <= SPURIOUS * length).sum(1))
+
+    def twice(part: slice) -> Recovery:
+        return recovery(denoiser, own[part], NOISE, effort.steps, effort.seed, 2, first=part.start)
+
+    watch("two noises")
+    runs = list(_parts(twice, min(len(own), PAIRS), start + whole))
+    yield Block(
+        measurement="two_noises", split="generated", t=NOISE,
+        original=np.concatenate([run.original for run in runs]),
+        corrupted=np.concatenate([run.corrupted for run in runs], 1),
+        recovered=np.concatenate([run.recovered for run in runs], 1),
+    )  # fmt: skip
+
+
+def measure_against(
+    denoiser: Denoiser, own: np.ndarray, texts: Texts, effort: Effort, watch: Callable[[str], None]
+) -> Iterator[Block]:
+    """Copies among the generations, basins of training and unseen text, membership, and extraction.
+
+    As many rows are measured as are expected to take the time that the part without data had.
+    """
+    watch("copies of training text")
+    for name, values in novelty(own, np.asarray(texts.corpus))._asdict().items():
+        yield _block(f"novelty_{name}", torch.from_numpy(own), values)
+    rows, extracted = _affordable(denoiser, texts, effort)
+    texts = texts._replace(train=texts.train[:rows], test=texts.test[:rows])
+    watch(
+        f"basins and membership of {len(texts.train):,} training and {len(texts.test):,} unseen "
+        "rows"
+    )
+    yield from measure(
+        denoiser, texts, _config(texts, effort, "entropy", "likelihood", "membership")
+    )
+    yield from measure_basins(denoiser, texts, effort)
+    for t in EXTRACTION:
+        watch(f"extraction from {1 - t:.0%} of {extracted:,} rows")
+        for split, some in (("train", texts.train[:extracted]), ("test", texts.test[:extracted])):
+            found = recovery(denoiser, np.array(some), t, effort.steps, effort.seed)
+            yield Block(
+                measurement="extraction", split=split, t=t, original=found.original.numpy(),
+                corrupted=found.corrupted.numpy(), recovered=found.recovered.numpy(),
+            )  # fmt: skip
+
+
+def measure_basins(denoiser: Denoiser, texts: Texts, effort: Effort) -> Iterator[Block]:
+    """Recovery of training and unseen text."""
+    yield from measure(denoiser, texts, _config(texts, effort, "recovery"))
+
+
+def _config(texts: Texts, effort: Effort, *measures: str) -> ProbeConfig:
+    return ProbeConfig(
+        measure=measures, t=TIMES, rows=len(texts.train), test_rows=len(texts.test),
+        steps=effort.steps, nelbo_draws=4,
+        seed=effort.seed,
+    )  # fmt: skip
+
+
+def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, int]:
+    """Rows of each kind to measure, and to extract from, judged by the time that the first few
+    take.
+
+    A third of the time goes to extraction, of which a row takes about seven times as long as the
+    one timed here.
+    """
+    few = np.array(texts.train[:FIRST])
+    if not effort.minutes:
+        return effort.rows, min(effort.rows, PAIRS)
+    start = time.monotonic()
+    recovery(denoiser, few, TIMES[-1], effort.steps, effort.seed)
+    basins = time.monotonic() - start
+    conditionals(denoiser, few)
+    each, whole = (3 * (time.monotonic() - start) + 2 * basins) / len(few), 60 * effort.minutes
+    extracted = int(whole / 3 / (14 * basins / len(few)))
+    return max(FIRST, min(effort.rows, int(whole * 2 / 3 / each))), max(
+        FIRST, min(effort.rows, PAIRS, extracted)
+    )
+
+
+def _parts(work: Callable[[slice], Part], n: int, deadline: float) -> Iterator[Part]:
+    """The work on n rows, in growing parts, for as long as the next part is expected to end in
+    time."""
+    done, size = 0, FIRST
+    while done < n and size:
+        size = min(size, n - done)
+        began = time.monotonic()
+        yield work(slice(done, done + size))
+        done += size
+        left, each = deadline - time.monotonic(), (time.monotonic() - began) / size
+        size = int(
+            min(2 * size, max(left, 0) / 4 / max(each, 1e-9))
+        )  # others may start to compute meanwhile
+
+
+def _block(measurement: str, tokens: Tensor, values: np.ndarray) -> Block:
+    columns = values[:, None] if values.ndim == 1 else values
+    return Block(measurement=measurement, split="generated", original=tokens.numpy(), value=columns)

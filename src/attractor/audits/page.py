@@ -1,0 +1,351 @@
+"""The page of `attractor audit`: one verdict, its evidence, and how far it reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from attractor.analysis.statistics import Estimate
+from attractor.audits.charts import reference_figure
+from attractor.audits.evidence import Membership, least_store
+from attractor.audits.reference import CURVES, HALF, TENTH, Reference
+from attractor.audits.verdict import GENERALIZING, MEMORIZING, TRANSITION, Reading, Verdict
+from attractor.measurements.rows import BLIND
+from attractor.report import words
+from attractor.report.figures import DARK
+from attractor.report.tables import Table
+
+TITLES = {
+    "repeats": "generations that repeat another one",
+    **CURVES,
+    "advantage": "basin advantage of training text",
+    "copies": "generations that copy training text",
+    "structure": "entropy that context takes away",
+}
+MEANS = {
+    "repeats": "Near means an edit distance of at most a quarter of the length. A model that "
+    "repeats itself draws from "
+    "a small store; one that does not may still have a large one.",
+    "entropy": "How unsure the model is of a token of its own text given all the others; a "
+    "stored text has none.",
+    "vanishing": "Tokens of its own text below 0.01 nats.",
+    "agreement": "Each generation is corrupted twice with different noise and restored twice: do "
+    "both runs end alike "
+    "on tokens that both corrupted? Inside a basin they do.",
+    "advantage": "Of what fails on unseen text, the share that training text recovers more: 1 "
+    "for a store, 0 where "
+    "both are treated alike, 1/2 at the transition.",
+    "copies": "Within an edit distance of a quarter of the length of a training sequence.",
+}
+HEADLINES = {
+    MEMORIZING: "This model memorizes.",
+    TRANSITION: "This model is in transition between memorizing and generalizing.",
+    GENERALIZING: "This model generalizes.",
+}
+
+
+class Extraction(NamedTuple):
+    """Sequences that come back without one wrong token."""
+
+    t: float
+    train: Estimate
+    test: Estimate
+
+
+class Passage(NamedTuple):
+    """A training passage that came back verbatim."""
+
+    row: int
+    kept: int
+    length: int
+    tokens: tuple[tuple[str, bool], ...]
+    """each token and whether the model was shown it"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """All that an audit found."""
+
+    model: str
+    alone: Verdict
+    with_data: Verdict | None
+    numbers: dict[str, Estimate]
+    """see `evidence.alone`"""
+    against: dict[str, Estimate]
+    """see `evidence.against_data`; empty without data"""
+    store: Estimate | None
+    generations: int
+    reference: Reference
+    misfit: list[str]
+    rates: tuple[tuple[float, Estimate, Estimate, Estimate], ...]
+    """t, recovery of training and of unseen text, basin advantage"""
+    membership: dict[str, Membership]
+    extraction: tuple[Extraction, ...]
+    passages: tuple[Passage, ...]
+    samples: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """With data if there are any."""
+        return self.with_data or self.alone
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "schema": 1,
+            "model": self.model,
+            "verdict": self.verdict.word,
+            "exit_code": self.verdict.exit_code,
+            "without_data": _plain_verdict(self.alone),
+            "with_data": None if self.with_data is None else _plain_verdict(self.with_data),
+            "numbers": {name: _plain(e) for name, e in {**self.numbers, **self.against}.items()},
+            "store": None if self.store is None else _plain(self.store),
+            "generations": self.generations,
+            "reference": {"name": self.reference.name, "misfit": self.misfit},
+            "recovery": [
+                {"t": t, "train": _plain(train), "test": _plain(test), "advantage": _plain(more)}
+                for t, train, test, more in self.rates
+            ],
+            "membership": {name: _plain(score.auroc) for name, score in self.membership.items()},
+            "extraction": [
+                {"t": e.t, "train": _plain(e.train), "test": _plain(e.test)}
+                for e in self.extraction
+            ],
+            "passages": [
+                {
+                    "row": p.row,
+                    "kept": p.kept,
+                    "length": p.length,
+                    "text": "".join(text for text, _ in p.tokens),
+                }
+                for p in self.passages
+            ],
+            "facts": dict(self.facts),
+        }
+
+
+def _plain(e: Estimate) -> dict[str, Any]:
+    return {"value": e.value, "ci": [e.low, e.high], "sequences": e.n}
+
+
+def _plain_verdict(verdict: Verdict) -> dict[str, Any]:
+    readings = {reading.name: list(reading.states) for reading in verdict.readings}
+    return {"verdict": verdict.word, "allows": list(verdict.states),
+    "objection": verdict.objection or None,
+            "readings": readings}  # fmt: skip
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict in a sentence."""
+    if verdict.word in HEADLINES:
+        return HEADLINES[verdict.word]
+    if verdict.objection:
+        return f"Undecided: {verdict.objection}."
+    if not verdict.states:
+        return "Undecided: the evidence contradicts itself."
+    return f"Undecided: the evidence allows {' or '.join(verdict.states)}."
+
+
+def standfirst(found: Audit) -> list[str]:
+    """What the verdict rests on, in sentences."""
+    said, e = [], found.numbers
+    if found.with_data is not None:
+        t, train, test, _ = max(found.rates, key=lambda rate: rate[3].value)
+        said.append(
+            f"Corrupted at t = {words.time(t)}, {_interval(train, words.percent)} of the changed "
+            "tokens of its "
+            f"training text return and {_interval(test, words.percent)} of those of unseen text."
+        )
+        most = found.extraction[0]
+        said.append(
+            f"With {most.t:.0%} of the tokens replaced, {_interval(most.train, words.percent)} of "
+            "the training "
+            f"passages and {_interval(most.test, words.percent)} of the unseen ones come back "
+            "verbatim."
+        )
+    said.append(
+        f"In text of its own it is certain of {_interval(e['vanishing'], words.percent)} of the "
+        "tokens, with "
+        f"{_interval(e['entropy'], words.nats)} nats per token; two restorations from different "
+        "noise agree on "
+        f"{_interval(e['agreement'], words.percent)}."
+    )
+    said.append(store_sentence(found))
+    if found.with_data is not None and found.with_data.word != found.alone.word:
+        said.append(f"Without the data the verdict would have been: {headline(found.alone)}")
+    return said
+
+
+def store_sentence(found: Audit) -> str:
+    """How large a store of texts the repeats speak of."""
+    n = found.generations
+    if found.store is None:
+        return (
+            f"None of its {words.count(n)} generations repeats another: if it draws from a store, "
+            "that holds more than "
+            f"{words.approx(least_store(n))} texts (95%)."
+        )
+    return (
+        f"{_interval(found.numbers['repeats'], words.percent)} of its {words.count(n)} "
+        "generations repeat another "
+        f"one, as draws from {_interval(found.store, words.approx)} equally likely texts would."
+    )
+
+
+def reach(found: Audit) -> str:
+    """How far the reference curves carry."""
+    r = found.reference
+    whose = (
+        f"The curves are audits of {len(r.points)} models of one sweep: {r.name}, {r.process} "
+        "noise, V = "
+        f"{words.count(r.vocab_size)}, L = {r.seq_len}, {words.count(r.parameters)} parameters."
+    )
+    if found.misfit:
+        return (
+            f"{whose} They do not carry to this model: {'; '.join(found.misfit)}. They are shown "
+            "and not used; "
+            "`attractor reference` makes curves of a sweep of one's own."
+        )
+    return (
+        f"{whose} They are used for this model because noise, vocabulary and length are near "
+        "theirs. Entropy depends "
+        "on the language too: a text that is more predictable than theirs looks more memorized "
+        "than it is."
+    )
+
+
+def evidence_table(found: Audit) -> Table:
+    """Every number that was read, where its edges lie, and what it allows."""
+    rows = []
+    for reading in _all_readings(found):
+        name = reading.name
+        form = words.nats if name in ("entropy", "advantage") else words.percent
+        rows.append(
+            (
+                TITLES[name],
+                _interval(reading.estimate, form),
+                *_edges(found, name, form),
+                _allowed(reading),
+            )
+        )
+    return Table(
+        "evidence", "The evidence",
+        "Each number is read by itself; the verdict is what all of them allow. An interval that "
+        "lies across an edge "
+        "allows both sides.",
+        ("number", "value and 95% interval", "memorizing", "generalizing", "allows"), rows,
+    )  # fmt: skip
+
+
+def _edges(found: Audit, name: str, form: Any) -> tuple[str, str]:
+    if name == "advantage":
+        return f"above {HALF:g}", f"below {TENTH:g}"
+    if name not in CURVES or found.misfit:
+        return "", ""
+    first, second = found.reference.edges(name)
+    more, less = ("above", "below") if found.reference.rises(name) else ("below", "above")
+    return f"{less} {form(first)}", f"{more} {form(second)}"
+
+
+def _allowed(reading: Reading) -> str:
+    return "anything" if len(reading.states) == 3 else " or ".join(reading.states) or "nothing"
+
+
+def data_tables(found: Audit) -> list[Table]:
+    """Basins, extraction and membership."""
+    if found.with_data is None:
+        return []
+    basins = [
+        (
+            words.time(t),
+            _interval(train, words.percent),
+            _interval(test, words.percent),
+            _interval(more, words.nats),
+        )
+        for t, train, test, more in found.rates
+    ]
+    back = [
+        (f"{1 - e.t:.0%}", _interval(e.train, words.percent), _interval(e.test, words.percent))
+        for e in found.extraction
+    ]
+    scores = [
+        (name, _interval(score.auroc, words.nats), _verdict_of_score(name, score))
+        for name, score in found.membership.items()
+    ]
+    return [
+        Table("basins", "Basins",
+        "The share of changed tokens that return. Where training and unseen text are treated "
+              "alike the basin advantage is 0.", ("t", "training text", "unseen text",
+              "basin advantage"), basins),
+        Table("extraction", "Extraction",
+        "Passages that come back without one wrong token, from what was left of "
+              "them; unseen text is the control.", ("tokens left", "training passages",
+              "unseen passages"), back),
+        Table("membership", "Membership",
+        "AUROC: how well a score tells training from unseen text; 0.5 is a coin. The "
+              "bag of words never saw the model: if it does well, the two texts differ by "
+              "themselves, and so may "
+              "everything else on this page that compares them.", ("score", "AUROC", ""), scores),
+    ]  # fmt: skip
+
+
+def _verdict_of_score(name: str, score: Membership) -> str:
+    if name == BLIND:
+        return "the two texts differ by themselves" if score.auroc.low > 0.6 else ""
+    return "" if score.auroc.low > 0.5 and score.gain.low > 0 else "no better than blind"
+
+
+def card(found: Audit) -> str:
+    """A paragraph for a model card."""
+    verdict = found.verdict
+    how = (
+        "with its training text and unseen text" if found.with_data else "without its training data"
+    )
+    said = [
+        f"**Memorization audit.** {headline(verdict)} Audited {how} by `attractor audit` "
+        "(arXiv:2604.26841)."
+    ]
+    said += standfirst(found)
+    if found.with_data is None and not found.misfit:
+        said.append(f"Judged by reference curves of another sweep: {found.reference.name}.")
+    return " ".join(said) + " Brackets: 95% intervals over sequences.\n"
+
+
+def render(found: Audit) -> str:
+    """Return the page as text."""
+    loader = PackageLoader("attractor.report", "templates")
+    env = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.finalize = lambda value: (
+        words.printable(value) if isinstance(value, str) and type(value) is str else value
+    )
+    env.filters |= {
+        f.__name__: f for f in (words.nats, words.count, words.time, words.visible, words.unbroken)
+    }
+    return env.get_template("audit.html.j2").render(
+        found=found, headline=headline(found.verdict), standfirst=standfirst(found),
+        evidence=evidence_table(found),
+        means=[(TITLES[r.name], MEANS[r.name]) for r in _all_readings(found)],
+        tables=data_tables(found),
+        figure_=reference_figure(found.reference, found.numbers), reach=reach(found),
+        card=card(found), swap=DARK,
+        outcomes={}, plotly=get_plotlyjs(),
+    )  # fmt: skip
+
+
+def _all_readings(found: Audit) -> list[Reading]:
+    readings = [*(found.with_data.readings if found.with_data else ()), *found.alone.readings]
+    return list({reading.name: reading for reading in readings}.values())
+
+
+def _interval(e: Estimate, form: Any) -> str:
+    return f"{form(e.value)} ({form(e.low)} to {form(e.high)})"

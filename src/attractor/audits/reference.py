@@ -1,0 +1,196 @@
+"""Reference curves: what audits of the models of a finished sweep say, so that a single model can
+be placed on them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attractor.analysis.statistics import Estimate
+from attractor.types import AttractorError
+
+SCHEMA = 1
+REACH = 4.5
+"""A reference carries to vocabularies and lengths within this factor."""
+HALF, TENTH = 0.5, 0.1
+"""Basin advantage of training text above which a model memorizes, and below which it
+generalizes."""
+CURVES = {"entropy": "conditional entropy of its own text, nats per token",
+"vanishing": "tokens it is sure of",
+          "agreement": "agreement of two noises"}  # fmt: skip
+"""The numbers that are placed on the curves."""
+
+
+class Span(NamedTuple):
+    """Values of a number that a kind of model may show."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One model of the sweep."""
+
+    n_train: int
+    advantage: Estimate
+    """of training over unseen text: decides what the model does"""
+    numbers: dict[str, Estimate]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """One sweep."""
+
+    name: str
+    process: str
+    vocab_size: int
+    seq_len: int
+    parameters: int
+    steps: int
+    """of the reverse process in the audits"""
+    t: float
+    """of the two noises"""
+    points: tuple[Point, ...]
+    """by n_train"""
+
+    def place(self, level: float) -> float:
+        """The n_train, between models, at which the basin advantage has fallen to a level."""
+        falling = np.minimum.accumulate([point.advantage.value for point in self.points])
+        # np.interp wants rising x.
+        return float(
+            np.exp(np.interp(-level, -falling, np.log([point.n_train for point in self.points])))
+        )
+
+    def edges(self, name: str) -> tuple[float, float]:
+        """A number where memorization ends, and where generalization begins."""
+        return self._at(name, HALF).value, self._at(name, TENTH).value
+
+    def spans(self, name: str) -> tuple[Span, Span, Span]:
+        """What memorizing models, those in transition, and generalizing ones show: from edge to
+        edge, and as far as the intervals of the reference models themselves reach."""
+        first, second = self._at(name, HALF), self._at(name, TENTH)
+        kinds: tuple[list[Estimate], ...] = ([first], [first, second], [second])
+        for point in self.points:
+            level = point.advantage.value
+            kinds[0 if level > HALF else 1 if level > TENTH else 2].append(point.numbers[name])
+        memorizing, transition, generalizing = (
+            Span(min(e.low for e in kind), max(e.high for e in kind)) for kind in kinds
+        )
+        if self.rises(name):
+            return (
+                memorizing._replace(low=-math.inf),
+                transition,
+                generalizing._replace(high=math.inf),
+            )
+        return memorizing._replace(high=math.inf), transition, generalizing._replace(low=-math.inf)
+
+    def _at(self, name: str, level: float) -> Estimate:
+        n, place = np.log([point.n_train for point in self.points]), math.log(self.place(level))
+        curve = np.array([point.numbers[name] for point in self.points])
+        value, low, high = (float(np.interp(place, n, curve[:, i])) for i in range(3))
+        return Estimate(value, low, high, 0)
+
+    def rises(self, name: str) -> bool:
+        """Whether a number is larger where the model generalizes."""
+        return self.points[-1].numbers[name].value > self.points[0].numbers[name].value
+
+    def misfit(
+        self, process: str, vocab_size: int, seq_len: int, steps: int, t: float
+    ) -> list[str]:
+        """Why the curves do not carry to a model; empty if they do."""
+        found = []
+        if process != self.process:
+            found.append(f"its noise is {process}, theirs {self.process}")
+        for what, own, theirs in (
+            ("vocabulary", vocab_size, self.vocab_size),
+            ("length", seq_len, self.seq_len),
+        ):
+            if not 1 / REACH <= own / theirs <= REACH:
+                found.append(f"its {what} is {own:,}, theirs {theirs:,}")
+        if (steps, t) != (self.steps, self.t):
+            found.append(
+                f"it was run with {steps} steps and t = {t:g}, they with {self.steps} and "
+                f"{self.t:g}"
+            )
+        return found
+
+    def distance(self, vocab_size: int, seq_len: int) -> float:
+        """How far the shape of a model is from this sweep's."""
+        return abs(math.log(vocab_size / self.vocab_size)) + abs(math.log(seq_len / self.seq_len))
+
+    def text(self) -> str:
+        """As the JSON that `read_reference` reads."""
+        return json.dumps({"schema": SCHEMA, **dataclasses.asdict(self)}, indent=1) + "\n"
+
+
+def read_reference(path: Path) -> Reference:
+    """Read one.
+
+    Raises:
+        AttractorError: if it is damaged, or its models do not span the transition.
+    """
+    try:
+        content = json.loads(path.read_text())
+        if content.pop("schema") != SCHEMA:
+            raise AttractorError(f"'{path}' is of another schema; this version reads {SCHEMA}")
+        found = Reference(**{**content, "points": tuple(map(_point, content["points"]))})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise AttractorError(f"'{path}' is no reference: {error!s:.200}") from None
+    check_spans(found, path)
+    return found
+
+
+def check_spans(found: Reference, path: Path) -> None:
+    """Raise AttractorError unless the models memorize at one end and generalize at the other."""
+    if not (
+        found.points
+        and found.points[0].advantage.value > HALF
+        and found.points[-1].advantage.value < TENTH
+    ):
+        raise AttractorError(
+            f"'{path}' is no reference: its models do not go from memorizing to generalizing"
+        )
+
+
+def shipped() -> list[Reference]:
+    """The references that come with the package."""
+    entries = sorted(files("attractor.audits.references").iterdir(), key=lambda entry: entry.name)
+    return [read_reference(Path(str(entry))) for entry in entries if entry.name.endswith(".json")]
+
+
+def nearest(
+    references: Sequence[Reference],
+    process: str,
+    vocab_size: int,
+    seq_len: int,
+    steps: int,
+    t: float,
+) -> Reference:
+    """The reference that carries to a model, of several the one of the nearest shape; if none does,
+    the one against which speaks least, which can be shown but not used."""
+
+    def how_far(found: Reference) -> tuple[int, bool, float]:
+        misfit = found.misfit(process, vocab_size, seq_len, steps, t)
+        return len(misfit), process != found.process, found.distance(vocab_size, seq_len)
+
+    return min(references, key=how_far)
+
+
+def _point(content: dict[str, Any]) -> Point:
+    numbers = {name: Estimate(*values) for name, values in content["numbers"].items()}
+    if not numbers.keys() >= CURVES.keys():
+        raise AttractorError(
+            f"a model of the reference lacks {', '.join(CURVES.keys() - numbers.keys())}"
+        )
+    return Point(
+        n_train=content["n_train"], advantage=Estimate(*content["advantage"]), numbers=numbers
+    )

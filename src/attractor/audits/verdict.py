@@ -1,0 +1,113 @@
+"""From numbers to words: what each number allows a model to be, and what all of them together
+do."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from attractor.analysis.statistics import Estimate
+from attractor.audits.reference import CURVES, HALF, TENTH, Reference
+
+STATES = MEMORIZING, TRANSITION, GENERALIZING = ("memorizing", "in transition", "generalizing")
+UNDECIDED = "undecided"
+EXIT = {GENERALIZING: 0, MEMORIZING: 1, TRANSITION: 3, UNDECIDED: 3}
+"""Exit codes of a gate; bad input is 2."""
+SOME = 0.05
+"""Share of generations that may repeat, or copy, without speaking against generalization."""
+CERTAIN = 0.9
+"""Share of tokens below 0.01 nats that no language has: with or without references, such a model
+replays."""
+LEARNED = 0.1
+"""Share of the entropy of single tokens that context must take away before a model counts as
+trained."""
+
+
+class Reading(NamedTuple):
+    """One number and the states that it allows."""
+
+    name: str
+    estimate: Estimate
+    states: tuple[str, ...]
+
+
+class Verdict(NamedTuple):
+    """A word, and what stands behind it."""
+
+    word: str
+    """memorizing, in transition, generalizing or undecided"""
+    states: tuple[str, ...]
+    """what the evidence allows; none where it contradicts itself"""
+    readings: tuple[Reading, ...]
+    objection: str = ""
+    """why it is undecided although the readings may agree"""
+
+    @property
+    def exit_code(self) -> int:
+        """Of a gate."""
+        return EXIT[self.word]
+
+
+def verdict_alone(numbers: dict[str, Estimate], reference: Reference, misfit: list[str]) -> Verdict:
+    """Judge by the model's own generations.
+
+    Where the reference curves do not carry, only what needs none is read: repeats, and certainty of
+    nearly all tokens.
+    """
+    readings = [_few("repeats", numbers["repeats"])]
+    if misfit:
+        certain = numbers["vanishing"].low > CERTAIN
+        readings.append(
+            Reading("vanishing", numbers["vanishing"], STATES[:1] if certain else STATES)
+        )
+    else:
+        readings += [_placed(name, numbers[name], reference) for name in CURVES]
+    objection = ""
+    if numbers["structure"].low < LEARNED:
+        objection = (
+            "its text has no structure beyond single tokens: it has learned too little to be judged"
+        )
+    elif misfit and not certain:
+        objection = f"the reference curves do not carry to this model: {'; '.join(misfit)}"
+    return _together(readings, objection)
+
+
+def verdict_with_data(numbers: dict[str, Estimate]) -> Verdict:
+    """Judge by training and unseen text, and by whether the model repeats itself; needs no
+    reference."""
+    low, high = numbers["advantage"].low, numbers["advantage"].high
+    allowed = (high >= HALF, low <= HALF and high >= TENTH, low <= TENTH)
+    readings = [Reading("advantage", numbers["advantage"], _chosen(allowed))]
+    readings += [_few(name, numbers[name]) for name in ("copies", "repeats") if name in numbers]
+    untrained = numbers["structure"].low < LEARNED and GENERALIZING in readings[0].states
+    return _together(
+        readings,
+        "its text has no structure beyond single tokens: it has learned too little"
+        if untrained
+        else "",
+    )
+
+
+def _few(name: str, e: Estimate) -> Reading:
+    """Many repeats or copies exclude generalization; few exclude nothing, since a large store
+    rarely repeats."""
+    return Reading(name, e, STATES[:2] if e.low > SOME else STATES)
+
+
+def _placed(name: str, e: Estimate, reference: Reference) -> Reading:
+    """Which spans of the reference curve an interval meets."""
+    spans = reference.spans(name)
+    return Reading(
+        name, e, _chosen(tuple(e.low <= span.high and e.high >= span.low for span in spans))
+    )
+
+
+def _chosen(allowed: tuple[bool, ...]) -> tuple[str, ...]:
+    return tuple(state for state, is_allowed in zip(STATES, allowed, strict=True) if is_allowed)
+
+
+def _together(readings: list[Reading], objection: str) -> Verdict:
+    states = tuple(
+        state for state in STATES if all(state in reading.states for reading in readings)
+    )
+    word = states[0] if len(states) == 1 and not objection else UNDECIDED
+    return Verdict(word, states, tuple(readings), objection)

@@ -1,0 +1,122 @@
+"""A config as JSON, and what names it: the hash of the settings on which numbers depend."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any, TypeVar, get_args
+
+from attractor.config.settings import (
+    FREE,
+    LATER,
+    DataConfig,
+    ModelConfig,
+    MonitorConfig,
+    ProbeConfig,
+    RunConfig,
+    SweepConfig,
+    TrainConfig,
+)
+from attractor.types import AttractorError, ProcessName
+
+SCHEMA = 1
+
+
+def to_dict(config: object) -> dict[str, Any]:
+    """A config, or a dictionary, as plain JSON types."""
+    plain = config if isinstance(config, dict) else dataclasses.asdict(config)  # type: ignore[call-overload]
+    return json.loads(json.dumps(plain))
+
+
+def to_json(config: object) -> str:
+    """A config as the text of its file, which tells its schema."""
+    return json.dumps({"schema": SCHEMA, **to_dict(config)}, indent=1)
+
+
+def identity(config: object) -> dict[str, Any]:
+    """The settings, of a config or of its JSON, on which measured numbers depend."""
+    return _without_free(to_dict(config))
+
+
+def config_hash(config: object) -> str:
+    """Twelve hexadecimal digits that name a resolved config."""
+    text = json.dumps(identity(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def require_known_schema(values: dict[str, Any], where: object) -> None:
+    """Raise AttractorError if the JSON of a config was written by a newer version."""
+    if values.get("schema", SCHEMA) != SCHEMA:
+        raise AttractorError(
+            f"'{where}' is of schema {values['schema']}, made by a newer attractor; this one "
+            f"reads {SCHEMA}"
+        )
+
+
+def run_config_from_dict(values: dict[str, Any]) -> RunConfig:
+    """Rebuild a RunConfig from its JSON.
+
+    Raises:
+        AttractorError: for an unknown or missing key.
+    """
+    return _from_dict(RunConfig, values, "config.json does not describe a run")
+
+
+def sweep_config_from_dict(values: dict[str, Any]) -> SweepConfig:
+    """Rebuild a SweepConfig from its JSON.
+
+    Raises:
+        AttractorError: for an unknown or missing key.
+    """
+    return _from_dict(SweepConfig, values, "sweep.json does not describe a sweep")
+
+
+Whole = TypeVar("Whole", RunConfig, SweepConfig)
+
+
+def _from_dict(kind: type[Whole], values: dict[str, Any], complaint: str) -> Whole:
+    require_known_schema(values, complaint.partition(" ")[0])
+    parts = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig, "probe": ProbeConfig}
+    parts |= {"monitor": MonitorConfig} if "monitor" in values else {}
+    if values.get("process", "uniform") not in get_args(ProcessName):
+        raise AttractorError(
+            f"process = {values['process']!r}: allowed are {', '.join(get_args(ProcessName))}"
+        )
+    plain = {key: value for key, value in values.items() if key != "schema"}
+    try:
+        built = {name: cls(**_tuples(values[name])) for name, cls in parts.items()}
+        return kind(**{**_tuples(plain), **built})
+    except (KeyError, TypeError) as error:
+        raise AttractorError(f"{complaint}: {error}") from None
+
+
+def _without_free(values: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in values.items() if key not in _FREE_NAMES}
+    if not kept.get("monitor", {}).get("stop_after"):
+        kept.pop("monitor", None)  # who only watches changes nothing
+    kept = {key: value for key, value in kept.items() if key not in _LATER or value != _LATER[key]}
+    return {
+        key: _without_free(value) if isinstance(value, dict) else value
+        for key, value in kept.items()
+    }
+
+
+_FREE_NAMES = {"schema"} | {
+    setting.name
+    for cls in (TrainConfig, MonitorConfig)
+    for setting in dataclasses.fields(cls)
+    if setting.metadata == FREE
+}
+
+_LATER = {
+    setting.name: setting.default
+    for setting in dataclasses.fields(DataConfig)
+    if setting.metadata == LATER
+}
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }

@@ -1,0 +1,74 @@
+"""Named sweeps: settings to start from."""
+
+from __future__ import annotations
+
+from attractor.config.settings import (
+    MEASURES,
+    MODELS,
+    DataConfig,
+    ProbeConfig,
+    SweepConfig,
+    TrainConfig,
+)
+from attractor.types import AttractorError
+
+
+def paper_fractions() -> tuple[float, ...]:
+    """The 54 nested fractions of the paper's sweep."""
+    low = [0.0001 + i * (0.01 - 0.0001) / 16 for i in range(17)]
+    middle = [i / 100 for i in range(2, 8)]
+    high = [i / 100 for i in range(10, 101, 3)]
+    return tuple(round(f, 8) for f in (*low, *middle, *high))
+
+
+PRESETS: dict[str, SweepConfig] = {
+    "demo": SweepConfig(
+        sizes=(32, 64, 128, 256, 1024, 32768),
+        data=DataConfig(tokenizer="char", seq_len=32),
+        model=MODELS["demo"],
+        train=TrainConfig(
+            steps=1_100,
+            optimizer="muon",
+            batch_size=32,
+            lr=4e-3,
+            warmup=50,
+            decay="cosine",
+            betas=(0.9, 0.95),
+            clip=0.5,
+            time_power=3.0,
+            log_every=20,
+            validate_every=500,
+        ),
+        probe=ProbeConfig(
+            t=(0.15, 0.3),
+            rows=32,
+            test_rows=96,
+            repeats=2,
+            generated=64,
+            basin_rows=30,
+            measure=MEASURES,
+        ),
+    ),
+    **{
+        name: SweepConfig(
+            sizes=paper_fractions(), data=DataConfig(vocab_size=30_522), model=MODELS[name]
+        )
+        for name in ("tiny", "small", "medium")
+    },
+    "paper": SweepConfig(
+        sizes=paper_fractions(),
+        data=DataConfig(vocab_size=30_522),
+        models=("tiny", "small", "medium"),
+    ),
+}
+
+
+def preset(name: str) -> SweepConfig:
+    """A named sweep.
+
+    Raises:
+        AttractorError: if there is none of that name.
+    """
+    if name not in PRESETS:
+        raise AttractorError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,86 @@
+"""Corpora that papers name: where they lie on the Hub and on disk, their splits, how their
+tokenization is undone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+TEXT8_TRAIN, TEXT8_TEST = 0.90, 0.95
+"""Of the 100 million characters of text8: 90 million to train, 5 to validate, 5 to test."""
+
+
+class Corpus(NamedTuple):
+    """One of them."""
+
+    hub_id: str
+    """empty if it is not on the Hub as plain data"""
+    subset: str = ""
+    revision: str = ""
+    train: str = "train"
+    test: str = ""
+    """split of unseen text; empty if documents are held out"""
+    files: tuple[str, str] = ("", "")
+    """patterns of its original files: training, unseen"""
+    detokenize: Callable[[str], str] = str
+    from_web: str = ""
+    """where the original files are"""
+
+
+LM1B_TAR = (
+    "http://www.statmt.org/lm-benchmark/1-billion-word-language-modeling-benchmark-r13output.tar.gz"
+)
+_PARQUET = "refs/convert/parquet"
+_LM1B = [
+    (r"http : / / ", "http://"), (r"https : / / ", "https://"), (r" '(\w+)", r"'\1"),
+    (r" (\w+) \. ", r" \1. "),
+    (r" (\w+) \.$", r" \1."), (r" \? ", "? "), (r" \?$", "?"), (r" ! ", "! "), (r" !$", "!"),
+    (r" , ", ", "),
+    (r" : ", ": "), (r" ; ", "; "), (r" / ", "/"), (r'" ([^"]+) "', r'"\1"'), (r"' ([^']+) '",
+    r"'\1'"),
+    (r"\( ([^()]+) \)", r"(\1)"), (r"\[ ([^\[\]]+) \]", r"[\1]"), (r"\$ ", "$"), (r"£ ", "£"),
+]  # fmt: skip
+"""The rules with which the code of MDLM, UDLM, Duo and the paper undoes LM1B's tokenization, in
+their order."""
+_WIKITEXT = [
+    (r"s '", "s'"), (r"/' [0-9]/", r"/'[0-9]/"), (r" @-@ ", "-"), (r" @,@ ", ","), (r" @\.@ ", "."),
+    (r" : ", ": "),
+    (r" ; ", "; "), (r" \. ", ". "), (r" ! ", "! "), (r" \? ", "? "), (r" , ", ", "),
+    (r"\(\s*([^)]*?)\s*\)", r"(\1)"), (r"\[\s*([^\]]*?)\s*\]", r"[\1]"), (r"{\s*([^}]*?)\s*}",
+    r"{\1}"),
+    (r'"\s*([^"]*?)\s*"', r'"\1"'), (r"'\s*([^']*?)\s*'", r"'\1'"), (r"= = = =", "===="), (r"= = =",
+    "==="),
+    (r"= =", "=="), (r" ° ", "°"), (r" \n", "\n"), (r"\n ", "\n"), (r" N ", " 1 "), (r" 's", "'s"),
+]  # fmt: skip
+"""The rules that are in use for WikiText since Megatron-LM, in their order."""
+
+
+def _rules(pairs: list[tuple[str, str]]) -> Callable[[str], str]:
+    compiled = [(re.compile(pattern), put) for pattern, put in pairs]
+
+    def apply(text: str) -> str:
+        for pattern, put in compiled:
+            text = pattern.sub(put, text)
+        return text
+
+    return apply
+
+
+lm1b_detokenized, wikitext_detokenized = _rules(_LM1B), _rules(_WIKITEXT)
+
+CORPORA = {
+    "lm1b": Corpus(
+        "billion-word-benchmark/lm1b", revision=_PARQUET, test="test", detokenize=lm1b_detokenized,
+        from_web=LM1B_TAR,
+        files=("training-monolingual.tokenized.shuffled/news.en-*",
+               "heldout-monolingual.tokenized.shuffled/news.en.heldout-*"),
+    ),
+    "openwebtext": Corpus("Skylion007/openwebtext", revision=_PARQUET),
+    "wikitext": Corpus(
+        "Salesforce/wikitext", subset="wikitext-103-raw-v1", test="test",
+        detokenize=wikitext_detokenized,
+        files=("wiki.train.*", "wiki.test.*"),
+    ),
+    "text8": Corpus("", from_web="http://mattmahoney.net/dc/text8.zip"),
+}  # fmt: skip

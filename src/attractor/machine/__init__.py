@@ -1,0 +1,1 @@
+"""The machine: files, checkpoints, the Hub, processes."""

@@ -1,0 +1,206 @@
+"""Files that survive a crash: written beside their place, synced to disk, then renamed; and a lock
+for a directory."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from attractor.types import AttractorError
+
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """A directory to fill, which takes its place at `path` when the block ends well and vanishes
+    otherwise.
+
+    What was at `path` is set aside until then; if the machine stops between the two renames,
+    `restore` brings it back.
+
+    Raises:
+        AttractorError: if `path` is a file, or the disk is full.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_dir():
+        raise AttractorError(f"'{path}' is a file where a directory is to be written")
+    restore(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    make_directory(partial)
+    try:
+        with naming_full_disk(path):
+            yield partial
+            for place in [*partial.rglob("*"), partial]:
+                sync(place)
+            if path.exists():
+                path.rename(_aside(path))
+            partial.rename(path)
+            sync(path.parent)
+            shutil.rmtree(_aside(path), ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def restore(path: Path) -> None:
+    """Bring back what `atomic_directory` had set aside when it was stopped between its two
+    renames."""
+    aside = _aside(path)
+    if aside.exists():
+        if path.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(path)
+            sync(path.parent)
+
+
+def write_atomically(path: Path, content: str | bytes | Callable[[Path], None]) -> None:
+    """Write a file that is either the old one or the whole new one; `content` may be what writes it
+    to a given path.
+
+    Raises:
+        AttractorError: if the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with naming_full_disk(path):
+            if callable(content):
+                content(partial)
+            else:
+                partial.write_bytes(content.encode() if isinstance(content, str) else content)
+            sync(partial)
+            partial.replace(path)
+            sync(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def clear_up(folder: Path) -> None:
+    """Undo what writers that were killed left half-done in a folder that nobody else is writing
+    to."""
+    for aside in folder.glob(".*.replaced"):
+        restore(folder / aside.name[1:].removesuffix(".replaced"))
+    for left in folder.glob(".*.partial"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and its parents, each of which survives a power failure."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir()
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the list of names in a directory, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(file: Path) -> str:
+    """Checksum of a file."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raise AttractorError, with both numbers, unless `needed` bytes are free where `folder` is."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise AttractorError(
+            f"{what} needs {_size(needed)} in '{folder}', but only {_size(free)} are free there; "
+            "make room and start "
+            "again: nothing is lost"
+        )
+
+
+@contextlib.contextmanager
+def naming_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
+    """Turn the error of a full disk, or of a used-up quota, into one clear line; with the bytes
+    `needed`, if known."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free = shutil.disk_usage(path.parent).free
+        wants = f"needs up to {_size(needed)} to go on" if needed else "could not be written"
+        raise AttractorError(
+            f"the disk is full: '{path}' {wants}, {_size(free)} are free; make room and start again"
+        ) from None
+
+
+class InUseError(AttractorError):
+    """Another process works in a folder."""
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of an existing folder; the lock dies with the process that holds it.
+
+    Raises:
+        InUseError: if another process, which is named, has it.
+    """
+    with (folder / LOCK).open("a+") as lock:
+        while not _flock(lock, fcntl.LOCK_EX):
+            if not _flock(lock, fcntl.LOCK_SH):
+                lock.seek(0)
+                holder = lock.read() or "another process"
+                raise InUseError(f"'{folder}' is in use by {holder}; wait for it or stop it")
+            fcntl.flock(lock, fcntl.LOCK_UN)  # two who wait must not keep each other out
+            time.sleep(0.01)  # nobody works here, but somebody is asking whether anybody does
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+        yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process works in a folder now."""
+    try:
+        with (folder / LOCK).open() as lock:
+            return not _flock(lock, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return False
+
+
+def is_unused(path: Path) -> bool:
+    """Whether a path is a folder that holds nothing, but for a lock and what a killed writer left
+    half-done."""
+    return path.is_dir() and all(
+        entry.name == LOCK or entry.match(".*.partial") for entry in path.iterdir()
+    )
+
+
+def _flock(lock: TextIO, kind: int) -> bool:
+    """Whether the lock was to be had at once; one that this process has of another kind is given
+    up."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
+
+
+def _size(n: int) -> str:
+    return f"{n / 1e9:,.2f} GB" if n >= 1e9 else f"{n / 1e6:,.1f} MB"

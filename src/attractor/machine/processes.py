@@ -1,0 +1,183 @@
+"""The machine that computes: device, precision, cores, and the processes that share the work."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from attractor.types import AttractorError
+
+Precision = Literal["float32", "bf16"]
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device to compute on: "auto" takes a GPU where there is one.
+
+    Raises:
+        AttractorError: if the device is unknown or not there.
+    """
+    if name == "auto" and processes().count > 1:
+        return processes().accelerator.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros((), device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        raise AttractorError(
+            f"device = {name!r} cannot be used here: {str(error).splitlines()[0]}"
+        ) from None
+    return device
+
+
+def autocast(
+    device: torch.device, precision: Precision
+) -> contextlib.AbstractContextManager[object]:
+    """The context in which a network computes; float32 is left alone."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def upload(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device; a GPU copies it from pinned memory, in turn, while this process goes
+    on."""
+    return (
+        tensor.pin_memory().to(device, non_blocking=True)
+        if device.type == "cuda"
+        else tensor.to(device)
+    )
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Processes:
+    """The processes that share a training run and its measurements: one, unless a launcher started
+    several.
+
+    What is called in one of them must be called in all: they wait for each other.
+
+    Args:
+        accelerator: of Hugging Face accelerate, where there are several.
+    """
+
+    def __init__(self, accelerator: Any = None) -> None:
+        self.accelerator = accelerator
+        self.rank: int = accelerator.process_index if accelerator else 0
+        self.count: int = accelerator.num_processes if accelerator else 1
+        self.is_main = self.rank == 0
+
+    def share(self, n: int) -> slice:
+        """Which of n rows are this process's: consecutive ones, as many as the others', to one
+        row."""
+        return slice(n * self.rank // self.count, n * (self.rank + 1) // self.count)
+
+    def total(self, part: Tensor) -> Tensor:
+        """Sum over processes."""
+        return part if self.count == 1 else self.accelerator.reduce(part, "sum")
+
+    def joined(self, part: Tensor, n: int) -> Tensor:
+        """All n rows, of which each process has its share."""
+        if self.count == 1:
+            return part
+        whole = part.new_zeros(n, *part.shape[1:])
+        whole[self.share(n)] = part
+        return self.total(whole)
+
+    def largest(self, value: int) -> int:
+        """Largest over processes."""
+        if self.count == 1:
+            return value
+        return int(
+            self.accelerator.gather(torch.tensor([value], device=self.accelerator.device)).max()
+        )
+
+    def shards(self, wish: bool) -> bool:
+        """Whether weights are to be spread: by wish, or as `accelerate launch --use_fsdp` says."""
+        return self.count > 1 and (
+            wish or os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true"
+        )
+
+    def wrapped(self, module: torch.nn.Module) -> torch.nn.Module:
+        """The module, whose backward pass averages gradients over processes."""
+        return module if self.count == 1 else self.accelerator.prepare(module)
+
+    def sharded(self, module: torch.nn.Module, units: Iterable[torch.nn.Module]) -> torch.nn.Module:
+        """The same, each process with a share of every weight; those of a unit are brought together
+        where it runs."""
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = init_device_mesh(self.accelerator.device.type, (self.count,))
+        for unit in (*units, module):
+            fully_shard(unit, mesh=mesh)
+        return module
+
+    @contextlib.contextmanager
+    def apart(self, module: torch.nn.Module) -> Iterator[None]:
+        """A context in which the gradients of a wrapped module only add up here."""
+        if self.count == 1:
+            yield
+            return
+        from torch.distributed.fsdp import FSDPModule  # takes a second, so only where it is needed
+
+        if isinstance(module, FSDPModule):
+            module.set_requires_gradient_sync(False)
+            yield
+            module.set_requires_gradient_sync(True)
+        else:
+            with self.accelerator.no_sync(module):
+                yield
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        if self.count > 1:
+            self.accelerator.wait_for_everyone()
+
+
+@functools.cache
+def processes() -> Processes:
+    """Those that `torchrun` or `accelerate launch` started together with this one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes()
+    from accelerate import Accelerator
+
+    return Processes(Accelerator(cpu=not torch.cuda.is_available()))
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A tensor of which each process may hold a share, brought together; all must call this."""
+    if processes().count == 1:
+        return tensor
+    from torch.distributed.tensor import DTensor
+
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def gathered(tensor: Tensor) -> Tensor:
+    """The same, in the memory of the machine if it was spread: there may be no room for all of them
+    on the device."""
+    all_of_it = whole(tensor)
+    return tensor if all_of_it is tensor else all_of_it.cpu()
+
+
+def spread_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """This process's share of a tensor that all have, if `like` is one that is spread."""
+    if processes().count == 1:
+        return tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    if not isinstance(like, DTensor):
+        return tensor
+    return distribute_tensor(
+        tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None
+    )

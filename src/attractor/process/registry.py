@@ -1,0 +1,89 @@
+"""Processes by name, and as the settings that a checkpoint keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attractor.process.absorbing import AbsorbingProcess
+from attractor.process.forward import ForwardProcess
+from attractor.process.hybrid import HybridProcess
+from attractor.process.schedule import LogLinear
+from attractor.process.uniform import UniformProcess
+from attractor.types import AttractorError, ProcessName
+
+
+def make_process(name: ProcessName, text_size: int, uniform_share: float) -> ForwardProcess:
+    """A log-linear process over `text_size` tokens of text; one that needs a mask adds it at the
+    end.
+
+    Args:
+        name: which.
+        text_size: tokens of text.
+        uniform_share: of a hybrid process; not used by the others.
+    """
+    if name == "uniform":
+        return UniformProcess(text_size)
+    if name == "absorbing":
+        return AbsorbingProcess(text_size + 1)
+    return HybridProcess(text_size + 1, uniform_share=uniform_share)
+
+
+def process_settings(process: ForwardProcess) -> dict[str, Any]:
+    """What it takes to build a log-linear process again, as JSON.
+
+    Raises:
+        AttractorError: for a process of another kind or schedule.
+    """
+    if not isinstance(process.schedule, LogLinear):
+        raise AttractorError(
+            f"{type(process.schedule).__name__} is not a schedule that runs are saved with"
+        )
+    settings = {
+        "name": process_name(process),
+        "schedule": "log-linear",
+        "eps": process.schedule.eps,
+    }
+    if process.mask_id is not None:
+        settings["mask_id"] = process.mask_id
+    return (
+        {**settings, "uniform_share": process.uniform_share}
+        if isinstance(process, HybridProcess)
+        else settings
+    )
+
+
+def process_name(process: ForwardProcess) -> ProcessName:
+    """What a process is called.
+
+    Raises:
+        AttractorError: for a process of another kind.
+    """
+    match process:
+        case HybridProcess():
+            return "hybrid"
+        case AbsorbingProcess():
+            return "absorbing"
+        case UniformProcess():
+            return "uniform"
+    raise AttractorError(f"{type(process).__name__} is not a process that has a name")
+
+
+def process_from_settings(settings: dict[str, Any], vocab_size: int) -> ForwardProcess:
+    """The process of `process_settings`; `vocab_size` counts the mask.
+
+    Raises:
+        AttractorError: for an unknown process, or a setting that is missing or wrong.
+    """
+    try:
+        schedule, name = LogLinear(settings["eps"]), settings["name"]
+        if name == "uniform":
+            return UniformProcess(vocab_size, schedule)
+        if name == "absorbing":
+            return AbsorbingProcess(vocab_size, schedule, settings["mask_id"])
+        if name == "hybrid":
+            return HybridProcess(
+                vocab_size, schedule, settings["mask_id"], settings["uniform_share"]
+            )
+    except (KeyError, TypeError) as error:
+        raise AttractorError(f"the settings of the process are incomplete: {error!r}") from None
+    raise AttractorError(f"unknown process {name!r}; there are uniform, absorbing and hybrid")

@@ -1,0 +1,122 @@
+"""Curves on a plane of their own: lines with their intervals, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from attractor.report import words
+from attractor.report.fields import Estimate
+from attractor.report.figures import DASHES, INK, Key, Style, marker, ribbon
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One curve: `name` says whose it is, `split` which kind of text or pattern: train, test, or
+    what else there is."""
+
+    name: str
+    split: str = "train"
+    points: tuple[tuple[float, Estimate], ...]
+
+    def at(self, x: float) -> Estimate | None:
+        """Return the estimate at one x, None where there is none."""
+        return next((y for at, y in self.points if at == x), None)
+
+    def ends(self) -> list[tuple[float, float, float]]:
+        """Return (x, low, high) wherever there is an interval."""
+        return [(x, y.lo, y.hi) for x, y in self.points if y.lo is not None and y.hi is not None]
+
+
+def stroke(
+    line: Line, style: Style, tags: list[str], title: str, form: Callable[[float], str]
+) -> go.Scatter:
+    """Return one line, with what a pointer shows at each point."""
+    text = [f"<b>{title}</b><br>{x:g}: {words.with_interval(y, form)}" for x, y in line.points]
+    return go.Scatter(
+        x=[x for x, _ in line.points], y=[y.value for _, y in line.points], text=text,
+        cliponaxis=False,
+        hovertemplate="%{text}<extra></extra>", mode="lines+markers" if style.symbol else "lines",
+        line={"color": style.colour, "width": style.width, "dash": style.dash},
+        marker=marker(style, 7 if len(line.points) <= 12 else 5), meta={"tags": tags},
+    )  # fmt: skip
+
+
+def draw(
+    figure: go.Figure,
+    lines: Iterable[Line],
+    styles: Callable[[Line], Style],
+    titles: Callable[[Line], str],
+    form: Callable[[float], str],
+) -> None:
+    """Draw lines: bands at the back."""
+    bands, strokes = [], []
+    for line in lines:
+        style, tags = styles(line), [tag(line.name), tag(line.split)]
+        bands.append(ribbon(line.ends(), style, tags))
+        strokes.append(stroke(line, style, tags, titles(line), form))
+    figure.add_traces([trace for trace in (*bands, *strokes) if trace is not None])
+
+
+def tag(name: str) -> str:
+    """Return the tag that what belongs to a name carries."""
+    return "".join(c if c.isalnum() else "-" for c in name)
+
+
+def label(
+    title: str, lines: Iterable[Line], titles: Callable[[Line], str], form: Callable[[float], str]
+) -> str:
+    """Say where each curve starts and ends, for whoever cannot see the plot."""
+    parts = [
+        f"{titles(line)}: {form(line.points[0][1].value)} at {line.points[0][0]:g}, "
+        f"{form(line.points[-1][1].value)} at {line.points[-1][0]:g}"
+        for line in lines
+    ]
+    return f"{title}. " + "; ".join(parts) + "."
+
+
+def decimal(x: float) -> str:
+    """Write an overlap or a margin."""
+    return f"{x:.2f}"
+
+
+def span(lines: Iterable[Line], stretch: float = 1.2) -> tuple[float, float]:
+    """Return the range of x, a little stretched, for a logarithmic axis."""
+    xs = [x for line in lines for x, _ in line.points]
+    return min(xs) / stretch, max(xs) * stretch
+
+
+def name_of(line: Line) -> str:
+    """Return whose line it is."""
+    return line.name
+
+
+def name_and_split(line: Line) -> str:
+    """Return whose line it is, and on which kind of text."""
+    return f"{line.name}, {words.NAMES.get(line.split, line.split)}"
+
+
+def share_axis(top: float = 1.0, step: float = 0.25) -> dict[str, Any]:
+    """Return an axis of shares, in per cent."""
+    ticks = [k * step for k in range(int(top / step + 1e-9) + 1)]
+    return {
+        "range": [-0.02 * top, 1.03 * top],
+        "tickvals": ticks,
+        "ticktext": [f"{100 * x:.0f}%" for x in ticks],
+    }
+
+
+def split_keys(lines: Iterable[Line], names: dict[str, str]) -> list[Key]:
+    """Return the legend of the kinds of text or pattern."""
+    splits = dict.fromkeys(line.split for line in lines)
+    return [
+        Key(
+            tag=tag(s),
+            label=names.get(s, s),
+            style=Style(INK, DASHES[s], "circle" if s == "train" else "circle-open"),
+        )
+        for s in splits
+    ]

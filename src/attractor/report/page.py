@@ -1,0 +1,283 @@
+"""One self-contained HTML page: it opens from disk, loads nothing and needs no network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from attractor.report import words
+from attractor.report.beside import locations
+from attractor.report.charts import all_figures
+from attractor.report.figures import DARK
+from attractor.report.profiles import sections
+from attractor.report.sections import SECTIONS
+from attractor.report.tables import Table, tables, write_tables
+from attractor.report.vector import STYLE, write_figures
+from attractor.report.view import Curve, Report, Star, find, read_report
+from attractor.types import AttractorError
+
+FILE = "report.html"
+OUTCOME_NAMES = {
+    "recovered": "recovered",
+    "failed": "failed",
+    "unstable": "broken",
+    "stable": "unchanged",
+}
+PROVENANCE = {
+    "corpus": "Corpus",
+    "train_documents": "Training documents",
+    "test_documents": "Test documents",
+    "duplicates": "Duplicates dropped",
+    "near_duplicates": "Near-duplicates dropped",
+    "tokenizer": "Tokenizer",
+    "process": "Noise",
+    "vocab_size": "Vocabulary size V",
+    "seq_len": "Sequence length L",
+    "model": "Model",
+    "parameters": "Parameters",
+    "train_steps": "Training steps",
+    "probe_rows": "Training sequences probed",
+    "test_rows": "Unseen sequences probed",
+    "repeats": "Repeats",
+    "grid_steps": "Reverse grid steps",
+    "judge": "Judge of generative perplexity",
+    "seeds": "Training seeds",
+    "version": "attractor version",
+    "config_hash": "Config hash",
+}
+
+ABSENT = {
+    "ablation": "ask for it with --probe.measure ... ablation",
+    "twins": "attractor twins SWEEP trains a second model on disjoint rows at each size",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the results table, written out; `span` > 0 starts a new training-set size."""
+
+    n_train: str
+    span: int
+    split: str
+    t: str
+    cells: tuple[str, ...]
+
+
+def _cell(curves: tuple[Curve, ...], split: str, t: float | None, n: int, form: Any) -> str:
+    curve = find(curves, split, t)
+    value = None if curve is None else curve.at(n)
+    return "" if value is None else words.with_interval(value, form)
+
+
+def table(report: Report) -> list[Row]:
+    """Return the numbers behind the figures, averaged over seeds."""
+    rows = []
+    for n in report.sizes:
+        block = [
+            (split, t)
+            for t in report.times
+            for split in ("train", "test")
+            if find(report.recovery, split, t)
+        ]
+        for i, (split, t) in enumerate(block):
+            cells = (
+                _cell(report.recovery, split, t, n, words.percent),
+                _cell(report.broken, split, t, n, words.percent),
+                _cell(report.entropy, split, None, n, words.nats),
+                _cell(report.perplexity, split, None, n, words.approx),
+            )
+            span = 0 if i else len(block)
+            rows.append(
+                Row(
+                    n_train=words.count(n),
+                    span=span,
+                    split=words.NAMES[split],
+                    t=words.time(t),
+                    cells=cells,
+                )
+            )
+    return rows
+
+
+def stars(report: Report) -> list[tuple[str, str, str, str]]:
+    """Return (what, n*, interval, width) for each located or missing transition."""
+
+    def cells(star: Star) -> tuple[str, str, str]:
+        if star.n_star is None:
+            return ("none", star.reason or "no reason is recorded", "")
+        _, lo, hi = star.n_star
+        missing = star.reason or "not recorded"
+        interval = (
+            missing if lo is None or hi is None else f"{words.approx(lo)} to {words.approx(hi)}"
+        )
+        return (
+            words.approx(star.n_star.value),
+            interval,
+            "" if star.width is None else words.approx(star.width),
+        )
+
+    found = [
+        (f"recovery at t = {words.time(star.t or 0.0)}", *cells(star)) for star in report.stars
+    ]
+    return [
+        *found,
+        *(
+            (name, *cells(star))
+            for name, star in _other_places(report)
+            if star.n_star or star.reason
+        ),
+    ]
+
+
+def _other_places(report: Report) -> list[tuple[str, Star]]:
+    """Where else something changes, by what it is seen in."""
+    named = {
+        "conditional entropy": report.entropy_star,
+        "entropy, change of slope": report.entropy_bend,
+        "generative perplexity, peak": report.peak,
+    }
+    return [(name, star) for name, star in named.items() if star is not None]
+
+
+def warnings(report: Report) -> list[str]:
+    """What to say of the intervals of the transitions, each once, as a sentence."""
+    every = (*report.stars, *(star for _, star in _other_places(report)))
+    found = [star.warning for star in every if star.warning]
+    return [f"{warning[0].upper()}{warning[1:]}." for warning in dict.fromkeys(found)]
+
+
+def provenance(report: Report) -> list[tuple[str, str]]:
+    """Return the labelled facts about the run that the file holds."""
+
+    def text(key: str) -> str:
+        value = report.provenance[key]
+        if isinstance(value, list):
+            return ", ".join(map(str, value))
+        return (
+            words.count(value)
+            if isinstance(value, int) and not isinstance(value, bool)
+            else str(value)
+        )
+
+    facts = [
+        (label, text(key))
+        for key, label in PROVENANCE.items()
+        if report.provenance.get(key) is not None
+    ]
+    return [
+        *facts,
+        *([("Time for the sweep", words.duration(report.elapsed_s))] if report.elapsed_s else []),
+    ]
+
+
+def render(report: Report) -> str:
+    """Return the page as text."""
+    loader = PackageLoader("attractor.report", "templates")
+    env = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.finalize = lambda value: (
+        words.printable(value) if isinstance(value, str) and type(value) is str else value
+    )
+    env.filters |= {
+        f.__name__: f for f in (words.nats, words.count, words.time, words.visible, words.unbroken)
+    }
+    head, others = words.headline(report)
+    return env.get_template("report.html.j2").render(
+        report=report,
+        headline=head,
+        standfirst=[paragraph for paragraph in (others, words.summary(report)) if paragraph],
+        figures=[*all_figures(report), *sections(report)],
+        stars=stars(report),
+        warnings=warnings(report),
+        rows=table(report),
+        tables=_tables(report),
+        absent=absent(report),
+        facts=provenance(report),
+        names=words.NAMES,
+        outcomes=OUTCOME_NAMES,
+        swap=DARK,
+        plotly=get_plotlyjs(),
+    )
+
+
+def write_extras(
+    sweep_dir: Path,
+    figures: str | None,
+    table: str | None,
+    style: Path | None,
+    beside: Sequence[Path] = (),
+) -> list[Path]:
+    """Write the figures as vector files and the tables as CSV or LaTeX into `<sweep>/figures` and
+    `<sweep>/tables`."""
+    report = read_report(Path(sweep_dir), beside)
+    paths = []
+    if figures:
+        drawn = [*all_figures(report), *sections(report)]
+        paths += write_figures(drawn, Path(sweep_dir) / "figures", figures, style or STYLE)
+    if table:
+        paths += write_tables(
+            [*_tables(report), _numbers(report)], Path(sweep_dir) / "tables", table
+        )
+    return paths
+
+
+def absent(report: Report) -> list[tuple[str, str]]:
+    """The title of each section for which the sweep holds no data, and what would measure it."""
+    drawn = {figure.id for figure in sections(report)}
+    return [
+        (s.title, ABSENT.get(s.id, "ask for it with --probe.measure"))
+        for s in SECTIONS
+        if s.id not in drawn
+    ]
+
+
+def _tables(report: Report) -> list[Table]:
+    compared = locations(report)
+    return [*([compared] if compared else []), *tables(report)]
+
+
+def _numbers(report: Report) -> Table:
+    head = ("n", "seed", "of", "t", "at", "measurement", "value", "low", "high", "sequences")
+    rows = [
+        (f"{r.n_train:g}", str(r.seed), r.split, "" if r.t is None else f"{r.t:g}", f"{r.at:g}",
+        r.measurement,
+         *("" if x is None else f"{x:.6g}" for x in r.estimate), str(r.sequences))
+        for r in report.measured
+    ]  # fmt: skip
+    return Table("measurements", "Every number", "95% intervals over sequences.", head, rows)
+
+
+def write_report(sweep_dir: Path, beside: Sequence[Path] = ()) -> Path:
+    """Read `transition.json` and `passages.json` of a sweep and write `report.html` beside them.
+
+    Args:
+        sweep_dir: the folder.
+        beside: folders of sweeps to compare with.
+
+    Raises:
+        AttractorError: if a folder holds no finished sweep, or damaged files.
+    """
+    sweep_dir = Path(sweep_dir)
+    if not sweep_dir.is_dir():
+        raise AttractorError(f"{sweep_dir}: no such directory; give the directory of a sweep")
+    page = render(read_report(sweep_dir, beside))
+    path = sweep_dir / FILE
+    # A reader sees the old page or the new one, never half of one.
+    draft = path.with_name(f".{FILE}.{os.getpid()}")
+    try:
+        draft.write_text(page, encoding="utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path

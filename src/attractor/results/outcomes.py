@@ -1,0 +1,42 @@
+"""What became of each token of a corrupted sequence; the same arithmetic for numpy arrays and torch
+tensors."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+OUTCOMES = ("stable", "recovered", "failed", "unstable")
+Array = TypeVar("Array", bound=Any)
+
+
+class Outcomes(Generic[Array]):
+    """Tokens before, between and after: `original` is (N, L), the other two are (R, N, L) for R
+    repeats."""
+
+    def __init__(self, original: Array, corrupted: Array, recovered: Array) -> None:
+        self.perturbed: Array = corrupted != original
+        """tokens that the noise changed; a resampled token that lands on itself is not perturbed"""
+        self.restored: Array = recovered == original
+        """tokens that end up right"""
+
+    def rate_per_sequence(self) -> Array:
+        """Share of perturbed tokens that return, of each sequence, (N,); NaN where nothing was
+        perturbed."""
+        return share(self.restored, self.perturbed)
+
+    def unstable_per_sequence(self) -> Array:
+        """Share of unperturbed tokens that end up wrong, of each sequence, (N,); NaN where all were
+        perturbed."""
+        return share(~self.restored, ~self.perturbed)
+
+    def index(self) -> Array:
+        """What became of each token, as an index into `OUTCOMES`, (R, N, L)."""
+        return self.perturbed * (2 - self.restored * 1) + ~self.perturbed * ~self.restored * 3
+
+
+def share(values: Array, chosen: Array) -> Array:
+    """Mean over the chosen tokens of each sequence and its repeats, (R, N, L) to (N,); NaN where
+    none is chosen."""
+    total = chosen.sum((0, 2)) * 1.0
+    total[total == 0] = float("nan")
+    return (values & chosen).sum((0, 2)) / total

@@ -1,0 +1,327 @@
+"""What was measured, on disk: one table of numbers with intervals, one of per-token arrays, both
+versioned."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from attractor.machine.files import write_atomically
+from attractor.results.outcomes import Outcomes
+from attractor.types import AttractorError
+
+SCHEMA = 2
+RESULTS, TOKENS = "results.parquet", "tokens.parquet"
+
+
+def code_version() -> str:
+    """Version of the installed package."""
+    try:
+        return version("attractor")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where numbers come from; carried by every row."""
+
+    schema: int = SCHEMA
+    version: str = dataclasses.field(default_factory=code_version)
+    config_hash: str
+    n_train: int
+    seed: int
+    tokenizer: str = ""
+    """fingerprint of the tokenizer"""
+    noise_seed: int = 0
+    """of the probes"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One number, with its 95% interval over sequences."""
+
+    split: str
+    """train, test, random or generated"""
+    t: float | None
+    """corruption time, or time along a path, where the measurement has one"""
+    at: float | None = None
+    """where on its own axis a point of a profile lies: nats of a density, corrupted share, steps of
+    the grid"""
+    measurement: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    """None where a number has no honest interval, such as a distance, which is compared with
+    chance"""
+    sequences: int
+    """sequences behind the number"""
+
+    def ends(self) -> tuple[float, float]:
+        """The interval.
+
+        Raises:
+            AttractorError: if it has none.
+        """
+        if self.low is None or self.high is None:
+            raise AttractorError(f"{self.measurement} of {self.split} has no interval")
+        return self.low, self.high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Arrays of one measurement on the sequences of one split; what it does not have is None."""
+
+    measurement: str
+    """recovery, ablation and what else corrupts have tokens before, between and after; everything
+    else, such as twins, has values: one a token, one a sequence, or one a time along the path"""
+    split: str
+    t: float | None = None
+    at: float | None = None
+    original: np.ndarray
+    """(N, L)"""
+    corrupted: np.ndarray | None = None
+    """(R, N, L)"""
+    recovered: np.ndarray | None = None
+    """(R, N, L)"""
+    value: np.ndarray | None = None
+    """(N, K)"""
+
+
+_IDS, _VALUES = pa.list_(pa.int32()), pa.list_(pa.float32())
+_TOKEN_TYPES = pa.schema(
+    [("measurement", pa.string()), ("split", pa.string()), ("t", pa.float64()), ("at",
+    pa.float64()),
+     ("repeat", pa.int32()), ("row", pa.int64()), ("original", _IDS), ("corrupted", _IDS),
+     ("recovered", _IDS),
+     ("value", _VALUES)]
+)  # fmt: skip
+
+
+def write_tokens(folder: Path, blocks: Iterable[Block]) -> None:
+    """Write tokens.parquet, each block as it comes; nothing of it is kept in memory."""
+
+    def write(path: Path) -> None:
+        with pq.ParquetWriter(path, _TOKEN_TYPES, compression="zstd") as writer:
+            for block in blocks:
+                writer.write_table(_table(block))
+
+    write_atomically(folder / TOKENS, write)
+
+
+def write_rows(folder: Path, rows: Iterable[Row], provenance: Provenance) -> None:
+    """Write results.parquet; every row carries schema, code version, config hash and seeds. Written
+    last."""
+    stamp = dataclasses.asdict(provenance)
+    table = pa.Table.from_pylist([{**stamp, **dataclasses.asdict(row)} for row in rows])
+    write_atomically(folder / RESULTS, lambda path: pq.write_table(table, path))
+
+
+def _table(block: Block) -> pa.Table:
+    repeats = 1 if block.recovered is None else len(block.recovered)
+    n = len(block.original)
+    constant = {
+        "measurement": block.measurement,
+        "split": block.split,
+        "t": block.t,
+        "at": block.at,
+    }
+    columns = {
+        name: pa.repeat(pa.scalar(value, _TOKEN_TYPES.field(name).type), repeats * n)
+        for name, value in constant.items()
+    }
+    columns["repeat"] = pa.array(np.arange(repeats, dtype=np.int32).repeat(n))
+    columns["row"] = pa.array(np.tile(np.arange(n), repeats))
+    columns["original"] = _lists(np.tile(block.original, (repeats, 1)), _IDS)
+    for name in ("corrupted", "recovered", "value"):
+        values = getattr(block, name)
+        kind = _TOKEN_TYPES.field(name).type
+        columns[name] = pa.nulls(repeats * n, kind) if values is None else _lists(values, kind)
+    return pa.table(columns, schema=_TOKEN_TYPES)
+
+
+def _lists(values: np.ndarray, kind: pa.DataType) -> pa.ListArray:
+    width = values.shape[-1]
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind.value_type)
+    return pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, width), pa.int32()), flat)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrays:
+    """The arrays of one model, by measurement, kind of text and time."""
+
+    tokens: pa.Table
+
+    def has(self, measurement: str, split: str) -> bool:
+        """Whether it was measured."""
+        return (measurement, split) in self._names
+
+    @functools.cached_property
+    def _names(self) -> set[tuple[str, str]]:
+        found = self.tokens.group_by(["measurement", "split"]).aggregate([])
+        return {(row["measurement"], row["split"]) for row in found.to_pylist()}
+
+    def places(self, measurement: str) -> list[tuple[float, float | None]]:
+        """The (t, at) at which something was measured."""
+        chosen = (
+            self.tokens.filter(pc.field("measurement") == measurement)
+            .group_by(["t", "at"])
+            .aggregate([])
+        )
+        return sorted((row["t"], row["at"]) for row in chosen.to_pylist())
+
+    def array(
+        self,
+        column: str,
+        measurement: str,
+        split: str,
+        t: float | None = None,
+        at: float | None = None,
+    ) -> np.ndarray:
+        """A column as (repeats, sequences, K).
+
+        Raises:
+            AttractorError: if it was not measured.
+        """
+        chosen = (pc.field("measurement") == measurement) & (pc.field("split") == split)
+        for name, value in (("t", t), ("at", at)):
+            chosen &= pc.is_null(pc.field(name)) if value is None else pc.field(name) == value
+        found = self.tokens.filter(chosen).sort_by([("repeat", "ascending"), ("row", "ascending")])
+        if not len(found):
+            raise AttractorError(f"the run has no {measurement} for split {split} at t = {t}")
+        repeats = len(pc.unique(found["repeat"]))
+        values = np.array(found[column].combine_chunks().flatten())
+        return values.reshape(repeats, len(found) // repeats, -1)
+
+    def values(self, measurement: str, split: str) -> np.ndarray:
+        """Values as (sequences, K) in double precision."""
+        return self.array("value", measurement, split)[0].astype(np.float64)
+
+    def per_sequence(self, measurement: str, split: str) -> np.ndarray:
+        """Mean value of each sequence, (sequences,)."""
+        return self.values(measurement, split).mean(1)
+
+    def outcomes(
+        self, split: str, t: float, measurement: str = "recovery", at: float | None = None
+    ) -> Outcomes[np.ndarray]:
+        """What became of each token when corrupted at t."""
+        original, corrupted, recovered = (
+            self.array(column, measurement, split, t, at)
+            for column in ("original", "corrupted", "recovered")
+        )
+        return Outcomes(original[0], corrupted, recovered)
+
+
+def read_arrays(folder: Path) -> Arrays:
+    """Read tokens.parquet.
+
+    Raises:
+        AttractorError: if it is not there or damaged.
+    """
+    try:
+        return Arrays(tokens=pq.read_table(folder / TOKENS, schema=_TOKEN_TYPES))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise AttractorError(f"'{folder}' holds no finished run: {error}") from None
+
+
+def torn_results(folder: Path) -> Path | None:
+    """The table of a run with results that is missing or cut short; None if both are whole, or
+    nothing was measured.
+
+    A look at their last bytes: a table ends with its footer, without which nothing of it can be
+    read.
+    """
+    if not (folder / RESULTS).is_file():
+        return None
+    return next(
+        (folder / name for name in (RESULTS, TOKENS) if not _has_footer(folder / name)), None
+    )
+
+
+def _has_footer(table: Path) -> bool:
+    try:
+        pq.read_metadata(table)
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResults(Arrays):
+    """The results of one run, read back."""
+
+    provenance: Provenance
+    rows: list[Row]
+
+    def row(self, split: str, measurement: str, t: float | None = None) -> Row:
+        """The one row of that name.
+
+        Raises:
+            AttractorError: if it was not measured.
+        """
+        for row in self.rows:
+            if (row.split, row.measurement, row.t, row.at) == (split, measurement, t, None):
+                return row
+        raise AttractorError(f"the run has no {measurement} for split {split} at t = {t}")
+
+    def value(self, split: str, measurement: str, t: float | None = None) -> float | None:
+        """The number of that name, or None where it was not measured."""
+        found = [
+            row.value
+            for row in self.rows
+            if (row.split, row.measurement, row.t, row.at) == (split, measurement, t, None)
+        ]
+        return found[0] if found else None
+
+    def times(self) -> list[float]:
+        """Corruption times at which recovery was measured."""
+        return sorted(
+            {row.t for row in self.rows if row.measurement == "recovery_rate" and row.t is not None}
+        )
+
+
+def read_results(folder: Path) -> RunResults:
+    """Read the results of a finished run.
+
+    Raises:
+        AttractorError: if there are none or they are of another schema.
+    """
+    try:
+        records = pq.read_table(folder / RESULTS).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise AttractorError(f"'{folder}' holds no finished run: {error}") from None
+    stamps = [field.name for field in dataclasses.fields(Provenance)]
+    found = records[0].get("schema") if records else None
+    if found != SCHEMA:
+        raise AttractorError(
+            f"the results in '{folder}' are of schema {found}, and only {SCHEMA} can be read"
+        )
+    provenance = Provenance(**{name: records[0][name] for name in stamps})
+    rows = [
+        Row(**{key: value for key, value in record.items() if key not in stamps})
+        for record in records
+    ]
+    return RunResults(provenance=provenance, rows=rows, tokens=read_arrays(folder).tokens)
+
+
+def require_joinable(runs: Sequence[RunResults]) -> None:
+    """Refuse to put results side by side that were not measured alike.
+
+    Raises:
+        AttractorError: naming the first field in which two of them differ.
+    """
+    for field in ("schema", "tokenizer", "noise_seed"):
+        found = list(dict.fromkeys(getattr(run.provenance, field) for run in runs))
+        if len(found) > 1:
+            raise AttractorError(
+                f"results of different {field} cannot be joined: {found[0]} and {found[1]}"
+            )

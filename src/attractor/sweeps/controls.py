@@ -1,0 +1,73 @@
+"""Models whose behaviour is known, under the same probes: what a sweep must tell apart."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from attractor.config.settings import RunConfig
+from attractor.data.dataset import Dataset
+from attractor.measurements.measuring import Texts
+from attractor.model.denoiser import Denoiser
+from attractor.model.network import NetworkDenoiser
+from attractor.process.registry import make_process
+from attractor.results.tables import RunResults, read_results
+from attractor.runs import run as pipeline
+from attractor.runs.train import untrained
+from attractor.theory import EmpiricalDenoiser, bigram_source, random_source
+
+CONTROLS = ("untrained", "memorizer", "generalizer")
+ROWS = 100
+BIGRAM_VOCABULARY = 512
+"""Above it a table of pairs is too large, and the exact generalizer is a small random source."""
+
+
+def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str, RunResults]:
+    """Measure the controls of a sweep whose smallest run is `config`; what is there already of that
+    run is read.
+
+    The untrained network and the exact memorizer of the smallest training set see the sweep's own
+    rows; the exact generalizer, a Markov source with known law, sees its own text on both sides.
+    """
+    probe = dataclasses.replace(
+        config.probe, measure=("entropy", "recovery", "likelihood", "membership"),
+        t=config.probe.t[:1], repeats=1,
+        rows=min(config.probe.rows, ROWS), test_rows=min(config.probe.test_rows, ROWS),
+        nelbo_draws=4,
+    )  # fmt: skip
+    control = dataclasses.replace(config, probe=probe)
+    stamp = pipeline.provenance(control, data.tokenizer)
+    found = {}
+    for name in CONTROLS:
+        target = folder / name
+        if (
+            not pipeline.is_finished(target)
+            or read_results(target).provenance.config_hash != stamp.config_hash
+        ):
+            target.mkdir(parents=True, exist_ok=True)
+            pipeline.write_measurements(target, *_control(name, control, data), probe, stamp)
+        found[name] = read_results(target)
+    return found
+
+
+def _control(name: str, config: RunConfig, data: Dataset) -> tuple[Denoiser, Texts]:
+    texts = pipeline.texts_of(data, config.n_train, config.probe)
+    if name == "untrained":
+        process = make_process(config.process, data.tokenizer.vocab_size, config.uniform_share)
+        return NetworkDenoiser(untrained(config, process.vocab_size), process), texts
+    vocab = data.tokenizer.vocab_size
+    if name == "memorizer":
+        return EmpiricalDenoiser(torch.from_numpy(np.array(texts.corpus)).long(), vocab), texts
+    if vocab <= BIGRAM_VOCABULARY:
+        source = bigram_source(torch.from_numpy(np.array(data.train[:20_000])).long(), vocab)
+    else:
+        source = random_source(24)
+    length, rows, unseen = data.train.shape[1], len(texts.train), len(texts.test)
+    text = source.sample(10 * (rows + unseen), length, seed=1).numpy()
+    train, test = np.split(text, 2)
+    return source, Texts(
+        train[:rows], test[:unseen], train[:rows], train[rows:], test[unseen:], str
+    )

@@ -1,0 +1,39 @@
+"""Named GPUs: what their datasheets say they can do."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Gpu(NamedTuple):
+    """One board."""
+
+    name: str
+    flops: float
+    """dense bf16 products with float32 sums, per second, without structured sparsity"""
+    watts: float
+    """board power"""
+    source: str
+
+
+UTILISATION = 0.35
+"""Assumed share of the datasheet's rate that training reaches; small models on fast boards reach
+less."""
+
+GPUS = (
+    Gpu("A100 SXM", 312e12, 400, "NVIDIA A100 Tensor Core GPU datasheet, 2021"),
+    Gpu(
+        "H100 SXM",
+        989e12,
+        700,
+        "NVIDIA H100 Tensor Core GPU datasheet, 2023; half of the rate with sparsity",
+    ),
+    Gpu(
+        "H200 SXM",
+        989e12,
+        700,
+        "NVIDIA H200 Tensor Core GPU datasheet, 2024; half of the rate with sparsity",
+    ),
+    Gpu("L40S", 362e12, 350, "NVIDIA L40S datasheet, 2023"),
+    Gpu("RTX 4090", 165e12, 450, "NVIDIA Ada GPU architecture whitepaper, 2023, appendix A"),
+)

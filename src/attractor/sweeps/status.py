@@ -1,0 +1,97 @@
+"""How far a sweep is, read from its folder alone, so that it can be asked from anywhere that sees
+it."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from attractor.machine.files import is_locked
+from attractor.results.tables import RESULTS
+from attractor.runs import run as pipeline
+from attractor.sweeps.attempt import FAILED
+from attractor.sweeps.follow import last_line
+from attractor.sweeps.plan import PlannedRun
+from attractor.sweeps.run import planned_runs
+from attractor.train.logbook import METRICS
+from attractor.train.state import Progress
+
+State = Literal["done", "running", "failed", "waiting"]
+
+
+class RunStatus(NamedTuple):
+    """One run of a sweep."""
+
+    run: PlannedRun
+    state: State
+    progress: Progress | None
+    """its last line"""
+    seconds_left: float | None
+    """None as long as nothing tells"""
+
+
+class SweepStatus(NamedTuple):
+    """All runs of a sweep."""
+
+    runs: list[RunStatus]
+
+    def count(self, state: State) -> int:
+        """Runs in a state."""
+        return sum(run.state == state for run in self.runs)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of all runs, with as many side by side as there are now; failed ones are not waited
+        for."""
+        left = [run.seconds_left for run in self.runs if run.state in ("running", "waiting")]
+        known = [seconds for seconds in left if seconds is not None]
+        return sum(known) / max(1, self.count("running")) if len(known) == len(left) else None
+
+
+def read_status(out: Path) -> SweepStatus:
+    """The state of every run, by results, locks and tracebacks.
+
+    Raises:
+        AttractorError: if `out` holds no sweep.
+    """
+    runs = planned_runs(out)
+    states = {run.run_id: _state(out / run.run_id) for run in runs}
+    lines = {run.run_id: last_line(out / run.run_id) for run in runs}
+    paces = [
+        line.tokens_per_s for line in lines.values() if line is not None and line.tokens_per_s > 0
+    ]
+    done = [out / run.run_id for run in runs if states[run.run_id] == "done"]
+    probing = [_probing_seconds(run) for run in done if (run / METRICS).is_file()]
+    typical = (
+        (statistics.median(paces), statistics.median(probing) if probing else 0.0)
+        if paces
+        else None
+    )
+    found = []
+    for run in runs:
+        state, line, left = states[run.run_id], lines[run.run_id], None
+        if typical is not None and state != "done":
+            step, pace = (
+                (line.step, line.tokens_per_s or typical[0])
+                if line is not None
+                else (0, typical[0])
+            )
+            train = run.config.train
+            left = (
+                train.steps - step
+            ) * train.batch_size * run.config.data.seq_len / pace + typical[1]
+        found.append(RunStatus(run, state, line, left))
+    return SweepStatus(found)
+
+
+def _state(run: Path) -> State:
+    if pipeline.is_finished(run):
+        return "done"
+    if is_locked(run):
+        return "running"
+    return "failed" if (run / FAILED).is_file() else "waiting"
+
+
+def _probing_seconds(run: Path) -> float:
+    return max(0.0, (run / RESULTS).stat().st_mtime - (run / METRICS).stat().st_mtime)

@@ -1,0 +1,218 @@
+"""What a sweep leaves beside its runs: transition.json, measurements.json, passages.json and
+report.html."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attractor.analysis.summary import (
+    Case,
+    case_of,
+    measurements_summary,
+    model_detector,
+    models_summary,
+    transition_summary,
+)
+from attractor.config.identity import config_hash
+from attractor.config.settings import SweepConfig
+from attractor.data.dataset import Dataset
+from attractor.machine.files import write_atomically
+from attractor.measurements.measuring import NGRAM, REFERENCE
+from attractor.measurements.micro_attractors import load_tagger, micro_attractors
+from attractor.report.fields import read_fields
+from attractor.report.page import write_report
+from attractor.results.tables import RunResults, code_version, read_results, require_joinable
+from attractor.runs import run as pipeline
+from attractor.sweeps.controls import measure_controls
+from attractor.sweeps.passages import passages
+from attractor.sweeps.plan import PlannedRun
+from attractor.types import AttractorError
+
+TWIN = "twin"
+"""Folder of a run's second model, on other rows."""
+TRANSITION, MEASUREMENTS, PASSAGES = "transition.json", "measurements.json", "passages.json"
+
+
+def summary_folders(config: SweepConfig, out: Path) -> dict[str, Path]:
+    """Where the summary of each model is: a sweep of several has a folder for each, one of one
+    model has no names."""
+    return {name: out / name for name in config.each_model()}
+
+
+def summarized(folder: Path, run: PlannedRun) -> bool:
+    """Whether the summary in a folder holds a run; raises AttractorError, naming the place, if it
+    is damaged."""
+    if not (folder / TRANSITION).is_file():
+        return False
+    summary = read_fields(folder / TRANSITION)
+    summary.require("rows")
+    known = {(row.integer("n_train"), row.integer("seed")) for row in summary.objects("rows")}
+    return (run.config.n_train, run.config.seed) in known
+
+
+def write_summary(
+    config: SweepConfig, runs: list[PlannedRun], data: Dataset, out: Path, elapsed: float | None,
+    missing: Sequence[PlannedRun] = (),
+) -> list[Path]:  # fmt: skip
+    """Summarize the runs of each model; several models also share one transition.json, its rows
+    named by model.
+
+    Args:
+        config: the sweep.
+        runs: its finished runs.
+        data: what they were trained on.
+        out: the sweep's folder.
+        elapsed: seconds it took; None where nothing was trained, and the time of the earlier sweep
+            stands.
+        missing: runs that are not finished; a model all of whose runs are missing has no summary.
+
+    Returns:
+        the path of each report.html.
+    """
+    if elapsed is None:
+        earlier = out / TRANSITION
+        elapsed = read_fields(earlier).number("elapsed_s") if earlier.is_file() else 0.0
+    begun = {run.model for run in runs}
+    folders = {
+        name: folder for name, folder in summary_folders(config, out).items() if name in begun
+    }
+    models = {
+        name: _summarized(
+            config.each_model()[name],
+            [r for r in runs if r.model == name],
+            data,
+            out,
+            folder,
+            elapsed,
+        )
+        for name, folder in folders.items()
+    }
+    if config.models:
+        together = models_summary([(model.label, model.located) for model in models.values()])
+        write_atomically(out / TRANSITION, json.dumps(together, indent=1))
+    for name, folder in folders.items():
+        unfinished = [run.title for run in missing if run.model == name]
+        measured = models[name].measured | _between(models, name) | {"unfinished": unfinished}
+        write_atomically(folder / MEASUREMENTS, json.dumps(measured, indent=1))
+    return [write_report(folder) for folder in folders.values()]
+
+
+class _Model(NamedTuple):
+    """The summary of one model."""
+
+    label: dict[str, Any]
+    located: dict[str, Any]
+    measured: dict[str, Any]
+    cases: list[tuple[int, Case]]
+    """of each run, with its training-set size"""
+
+
+def _summarized(
+    config: SweepConfig,
+    runs: list[PlannedRun],
+    data: Dataset,
+    out: Path,
+    folder: Path,
+    elapsed: float,
+) -> _Model:
+    results = [_with_twin(out / run.run_id) for run in runs]
+    folder.mkdir(exist_ok=True)
+    require_joinable(results)
+    smallest = min((run.config for run in runs), key=lambda run: (run.n_train, run.seed))
+    controls = measure_controls(smallest, data, folder / "controls")
+    located, provenance = transition_summary(results, elapsed), _provenance(config, results, data)
+    measured = {
+        **measurements_summary(results, controls),
+        "micro_attractors": named_micro_attractors(results, data),
+        "provenance": provenance,
+    }
+    write_atomically(folder / TRANSITION, json.dumps(located, indent=1))
+    write_atomically(folder / PASSAGES, json.dumps(passages(results, data.tokenizer), indent=1))
+    label = {"model": runs[0].model, "parameters": provenance["parameters"]}
+    return _Model(
+        label, located, measured, [(run.provenance.n_train, case_of(run)) for run in results]
+    )
+
+
+def _between(models: dict[str, _Model], name: str) -> dict[str, Any]:
+    """What is measured on all models together: n* against their size, and the detector."""
+    if len(models) == 1:
+        sizes, cases = zip(*models[name].cases, strict=True)
+        return {"detector": model_detector(cases, sizes, "training-set size")}
+    every = [(label, found) for label, model in models.items() for _, found in model.cases]
+    labels, cases = zip(*every, strict=True)
+    return {
+        "detector": model_detector(cases, labels, "model size"),
+        "models": [
+            {**model.label, "transition": model.located["transition"]} for model in models.values()
+        ],
+    }
+
+
+def add_word_classes(folder: Path, tagger: str) -> None:
+    """Name the word class of each micro-attractor in measurements.json.
+
+    Raises:
+        AttractorError: if there is no such file, or the tagger is unknown or not installed.
+    """
+    tag, path = load_tagger(tagger), folder / MEASUREMENTS
+    if not path.is_file():
+        raise AttractorError(f"'{path}' does not exist: a finished sweep writes it")
+    content = pipeline.read_json(path)
+    for found in content["micro_attractors"]:
+        found["word_class"] = tag(found["token"].strip())
+    write_atomically(path, json.dumps(content, indent=1))
+
+
+def _provenance(config: SweepConfig, results: list[RunResults], data: Dataset) -> dict[str, Any]:
+    shape = config.model
+    return {
+        "version": code_version(),
+        "config_hash": config_hash(config),
+        "corpus": "World English Bible" if config.data.source == "bible" else config.data.source,
+        "tokenizer": config.data.tokenizer,
+        "vocab_size": data.tokenizer.vocab_size,
+        "seq_len": int(data.train.shape[1]),
+        "model": f"{shape.n_blocks} blocks of width {shape.hidden_size}, {shape.n_heads} heads",
+        "process": config.process,
+        "parameters": pipeline.parameter_count(config, data.tokenizer.vocab_size),
+        "train_steps": config.train.steps,
+        "batch_size": config.train.batch_size,
+        "probe_rows": config.probe.rows,
+        "test_rows": config.probe.test_rows,
+        "repeats": config.probe.repeats,
+        "grid_steps": config.probe.steps,
+        "judge": "Kneser-Ney 5-gram"
+        if config.probe.judge == NGRAM
+        else Path(config.probe.judge).name,
+        "seeds": sorted({run.provenance.seed for run in results}),
+        **data.counts._asdict(),
+    }
+
+
+def _with_twin(folder: Path) -> RunResults:
+    """The results of a run, and of the comparison with its twin where there is one."""
+    run = read_results(folder)
+    if not pipeline.is_finished(folder / TWIN):
+        return run
+    twin = read_results(folder / TWIN)
+    require_joinable([run, twin])
+    return dataclasses.replace(run, rows=[*run.rows, *twin.rows])
+
+
+def named_micro_attractors(results: list[RunResults], data: Dataset) -> list[dict[str, Any]]:
+    """The micro-attractors of the largest training set, with the text of each token."""
+    largest = max(results, key=lambda run: run.provenance.n_train)
+    frequency = np.bincount(
+        np.array(data.train[:REFERENCE]).ravel(), minlength=data.tokenizer.vocab_size
+    )
+    return [
+        found._asdict() | {"token": data.tokenizer.pieces([found.token])[0]}
+        for found in micro_attractors(largest, frequency)
+    ]

@@ -1,0 +1,401 @@
+"""The figures of the theory page, in the visual language of the sweep report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attractor.report import words
+from attractor.report.curves import (
+    Line,
+    decimal,
+    draw,
+    label,
+    name_and_split,
+    name_of,
+    share_axis,
+    span,
+    split_keys,
+    stroke,
+    tag,
+)
+from attractor.report.figures import (
+    DASHES,
+    INK,
+    MUTED,
+    PALETTE,
+    SYMBOLS,
+    Figure,
+    Key,
+    Panel,
+    Style,
+    finish,
+    plane,
+)
+from attractor.theory_page.view import Theory
+
+MODELS = ("memorizer", "network", "generalizer")
+_MODEL_COLOURS = dict(zip(MODELS, (PALETTE[1], PALETTE[0], PALETTE[2]), strict=True))
+
+
+def _seeds(theory: Theory) -> str:
+    k = len(theory.seeds)
+    return (
+        "One seed, so no interval."
+        if k == 1
+        else f"Means over {k} seeds; bands: Student's 95% intervals over seeds."
+    )
+
+
+def _rule_style(rules: Sequence[str], marked: bool = True) -> Callable[[Line], Style]:
+    """Each memory has its colour; a dash lets those be seen that lie on top of one another."""
+
+    def style(line: Line) -> Style:
+        i = rules.index(line.name)
+        dash = {"dense, exponential": "7px,4px", "modern Hopfield": "1.5px,3.5px"}.get(
+            line.name, "solid"
+        )
+        return Style(PALETTE[i % 6], dash, SYMBOLS[i % len(SYMBOLS)] if marked else None, 2.0)
+
+    return style
+
+
+def retrieval(theory: Theory) -> Figure:
+    """Overlap after retrieval, one plot a load."""
+    rules = [line.name for line in theory.radius]
+    style = _rule_style(rules, marked=False)
+    panels: list[Panel] = []
+    for load, lines in theory.retrieval:
+        figure = plane(
+            "flipped share of the spins",
+            f"overlap after retrieval at load {load:g}",
+            (-0.01, 0.51),
+            False,
+        )
+        draw(figure, lines, style, name_of, decimal)
+        figure.update_yaxes(range=[-0.08, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
+        said = label(f"Overlap at load {load:g} against the flipped share", lines, name_of, decimal)
+        panels.append(Panel(id=f"retrieval-{len(panels)}", label=said, spec=finish(figure)))
+    return Figure(
+        id="retrieval",
+        title="Retrieval after corruption",
+        read="Spins of a stored pattern are flipped, the network runs until nothing moves, and "
+        "the overlap with the "
+        "pattern is taken: 1 is the pattern itself. Where a line leaves 1 is the edge of the "
+        "basin. No energy is put "
+        "into pseudo-likelihood couplings: each spin learns by itself to follow the others, and "
+        "there are basins all "
+        "the same.",
+        assumed=f"N = {theory.n} spins, random patterns, synchronous updates at zero "
+        f"temperature. {_seeds(theory)}",
+        keys=tuple(
+            Key(tag=tag(rule), label=rule, style=style(Line(name=rule, points=())))
+            for rule in rules
+        ),
+        panels=tuple(panels),
+    )
+
+
+def radius(theory: Theory) -> Figure:
+    """Basin radius against load, with what the margin alone promises."""
+    rules = [line.name for line in theory.radius]
+    rule_style = _rule_style(rules)
+    floors = {
+        line.name: Style(INK, dash, None, 1.6)
+        for line, dash in zip(theory.floors, ("7px,4px", "1.5px,3.5px"), strict=True)
+    }
+
+    def style(line: Line) -> Style:
+        return floors.get(line.name) or rule_style(line)
+
+    lines = (*theory.radius, *theory.floors)
+    figure = plane(
+        "load P/N, patterns per spin (log scale)", "basin radius, flipped share", span(lines), True
+    )
+    draw(figure, lines, style, name_of, words.percent)
+    figure.update_yaxes(**share_axis(0.5, 0.1))
+    title = "Basin radius against load"
+    return Figure(
+        id="radius",
+        title=title,
+        read="The radius is the largest share of flipped spins from which a pattern returns with "
+        "95% of its spins "
+        "right. Pseudo-likelihood keeps its basins at loads where Hebb's couplings have lost "
+        "theirs, because it weighs "
+        "each pattern by its margin. The dashed line is what the largest possible margin promises "
+        "after one step for "
+        "random flips; the dotted line what it promises for flips chosen as badly as can be.",
+        assumed="Dashed: 5% of the spins are wrong after one step if every margin is Gardner's. "
+        "Dotted: flipping a "
+        "share \u03c1 takes at most 2|J|\u221a(\u03c1N) from a field (Cauchy-Schwarz), so every "
+        "corruption with "
+        "\u03c1 < (k/2)\u00b2 is put right, k being the margin as a cosine: Gardner's divided by "
+        "\u221aN. The table "
+        f"gives this for the margins measured. {_seeds(theory)}",
+        keys=tuple(Key(tag=tag(line.name), label=line.name, style=style(line)) for line in lines),
+        panels=(
+            Panel(
+                id="radius-plot",
+                label=label(title, lines, name_of, words.percent),
+                spec=finish(figure),
+            ),
+        ),
+    )
+
+
+_TRAINED = {"lowest": "solid", "median": "7px,4px", "Gardner": "1.5px,3.5px"}
+
+
+def training(theory: Theory) -> Figure:
+    """Margins while pseudo-likelihood is trained: the lowest against Gardner's bound, and their
+    density at one load."""
+    loads = list(dict.fromkeys(line.name for line in theory.training))
+    keys = [
+        Key(
+            tag=tag(load),
+            label=f"load {load}",
+            style=Style(PALETTE[i % 6], "none", SYMBOLS[i % len(SYMBOLS)]),
+        )
+        for i, load in enumerate(loads)
+    ]
+    names = {
+        "lowest": "lowest margin",
+        "median": "median margin",
+        "Gardner": "largest possible (Gardner)",
+    }
+    keys += [
+        Key(tag=s, label=name, style=Style(INK, _TRAINED[s], None)) for s, name in names.items()
+    ]
+    return Figure(
+        id="training",
+        title="Margins over training",
+        read="The margin of a spin is its field in a stored pattern, in units of the length of "
+        "its couplings. The "
+        "first step is Hebb's rule. Later steps are Hebbian too, each pattern weighted by 1 minus "
+        "the tanh of its "
+        "margin, so that what is least safe is stored again: the lowest margin rises towards the "
+        "largest possible one.",
+        assumed=f"Pseudo-likelihood couplings, N = {theory.n}; Gardner's value is that of "
+        "infinitely many spins. "
+        f"The densities on the right are those of one seed. {_seeds(theory)}",
+        keys=tuple(keys),
+        panels=(_margin_plot(theory, loads), _density_plot(theory)),
+    )
+
+
+def _margin_plot(theory: Theory, loads: Sequence[str]) -> Panel:
+    def style(line: Line) -> Style:
+        i = loads.index(line.name)
+        symbol = SYMBOLS[i % len(SYMBOLS)] if line.split == "lowest" else None
+        return Style(
+            PALETTE[i % 6], _TRAINED[line.split], symbol, 1.4 if line.split == "Gardner" else 2.0
+        )
+
+    def title_of(line: Line) -> str:
+        return f"load {line.name}, {line.split if line.split != 'Gardner' else 'largest possible'}"
+
+    figure = plane(
+        "training step (log scale)",
+        "margin of a spin in a stored pattern",
+        span(theory.training),
+        True,
+    )
+    draw(figure, theory.training, style, title_of, decimal)
+    figure.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
+    said = label("Margins against training step", theory.training, title_of, decimal)
+    return Panel(id="training-plot", label=said, spec=finish(figure))
+
+
+def _density_plot(theory: Theory) -> Panel:
+    seen = [x for line in theory.density for x, y in line.points if y.value > 0.01]
+    figure = plane(
+        "margin",
+        f"density of margins at load {theory.density_load:g}",
+        (min(seen), max(seen)),
+        False,
+    )
+    shades = (0.25, 0.45, 0.7, 1.0)
+    for line, opacity in zip(theory.density, shades[-len(theory.density) :], strict=True):
+        trace = stroke(line, Style(INK, "solid", None, 1.9), [], f"step {line.name}", decimal)
+        figure.add_trace(trace.update(opacity=opacity))
+        x, top = max(((x, y.value) for x, y in line.points), key=lambda at: at[1])
+        figure.add_annotation(
+            x=x, y=top, text=f"step {line.name}", xanchor="left", xshift=6, showarrow=False,
+            font={"size": 12, "color": INK},
+        )  # fmt: skip
+    figure.update_yaxes(rangemode="tozero")
+    said = (
+        f"Density of margins at load {theory.density_load:g}, after {len(theory.density)} "
+        "numbers of steps."
+    )
+    return Panel(id="density-plot", label=said, spec=finish(figure))
+
+
+_FEATURES = Style(PALETTE[5], "10px,3px,2px,3px", "diamond-open")
+
+
+def generalization(theory: Theory) -> Figure:
+    """Train and unseen overlap against P/D in spins, and recovery against n in a trained network
+    where there is one."""
+    network = tuple(line for line in theory.recovery if line.name == "network")
+    beside = (
+        " On the right a diffusion model of sequences goes the same way as its training set grows."
+    )
+    data = [line for line in theory.manifold if line.split != "features"]
+    return Figure(
+        id="generalization",
+        title="From memorization to generalization",
+        read="All patterns are mixtures of three of a few shared features. With few patterns per "
+        "feature the network "
+        "holds each of them and knows no others; with many it can no longer hold them, and what "
+        "it stores instead are "
+        "the features, so that an unseen mixture is as good as a trained one: the solid line "
+        "falls, the dashed line "
+        "rises, and they meet." + (beside if network else ""),
+        assumed=f"Random-features model, N = {theory.n} spins, 0.3 N features, 10% of the spins "
+        "flipped, "
+        f"pseudo-likelihood couplings. {_seeds(theory)}",
+        keys=(
+            *split_keys(data, {"train": "training", "test": "unseen"}),
+            Key(tag="features", label="features", style=_FEATURES),
+        ),
+        panels=(_manifold_plot(theory), *([_network_plot(network)] if network else [])),
+    )
+
+
+def _data_style(line: Line) -> Style:
+    if line.split == "features":
+        return _FEATURES
+    return Style(INK, DASHES[line.split], "circle" if line.split == "train" else "circle-open")
+
+
+def _manifold_plot(theory: Theory) -> Panel:
+    def title_of(line: Line) -> str:
+        return {"train": "training patterns", "test": "unseen patterns"}.get(line.split, line.split)
+
+    x_title = "training patterns per feature, P/D (log scale)"
+    figure = plane(x_title, "overlap after retrieval, spins", span(theory.manifold), True)
+    draw(figure, theory.manifold, _data_style, title_of, decimal)
+    figure.update_yaxes(range=[-0.02, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
+    said = label("Overlap against P/D", theory.manifold, title_of, decimal)
+    return Panel(id="spins-plot", label=said, spec=finish(figure))
+
+
+def _network_plot(lines: Sequence[Line]) -> Panel:
+    y_title = "corrupted tokens that return, sequences"
+    figure = plane("training sequences n (log scale)", y_title, span(lines), True)
+    draw(figure, lines, _data_style, name_and_split, words.percent)
+    figure.update_yaxes(**share_axis())
+    said = label("Recovery of the network against n", lines, name_and_split, words.percent)
+    return Panel(id="network-plot", label=said, spec=finish(figure))
+
+
+def controls(theory: Theory) -> list[Figure]:
+    """Recovery, entropy and distance of denoisers whose law is known exactly."""
+    drawn = [
+        _control(
+            theory, "controls", "Controls: the perfect memorizer and the perfect generalizer",
+            theory.recovery,
+            "corrupted tokens that return", words.percent, share_axis(),
+            "Two denoisers that are exact, under the probe of the language-model report. The "
+            "memorizer knows its "
+            "training sequences and nothing else; the generalizer knows the source they were "
+            "drawn from and no "
+            "sequence. A trained model is read against both.",
+        ),
+        _control(
+            theory, "control-entropy", "Entropy of the controls", theory.entropy,
+            "conditional entropy, nats per token", words.nats, {"rangemode": "tozero"},
+            "The memorizer is sure of every training token until its training set is so large "
+            "that sequences "
+            "differing in one token are in it; the generalizer is as unsure as the source allows, "
+            "which for a "
+            f"token between two neighbours is {words.nats(theory.closed_form)} nats in closed "
+            "form, the level line."
+            + _left_to_learn(theory),
+            level=theory.closed_form,
+        ),
+    ]  # fmt: skip
+    if theory.distance:
+        distance = _control(
+            theory, "distance", "Distance to the perfect generalizer", theory.distance,
+            "KL from the source, nats per token (log scale)", words.nats, {"type": "log",
+            "dtick": 1},
+            "How far the conditional distributions of the network, each token given all the "
+            "others, are from "
+            "those of the source. Only where the source is known exactly can this be measured.",
+        )  # fmt: skip
+        drawn.append(distance)
+    return drawn
+
+
+def _left_to_learn(theory: Theory) -> str:
+    """Say so where the network ends up less sure than the source allows: then training, not data,
+    was too short."""
+    last = {line.name: line.points[-1][1].value for line in theory.entropy if line.split == "test"}
+    excess = last.get("network", 0.0) - last["generalizer"]
+    if excess < 0.005:
+        return ""
+    return (
+        f" With the most data the network is {words.nats(excess)} nats less sure of unseen tokens "
+        "than the "
+        "generalizer: that is what its training was too short for."
+    )
+
+
+def _control(
+    theory: Theory,
+    id: str,
+    title: str,
+    lines: tuple[Line, ...],
+    y_title: str,
+    form: Callable[[float], str],
+    y_axis: dict[str, Any],
+    read: str,
+    level: float | None = None,
+) -> Figure:
+    def style(line: Line) -> Style:
+        symbol = SYMBOLS[MODELS.index(line.name)]
+        shape = symbol if line.split == "train" else f"{symbol}-open"
+        return Style(_MODEL_COLOURS[line.name], DASHES[line.split], shape)
+
+    figure = plane("training sequences n (log scale)", y_title, span(lines), True)
+    draw(figure, lines, style, name_and_split, form)
+    figure.update_yaxes(**y_axis)
+    if level is not None:
+        figure.add_hline(
+            y=level, line={"color": MUTED, "width": 1, "dash": "1.5px,3.5px"}, layer="below"
+        )
+    keys = [
+        Key(
+            tag=name,
+            label=name,
+            style=Style(_MODEL_COLOURS[name], "none", SYMBOLS[MODELS.index(name)]),
+        )
+        for name in dict.fromkeys(line.name for line in lines)
+    ]
+    return Figure(
+        id=id,
+        title=title,
+        read=read,
+        assumed=theory.control_note,
+        keys=(*keys, *split_keys(lines, {"train": "training", "test": "unseen"})),
+        panels=(
+            Panel(
+                id=f"{id}-plot",
+                label=label(title, lines, name_and_split, form),
+                spec=finish(figure),
+            ),
+        ),
+    )
+
+
+def all_figures(theory: Theory) -> list[Figure]:
+    """Return the figures in the order of the page."""
+    return [
+        retrieval(theory),
+        radius(theory),
+        training(theory),
+        generalization(theory),
+        *controls(theory),
+    ]

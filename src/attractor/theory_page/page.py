@@ -1,0 +1,167 @@
+"""The page of `attractor theory`: one self-contained file, its sentences computed from the
+numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from attractor.report import words
+from attractor.report.curves import Line, decimal
+from attractor.report.fields import Estimate
+from attractor.report.figures import DARK
+from attractor.theory_page.charts import all_figures
+from attractor.theory_page.story import same_story
+from attractor.theory_page.view import Theory
+
+FILE, NUMBERS, PICTURE = "theory.html", "theory.json", "why-basins.svg"
+
+
+def headline(theory: Theory) -> str:
+    """Say what pseudo-likelihood's basins are beside Hebb's, at the load where they differ most."""
+    ours, hebb = (
+        {x: y.value for x, y in _line(theory.radius, name).points}
+        for name in ("pseudo-likelihood", "Hebb")
+    )
+    load = max(ours, key=lambda x: ours[x] - hebb[x])
+    if ours[load] <= hebb[load]:
+        return (
+            "At these loads pseudo-likelihood's basins are no larger than Hebb's: "
+            f"{ours[load]:.0%} at load {load:g}."
+        )
+    return (
+        f"Basins need no energy: at load {load:g} a network trained on conditional likelihood "
+        "returns from "
+        f"{ours[load]:.0%} of its spins flipped, Hebb's from {hebb[load]:.0%}."
+    )
+
+
+def standfirst(theory: Theory) -> list[str]:
+    """Say what the random-features model and the controls show."""
+    train, test = (
+        next(line for line in theory.manifold if line.split == split) for split in ("train", "test")
+    )
+    first, last = train.points[0][0], train.points[-1][0]
+
+    def pair(x: float) -> str:
+        a, b = train.at(x), test.at(x)
+        assert a is not None
+        assert b is not None
+        return f"{decimal(a.value)} on training and {decimal(b.value)} on unseen patterns"
+
+    said = [
+        f"When patterns share features, the overlap after retrieval is {pair(first)} at {first:g} "
+        "patterns per "
+        f"feature, and {pair(last)} at {last:g}."
+    ]
+    memory, rest = (
+        [line for line in theory.recovery if line.name == name]
+        for name in ("memorizer", "generalizer")
+    )
+    parts = [
+        f"{lines[0].name} {words.percent(lines[0].points[0][1].value)} of training and "
+        f"{words.percent(lines[1].points[0][1].value)} of unseen tokens"
+        for lines in (memory, rest)
+    ]
+    n = memory[0].points[0][0]
+    said.append(
+        f"The exact controls under the same probe, at n = {words.count(n)}: the {parts[0]}, the "
+        f"{parts[1]}."
+    )
+    unseen = next((line.points for line in theory.distance if line.split == "test"), ())
+    if unseen:
+        steps = [
+            f"{words.nats(y.value)} at n = {words.count(x)}" for x, y in (unseen[0], unseen[-1])
+        ]
+        said.append(
+            "KL of a network trained between the two from the source, nats per token of unseen "
+            f"sequences: {steps[0]}, "
+            f"{steps[1]}."
+        )
+    return said
+
+
+def _line(lines: Iterable[Line], name: str) -> Line:
+    return next(line for line in lines if line.name == name)
+
+
+class Cell(NamedTuple):
+    """A number of the table and its interval, which is left out where it is as narrow as the digits
+    shown."""
+
+    value: str
+    interval: str
+
+
+def _cell(e: Estimate | None, form: Callable[[float], str]) -> Cell:
+    if e is None:
+        return Cell("", "")
+    if e.lo is None or e.hi is None or form(e.lo) == form(e.hi):
+        return Cell(form(e.value), "")
+    return Cell(form(e.value), f"{form(e.lo)} to {form(e.hi)}")
+
+
+def _fine_percent(x: float) -> str:
+    return f"{100 * x:.2f}%"
+
+
+def render(theory: Theory) -> str:
+    """Return the page as text."""
+    loader = PackageLoader("attractor.report", "templates")
+    env = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    rows = [
+        (f"{r.load:g}", r.rule,
+         (_cell(r.radius, words.percent), _cell(r.floor, _fine_percent), _cell(r.stable,
+         words.percent),
+          _cell(r.fixed, words.percent), _cell(r.lowest_margin, decimal), _cell(r.asymmetry,
+          words.nats)))
+        for r in theory.numbers
+    ]  # fmt: skip
+    env.filters["unbroken"] = words.unbroken
+    # The macros of the sweep report name these filters.
+    env.filters |= {f.__name__: f for f in (words.nats, words.count, words.time, words.visible)}
+    return env.get_template("theory.html.j2").render(
+        headline=headline(theory), standfirst=standfirst(theory), figures=all_figures(theory),
+        rows=rows,
+        facts=theory.facts, swap=DARK, plotly=get_plotlyjs(), outcomes={},
+    )  # fmt: skip
+
+
+def write_page(theory: Theory, out: Path) -> Path:
+    """Write the page and its numbers into a directory, made if need be; the picture of the story
+    twice if it is there.
+
+    Returns:
+        the path of the page.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    network = [line for line in theory.recovery if line.name == "network"]
+    if network:
+        spins = [line for line in theory.manifold if line.split != "features"]
+        _write(out / PICTURE, same_story(spins, network))
+    _write(out / NUMBERS, json.dumps(dataclasses.asdict(theory), indent=1))
+    return _write(out / FILE, render(theory))
+
+
+def _write(path: Path, text: str) -> Path:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path

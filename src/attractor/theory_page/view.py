@@ -1,0 +1,55 @@
+"""What the theory page shows, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from attractor.report.curves import Line
+from attractor.report.fields import Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """One line of the table: a memory at a load. Everything is a mean over seeds."""
+
+    load: float
+    rule: str
+    radius: Estimate
+    stable: Estimate
+    fixed: Estimate
+    asymmetry: Estimate | None
+    lowest_margin: Estimate | None
+    floor: Estimate | None
+    """share of flips that the lowest margin puts beyond doubt"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Theory:
+    """All that the page shows, as plain data."""
+
+    n: int
+    seeds: tuple[int, ...]
+    loads: tuple[float, ...]
+    retrieval: tuple[tuple[float, tuple[Line, ...]], ...]
+    """for each load: overlap after retrieval against the flipped share, one line a rule"""
+    radius: tuple[Line, ...]
+    """basin radius against load, one line a rule"""
+    floors: tuple[Line, ...]
+    """what Gardner's margin promises, against load"""
+    training: tuple[Line, ...]
+    """margin against training step; `name` is the load, `split` is lowest, median or Gardner"""
+    density_load: float
+    density: tuple[Line, ...]
+    """density of margins; `name` is the step"""
+    manifold: tuple[Line, ...]
+    """overlap against P/D: train, test, features"""
+    recovery: tuple[Line, ...]
+    """of the exact denoisers, and the network where there is one, against training rows"""
+    entropy: tuple[Line, ...]
+    distance: tuple[Line, ...]
+    """KL from the generalizer, nats per token"""
+    closed_form: float
+    """entropy of a token of the Markov source given its neighbours, nats"""
+    control_note: str
+    numbers: tuple[Numbers, ...]
+    facts: tuple[tuple[str, str], ...]

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tiny
+from attractor.cli.commands import main
+
+PLAN = ["sweep", "--out", "x", "--dry-run", "--adaptive"]
+FAST = [
+    "--data.seq-len", "12", "--model.hidden-size", "16", "--model.n-blocks", "1", "--model.n-heads",
+    "2",
+    "--model.cond-dim", "8", "--train.steps", "20", "--train.batch-size", "8", "--train.log-every",
+    "10",
+    "--train.validation-rows", "8",
+    "--probe.t", "0.5", "--probe.rows", "8", "--probe.test-rows", "8", "--probe.repeats", "1",
+    "--probe.steps", "10", "--probe.generated", "4", "--probe.nelbo-draws", "1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="module")
+def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    assert (
+        main(
+            ["train", "--out", str(folder), "--data.source", str(corpus), "--n-train", "16", *FAST]
+        )
+        == 0
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "train", "sweep", "probe", "generate", "report", "theory", "audit", "reference"],
+)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert f"attractor {command}" in text
+    if command not in ("report",):
+        assert "default:" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["sweep", "--out", "x", "--preset", "huge"],
+            "unknown preset 'huge'; there are demo, tiny, small, medium",
+        ),
+        (["sweep", "--out", "x", "--train.stepz", "3"], "--train.stepz"),
+        (["sweep", "--out", "x", "--train.steps", "-3"], "steps = -3 must be positive"),
+        (["sweep", "--out", "x", "--train.lr", "nan"], "lr = nan must be positive"),
+        (["sweep", "--out", "x", "--probe.t", "1.5"], "t = 1.5 is outside (0, 1]"),
+        (["sweep", "--out", "x", "--probe.t", "0"], "t = 0.0 is outside (0, 1]"),
+        (
+            ["sweep", "--out", "x", "--probe.rows", "1"],
+            "rows = 1: an interval needs at least 2 sequences",
+        ),
+        (["sweep"], "--out"),
+        (["train", "--out", "x", "--n-train", "0"], "n_train = 0 must be at least 1"),
+        (
+            ["train", "--out", "x", "--model.hidden-size", "30"],
+            "hidden_size = 30 must be a multiple of",
+        ),
+        (["train", "--out", "x", "--seed", "-1"], "seed = -1 must be at least 0"),
+        (["train", "--out", "x", "--model.n-heads", "0"], "n_heads = 0 must be positive"),
+        (
+            ["train", "--out", "x", "--train.t-min", "2"],
+            "t_min = 2.0 must be at least 0 and below 1",
+        ),
+        (["train", "--out", "x", "--train.betas", "2", "2"], "betas = (2.0, 2.0)"),
+        (["sweep", "--out", "x", "--probe.t", "0.1", "0.1"], "none twice"),
+        (
+            ["sweep", "--out", "x", "--probe.ablation-steps", "16", "0"],
+            "ablation_steps = (16, 0): each must be",
+        ),
+        (["sweep", "--out", "x", "--probe.ablation-steps", "16", "16"], "none twice"),
+        (["sweep", "--out", "x", "--probe.ablation-steps"], "at least one value"),
+        (
+            ["sweep", "--out", "x", "--probe.basin-rows", "1"],
+            "basin_rows = 1: an interval needs at least 2",
+        ),
+        (["sweep", "--out", "x", "--seeds", "0", "0"], "none twice"),
+        (
+            [*PLAN, "--precision", "1"],
+            "precision = 1.0 must be above 1, and at_once = 1 at least 1",
+        ),
+        ([*PLAN, "--precision", "nan"], "precision = nan must be above 1"),
+        ([*PLAN, "--at-once", "0"], "at_once = 0 at least 1"),
+        ([*PLAN, "--sizes", "32"], "an adaptive sweep needs a smallest and a largest one"),
+        (["dance"], "dance"),
+        ([], "demo"),
+    ],
+)
+def test_bad_arguments_give_one_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("attractor: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data.source", "nowhere.txt"], "nowhere.txt"),
+        (["--data.source", "empty.txt"], "empty"),
+        (["--data.tokenizer", "nothing.json"], "nothing.json"),
+        (["--n-train", "1000000"], "n_train=1000000"),
+        (["--probe.rows", "17"], "17"),
+        (["--probe.test-rows", "100000"], "100000"),
+        (["--probe.t", "0.0001"], "t = 0.0001 corrupts about"),
+        (["--probe.judge", "nowhere"], "the judge 'nowhere' does not exist"),
+    ],
+)
+def test_bad_data_gives_one_line_and_leaves_nothing(
+    arguments: list[str], message: str, corpus: Path, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("empty.txt").write_text("\n\n")
+    source = [] if "--data.source" in arguments else ["--data.source", str(corpus)]
+    assert main(["train", "--out", "run", "--n-train", "16", *FAST, *source, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["empty.txt"]
+
+
+def test_dry_run_prints_a_plan_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ["demo"],
+        ["sweep", "--preset", "tiny", "--out", "x"],
+        ["train", "--out", "x"],
+    ):
+        assert main([*arguments, "--dry-run"]) == 0
+        assert "models" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_presets_are_defaults_that_options_override(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sweep", "--preset=tiny", "--out", "x", "--dry-run", "--train.steps", "7"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "models 54" in text
+    assert "7 steps" in text
+
+
+def test_the_plan_of_an_adaptive_sweep_is_of_the_most_it_can_take(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([*PLAN, "--sizes", "8", "16", "--seeds", "0", "1"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "models 12 12, 2 at a time" in text  # six sizes with two seeds each
+    assert "the plan is for 6 of each model, about the most it can take" in text
+
+
+def test_a_trained_run_is_probed_and_generates(
+    run: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", str(run), "--n", "3", "--steps", "10"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) >= 3
+    assert (
+        main(
+            [
+                "generate",
+                str(run),
+                "--n",
+                "3",
+                "--steps",
+                "10",
+                "--temperature",
+                "0.5",
+                "--top-p",
+                "0.9",
+            ]
+        )
+        == 0
+    )
+    assert main(["generate", str(run), "--top-p", "1.5"]) == 2
+    assert "top_p = 1.5 is outside (0, 1]" in capsys.readouterr().err
+    fast = [
+        "--t",
+        "0.4",
+        "--rows",
+        "6",
+        "--test-rows",
+        "7",
+        "--repeats",
+        "1",
+        "--steps",
+        "10",
+        "--generated",
+        "4",
+        "--nelbo-draws",
+        "1",
+    ]
+    assert main(["probe", str(run), *fast]) == 0
+    assert main(["probe", str(run), *fast, "--text", str(corpus)]) == 0
+    assert "recovery_rate" in capsys.readouterr().out
+    assert len(list((run / "probes").glob("*/results.parquet"))) == 2
+
+
+def test_a_finished_run_is_never_overwritten_without_force(
+    run: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "--out", str(run), "--data.source", str(corpus), "--n-train", "16", *FAST]
+    before = (run / "metrics.jsonl").read_text()
+    assert main(arguments) == 2
+    assert "--force trains it again" in capsys.readouterr().err
+    assert main([*arguments, "--seed", "1"]) == 2
+    assert "seed (0 there, 1 asked for)" in capsys.readouterr().err
+    assert (run / "metrics.jsonl").read_text() == before
+    assert main([*arguments, "--force"]) == 0
+
+
+def test_force_replaces_runs_and_nothing_else(
+    corpus: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("precious").mkdir()
+    Path("precious/thesis.tex").write_text("x")
+    Path("file").write_text("x")
+    source = ["--data.source", str(corpus)]
+    for command in (["train", "--n-train", "16"], ["sweep", "--sizes", "8", "16"]):
+        assert main([*command, *FAST, *source, "--out", "precious", "--force"]) == 2
+        assert "choose another folder" in capsys.readouterr().err
+        assert main([*command, *FAST, *source, "--out", "file"]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "precious", "thesis.tex"]
+
+
+@pytest.mark.parametrize("command", ["probe", "generate", "report"])
+def test_a_folder_that_is_none_is_named(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, str(tmp_path / "nothing")]) == 2
+    assert str(tmp_path / "nothing") in capsys.readouterr().err
+
+
+def test_a_tokenizer_of_another_size_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    path = copy / "data" / "tokenizer.json"
+    content = json.loads(path.read_text())
+    content["model"]["vocab"]["\u03a9"] = 1 + max(content["model"]["vocab"].values())
+    path.write_text(json.dumps(content))
+    assert main(["probe", str(copy)]) == 2
+    assert "tokenizer has" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_does_not_change_the_exit_code() -> None:
+    """`attractor audit --gate | head` must not say 1, which is a verdict."""
+    script = (
+        "import sys; from attractor.cli.console import _say; "
+        "[_say('x' * 100) for _ in range(5000)]; sys.exit(3)"
+    )
+    writer = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    writer.stdout.read(10)
+    writer.stdout.close()
+    assert (writer.wait(60), writer.stderr.read()) == (3, b"")
+    writer.stderr.close()

@@ -1,0 +1,277 @@
+"""The page: self-contained, escaped, complete, and drawn by a real browser without a network."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import made_up
+import pytest
+
+from attractor.report.beside import beside, named, shared_time
+from attractor.report.page import write_extras, write_report
+from attractor.report.sections import SECTIONS
+from attractor.report.tables import Table, latex
+from attractor.report.view import read_report
+from attractor.types import AttractorError
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'"
+VOID = {"meta", "link", "img", "br", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Tags, ids, and the text of inlined JSON; fails on tags closed out of order."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.json: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            if self.tags[-1][1].get("type") == "application/json":
+                self.json.append(data)
+        elif self.open and self.open[-1] != "style":
+            self.text.append(data)
+
+    def ids(self) -> list[str]:
+        return [attrs["id"] or "" for _, attrs in self.tags if "id" in attrs]
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.tags)
+
+
+@pytest.fixture(scope="session")
+def parsed(page: Path) -> Page:
+    return Page(page)
+
+
+def test_size_and_place(page: Path) -> None:
+    assert page.name == "report.html"
+    assert page.stat().st_size < 15e6
+    assert sorted(p.name for p in page.parent.iterdir()) == [
+        "measurements.json",
+        "passages.json",
+        "report.html",
+        "transition.json",
+    ]
+
+
+def test_nothing_is_loaded(page: Path, parsed: Page) -> None:
+    for tag, attrs in parsed.tags:
+        for name in ("src", "href", "srcset", "data", "poster", "action"):
+            value = attrs.get(name) or ""
+            assert value.startswith(("#", "data:")) or not value, (tag, name, value)
+    own = page.read_text(encoding="utf-8").partition("<style>")[2].partition("</style>")[0]
+    assert "url(" not in own
+    assert "@import" not in own
+
+
+def test_structure(parsed: Page) -> None:
+    ids = parsed.ids()
+    assert len(ids) == len(set(ids))
+    expected = [
+        "recovery",
+        "passages",
+        "entropy",
+        "perplexity",
+        "broken",
+        "gap",
+        "fixed",
+        "numbers",
+        "provenance",
+    ]
+    expected += [section.id for section in SECTIONS]
+    for section in (*expected, "scores", "detector", "gaps", "agreement", "micro", "controls"):
+        assert section in ids
+    targets = {(attrs["href"] or "")[1:] for tag, attrs in parsed.tags if tag == "a"}
+    labels = {i for _, attrs in parsed.tags for i in (attrs.get("aria-labelledby") or "").split()}
+    assert targets | labels <= set(ids)
+    assert parsed.count("h1") == 1
+    assert [attrs.get("lang") for tag, attrs in parsed.tags if tag == "html"] == ["en"]
+
+
+def test_inlined_json_is_json(parsed: Page) -> None:
+    profiles = sum(section.x_title is not None for section in SECTIONS)
+    assert len(parsed.json) == 1 + 7 + len(SECTIONS) + profiles
+    for text in parsed.json:
+        json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_table_holds_every_size_time_and_split(parsed: Page) -> None:
+    heads = [
+        attrs for tag, attrs in parsed.tags if tag == "th" and attrs.get("scope") == "rowgroup"
+    ]
+    assert len(heads) == len(made_up.SIZES)
+    assert {attrs["rowspan"] for attrs in heads} == {"4"}
+    text = " ".join(parsed.text)
+    assert "1,830" in text
+    assert "World English Bible" in text
+
+
+def test_every_returned_token_can_be_reached(parsed: Page) -> None:
+    tokens = [attrs for tag, attrs in parsed.tags if tag == "span" and "data-outcome" in attrs]
+    assert len(tokens) == sum(
+        len(v["tokens"]) for p in made_up.passages()["passages"] for v in p["views"]
+    )
+    assert all("tabindex" in attrs and "data-entropy" in attrs for attrs in tokens)
+    # One stop of the Tab key a line; arrow keys go on from there.
+    assert sum(attrs["tabindex"] == "0" for attrs in tokens) == 4
+    assert {attrs["data-outcome"] for attrs in tokens} == {
+        "recovered",
+        "failed",
+        "broken",
+        "unchanged",
+    }
+
+
+def test_corpus_text_is_escaped(tmp_path: Path, page: Path, parsed: Page) -> None:
+    texts = made_up.passages()
+    for stage in ("original", "corrupted", "recovered"):
+        texts["passages"][0]["views"][0]["tokens"][1][stage] = EVIL
+    data = made_up.full(corpus=EVIL)
+    data["measurements"]["provenance"]["tokenizer"] = data["transition"][1]["reason"] = EVIL
+    data["transition"][1]["n_star"] = None
+    path = write_report(made_up.write(tmp_path / "a<script>b", data, texts))
+    evil = Page(path)
+    source = path.read_text(encoding="utf-8")
+    assert "<script>alert" not in source
+    assert "<img" not in source
+    assert evil.count("script") == parsed.count("script")
+    assert evil.count("img") == 0
+    assert "alert(1)" in "".join(evil.text)
+    assert any(attrs.get("data-from") == EVIL for _, attrs in evil.tags)
+
+
+def test_invisible_tokens_are_shown(tmp_path: Path) -> None:
+    texts = made_up.passages()
+    texts["passages"][0]["views"][0]["tokens"][0]["recovered"] = ""
+    texts["passages"][0]["views"][0]["tokens"][1]["recovered"] = "\n"
+    source = write_report(made_up.write(tmp_path / "s", made_up.full(), texts)).read_text(
+        encoding="utf-8"
+    )
+    assert ">∅</span>" in source
+    assert ">↵</span>" in source
+
+
+def test_passages_with_other_noise_show_their_own_text(tmp_path: Path, parsed: Page) -> None:
+    texts = made_up.passages()
+    texts["passages"][0]["views"][1]["tokens"][0]["corrupted"] = "other"
+    page = Page(write_report(made_up.write(tmp_path / "s", made_up.full(), texts)))
+    assert page.count("h4") == parsed.count("h4") + 2
+
+
+def test_absent_sections(tmp_path: Path) -> None:
+    page = Page(write_report(made_up.write(tmp_path / "s", made_up.minimal())))
+    assert not {"passages", "gap", "fixed"} & set(page.ids())
+    assert {"recovery", "entropy", "perplexity", "broken", "numbers", "provenance"} <= set(
+        page.ids()
+    )
+
+
+def test_reason_is_shown_without_n_star(tmp_path: Path) -> None:
+    data = made_up.minimal()
+    data["transition"][1] |= {
+        "n_star": None,
+        "ci": None,
+        "width": None,
+        "reason": "fewer than 4 sizes",
+    }
+    text = " ".join(Page(write_report(made_up.write(tmp_path / "s", data))).text)
+    assert "there is no n*: fewer than 4 sizes." in text
+
+
+def test_a_failure_leaves_the_old_page(tmp_path: Path) -> None:
+    folder = made_up.write(tmp_path / "s", made_up.minimal())
+    old = write_report(folder).read_bytes()
+    made_up.write(folder, made_up.minimal() | {"rows": []})
+    with pytest.raises(AttractorError, match="no rows"):
+        write_report(folder)
+    assert (folder / "report.html").read_bytes() == old
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AttractorError, match="nowhere: no such directory"):
+        write_report(tmp_path / "nowhere")
+
+
+def test_control_characters_do_not_reach_the_page(tmp_path: Path) -> None:
+    texts = made_up.passages()
+    texts["passages"][0]["views"][0]["tokens"][0]["recovered"] = "a\x00\x1b\x7fb"
+    data = made_up.full(corpus="evil\x08corpus")
+    page = write_report(made_up.write(tmp_path / "s", data, texts)).read_text(encoding="utf-8")
+    head, _, tail = page.partition("<script>")  # the drawing library keeps its own
+    own = head + tail.rpartition("</script>")[2]
+    assert not [c for c in own if ord(c) < 32 and c not in "\n\t"]
+    assert "\x7f" not in own
+    assert "a\ufffd\ufffd\ufffdb" in page
+
+
+def test_figures_and_tables_for_a_paper(tmp_path: Path) -> None:
+    folder = made_up.write(tmp_path / "s", made_up.full(), made_up.passages())
+    paths = write_extras(folder, "pdf", "csv", None)
+    figures = [p for p in paths if p.suffix == ".pdf"]
+    assert {p.stem for p in figures} >= {"recovery", "entropy", "novelty", "density"}
+    assert all(p.read_bytes().startswith(b"%PDF") for p in figures)
+    lines = (folder / "tables" / "controls.csv").read_text().splitlines()
+    assert lines[2].startswith("memorizer,100.0% (98.0% to 102.0%)")
+    tex = {p.name: p.read_text() for p in write_extras(folder, None, "tex", None)}
+    assert r"untrained & 2.0\% (0.0\% to 4.0\%)" in tex["controls.tex"]
+    assert all(text.count(r"\begin{tabular}") == 1 for text in tex.values())
+    option = latex(
+        Table("micro", "", "", ("token", "rank"), [("[BOS]", "1"), ("*", "2"), ("the", "3")])
+    )
+    assert option.splitlines()[5:8] == [r"{}[BOS] & 1 \\", r"{}* & 2 \\", r"the & 3 \\"]
+    with pytest.raises(AttractorError, match=r"nowhere\.mplstyle"):
+        write_extras(folder, "pdf", None, tmp_path / "nowhere.mplstyle")
+
+
+def test_sweeps_are_laid_over_each_other(tmp_path: Path) -> None:
+    """Recovery at the smallest t that both have, entropy, and n* of each; named by what tells them
+    apart."""
+    folders = []
+    for noise, drop in (("uniform", None), ("absorbing", made_up.TIMES[0])):
+        data = made_up.full()
+        data["measurements"]["provenance"]["process"] = noise
+        for rows in (data["rows"], data["transition"]):
+            rows[:] = [row for row in rows if row["t"] != drop]
+        folders.append(made_up.write(tmp_path / noise[:2], data))
+    parsed = Page(write_report(folders[0], folders[1:]))
+    assert {"beside", "beside-recovery-plot", "beside-entropy-plot", "beside-stars"} <= set(
+        parsed.ids()
+    )
+    text = " ".join(parsed.text)
+    assert "The sweeps differ in noise." in text
+    both = read_report(folders[0], folders[1:])
+    assert list(named(both)) == ["uniform", "absorbing"]
+    assert shared_time(named(both)) == made_up.TIMES[1]
+    figure = beside(both)
+    assert figure is not None
+    for panel in figure.panels:
+        assert sum(trace["mode"] == "lines+markers" for trace in panel.spec["data"]) == 4
+    assert list(named(read_report(folders[0], folders[:1]))) == ["1: un", "2: un"]
+
+
+def test_nothing_is_beside_a_folder_without_a_sweep(tmp_path: Path) -> None:
+    folder = made_up.write(tmp_path / "one", made_up.minimal())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AttractorError, match=r"empty/transition\.json: no such file"):
+        write_report(folder, [tmp_path / "empty"])

@@ -1,0 +1,147 @@
+"""Watching a model while it trains: what is measured, when it stops, and where it is sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from attractor import AttractorError, UniformProcess
+from attractor.config.identity import config_hash
+from attractor.config.settings import MonitorConfig, RunConfig
+from attractor.model.ddit import DDiT
+from attractor.model.network import NetworkDenoiser
+from attractor.probes import recovery
+from attractor.runs import train as training
+from attractor.runs.monitor import monitor
+from attractor.runs.run import is_finished, run_alone
+from attractor.train.checkpoints import checkpoint_paths
+from attractor.train.state import Check, Progress
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    sweep = tiny.config(tiny.corpus(tmp_path))
+    return RunConfig(n_train=16, data=sweep.data, model=sweep.model, train=sweep.train, probe=sweep.probe)
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_check_is_what_the_probes_say() -> None:
+    torch.manual_seed(0)
+    network = DDiT(vocab_size=7, hidden_size=16, n_blocks=1, n_heads=2, cond_dim=8)
+    rows = np.random.default_rng(0).integers(0, 7, (40, 12)).astype(np.int32)
+    settings = MonitorConfig(every=1, rows=8, t=0.5, steps=10)
+    check = monitor(UniformProcess(7), rows[:20], rows[20:], settings)(network)
+    denoiser = NetworkDenoiser(network, UniformProcess(7), 12)
+    assert check.recovery_train == pytest.approx(recovery(denoiser, rows[:8], 0.5, 10).rate, abs=1e-6)
+    assert check.recovery_test == pytest.approx(recovery(denoiser, rows[20:28], 0.5, 10).rate, abs=1e-6)
+    value, low, high = check.recovery_gap
+    assert value == pytest.approx(check.recovery_train - check.recovery_test, abs=2e-6)
+    assert low < value < high
+    # output weights start at zero: every token is as likely as any other
+    assert not check.memorizes
+    assert check.entropy_gap_train == pytest.approx((0, 0, 0), abs=1e-5)
+
+
+def test_checks_are_logged_with_the_loss_and_change_no_weight(config: RunConfig, tmp_path: Path) -> None:
+    watched = dataclasses.replace(config, monitor=MonitorConfig(every=20, rows=4, t=0.5, steps=8))
+    assert config_hash(watched) == config_hash(config)
+    run_alone(watched, tmp_path / "watched", lambda line: None)
+    run_alone(config, tmp_path / "alone", lambda line: None)
+    assert [line["check"] is None for line in lines(tmp_path / "watched")] == [True, False, False]
+    assert set(lines(tmp_path / "watched")[1]["check"]) >= {"recovery_gap", "entropy_gap_train", "entropy_gap_test"}
+    models = [
+        (checkpoint_paths(tmp_path / name)[0] / "model.safetensors").read_bytes() for name in ("watched", "alone")
+    ]
+    assert models[0] == models[1]
+
+
+def test_training_stops_at_the_onset_of_memorization_and_stays_stopped(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checks that find a gap at steps 10, 30, 40, ...: the second in a row is at step 40."""
+    found = iter([True, False, True, True, True])
+
+    def check(network: DDiT) -> Check:
+        gap = (0.3, 0.1, 0.5) if next(found) else (0.3, -0.1, 0.7)
+        return Check(0.9, 0.6, gap, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+
+    monkeypatch.setattr(training, "monitor", lambda *_: check)
+    settings = MonitorConfig(every=10, stop_after=2)
+    stopping = dataclasses.replace(
+        config, monitor=settings, train=dataclasses.replace(config.train, steps=90, checkpoint_minutes=0)
+    )
+    assert config_hash(stopping) != config_hash(dataclasses.replace(stopping, monitor=MonitorConfig()))
+
+    def interrupt(line: Progress) -> None:
+        if line.step == 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_alone(stopping, tmp_path / "run", interrupt)
+    found = iter([True])  # of step 40 again: that of step 30 is remembered
+    run_alone(stopping, tmp_path / "run", lambda line: None)
+    assert is_finished(tmp_path / "run")
+    assert [line["step"] for line in lines(tmp_path / "run")] == [10, 20, 30, 40]
+    (tmp_path / "run" / "results.parquet").unlink()
+    run_alone(stopping, tmp_path / "run", lambda line: None)
+    assert is_finished(tmp_path / "run")
+    assert len(lines(tmp_path / "run")) == 4
+
+
+@pytest.mark.parametrize("name", ["trackio", "wandb"])
+def test_every_line_is_streamed_when_asked(
+    name: Any, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    fake = SimpleNamespace(
+        init=lambda **what: seen.append(what),
+        log=lambda numbers, step: seen.append((step, numbers)),
+        finish=lambda: seen.append("end"),
+    )
+    monkeypatch.setitem(sys.modules, name, fake)
+    settings = MonitorConfig(every=30, rows=4, t=0.5, steps=8, track=name)
+    asked = dataclasses.replace(config, monitor=settings)
+    run_alone(asked, tmp_path / "run", lambda line: None)
+    start, *steps, end = seen
+    assert (start["project"], start["name"], start["resume"]) == ("attractor", config_hash(config), "allow")
+    assert start["config"]["n_train"] == 16
+    assert ("id" in start) == (name == "wandb")
+    assert [step for step, _ in steps] == [10, 20, 30]
+    assert {"loss", "validation_nelbo", "recovery_gap", "recovery_gap_low", "entropy_gap_test"} <= set(steps[-1][1])
+    assert end == "end"
+
+
+def test_a_tracker_that_is_missing_names_its_extra(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    asked = dataclasses.replace(config, monitor=MonitorConfig(track="wandb"))
+    with pytest.raises(AttractorError, match=r"track = 'wandb' needs .* pip install 'attractor\[track\]'"):
+        run_alone(asked, tmp_path / "run", lambda line: None)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"stop_after": 2}, "stop_after = 2 needs checks"),
+        ({"t": 0.0}, r"t = 0.0 is outside \(0, 1\]"),
+        ({"rows": 1}, "rows = 1: an interval needs at least 2"),
+        ({"every": -1}, "every = -1 must be at least 0"),
+    ],
+)
+def test_settings_without_sense_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(AttractorError, match=message):
+        MonitorConfig(**settings)
