@@ -18,7 +18,7 @@ from attractor.machine.files import atomic_directory
 from attractor.machine.hub import first_line
 from attractor.model.network import NetworkDenoiser
 from attractor.results.tables import Row, RunResults, code_version, read_results
-from attractor.runs import run as pipeline
+from attractor.runs.folder import CONFIG, is_finished, read_json
 from attractor.types import AttractorError
 
 METADATA = "attractor.json"
@@ -67,9 +67,9 @@ def export(
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise AttractorError(f"'{folder}' is not empty; choose another folder")
-    if not pipeline.is_finished(run):
+    if not is_finished(run):
         raise AttractorError(f"'{run}' holds no finished run: there is nothing to publish")
-    config = run_config_from_dict(pipeline.read_json(run / pipeline.CONFIG))
+    config = run_config_from_dict(read_json(run / CONFIG))
     denoiser, results = cast(NetworkDenoiser, adapters.load(run, weights, "cpu")), read_results(run)
     parameters = {
         PREFIX + key: value.detach() for key, value in denoiser.network.named_parameters()
@@ -93,7 +93,7 @@ def _transition(run: Path) -> dict[str, Any] | None:
     file = run.resolve().parent / TRANSITION
     if not file.is_file():
         return None
-    content = pipeline.read_json(file)
+    content = read_json(file)
     found = {key: content.get(key) for key in ("transition", "entropy_transition")}
     several_models = isinstance(found["entropy_transition"], list)
     return None if several_models else found

@@ -14,7 +14,10 @@ from attractor import AttractorError
 from attractor.analysis.statistics import clopper_pearson
 from attractor.analysis.summary import Case, case_of, model_detector
 from attractor.measurements.micro_attractors import load_tagger, micro_attractors
-from attractor.measurements.rows import EDGES, PATH, rows_of, scores
+from attractor.measurements import rows_of
+from attractor.measurements.entropy_by_outcome import EDGES
+from attractor.measurements.membership import scores
+from attractor.measurements.trajectory import QUANTITIES
 from attractor.results.tables import (
     Arrays,
     Block,
@@ -66,7 +69,7 @@ def arrays(tmp_path: Path) -> Arrays:
         block("novelty_own", "generated", np.tile([7, 1], N // 2)[:, None]),
         block("novelty_overlap", "generated", np.full((N, 1), 4)), block("basin_radius", "train",
         np.full((N, 1), 0.5)),
-        *(block(f"path_{name}", "generated", np.full((N, 21), 0.25)) for name in PATH),
+        *(block(q.name, "generated", np.full((N, 21), 0.25)) for q in QUANTITIES),
     ]  # fmt: skip
     write_tokens(tmp_path, blocks)
     return read_arrays(tmp_path)

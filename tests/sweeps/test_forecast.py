@@ -9,6 +9,8 @@ import pytest
 import torch
 
 import tiny
+from attractor.runs.folder import prepare
+from attractor.runs.run import run
 from attractor.config.presets import preset
 from attractor.config.settings import MODELS, ModelConfig, ProbeConfig, RunConfig, SweepConfig
 from attractor.process.absorbing import AbsorbingProcess
@@ -16,7 +18,6 @@ from attractor.process.forward import ForwardProcess
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import reverse, time_grid
 from attractor.process.uniform import UniformProcess
-from attractor.runs import run as pipeline
 from attractor.sweeps.cost import cost, reverse_calls
 from attractor.sweeps.devices import GPUS, UTILISATION
 from attractor.sweeps.forecast import Forecast, forecast
@@ -90,13 +91,13 @@ def test_the_forecast_of_a_real_run_is_within_a_factor_of_two(
         train=dataclasses.replace(small.train, batch_size=32, validate_every=1000),
         probe=ProbeConfig(t=(0.5,), rows=8, test_rows=8, steps=100, generated=8, nelbo_draws=4),
     )
-    data = pipeline.prepare(config.data, tmp_path / "data")
+    data = prepare(config.data, tmp_path / "data")
     foreseen = [_seconds(config)]
     run = RunConfig(
         n_train=64, data=config.data, model=config.model, train=config.train, probe=config.probe
     )
     start = time.perf_counter()
-    pipeline.run(run, data, tmp_path / "run")
+    run(run, data, tmp_path / "run")
     taken = time.perf_counter() - start
     foreseen.append(
         _seconds(config)

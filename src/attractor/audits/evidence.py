@@ -17,9 +17,10 @@ from attractor.analysis.statistics import (
     mean_interval,
     resampled_means,
 )
-from attractor.measurements.rows import BLIND, MEMORIZED, VANISHING, scores
+from attractor.measurements.membership import BLIND, scores
 from attractor.results.outcomes import share
 from attractor.results.tables import Arrays
+from attractor.results.thresholds import NEAR, VANISHING
 from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
@@ -175,7 +176,7 @@ def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     if arrays.has("novelty_nearest", "generated"):
         nearest = arrays.values("novelty_nearest", "generated")[:, 0]
         length = arrays.array("original", "novelty_nearest", "generated").shape[-1]
-        found["copies"] = clopper_pearson(int((nearest <= MEMORIZED * length).sum()), len(nearest))
+        found["copies"] = clopper_pearson(int((nearest <= NEAR * length).sum()), len(nearest))
     return found
 
 

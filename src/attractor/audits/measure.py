@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from attractor.config.settings import ProbeConfig
-from attractor.measurements.measuring import Texts, measure
-from attractor.measurements.rows import SPURIOUS
+from attractor.measurements import measure
+from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.probes import Recovery, conditionals, novelty, own_distances, recovery, sample
 from attractor.results.tables import Block
+from attractor.results.thresholds import NEAR
 from attractor.types import AttractorError, Tensor
 
 STEPS = 32
@@ -96,7 +97,7 @@ def measure_alone(
     )
     yield _block("entropy", own[: len(entropy)], entropy.numpy())
     distances = own_distances(own.numpy())
-    yield _block("echoes", own, (distances <= SPURIOUS * length).sum(1))
+    yield _block("echoes", own, (distances <= NEAR * length).sum(1))
 
     def twice(part: slice) -> Recovery:
         return recovery(denoiser, own[part], NOISE, effort.steps, effort.seed, 2, first=part.start)

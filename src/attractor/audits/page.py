@@ -13,7 +13,7 @@ from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership, least_store
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
 from attractor.audits.verdict import GENERALIZING, MEMORIZING, TRANSITION, Reading, Verdict
-from attractor.measurements.rows import BLIND
+from attractor.measurements.membership import BLIND
 from attractor.report import words
 from attractor.report.figures import DARK
 from attractor.report.tables import Table

@@ -39,12 +39,13 @@ from attractor.data.dataset import read_rows
 from attractor.data.packing import prefix
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
 from attractor.machine.files import atomic_directory, write_atomically
-from attractor.measurements.measuring import Texts
+from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.process.registry import process_name
 from attractor.report.words import duration
 from attractor.results.tables import Arrays, Block, code_version, read_arrays, write_tokens
-from attractor.runs import run as pipeline
+from attractor.runs.folder import CONFIG, data_of, is_finished, read_json
+from attractor.runs.measure import parameter_count
 from attractor.types import AttractorError
 
 PAGE, NUMBERS, CARD = "audit.html", "audit.json", "card.md"
@@ -264,8 +265,8 @@ def texts_of_run(run: Path, rows: int) -> Texts:
     Raises:
         AttractorError: if its data are not beside it.
     """
-    data = pipeline.data_of(run)
-    config = run_config_from_dict(pipeline.read_json(run / pipeline.CONFIG))
+    data = data_of(run)
+    config = run_config_from_dict(read_json(run / CONFIG))
     return _texts(
         np.asarray(prefix(data.train, config.n_train)), np.asarray(data.test), data.tokenizer, rows
     )
@@ -302,16 +303,12 @@ def write_reference_of(
         AttractorError: if the sweep is not finished, is of several kinds of models, or does not go
             from memorizing to generalizing.
     """
-    runs = (
-        sorted(path for path in sweep.iterdir() if pipeline.is_finished(path))
-        if sweep.is_dir()
-        else []
-    )
+    runs = sorted(path for path in sweep.iterdir() if is_finished(path)) if sweep.is_dir() else []
     if not runs:
         raise AttractorError(
             f"'{sweep}' holds no finished run: references are made of a finished sweep"
         )
-    configs = [run_config_from_dict(pipeline.read_json(run / pipeline.CONFIG)) for run in runs]
+    configs = [run_config_from_dict(read_json(run / CONFIG)) for run in runs]
     if len({(config.model, config.process) for config in configs}) > 1:
         raise AttractorError(
             f"'{sweep}' is of several models or kinds of noise: references are made of one"
@@ -336,7 +333,7 @@ def write_reference_of(
         )
     made = Reference(
         name=name, process=process_name(process), vocab_size=process.vocab_size, seq_len=length,
-        parameters=pipeline.parameter_count(config, process.text_size), steps=effort.steps, t=NOISE,
+        parameters=parameter_count(config, process.text_size), steps=effort.steps, t=NOISE,
         points=tuple(sorted(points, key=lambda point: point.n_train)),
     )  # fmt: skip
     check_spans(made, sweep)

@@ -168,6 +168,22 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measure:
+    """Add measurements to a sweep: what its models lack of them is made, and nothing is trained."""
+
+    sweep: Folder
+    """a sweep directory"""
+    config: Annotated[ProbeConfig, tyro.conf.arg(name="")]
+    workers: int | None = None
+    """models measured side by side; by default one for each core, or one on a GPU"""
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor.cli import console
+
+        console.run_measure(self.sweep, self.config, self.workers)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Generate:
     """Let a model write."""
 
@@ -415,6 +431,7 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
         "sweep": Sweep(config=base, out=tyro.MISSING),
         "train": Train(config=single, out=tyro.MISSING),
         "probe": Probe(run=tyro.MISSING, config=base.probe),
+        "measure": Measure(sweep=tyro.MISSING, config=_probe_of(arguments) or base.probe),
         "generate": Generate(run=tyro.MISSING),
         "audit": Audit(model=tyro.MISSING),
         "reference": Reference(sweep=tyro.MISSING, out=tyro.MISSING, name=tyro.MISSING),
@@ -437,6 +454,17 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
         if stop.code in (0, None):
             raise
         raise AttractorError(_in_one_line(complaint.getvalue())) from None
+
+
+def _probe_of(arguments: list[str]) -> ProbeConfig | None:
+    """What the sweep that `attractor measure` is given was measured with: the defaults there."""
+    if arguments[:1] != ["measure"]:
+        return None
+    from attractor.sweeps.run import SWEEP, config_of
+
+    folders = (Path(argument) for argument in arguments[1:] if not argument.startswith("-"))
+    sweep = next((folder for folder in folders if (folder / SWEEP).is_file()), None)
+    return None if sweep is None else config_of(sweep).probe
 
 
 def _value_of(option: str, arguments: list[str]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
@@ -35,24 +34,23 @@ from attractor.audits.run import (
     tokenizer_beside,
     write_reference_of,
 )
-from attractor.config.identity import config_hash, run_config_from_dict, to_dict
 from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
-from attractor.data.dataset import read_rows
 from attractor.data.stream import Packed
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
-from attractor.machine.files import atomic_directory
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.probes import sample
 from attractor.results.tables import Row, read_results
-from attractor.runs import run as pipeline
+from attractor.runs.folder import read_json
+from attractor.runs.measure import probe_run
+from attractor.runs.run import run_alone
 from attractor.sweeps.attempt import FAILED
 from attractor.sweeps.devices import GPUS, UTILISATION
 from attractor.sweeps.executor import Executor
 from attractor.sweeps.follow import RunEvent
 from attractor.sweeps.forecast import Forecast, at_a_time, forecast
-from attractor.sweeps.run import config_of, sweep
+from attractor.sweeps.run import config_of, measure_sweep, sweep
 from attractor.sweeps.search import ADAPTIVE, most_sizes
 from attractor.sweeps.second_models import add_twins
 from attractor.sweeps.status import State, read_status
@@ -100,10 +98,10 @@ def run_sweep(
             on_packing=_packing(bars),
         )
     if precision is not None:
-        for model in pipeline.read_json(folder / ADAPTIVE)["models"]:
+        for model in read_json(folder / ADAPTIVE)["models"]:
             _say(f"{model['model']} {len(model['sizes'])} sizes: {model['reason']}".strip())
     for name, summary in summary_folders(config, folder).items():
-        show_transition(pipeline.read_json(summary / TRANSITION), name)
+        show_transition(read_json(summary / TRANSITION), name)
     _say("\n".join(f"report   {report}" for report in reports))
     _say(f"numbers  {folder / TRANSITION}")
 
@@ -112,45 +110,30 @@ def run_training(config: RunConfig, folder: Path, force: bool) -> None:
     """Train and measure one model, its data beside it; of several processes the first one
     speaks."""
     if not processes().is_main:
-        return pipeline.run_alone(config, folder, lambda line: None, force)
+        return run_alone(config, folder, lambda line: None, force)
     with _bars() as bars:
         task = bars.add_task(f"n = {config.n_train:,}", total=config.train.steps, note="")
-        pipeline.run_alone(
-            config, folder, lambda line: _advance(bars, task, line), force, _packing(bars)
-        )
+        run_alone(config, folder, lambda line: _advance(bars, task, line), force, _packing(bars))
     show_rows(read_results(folder).rows, f"n = {config.n_train:,}")
     _say(f"run  {folder}")
 
 
 def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str) -> None:
-    """Measure a run again; results go into `<run>/probes/`, named by the settings and the text."""
-    denoiser = adapters.load(folder)
-    data = pipeline.data_of(folder)
-    trained = run_config_from_dict(pipeline.read_json(folder / pipeline.CONFIG))
-    if data.tokenizer.vocab_size != denoiser.process.text_size:
-        raise AttractorError(
-            f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model "
-            f"{denoiser.process.text_size}"
-        )
-    unseen = (
-        data.test if text is None else read_rows(text, column, data.tokenizer, data.test.shape[1])
-    )
-    texts = pipeline.texts_of(data, trained.n_train, config, unseen)
-    settings = {
-        "probe": to_dict(config),
-        "text": str(text.resolve()) if text else None,
-        "column": column,
-    }
-    target = folder / "probes" / config_hash(settings)
-    measured = dataclasses.replace(trained, probe=config)
-    stamp = dataclasses.replace(
-        pipeline.provenance(measured, data.tokenizer), config_hash=config_hash(settings)
-    )
-    with atomic_directory(target) as partial:
-        (partial / pipeline.CONFIG).write_text(json.dumps(settings, indent=1))
-        pipeline.write_measurements(partial, denoiser, texts, config, stamp)
-    show_rows(read_results(target).rows, f"n = {trained.n_train:,}")
+    """Measure what a run lacks, and show all that was asked for."""
+    target = probe_run(folder, config, text, column)
+    found = read_results(target)
+    show_rows(found.rows, f"n = {found.provenance.n_train:,}")
     _say(f"results  {target}")
+
+
+def run_measure(folder: Path, config: ProbeConfig, workers: int | None) -> None:
+    """Measure what the models of a sweep lack; then the table and n_star."""
+    asked = config_of(folder)
+    with _bars() as bars:
+        reports = measure_sweep(folder, config, _Watcher(bars, asked.train.steps), workers)
+    for name, summary in summary_folders(asked, folder).items():
+        show_transition(read_json(summary / TRANSITION), name)
+    _say("\n".join(f"report   {report}" for report in reports))
 
 
 def run_twins(folder: Path) -> None:

@@ -39,9 +39,23 @@ def identity(config: object) -> dict[str, Any]:
     return _without_free(to_dict(config))
 
 
+def training_identity(config: object) -> dict[str, Any]:
+    """The same without what is measured: everything on which the trained weights depend."""
+    return {key: value for key, value in identity(config).items() if key != "probe"}
+
+
+def run_id(config: RunConfig) -> str:
+    """Twelve hexadecimal digits that name a trained model, however it is measured."""
+    return _digest(training_identity(config))
+
+
 def config_hash(config: object) -> str:
     """Twelve hexadecimal digits that name a resolved config."""
-    text = json.dumps(identity(config), sort_keys=True)
+    return _digest(identity(config))
+
+
+def _digest(values: dict[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -70,6 +84,18 @@ def sweep_config_from_dict(values: dict[str, Any]) -> SweepConfig:
         AttractorError: for an unknown or missing key.
     """
     return _from_dict(SweepConfig, values, "sweep.json does not describe a sweep")
+
+
+def probe_config_from_dict(values: Any, where: object) -> ProbeConfig:
+    """Rebuild a ProbeConfig from its JSON.
+
+    Raises:
+        AttractorError: naming the file, for what is no such config.
+    """
+    try:
+        return ProbeConfig(**_tuples(values))
+    except (AttributeError, TypeError) as error:
+        raise AttractorError(f"'{where}' does not describe measurements: {error}") from None
 
 
 Whole = TypeVar("Whole", RunConfig, SweepConfig)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from attractor.config.settings import (
-    MEASURES,
     MODELS,
     DataConfig,
     ProbeConfig,
@@ -46,7 +45,7 @@ PRESETS: dict[str, SweepConfig] = {
             repeats=2,
             generated=64,
             basin_rows=30,
-            measure=MEASURES,
+            measure=("all",),
         ),
     ),
     **{

@@ -199,12 +199,6 @@ class TrainConfig:
         return self.steps // 2 if self.curriculum_steps is None else self.curriculum_steps
 
 
-MEASURES = (
-    "entropy", "recovery", "fixed_points", "likelihood", "membership", "generations", "basin",
-    "ablation",
-)  # fmt: skip
-
-
 @dataclass(frozen=True, kw_only=True)
 class ProbeConfig:
     """What is measured, on how much."""
@@ -226,17 +220,10 @@ class ProbeConfig:
     """times per row in the estimate of the NELBO"""
     generated: int = 500
     """sequences the model writes by itself for the entropy gap"""
-    measure: tuple[str, ...] = (
-        "entropy",
-        "recovery",
-        "fixed_points",
-        "likelihood",
-        "membership",
-        "generations",
-        "basin",
-    )
-    """generations are trajectory, novelty and judge; basin is the radius by bisection; ablation,
-    recovery against the number of reverse steps, has to be asked for"""
+    measure: tuple[str, ...] = ()
+    """what is measured, by the names of the documentation; "all" is everything, "generations" all
+    that looks at the model's own text, and without a name it is what is on by default: all but
+    ablation, recovery against the number of reverse steps"""
     basin_rows: int = 200
     """rows of each kind whose basin radius is found, at most those that are probed"""
     basin_rounds: int = 4
@@ -251,9 +238,6 @@ class ProbeConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "repeats", "steps", "nelbo_draws", "basin_rounds")
-        for name in self.measure:
-            if name not in MEASURES:
-                raise AttractorError(f"measure = {name!r}: allowed are {', '.join(MEASURES)}")
         for name in ("rows", "test_rows", "generated", "basin_rows"):
             if getattr(self, name) < 2:
                 raise AttractorError(

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attractor.analysis.statistics import clustered_share
-from attractor.measurements.rows import VANISHING
 from attractor.results.tables import Arrays
+from attractor.results.thresholds import VANISHING
 from attractor.types import AttractorError
 
 

@@ -14,10 +14,8 @@ from attractor.probes.tokens import check_tokens
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import reverse, time_grid
 from attractor.results.outcomes import Outcomes
+from attractor.results.thresholds import RETURNED
 from attractor.types import AttractorError
-
-RETURNED = 0.95
-"""Recovery from which a sequence counts as having returned."""
 
 
 class Radii(NamedTuple):

@@ -16,9 +16,7 @@ from attractor.probes.tokens import batches, check_tokens
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reductions import entropy, moments, reduce_blocks
 from attractor.process.reverse import check_time
-
-VANISHING = 0.01
-"""Nats below which the entropy of a token counts as vanishing."""
+from attractor.results.thresholds import VANISHING
 
 
 class Entropy(NamedTuple):

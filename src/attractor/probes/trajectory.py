@@ -10,10 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attractor.process.reverse import T_MIN, Event
-
-BINS = 20
-TIMES = torch.cat([torch.zeros(1), (torch.arange(BINS) + 0.5) / BINS])
-"""Where along the way: the last step, at t -> 0, and the middles of equal parts of (0, 1]."""
+from attractor.results.thresholds import PATH_BINS, PATH_TIMES
 
 
 class Shape(NamedTuple):
@@ -40,7 +37,7 @@ def shape_of(log_probs: Float[Tensor, "M V"]) -> Shape:
 
 class Trajectory:
     """A callback of `attractor.process.reverse.reverse` that averages the `Shape` of each sequence
-    at `TIMES`.
+    at `PATH_TIMES`.
 
     Which tokens are candidates at a step is decided by coins that no network sees, so the
     candidates of a step are a fair sample of its positions, and watching costs no call of the
@@ -52,19 +49,20 @@ class Trajectory:
 
     def __init__(self, n: int) -> None:
         self.n = n
-        self.total = torch.zeros(n * len(TIMES), len(Shape._fields), dtype=torch.float64)
-        self.count = torch.zeros(n * len(TIMES), dtype=torch.float64)
+        self.total = torch.zeros(n * len(PATH_TIMES), len(Shape._fields), dtype=torch.float64)
+        self.count = torch.zeros(n * len(PATH_TIMES), dtype=torch.float64)
 
     def __call__(self, event: Event) -> None:
         """Add one event."""
         row = event.where.nonzero(as_tuple=True)[0]
-        part = (event.t * BINS).ceil().clamp(max=BINS).long()
+        part = (event.t * PATH_BINS).ceil().clamp(max=PATH_BINS).long()
         part[event.t <= T_MIN] = 0  # every token is a candidate there
-        at = (event.rows * len(TIMES) + part)[row].cpu()
+        at = (event.rows * len(PATH_TIMES) + part)[row].cpu()
         self.total.index_add_(0, at, torch.stack(shape_of(event.log_probs), 1).double().cpu())
         self.count.index_add_(0, at, torch.ones(len(at), dtype=torch.float64))
 
     def means(self) -> dict[str, Float[Tensor, "N T"]]:
-        """The mean of each number at each of `TIMES`; NaN where a sequence had no candidate."""
-        means = (self.total / self.count[:, None]).view(self.n, len(TIMES), -1)
+        """The mean of each number at each of `PATH_TIMES`; NaN where a sequence had no
+        candidate."""
+        means = (self.total / self.count[:, None]).view(self.n, len(PATH_TIMES), -1)
         return {name: means[..., i] for i, name in enumerate(Shape._fields)}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from attractor.measurements.rows import BLIND
+from attractor.measurements.membership import BLIND
 from attractor.report import words
 from attractor.report.fields import Estimate
 from attractor.report.view import Report, over_seeds

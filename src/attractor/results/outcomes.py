@@ -6,6 +6,14 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 OUTCOMES = ("stable", "recovered", "failed", "unstable")
+"""Their order is that of the index which stands for them in arrays."""
+OUTCOME_NAMES = {
+    "recovered": "recovered",
+    "failed": "failed",
+    "stable": "unchanged",
+    "unstable": "broken",
+}
+"""What a person calls them, in the order in which a legend lists them."""
 Array = TypeVar("Array", bound=Any)
 
 

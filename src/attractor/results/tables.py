@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -107,15 +107,43 @@ _TOKEN_TYPES = pa.schema(
 )  # fmt: skip
 
 
-def write_tokens(folder: Path, blocks: Iterable[Block]) -> None:
-    """Write tokens.parquet, each block as it comes; nothing of it is kept in memory."""
+def write_tokens(folder: Path, blocks: Iterable[Block], keep: bool = False) -> None:
+    """Write tokens.parquet, each block as it comes; nothing of it is kept in memory.
+
+    Args:
+        folder: where.
+        blocks: what was measured.
+        keep: also keep the blocks that are there already, but for those that are measured anew.
+    """
 
     def write(path: Path) -> None:
+        written = set()
         with pq.ParquetWriter(path, _TOKEN_TYPES, compression="zstd") as writer:
             for block in blocks:
+                written.add((block.measurement, block.split, block.t, block.at))
                 writer.write_table(_table(block))
+            for there in _groups(folder / TOKENS) if keep else ():
+                first = there.slice(0, 1).to_pylist()[0]
+                if (
+                    tuple(first[name] for name in ("measurement", "split", "t", "at"))
+                    not in written
+                ):
+                    writer.write_table(there)
 
     write_atomically(folder / TOKENS, write)
+
+
+def _place(block: pa.Table) -> tuple[str, str, float | None, float | None]:
+    first = block.slice(0, 1).to_pylist()[0]
+    return first["measurement"], first["split"], first["t"], first["at"]
+
+
+def _groups(file: Path) -> Iterator[pa.Table]:
+    """The tables that were written one after another: a block makes one or more of them, and none
+    holds rows of two."""
+    with pq.ParquetFile(file) as parquet:
+        for i in range(parquet.num_row_groups):
+            yield parquet.read_row_group(i).cast(_TOKEN_TYPES)
 
 
 def write_rows(folder: Path, rows: Iterable[Row], provenance: Provenance) -> None:
@@ -311,6 +339,12 @@ def read_results(folder: Path) -> RunResults:
         for record in records
     ]
     return RunResults(provenance=provenance, rows=rows, tokens=read_arrays(folder).tokens)
+
+
+def measured_names(folder: Path) -> set[str]:
+    """The quantities of which a finished run has numbers."""
+    column = pq.read_table(folder / RESULTS, columns=["measurement"])["measurement"]
+    return set(column.unique().to_pylist())
 
 
 def require_joinable(runs: Sequence[RunResults]) -> None:

@@ -40,8 +40,7 @@ def monitor(
     if rows < 2 or config.t * length < 1:
         raise AttractorError(
             f"the monitor has {rows} rows and corrupts about {config.t * length:.1g} tokens of "
-            "each: "
-            "it needs at least 2 rows and 1 token"
+            "each: it needs at least 2 rows and 1 token"
         )
     splits = {"train": np.array(train[:rows]), "test": np.array(test[:rows])}
 
@@ -51,16 +50,17 @@ def monitor(
             name: _known(recovery(denoiser, tokens, config.t, config.steps).rate_per_sequence())
             for name, tokens in splits.items()
         }
-        own = _known(conditional_entropy(denoiser, sample(denoiser, rows, length, config.steps)).per_sequence())
-        entropy = {
-            name: _known(conditional_entropy(denoiser, tokens).per_sequence()) for name, tokens in splits.items()
-        }
+        written = sample(denoiser, rows, length, config.steps)
+        own, known, unseen = (
+            _known(conditional_entropy(denoiser, tokens).per_sequence())
+            for tokens in (written, splits["train"], splits["test"])
+        )
         return Check(
             recovery_train=_short(float(rates["train"].mean())),
             recovery_test=_short(float(rates["test"].mean())),
             recovery_gap=_interval(difference_interval(rates["train"], rates["test"])),
-            entropy_gap_train=_interval(difference_interval(own, entropy["train"])),
-            entropy_gap_test=_interval(difference_interval(own, entropy["test"])),
+            entropy_gap_train=_interval(difference_interval(own, known)),
+            entropy_gap_test=_interval(difference_interval(own, unseen)),
         )
 
     return check

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from attractor.config.identity import config_hash, to_dict
+from attractor.config.identity import run_id, to_dict
+from attractor.config.settings import RunConfig
 from attractor.train.state import Progress
 from attractor.types import AttractorError
 
@@ -26,18 +27,20 @@ def require_tracker(name: Tracker) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise AttractorError(f"track = {name!r} needs the extra `track`: pip install 'attractor[track]'") from None
+        raise AttractorError(
+            f"track = {name!r} needs the extra `track`: pip install 'attractor[track]'"
+        ) from None
 
 
 @contextmanager
-def tracked(name: Tracker, config: object) -> Iterator[Callable[[Progress], None]]:
+def tracked(name: Tracker, config: RunConfig) -> Iterator[Callable[[Progress], None]]:
     """What hands lines of metrics to a tracker, as the run of that config; a resumed run goes on in
     the same one."""
     tracker = require_tracker(name)
     if tracker is None:
         yield lambda line: None
         return
-    run = config_hash(config)
+    run = run_id(config)
     identity = {"id": run} if name == "wandb" else {}
     tracker.init(project=PROJECT, name=run, config=to_dict(config), resume="allow", **identity)
     try:
@@ -53,7 +56,9 @@ def flat(line: Progress) -> dict[str, float]:
     numbers = {key: value for key, value in values.items() if value is not None}
     for key, value in (check._asdict() if check else {}).items():
         if isinstance(value, tuple):
-            numbers |= {f"{key}{end}": x for end, x in zip(("", "_low", "_high"), value, strict=True)}
+            numbers |= {
+                f"{key}{end}": x for end, x in zip(("", "_low", "_high"), value, strict=True)
+            }
         else:
             numbers[key] = value
     return numbers

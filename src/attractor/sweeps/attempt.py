@@ -10,7 +10,7 @@ from pathlib import Path
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset, open_dataset
 from attractor.machine.files import InUseError, make_directory
-from attractor.runs import run as pipeline
+from attractor.runs.run import run as run_model
 from attractor.sweeps.plan import PlannedRun
 
 FAILED = "failed.txt"
@@ -26,7 +26,7 @@ Work = Callable[[RunConfig, Dataset, Path], None]
 """What is done for a run, in its folder."""
 
 
-def attempt(planned: PlannedRun, data: Path, sweep: Path, work: Work = pipeline.run) -> None:
+def attempt(planned: PlannedRun, data: Path, sweep: Path, work: Work = run_model) -> None:
     """Do a run, or go on where an earlier attempt was stopped; a finished one is left alone.
 
     Raises:

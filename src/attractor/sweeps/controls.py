@@ -10,12 +10,13 @@ import torch
 
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset
-from attractor.measurements.measuring import Texts
+from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.model.network import NetworkDenoiser
 from attractor.process.registry import make_process
 from attractor.results.tables import RunResults, read_results
-from attractor.runs import run as pipeline
+from attractor.runs.folder import is_finished
+from attractor.runs.measure import provenance, texts_of, write_measurements
 from attractor.runs.train import untrained
 from attractor.theory import EmpiricalDenoiser, bigram_source, random_source
 
@@ -39,22 +40,22 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
         nelbo_draws=4,
     )  # fmt: skip
     control = dataclasses.replace(config, probe=probe)
-    stamp = pipeline.provenance(control, data.tokenizer)
+    stamp = provenance(control, data.tokenizer)
     found = {}
     for name in CONTROLS:
         target = folder / name
         if (
-            not pipeline.is_finished(target)
+            not is_finished(target)
             or read_results(target).provenance.config_hash != stamp.config_hash
         ):
             target.mkdir(parents=True, exist_ok=True)
-            pipeline.write_measurements(target, *_control(name, control, data), probe, stamp)
+            write_measurements(target, *_control(name, control, data), probe, stamp)
         found[name] = read_results(target)
     return found
 
 
 def _control(name: str, config: RunConfig, data: Dataset) -> tuple[Denoiser, Texts]:
-    texts = pipeline.texts_of(data, config.n_train, config.probe)
+    texts = texts_of(data, config.n_train, config.probe)
     if name == "untrained":
         process = make_process(config.process, data.tokenizer.vocab_size, config.uniform_share)
         return NetworkDenoiser(untrained(config, process.vocab_size), process), texts

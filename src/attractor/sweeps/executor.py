@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from attractor.machine.processes import cores
-from attractor.runs import run as pipeline
+from attractor.runs.run import run as run_model
 from attractor.sweeps.attempt import ATTEMPTS, GRACE, Work, attempt
 from attractor.sweeps.follow import PAUSE, Ended, Watcher, follow
 from attractor.sweeps.plan import PlannedRun
@@ -38,7 +38,7 @@ def default_workers() -> int:
 
 def execute(
     runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, workers: int | None = None,
-    work: Work = pipeline.run,
+    work: Work = run_model,
 ) -> None:  # fmt: skip
     """Do every run of the plan; one that fails does not stop the others, and one whose process dies
     is begun again.

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
-from attractor.config.identity import config_hash
+from attractor.config.identity import run_id, training_identity
 from attractor.config.settings import RunConfig, SweepConfig
 from attractor.data.subsets import nested_sizes
+from attractor.runs.folder import CONFIG, read_json
 
 
 class PlannedRun(NamedTuple):
-    """A run and its name, the hash of its config."""
+    """A run of a sweep."""
 
     run_id: str
+    """names its folder: the hash of what trains it, see `config.identity.run_id`"""
     config: RunConfig
     model: str = ""
     """name of its model, in a sweep of several"""
@@ -53,4 +57,27 @@ def runs_of(config: SweepConfig, model: str, sizes: Iterable[int]) -> list[Plann
         f.name: getattr(alone, f.name) for f in dataclasses.fields(alone) if f.name not in axes
     }
     runs = [RunConfig(n_train=n, seed=seed, **shared) for n in sizes for seed in config.seeds]
-    return [PlannedRun(config_hash(run), run, model) for run in runs]
+    return [PlannedRun(run_id(run), run, model) for run in runs]
+
+
+def located(runs: list[PlannedRun], out: Path) -> list[PlannedRun]:
+    """The same runs, each named by the folder in which it is.
+
+    A run is found by what its config trains and not by the name of its folder: earlier versions
+    named folders by a hash that also held what was measured.
+    """
+    if all((out / run.run_id).is_dir() for run in runs):
+        return runs
+    names = {
+        _trains(read_json(config)): config.parent.name for config in sorted(out.glob(f"*/{CONFIG}"))
+    }
+    return [
+        run._replace(run_id=names.get(_trains(run.config), run.run_id))
+        if not (out / run.run_id).is_dir()
+        else run
+        for run in runs
+    ]
+
+
+def _trains(config: object) -> str:
+    return json.dumps(training_identity(config), sort_keys=True)

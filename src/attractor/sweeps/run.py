@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from attractor.config.identity import sweep_config_from_dict
+from attractor.config.identity import sweep_config_from_dict, to_json
 from attractor.config.settings import ProbeConfig, SweepConfig
 from attractor.data.dataset import Dataset, open_dataset
 from attractor.data.stream import Packed
 from attractor.data.subsets import SplitCounts
+from attractor.machine.files import locked, write_atomically
+from attractor.measurements import known
+from attractor.measurements.sets import agree, joined, spelled_out
 from attractor.report.page import write_report
-from attractor.runs import run as pipeline
+from attractor.runs.folder import DATA, claimed, is_finished, prepare, read_json
+from attractor.runs.measure import is_complete, results_of, texts_of
 from attractor.sweeps.executor import Executor, execute
 from attractor.sweeps.follow import Watcher
-from attractor.sweeps.plan import PlannedRun, plan, runs_of
+from attractor.sweeps.plan import PlannedRun, located, plan, runs_of
 from attractor.sweeps.search import ADAPTIVE, require_searchable, search
 from attractor.sweeps.summary import summarized, summary_folders, write_summary
 from attractor.types import AttractorError
@@ -28,38 +33,47 @@ LOCATING = ("recovery", "entropy")
 
 
 def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
-    """Probe rows are at most the smallest training set, so that the same rows are probed at every
-    size.
+    """Every measurement named, and probe rows at most the smallest training set, so that the same
+    rows are probed at every size.
 
     Raises:
         AttractorError: if that is too small, or what locates the transition is not measured.
     """
+    probe = spelled_out(config.probe)
     for name in LOCATING:
-        if name not in config.probe.measure:
+        if name not in probe.measure:
             raise AttractorError(
                 f"measure = {', '.join(config.probe.measure)}: a sweep needs "
                 f"{' and '.join(LOCATING)}"
             )
     smallest = min(run.config.n_train for run in plan(config, len(data.train)))
-    rows = min(config.probe.rows, smallest)
+    rows = min(probe.rows, smallest)
     if rows < 2:
         raise AttractorError(
             f"the smallest training set has {smallest} row: an interval needs at least 2"
         )
-    probe = dataclasses.replace(config.probe, rows=rows)
-    pipeline.texts_of(data, smallest, probe)  # fails before any training
+    probe = dataclasses.replace(probe, rows=rows)
+    texts_of(data, smallest, probe)  # fails before any training
     return dataclasses.replace(config, probe=probe)
 
 
 def sweep(
-    config: SweepConfig, out: Path, watch: Watcher, *, workers: int | None = None,
+    config: SweepConfig,
+    out: Path,
+    watch: Watcher,
+    *,
+    workers: int | None = None,
     executor: Executor | None = None,
-    precision: float | None = None, at_once: int = 1, force: bool = False,
+    precision: float | None = None,
+    at_once: int = 1,
+    force: bool = False,
     note: Callable[[SplitCounts, int, ProbeConfig], None] = lambda counts, rows, probe: None,
     on_packing: Callable[[Packed], None] = lambda packed: None,
-) -> list[Path]:  # fmt: skip
-    """Train and measure every model, locate the transition, write the report; finished runs are
-    kept.
+) -> list[Path]:
+    """Train and measure every model, locate the transition, write the report.
+
+    Models that are trained are kept, and so are their measurements: given again with more or other
+    measurements, only those that are missing are made.
 
     Args:
         config: what to do; see `resolve`.
@@ -81,30 +95,77 @@ def sweep(
             on the same sweep.
     """
     start = time.perf_counter()
-    with pipeline.claimed(out, SWEEP, config, force) as lock:
-        data = pipeline.prepare(config.data, out / pipeline.DATA, on_packing)
+    with claimed(out, SWEEP, config, force) as lock:
+        data = prepare(config.data, out / DATA, on_packing)
+        config = _with_earlier(config, out)
         resolved = resolve(config, data)
         if precision is not None:
             require_searchable(resolved, len(data.train), precision, at_once)
+        write_atomically(out / SWEEP, to_json(config))
         held = lock.pop_all()
     with held:
         note(data.counts, len(data.train), resolved.probe)
         do, trained = executor or functools.partial(execute, workers=workers), list[PlannedRun]()
 
         def finish(planned: list[PlannedRun]) -> None:
-            waiting = [run for run in planned if not pipeline.is_finished(out / run.run_id)]
-            trained.extend(waiting)
-            do(waiting, out / pipeline.DATA, out, watch)
+            trained.extend(run for run in planned if not is_finished(out / run.run_id))
+            do(_incomplete(planned, out), out / DATA, out, watch)
 
         if precision is None:
             (out / ADAPTIVE).unlink(missing_ok=True)
-            runs = plan(resolved, len(data.train))
+            runs = located(plan(resolved, len(data.train)), out)
             finish(runs)
         else:
             runs = search(resolved, len(data.train), out, precision, finish, at_once)
-        return write_summary(
-            resolved, runs, data, out, time.perf_counter() - start if trained else None
-        )
+        elapsed = time.perf_counter() - start if trained else None
+        return write_summary(resolved, runs, data, out, elapsed)
+
+
+def measure_sweep(
+    out: Path, probe: ProbeConfig, watch: Watcher, workers: int | None = None
+) -> list[Path]:
+    """Make what the trained models of a sweep lack of these measurements, and write its summary and
+    report again. Nothing is trained.
+
+    Args:
+        out: the sweep's directory.
+        probe: what to measure, and how. What agrees with the measurements that are there is added
+            to them; what was asked for in another way goes into a set of its own beside them, which
+            the report shows from then on.
+        watch: hears of progress.
+        workers: processes side by side on this machine.
+
+    Returns:
+        the path of each model's report.html.
+
+    Raises:
+        AttractorError: for bad input, if `out` holds no sweep with a trained model, or if somebody
+            works on it.
+    """
+    earlier = config_of(out)
+    with locked(out):
+        data = open_prepared(out)
+        config = _with_earlier(dataclasses.replace(earlier, probe=probe), out)
+        runs = [run for run in _runs(config, data, out) if is_finished(out / run.run_id)]
+        if not runs:
+            raise AttractorError(
+                f"'{out}' has no finished model to measure: `attractor sweep` trains them first"
+            )
+        write_atomically(out / SWEEP, to_json(config))
+        execute(_incomplete(runs, out), out / DATA, out, watch, workers=workers)
+        return summarize(out)
+
+
+def _with_earlier(config: SweepConfig, out: Path) -> SweepConfig:
+    """The config with what the sweep was asked to measure before, if that goes together."""
+    earlier = config_of(out).probe
+    if not agree(earlier, config.probe):
+        return config
+    return dataclasses.replace(config, probe=joined(earlier, config.probe))
+
+
+def _incomplete(runs: list[PlannedRun], out: Path) -> list[PlannedRun]:
+    return [run for run in runs if not is_complete(out / run.run_id, run.config.probe)]
 
 
 def config_of(out: Path) -> SweepConfig:
@@ -115,7 +176,30 @@ def config_of(out: Path) -> SweepConfig:
     """
     if not (out / SWEEP).is_file():
         raise AttractorError(f"'{out}' holds no sweep: there is no {SWEEP}")
-    return sweep_config_from_dict(pipeline.read_json(out / SWEEP))
+    config = sweep_config_from_dict(read_json(out / SWEEP))
+    names = known(config.probe.measure)
+    if names == config.probe.measure:
+        return config
+    lost = ", ".join(name for name in config.probe.measure if name not in names)
+    warnings.warn(
+        f"'{out / SWEEP}' asks for {lost}, which this version does not measure: what is there of "
+        "it is kept, and not shown",
+        stacklevel=2,
+    )
+    return dataclasses.replace(
+        config, probe=dataclasses.replace(config.probe, measure=names or LOCATING)
+    )
+
+
+def open_prepared(out: Path) -> Dataset:
+    """The text of the sweep in a folder.
+
+    Raises:
+        AttractorError: if it is not there yet.
+    """
+    if not (out / DATA).is_dir():
+        raise AttractorError(f"the text of '{out}' is not prepared yet, so no run has begun")
+    return open_dataset(out / DATA)
 
 
 def planned_runs(out: Path) -> list[PlannedRun]:
@@ -124,20 +208,19 @@ def planned_runs(out: Path) -> list[PlannedRun]:
     Raises:
         AttractorError: as `config_of`, or if no run has begun.
     """
-    config = config_of(out)
-    if not (out / pipeline.DATA).is_dir():
-        raise AttractorError(f"the text of '{out}' is not prepared yet, so no run has begun")
-    data = open_dataset(out / pipeline.DATA)
+    return _runs(config_of(out), open_prepared(out), out)
+
+
+def _runs(config: SweepConfig, data: Dataset, out: Path) -> list[PlannedRun]:
     resolved = resolve(config, data)
     if not (out / ADAPTIVE).is_file():
-        return plan(resolved, len(data.train))
+        return located(plan(resolved, len(data.train)), out)
     try:
-        models = pipeline.read_json(out / ADAPTIVE)["models"]
-        return [
-            run for model in models for run in runs_of(resolved, model["model"], model["sizes"])
-        ]
+        models = read_json(out / ADAPTIVE)["models"]
+        chosen = [runs_of(resolved, model["model"], model["sizes"]) for model in models]
     except (LookupError, TypeError) as error:
         raise AttractorError(f"'{out / ADAPTIVE}' is damaged: {error!r}") from None
+    return located([run for runs in chosen for run in runs], out)
 
 
 def summarize(out: Path) -> list[Path]:
@@ -154,20 +237,18 @@ def summarize(out: Path) -> list[Path]:
     """
     if not (out / SWEEP).is_file():
         return [write_report(out)]
-    runs, data = planned_runs(out), open_dataset(out / pipeline.DATA)
+    runs, data = planned_runs(out), open_dataset(out / DATA)
     config = resolve(config_of(out), data)
-    missing, folders = (
-        [run for run in runs if not pipeline.is_finished(out / run.run_id)],
-        summary_folders(config, out),
-    )
-    known = [run for run in missing if summarized(folders[run.model], run)]
-    if len(known) == len(runs):
+    missing = [run for run in runs if results_of(out / run.run_id, run.config.probe) is None]
+    folders = summary_folders(config, out)
+    untrained = [run for run in missing if not is_finished(out / run.run_id)]
+    gone = [run for run in untrained if summarized(folders[run.model], run)]
+    if len(gone) == len(runs):
         return [write_report(folder) for folder in folders.values()]
-    if known:
+    if gone:
         raise AttractorError(
-            f"the results of {known[0].title} are gone from '{out / known[0].run_id}', or damaged "
-            "there; the sweep's "
-            "own command measures them again"
+            f"the results of {gone[0].title} are gone from '{out / gone[0].run_id}', or damaged "
+            "there; the sweep's own command measures them again"
         )
     incomplete = {(run.model, run.config.n_train) for run in missing}
     whole = [run for run in runs if (run.model, run.config.n_train) not in incomplete]

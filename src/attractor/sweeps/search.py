@@ -15,8 +15,9 @@ from attractor.analysis.summary import RecoveryCurves, recovery_curves
 from attractor.config.settings import SweepConfig
 from attractor.data.subsets import nested_sizes
 from attractor.machine.files import write_atomically
-from attractor.results.tables import read_results
-from attractor.sweeps.plan import PlannedRun, runs_of
+from attractor.results.tables import RunResults, read_results
+from attractor.runs.measure import results_of
+from attractor.sweeps.plan import PlannedRun, located, runs_of
 from attractor.types import AttractorError
 
 ADAPTIVE = "adaptive.json"
@@ -49,7 +50,7 @@ def search(
     while True:
         decisions = {}
         for name, sizes in chosen.items():
-            results = [read_results(out / run.run_id) for run in runs_of(config, name, sizes)]
+            results = [_results(out, run) for run in runs_of(config, name, sizes)]
             measured = (
                 recovery_curves(results, t) if results else RecoveryCurves(*[np.empty(0)] * 3)
             )
@@ -67,8 +68,15 @@ def search(
             for run in runs_of(config, name, reversed(decisions[name].sizes))
         ]
         if not wanted:
-            return [run for name, sizes in chosen.items() for run in runs_of(config, name, sizes)]
-        finish(wanted)
+            runs = [run for name, sizes in chosen.items() for run in runs_of(config, name, sizes)]
+            return located(runs, out)
+        finish(located(wanted, out))
+
+
+def _results(out: Path, run: PlannedRun) -> RunResults:
+    """Of a run that is finished, wherever it lies."""
+    folder = out / located([run], out)[0].run_id
+    return read_results(results_of(folder, run.config.probe) or folder)
 
 
 def require_searchable(config: SweepConfig, available: int, precision: float, at_once: int) -> None:

@@ -12,10 +12,11 @@ from attractor import adapters
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset, open_dataset
 from attractor.machine.files import locked
-from attractor.measurements.rows import rows_of
+from attractor.measurements import rows_of
 from attractor.probes import twins
 from attractor.results.tables import Block, read_arrays, write_rows, write_tokens
-from attractor.runs import run as pipeline
+from attractor.runs.folder import DATA, held, is_finished
+from attractor.runs.measure import provenance
 from attractor.runs.train import train_run
 from attractor.sweeps.executor import execute
 from attractor.sweeps.follow import Watcher
@@ -43,27 +44,27 @@ def add_twins(sweep: Path, note: Callable[[str], None], watch: Watcher) -> list[
     """
     config_of(sweep)  # whether there is a sweep
     with locked(sweep):
-        runs = [run for run in planned_runs(sweep) if pipeline.is_finished(sweep / run.run_id)]
+        runs = [run for run in planned_runs(sweep) if is_finished(sweep / run.run_id)]
         if not runs:
             raise AttractorError(
                 f"'{sweep}' holds no finished run: twins are added to a finished sweep"
             )
-        available = len(open_dataset(sweep / pipeline.DATA).train)
+        available = len(open_dataset(sweep / DATA).train)
         waiting = []
         for run in runs:
             twin = PlannedRun(f"{run.run_id}/{TWIN}", run.config, run.model)
             if available < 2 * run.config.n_train:
                 note(f"{run.title}: only {available - run.config.n_train:,} other rows, no twin")
-            elif not pipeline.is_finished(sweep / twin.run_id):
+            elif not is_finished(sweep / twin.run_id):
                 waiting.append(twin)
-        execute(waiting, sweep / pipeline.DATA, sweep, watch, work=_train_and_compare)
+        execute(waiting, sweep / DATA, sweep, watch, work=_train_and_compare)
         return summarize(sweep)
 
 
 def _train_and_compare(config: RunConfig, data: Dataset, folder: Path) -> None:
     """A model on other rows, in a folder inside that of the model with which it is compared."""
     rows = np.asarray(data.train[config.n_train : 2 * config.n_train])
-    with pipeline.held(folder, config):
+    with held(folder, config):
         train_run(config, rows, data, folder, lambda progress: None)
         first, second, probe = adapters.load(folder.parent), adapters.load(folder), config.probe
         found = twins(first, second, probe.generated, rows.shape[1], probe.steps, probe.seed)
@@ -83,5 +84,5 @@ def _train_and_compare(config: RunConfig, data: Dataset, folder: Path) -> None:
         write_rows(
             folder,
             rows_of(read_arrays(folder), probe.seed),
-            pipeline.provenance(config, data.tokenizer),
+            provenance(config, data.tokenizer),
         )

@@ -17,9 +17,9 @@ from attractor.machine.processes import pick_device
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.probes import likelihood, random_tokens
+from attractor.process.calls import Calls
 from attractor.process.noise import CountedNoise
 from attractor.process.registry import make_process
-from attractor.sweeps.cost import Calls
 from attractor.train.objective import batch_loss, noisy_batch
 from attractor.train.optim import Ema, make_optimizer
 

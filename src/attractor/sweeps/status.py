@@ -7,9 +7,10 @@ import statistics
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from attractor.config.settings import ProbeConfig
 from attractor.machine.files import is_locked
 from attractor.results.tables import RESULTS
-from attractor.runs import run as pipeline
+from attractor.runs.measure import is_complete
 from attractor.sweeps.attempt import FAILED
 from attractor.sweeps.follow import last_line
 from attractor.sweeps.plan import PlannedRun
@@ -56,18 +57,14 @@ def read_status(out: Path) -> SweepStatus:
         AttractorError: if `out` holds no sweep.
     """
     runs = planned_runs(out)
-    states = {run.run_id: _state(out / run.run_id) for run in runs}
+    states = {run.run_id: _state(out / run.run_id, run.config.probe) for run in runs}
     lines = {run.run_id: last_line(out / run.run_id) for run in runs}
     paces = [
         line.tokens_per_s for line in lines.values() if line is not None and line.tokens_per_s > 0
     ]
     done = [out / run.run_id for run in runs if states[run.run_id] == "done"]
     probing = [_probing_seconds(run) for run in done if (run / METRICS).is_file()]
-    typical = (
-        (statistics.median(paces), statistics.median(probing) if probing else 0.0)
-        if paces
-        else None
-    )
+    typical = (statistics.median(paces), min(probing, default=0.0)) if paces else None
     found = []
     for run in runs:
         state, line, left = states[run.run_id], lines[run.run_id], None
@@ -85,8 +82,8 @@ def read_status(out: Path) -> SweepStatus:
     return SweepStatus(found)
 
 
-def _state(run: Path) -> State:
-    if pipeline.is_finished(run):
+def _state(run: Path, asked: ProbeConfig) -> State:
+    if is_complete(run, asked):
         return "done"
     if is_locked(run):
         return "running"
@@ -94,4 +91,5 @@ def _state(run: Path) -> State:
 
 
 def _probing_seconds(run: Path) -> float:
+    """From the end of the training to the results; more, if measurements were added later."""
     return max(0.0, (run / RESULTS).stat().st_mtime - (run / METRICS).stat().st_mtime)

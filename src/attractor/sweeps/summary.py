@@ -20,15 +20,16 @@ from attractor.analysis.summary import (
     transition_summary,
 )
 from attractor.config.identity import config_hash
-from attractor.config.settings import SweepConfig
+from attractor.config.settings import ProbeConfig, SweepConfig
 from attractor.data.dataset import Dataset
 from attractor.machine.files import write_atomically
-from attractor.measurements.measuring import NGRAM, REFERENCE
 from attractor.measurements.micro_attractors import load_tagger, micro_attractors
+from attractor.measurements.texts import NGRAM, REFERENCE
 from attractor.report.fields import read_fields
 from attractor.report.page import write_report
 from attractor.results.tables import RunResults, code_version, read_results, require_joinable
-from attractor.runs import run as pipeline
+from attractor.runs.folder import is_finished, read_json
+from attractor.runs.measure import Text, parameter_count, places, results_of
 from attractor.sweeps.controls import measure_controls
 from attractor.sweeps.passages import passages
 from attractor.sweeps.plan import PlannedRun
@@ -121,12 +122,13 @@ def _summarized(
     folder: Path,
     elapsed: float,
 ) -> _Model:
-    results = [_with_twin(out / run.run_id) for run in runs]
+    results = [_with_twin(out / run.run_id, run.config.probe) for run in runs]
     folder.mkdir(exist_ok=True)
     require_joinable(results)
     smallest = min((run.config for run in runs), key=lambda run: (run.n_train, run.seed))
     controls = measure_controls(smallest, data, folder / "controls")
-    located, provenance = transition_summary(results, elapsed), _provenance(config, results, data)
+    located = transition_summary(results, elapsed)
+    provenance = _provenance(config, results, data, _other_sets(runs, out))
     measured = {
         **measurements_summary(results, controls),
         "micro_attractors": named_micro_attractors(results, data),
@@ -164,13 +166,15 @@ def add_word_classes(folder: Path, tagger: str) -> None:
     tag, path = load_tagger(tagger), folder / MEASUREMENTS
     if not path.is_file():
         raise AttractorError(f"'{path}' does not exist: a finished sweep writes it")
-    content = pipeline.read_json(path)
+    content = read_json(path)
     for found in content["micro_attractors"]:
         found["word_class"] = tag(found["token"].strip())
     write_atomically(path, json.dumps(content, indent=1))
 
 
-def _provenance(config: SweepConfig, results: list[RunResults], data: Dataset) -> dict[str, Any]:
+def _provenance(
+    config: SweepConfig, results: list[RunResults], data: Dataset, other_sets: list[str]
+) -> dict[str, Any]:
     shape = config.model
     return {
         "version": code_version(),
@@ -181,7 +185,7 @@ def _provenance(config: SweepConfig, results: list[RunResults], data: Dataset) -
         "seq_len": int(data.train.shape[1]),
         "model": f"{shape.n_blocks} blocks of width {shape.hidden_size}, {shape.n_heads} heads",
         "process": config.process,
-        "parameters": pipeline.parameter_count(config, data.tokenizer.vocab_size),
+        "parameters": parameter_count(config, data.tokenizer.vocab_size),
         "train_steps": config.train.steps,
         "batch_size": config.train.batch_size,
         "probe_rows": config.probe.rows,
@@ -192,16 +196,39 @@ def _provenance(config: SweepConfig, results: list[RunResults], data: Dataset) -
         if config.probe.judge == NGRAM
         else Path(config.probe.judge).name,
         "seeds": sorted({run.provenance.seed for run in results}),
+        "measured": list(config.probe.measure),
+        "other_sets": other_sets,
         **data.counts._asdict(),
     }
 
 
-def _with_twin(folder: Path) -> RunResults:
+def _other_sets(runs: list[PlannedRun], out: Path) -> list[str]:
+    """How measurements of these runs that are not shown were made, where it differs from those that
+    are; each once."""
+    found: dict[str, None] = {}
+    for run in runs:
+        folder, shown = out / run.run_id, run.config.probe
+        for place in places(folder):
+            if place.folder != results_of(folder, shown) and place.made is not None:
+                found[_difference(place.made, shown, place.text)] = None
+    return list(found)
+
+
+def _difference(made: ProbeConfig, shown: ProbeConfig, text: Text | None) -> str:
+    names = [f.name for f in dataclasses.fields(ProbeConfig) if f.name != "measure"]
+    different = [name for name in names if getattr(made, name) != getattr(shown, name)]
+    said = [f"{name} = {getattr(made, name)}" for name in different]
+    return ", ".join([*said, *([f"on {text.path}"] if text else [])])
+
+
+def _with_twin(folder: Path, probe: ProbeConfig) -> RunResults:
     """The results of a run, and of the comparison with its twin where there is one."""
-    run = read_results(folder)
-    if not pipeline.is_finished(folder / TWIN):
+    run = read_results(results_of(folder, probe) or folder)
+    if not is_finished(folder / TWIN):
         return run
     twin = read_results(folder / TWIN)
+    if twin.provenance.noise_seed != run.provenance.noise_seed:
+        return run  # compared for another set of measurements
     require_joinable([run, twin])
     return dataclasses.replace(run, rows=[*run.rows, *twin.rows])
 

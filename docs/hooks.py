@@ -1,0 +1,21 @@
+"""What the site takes from the code: the pages of the measurements in the order of the registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attractor.measurements import ALL
+from docs.tables import title
+
+PLACE = "Measurements"
+
+
+def on_config(config: Any) -> Any:
+    """Put the page of every measurement behind the index of its section; pages that several share
+    stand once, and those that belong to no single measurement are listed in mkdocs.yml."""
+    for section in config.nav:
+        if isinstance(section, dict) and PLACE in section:
+            index, *others = section[PLACE]
+            pages = {f"measurements/{m.page}.md": title(m) for m in ALL}
+            section[PLACE] = [index, *({name: page} for page, name in pages.items()), *others]
+    return config

@@ -1,0 +1,88 @@
+"""Entropy by outcome: was the model sure of the tokens that came back?"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from attractor.analysis.statistics import clustered_share, ratio_interval
+from attractor.measurements.measurement import TEXTS, Measurement, Quantity, row
+from attractor.measurements.section import Section, Trace
+from attractor.results.outcomes import OUTCOME_NAMES, OUTCOMES
+from attractor.results.tables import Arrays, Row
+from attractor.results.units import NATS, SHARE
+
+EDGES = np.concatenate([[0.0], np.geomspace(1e-3, 10, 17)])
+"""Bins of the token-level densities of entropy, nats; the last one also holds what is above it."""
+
+
+def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
+    for (t, _), split in itertools.product(arrays.places("recovery"), TEXTS):
+        if arrays.has("entropy", split):
+            yield from _rows_at(arrays, split, t, seed)
+
+
+def _rows_at(arrays: Arrays, split: str, t: float, seed: int) -> Iterator[Row]:
+    """Entropy of a token, given its original context, by what became of it when corrupted at t."""
+    index = arrays.outcomes(split, t).index()
+    entropy = np.broadcast_to(arrays.values("entropy", split), index.shape)
+    bins = np.clip(np.searchsorted(EDGES, entropy, "right") - 1, 0, len(EDGES) - 2)
+    for outcome, name in enumerate(OUTCOMES):
+        chosen = index == outcome
+        count = chosen.sum((0, 2)).astype(float)
+        if np.count_nonzero(count) < 2:  # an interval needs two sequences
+            continue
+        total = np.where(chosen, entropy, 0).sum((0, 2))
+        yield row(split, f"entropy_{name}", ratio_interval(total, count, seed), t)
+        for i, (low, high) in enumerate(itertools.pairwise(EDGES)):
+            inside = (chosen & (bins == i)).sum((0, 2))
+            # The middle of a bin on a logarithmic axis, on which zero has no place.
+            at = float(np.sqrt(max(low, 5e-4) * high))
+            yield row(split, f"density_{name}", clustered_share(inside, count), t, at)
+
+
+def _traces(kind: str) -> tuple[Trace, ...]:
+    return tuple(Trace(f"{kind}_{name}", "test", title) for name, title in OUTCOME_NAMES.items())
+
+
+ENTROPY_BY_OUTCOME = Measurement(
+    name="entropy_by_outcome",
+    question="does entropy tell which tokens are recovered, fail, stay or break?",
+    page="entropy-by-outcome",
+    quantities=tuple(
+        quantity
+        for name, title in OUTCOME_NAMES.items()
+        for quantity in (
+            Quantity(f"entropy_{name}", f"entropy of {title} tokens", NATS),
+            Quantity(f"density_{name}", f"{title} tokens with this entropy", SHARE),
+        )
+    ),
+    rows=_rows,
+    needs=("entropy", "recovery"),
+    sections=(
+        Section(
+            id="outcomes",
+            title="Entropy by outcome, unseen text",
+            axis="conditional entropy, nats per token",
+            traces=_traces("entropy"),
+            read="Tokens that came back should be those the model was sure of; a distance between "
+            "the lines says that entropy predicts the outcome.",
+            assumed="Entropy of the original token in its original context, at the smallest t; "
+            "resampled by sequence.",
+        ),
+        Section(
+            id="density",
+            title="Entropy of single tokens by outcome, unseen text",
+            axis="share of the tokens of that outcome",
+            traces=_traces("density"),
+            read="Where on the entropy axis the tokens of each outcome lie; each curve sums to one "
+            "over its bins.",
+            assumed="Bins equal in log entropy, the first holds all below 0.001 nats; smallest t; "
+            "exact intervals, for as many independent tokens as would know the share as well.",
+            x_title="conditional entropy, nats (log scale)",
+            x_log=True,
+        ),
+    ),
+)

@@ -1,0 +1,129 @@
+"""What a measurement is: one question, what it runs, the numbers it gives, how they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from attractor.analysis.statistics import Estimate, mean_interval
+from attractor.config.settings import ProbeConfig
+from attractor.measurements.section import Section
+from attractor.results.tables import Arrays, Block, Row
+from attractor.results.units import Unit
+
+if TYPE_CHECKING:  # a report, which reads only what is declared here, needs no torch
+    from attractor.measurements.subject import Subject
+    from attractor.process.calls import Calls
+    from attractor.process.forward import ForwardProcess
+
+TEXTS = ("train", "test")
+"""Kinds of real text: rows the model was trained on, and rows it never saw."""
+SHARED_SETTINGS = ("rows", "test_rows", "seed")
+"""What every measurement depends on: which rows are probed, and the noise."""
+OWN_SETTINGS = ("generated", "steps")
+"""What the model's own generations depend on."""
+
+
+class Quantity(NamedTuple):
+    """One number in the files."""
+
+    name: str
+    """in results.parquet and measurements.json"""
+    title: str
+    """what a person calls it"""
+    unit: Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One measurement, from the probes that it runs to its figures.
+
+    What several of them share, such as the model's own generations, is made once by the `Subject`.
+    """
+
+    name: str
+    """the word of `--probe.measure`"""
+    question: str
+    """what it answers, in one line"""
+    page: str
+    """its page in docs/measurements, without the ending"""
+    quantities: tuple[Quantity, ...]
+    rows: Callable[[Arrays, int], Iterator[Row]]
+    """from the arrays of a model, its own or those of others, and the seed of the resampling, to
+    numbers with intervals; nothing where the arrays are not there"""
+    run: Callable[[Subject, ProbeConfig], Iterator[Block]] | None = None
+    """which probes it runs on which text; None for what is made of the arrays of others"""
+    calls: Callable[[ForwardProcess, ProbeConfig, int], Calls] | None = None
+    """how much of the network `run` asks for at this length, beside the own generations; None is
+    nothing at all"""
+    needs: tuple[str, ...] = ()
+    """measurements whose arrays its rows are made of"""
+    settings: tuple[str, ...] = ()
+    """settings on which its arrays depend, beside `SHARED_SETTINGS`"""
+    axis: str | None = None
+    """a setting with several values, each measured by itself, so that more of them can be added"""
+    on_generations: bool = False
+    """whether it looks at the model's own generations"""
+    sections: tuple[Section, ...] = ()
+    default: bool = True
+    """whether it is measured unless others are asked for"""
+    command: str | None = None
+    """what measures it, where that is a command of its own"""
+
+    def conditions(self, config: ProbeConfig) -> dict[str, Any]:
+        """The settings under which it is measured: arrays made under others are not comparable."""
+        names = (*SHARED_SETTINGS, *self.settings, *(OWN_SETTINGS if self.on_generations else ()))
+        return {name: getattr(config, name) for name in names}
+
+
+def block(
+    name: str, split: str, tokens: Any, values: Any, t: float | None = None, at: float | None = None
+) -> Block:
+    """Values of the sequences of one kind of text: (N,) one a sequence, or (N, K)."""
+    found = np.asarray(values)
+    columns = found[:, None] if found.ndim == 1 else found
+    return Block(
+        measurement=name, split=split, t=t, at=at, original=np.asarray(tokens), value=columns
+    )
+
+
+def corruption_block(name: str, split: str, found: Any, at: float | None = None) -> Block:
+    """Tokens before, between and after; `found` is a `probes.Recovery`."""
+    return Block(
+        measurement=name,
+        split=split,
+        t=found.t,
+        at=at,
+        original=found.original.numpy(),
+        corrupted=found.corrupted.numpy(),
+        recovered=found.recovered.numpy(),
+    )
+
+
+def row(
+    split: str, quantity: str, e: Estimate, t: float | None = None, at: float | None = None
+) -> Row:
+    """An estimate as a row of results.parquet."""
+    return Row(
+        split=split,
+        t=t,
+        at=at,
+        measurement=quantity,
+        value=e.value,
+        low=e.low,
+        high=e.high,
+        sequences=e.n,
+    )
+
+
+def mean_rows(
+    arrays: Arrays, source: str, quantity: str, seed: int, *splits: str, share: bool = False
+) -> Iterator[Row]:
+    """The mean over sequences of one array, for each kind of text of which it is there."""
+    for split in splits or TEXTS:
+        if arrays.has(source, split):
+            values = arrays.per_sequence(source, split)
+            yield row(split, quantity, mean_interval(values, share=share, seed=seed))

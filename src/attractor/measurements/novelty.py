@@ -1,0 +1,107 @@
+"""Novelty: is what the model writes a copy of its training text, of itself, or new?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attractor.analysis.statistics import clopper_pearson, mean_interval
+from attractor.config.settings import ProbeConfig
+from attractor.measurements.measurement import Measurement, Quantity, block, row
+from attractor.measurements.section import Section, Trace, kinds
+from attractor.results.tables import Arrays, Block, Row
+from attractor.results.thresholds import NEAR
+from attractor.results.units import SHARE
+
+if TYPE_CHECKING:
+    from attractor.measurements.subject import Subject
+
+GRAMS = (1, 2, 3)
+"""Lengths of the n-grams whose share of distinct ones is counted."""
+
+
+def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
+    from attractor.probes import novelty
+
+    tokens = subject.own.tokens
+    found = novelty(tokens.numpy(), np.asarray(subject.texts.corpus))
+    for name, values in found._asdict().items():
+        yield block(f"novelty_{name}", "generated", tokens, values)
+
+
+def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
+    if not arrays.has("novelty_nearest", "generated"):
+        return
+    tokens = arrays.array("original", "novelty_nearest", "generated")[0]
+    n, length = tokens.shape
+    nearest, own = (
+        arrays.values(f"novelty_{name}", "generated")[:, 0] / length for name in ("nearest", "own")
+    )
+    copied = nearest <= NEAR
+    echoed = ~copied & (own <= NEAR)
+    kinds_of_text = {"memorized": copied, "spurious": echoed, "novel": ~copied & ~echoed}
+    for name, kind in kinds_of_text.items():
+        yield row("generated", f"share_{name}", clopper_pearson(int(kind.sum()), n))
+    overlap = arrays.values("novelty_overlap", "generated")[:, 0] / length
+    yield row("generated", "overlap", mean_interval(overlap, share=True, seed=seed))
+    for k in GRAMS:
+        # Of these n generations, and without an interval: resampling them would make repeats.
+        yield Row(
+            split="generated",
+            t=None,
+            measurement=f"distinct_{k}",
+            value=_distinct(tokens, k),
+            sequences=n,
+        )
+
+
+def _distinct(tokens: np.ndarray, k: int) -> float:
+    """Distinct k-grams of all rows, a share of the k-grams that there are."""
+    places = tokens.shape[1] - k + 1
+    grams = {tuple(ids[i : i + k]) for ids in tokens.tolist() for i in range(places)}
+    return len(grams) / (len(tokens) * places)
+
+
+NOVELTY = Measurement(
+    name="novelty",
+    question="are the model's generations near a training sequence, near one another, or neither?",
+    page="novelty",
+    quantities=(
+        Quantity("share_memorized", "generations near a training sequence", SHARE),
+        Quantity("share_spurious", "generations near another generation only", SHARE),
+        Quantity("share_novel", "generations near neither", SHARE),
+        Quantity("overlap", "longest copied run", SHARE),
+        *(Quantity(f"distinct_{k}", f"distinct {k}-grams of generations", SHARE) for k in GRAMS),
+    ),
+    run=_run,
+    rows=_rows,
+    on_generations=True,
+    sections=(
+        Section(
+            id="novelty",
+            title="Are generations copies?",
+            axis="share of generated sequences",
+            traces=(
+                Trace("share_memorized", "generated", "memorized"),
+                Trace("share_spurious", "generated", "spurious"),
+                Trace("share_novel", "generated", "novel"),
+            ),
+            read="Memorized: near a training sequence. Spurious: not that, but near another "
+            "generation. Novel: neither. The spurious share is expected to peak between the other "
+            "two.",
+            assumed="Near means an edit distance of at most a quarter of the length; exact "
+            "binomial intervals.",
+        ),
+        Section(
+            id="overlap",
+            title="Longest copied run",
+            axis="longest training n-gram, share of the length",
+            traces=kinds("overlap", "generated"),
+            read="The longest run of tokens of a generation that stands in the training set word "
+            "for word: 100% is a copy.",
+            assumed="Exact, by suffix array; larger training sets hold longer chance matches.",
+        ),
+    ),
+)

@@ -1,0 +1,69 @@
+"""Sets of measurements of one model: what a set holds, what it lacks, and what must stand apart.
+
+A set is described by the `ProbeConfig` it was made with. Measurements that were made under the same
+conditions belong into one set, and more of them can be added to it at any time. A measurement of
+the same name under other conditions (other rows, another seed, other steps) goes into a set of its
+own beside the first: numbers of different conditions are never mixed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from attractor.config.settings import ProbeConfig
+from attractor.measurements import known, wanted
+from attractor.measurements.measurement import SHARED_SETTINGS, Measurement
+
+
+def spelled_out(config: ProbeConfig) -> ProbeConfig:
+    """The config with every measurement named that it asks for."""
+    return dataclasses.replace(config, measure=tuple(m.name for m in wanted(config.measure)))
+
+
+def agree(made: ProbeConfig, asked: ProbeConfig) -> bool:
+    """Whether what is asked for belongs into the set that was made: the same rows and noise, and
+    the same conditions for every measurement that both have."""
+    if any(getattr(made, name) != getattr(asked, name) for name in SHARED_SETTINGS):
+        return False
+    both = set(_held(made)) & set(wanted(asked.measure))
+    return all(m.conditions(made) == m.conditions(asked) for m in both)
+
+
+def lacking(made: ProbeConfig, asked: ProbeConfig) -> list[tuple[Measurement, ProbeConfig]]:
+    """What a set still lacks of what is asked for: measurements, each with the settings to measure
+    it with, which name only the missing values of an axis such as corruption times."""
+    held, missing = set(_held(made)), []
+    for measurement in wanted(asked.measure):
+        if measurement not in held:
+            missing.append((measurement, asked))
+        elif measurement.axis is not None:
+            there = getattr(made, measurement.axis)
+            new = tuple(value for value in getattr(asked, measurement.axis) if value not in there)
+            if new:
+                missing.append((measurement, _with(asked, {measurement.axis: new})))
+    return missing
+
+
+def joined(made: ProbeConfig, asked: ProbeConfig) -> ProbeConfig:
+    """The config of a set to which what is asked for has been added; see `agree`."""
+    held, chosen = _held(made), wanted(asked.measure)
+    both = dict.fromkeys(m.name for m in (*held, *chosen))
+    # Settings of what is there stay as they were; those of what is new come from what was asked.
+    settings = dataclasses.asdict(asked)
+    for m in held:
+        settings |= m.conditions(made)
+        if m.axis is not None:
+            more = getattr(asked, m.axis) if m in chosen else ()
+            settings[m.axis] = tuple(dict.fromkeys((*getattr(made, m.axis), *more)))
+    return _with(asked, settings | {"measure": tuple(m.name for m in wanted(both))})
+
+
+def _with(config: ProbeConfig, changes: dict[str, Any]) -> ProbeConfig:
+    return dataclasses.replace(config, **changes)
+
+
+def _held(made: ProbeConfig) -> tuple[Measurement, ...]:
+    """The measurements of a set; those of another version, unknown here, are left alone."""
+    names = known(made.measure)
+    return wanted(names) if names or not made.measure else ()

@@ -1,0 +1,60 @@
+"""How often the reverse process is expected to ask a network, known before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from attractor.process.forward import ForwardProcess
+from attractor.process.reverse import time_grid
+
+
+@dataclass(frozen=True)
+class Calls:
+    """How much a network is asked for outside training."""
+
+    events: float = 0.0
+    """rows run through the blocks by the reverse process"""
+    candidates: float = 0.0
+    """positions of them that go on through the output layer"""
+    dense: float = 0.0
+    """rows run through blocks and output layer at every position"""
+
+    def __add__(self, other: Calls) -> Calls:
+        return Calls(
+            self.events + other.events,
+            self.candidates + other.candidates,
+            self.dense + other.dense,
+        )
+
+    def __mul__(self, rows: int) -> Calls:
+        return Calls(self.events * rows, self.candidates * rows, self.dense * rows)
+
+
+def reverse_calls(process: ForwardProcess, t: float, steps: int, length: int) -> Calls:
+    """Expected calls for one row that falls from time t.
+
+    A position is a candidate where its coin comes up, and a row runs where any position is. Exact
+    for one kind of tokens; where masks have coins of their own, about 1 - alpha of the positions
+    are masks.
+    """
+    alpha = process.schedule.alpha(time_grid(t, steps))
+    following = torch.cat([alpha[1:], alpha.new_ones(1)])
+    coins = [process.coin(following, alpha, kind).clamp(max=1) for kind in range(process.kinds)]
+    if process.mask_id is None:
+        coin = coins[0]
+    else:
+        masked = int(process.kind(torch.tensor(process.mask_id)))
+        coin = (1 - alpha) * coins[masked] + alpha * coins[1 - masked]
+    return Calls(float((1 - (1 - coin) ** length).sum()), float(coin.sum()) * length)
+
+
+def settle_calls(process: ForwardProcess, steps: int, t: float = 0.05) -> Calls:
+    """Calls for one row of the deterministic reverse process, and for the noise removal after it.
+
+    Steps that cannot move a token whatever the network says are not computed.
+    """
+    alpha = process.schedule.alpha(time_grid(t, steps))
+    movable = int((~process.frozen(alpha[1:], alpha[:-1])).sum())
+    return Calls(dense=movable + 1)

@@ -1,0 +1,203 @@
+"""The folder of a run: whose it is, who works in it, and whether it is finished."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from attractor.config.identity import config_hash, require_known_schema, to_json, training_identity
+from attractor.config.settings import DataConfig, RunConfig
+from attractor.data.dataset import COUNTS, Dataset, open_dataset, prepare_dataset
+from attractor.data.stream import Packed
+from attractor.machine.files import (
+    atomic_directory,
+    clear_up,
+    is_locked,
+    is_unused,
+    locked,
+    make_directory,
+    naming_full_disk,
+    write_atomically,
+)
+from attractor.results.tables import RESULTS, torn_results
+from attractor.types import AttractorError
+
+CONFIG, DATA = "config.json", "data"
+KILLED = ".set-aside.partial"
+"""Of a folder that is being thrown away, inside the one that stays, which `clear_up` frees of
+it."""
+
+
+def prepare(
+    config: DataConfig, folder: Path, on_packing: Callable[[Packed], None] = lambda packed: None
+) -> Dataset:
+    """The dataset of a config: prepared once in `folder`, then opened.
+
+    What a stream has packed is kept beside the parent of `folder` until it is done, so that it goes
+    on from there.
+
+    Raises:
+        AttractorError: if `folder` holds data of another config, or for bad input.
+    """
+    marker = folder / CONFIG
+    if (folder / COUNTS).is_file() and marker.is_file():
+        require_same_config(marker, config)
+        return open_dataset(folder)
+    home = folder.resolve().parent
+    building = home.with_name(f".{home.name}.packing-{config_hash(config)}")
+    with atomic_directory(folder) as partial:
+        prepare_dataset(
+            partial, building=building, on_progress=on_packing, **dataclasses.asdict(config)
+        )
+        (partial / CONFIG).write_text(to_json(config))
+    return open_dataset(folder)
+
+
+def require_same_config(path: Path, config: object) -> None:
+    """Raise AttractorError, naming the differing keys, unless what the JSON at `path` trains is
+    what `config` trains; measurements may differ, and go beside each other."""
+    written = read_json(path)
+    require_known_schema(written, path)
+    found, wanted = _flat(training_identity(written)), _flat(training_identity(config))
+    differing = sorted(
+        key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key)
+    )
+    if differing:
+        shown = ", ".join(
+            f"{key} ({found.get(key)} there, {wanted.get(key)} asked for)" for key in differing[:4]
+        )
+        raise AttractorError(
+            f"'{path.parent}' was made with another config: {shown}; choose another folder, or "
+            "--force to replace it"
+        )
+
+
+@contextlib.contextmanager
+def claimed(
+    folder: Path, marker: str, config: object, force: bool
+) -> Iterator[contextlib.ExitStack]:
+    """Make `folder` that of `config`, new or taken up again, while a block checks the rest of the
+    input.
+
+    The file `marker` says whose it is. If the block fails, a new folder vanishes, and what `force`
+    was to replace comes back; if it was killed, and is again made with `force`, likewise. Nobody
+    else is let in during the block, nor after it if the lock, which it is given, is kept with
+    `pop_all`.
+
+    Raises:
+        AttractorError: if `folder` holds something else, is of another config or of a newer schema,
+            or is in use.
+    """
+    folder = folder.resolve()  # a link stays one, and leads to what comes and goes
+    aside, held = folder.with_name(f".{folder.name}.set-aside"), folder / marker
+    # stopped half-way last time
+    if aside.exists() and not held.is_file() and not is_locked(folder):
+        if is_unused(folder):
+            shutil.rmtree(folder)
+        if not folder.exists():
+            aside.rename(folder)
+    was_there, is_new = held.is_file(), force or not held.is_file()
+    if not was_there and folder.exists() and not is_unused(folder):
+        raise AttractorError(
+            f"'{folder}' is not empty and holds no {held.name}; choose another folder"
+        )
+    if is_new and Path.cwd().is_relative_to(folder):
+        raise AttractorError(
+            f"'{folder}' is where this was started: it cannot be made anew from inside"
+        )
+    with contextlib.ExitStack() as lock:
+        if was_there:
+            lock.enter_context(locked(folder))
+        if was_there and force:
+            # `folder` is of a claim that was killed in its block: what that set aside stays there
+            if aside.exists():
+                clear_up(aside)
+                folder.rename(aside / KILLED)
+            else:
+                folder.rename(aside)
+        if is_new:
+            make_directory(folder)
+            lock.enter_context(locked(folder))
+        else:
+            require_same_config(held, config)
+        try:
+            if is_new:
+                write_atomically(held, to_json(config))
+            yield lock
+        except BaseException:
+            if is_new:
+                shutil.rmtree(folder, ignore_errors=True)
+                if aside.exists():
+                    aside.rename(folder)
+                    clear_up(folder)
+            raise
+        if aside.exists():
+            aside.rename(folder / KILLED)  # in one step, so that no half of it ever comes back
+        clear_up(folder)
+
+
+@contextlib.contextmanager
+def held(folder: Path, config: RunConfig) -> Iterator[None]:
+    """The folder of a run with its config, cleared of what a killed process left, and nobody else
+    writing to it.
+
+    Results that cannot be read count as none, with a warning that names the file.
+    """
+    make_directory(folder)
+    with locked(folder), naming_full_disk(folder):
+        if (folder / CONFIG).is_file():
+            require_same_config(folder / CONFIG, config)
+        if not is_finished(folder):  # from then on the file tells what has been measured
+            write_atomically(folder / CONFIG, to_json(config))
+        clear_up(folder)
+        if torn := torn_results(folder):
+            warnings.warn(f"'{torn}' is damaged; the run is measured again", stacklevel=4)
+        yield
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object that this package wrote.
+
+    Raises:
+        AttractorError: if the file is damaged.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise AttractorError(f"'{path}' is damaged: {error}") from None
+    if not isinstance(content, dict):
+        raise AttractorError(f"'{path}' is damaged: it holds no JSON object")
+    return content
+
+
+def data_of(folder: Path) -> Dataset:
+    """The dataset of a finished run: beside it in a sweep, or inside it.
+
+    Raises:
+        AttractorError: if neither is there.
+    """
+    for candidate in (folder / DATA, folder.parent / DATA):
+        if (candidate / COUNTS).is_file():
+            return open_dataset(candidate)
+    raise AttractorError(
+        f"the data of '{folder}' are neither in '{folder / DATA}' nor in '{folder.parent / DATA}'"
+    )
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run has been trained and measured, and its results can be read."""
+    return (folder / RESULTS).is_file() and torn_results(folder) is None
+
+
+def _flat(values: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, dict) else {path + key: value}
+    return flat

@@ -1,0 +1,281 @@
+"""Measuring a trained model: what is missing is made, and what is there is kept.
+
+The measurements of a run lie in sets (see `measurements.sets`): the first one in the folder of the
+run itself, others in `probes/<hash>` inside it. A set is a `config.json`, which tells how it was
+made, the arrays in `tokens.parquet` and the numbers in `results.parquet`. They are written in the
+order arrays, numbers, config: a machine that stops in between leaves a set that still says what it
+held before, and the rest is made again.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from attractor import adapters
+from attractor.config.identity import (
+    config_hash,
+    probe_config_from_dict,
+    run_config_from_dict,
+    to_dict,
+    to_json,
+)
+from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
+from attractor.data.dataset import Dataset, read_rows
+from attractor.data.packing import prefix
+from attractor.data.tokenizer import Tokenizer
+from attractor.machine.files import clear_up, locked, make_directory, write_atomically
+from attractor.machine.processes import processes
+from attractor.measurements import (
+    declares,
+    measure,
+    measure_these,
+    require_possible,
+    rows_of,
+    wanted,
+)
+from attractor.measurements.measurement import Measurement
+from attractor.measurements.sets import agree, joined, lacking, spelled_out
+from attractor.measurements.texts import Texts
+from attractor.model.ddit import DDiT
+from attractor.model.denoiser import Denoiser
+from attractor.process.registry import make_process
+from attractor.results.tables import (
+    Block,
+    Provenance,
+    Row,
+    measured_names,
+    read_arrays,
+    read_results,
+    write_rows,
+    write_tokens,
+)
+from attractor.runs.folder import CONFIG, data_of, is_finished, read_json
+from attractor.types import AttractorError
+
+PROBES = "probes"
+"""Folder, inside that of a run, of its further sets of measurements."""
+
+
+class Text(NamedTuple):
+    """Where unseen text of one's own comes from."""
+
+    path: str
+    column: str
+
+
+class Place(NamedTuple):
+    """A set of measurements on disk."""
+
+    folder: Path
+    made: ProbeConfig | None
+    """how it was made; None where nothing has been measured yet"""
+    text: Text | None = None
+    """None where the run's own unseen rows were measured"""
+
+
+def places(run: Path) -> Iterator[Place]:
+    """The sets of measurements of a run, that in its own folder first."""
+    if is_finished(run):
+        yield Place(run, probe_config_from_dict(read_json(run / CONFIG).get("probe"), run / CONFIG))
+    for folder in sorted((run / PROBES).glob("*")):
+        if is_finished(folder) and (folder / CONFIG).is_file():
+            settings = read_json(folder / CONFIG)
+            text = Text(settings["text"], settings["column"]) if settings.get("text") else None
+            made = probe_config_from_dict(settings.get("probe"), folder / CONFIG)
+            yield Place(folder, made, text)
+
+
+def place_for(run: Path, asked: ProbeConfig, text: Text | None = None) -> Place:
+    """The set to which what is asked for belongs; a new one if it agrees with none that is
+    there."""
+    if text is None and not is_finished(run):
+        return Place(run, None)
+    for place in places(run):
+        if place.text == text and place.made is not None and agree(place.made, asked):
+            return place
+    return Place(run / PROBES / config_hash(_settings(spelled_out(asked), text)), None, text)
+
+
+def is_complete(run: Path, asked: ProbeConfig) -> bool:
+    """Whether a run has everything that is asked for."""
+    place = place_for(run, asked)
+    return place.made is not None and not (
+        lacking(place.made, asked) or _unwritten(place.folder, asked)
+    )
+
+
+def results_of(run: Path, asked: ProbeConfig) -> Path | None:
+    """The folder of the set in which a run has what is asked for, or a part of it; None if nothing
+    of it has been measured."""
+    place = place_for(run, asked)
+    return None if place.made is None else place.folder
+
+
+def measure_run(
+    run: Path,
+    config: RunConfig,
+    texts: Texts,
+    tokenizer: Tokenizer,
+    text: Text | None = None,
+    denoiser: Denoiser | None = None,
+) -> Path:
+    """Make the measurements that a trained run lacks of those that `config.probe` asks for.
+
+    Args:
+        run: its folder, which nobody else is writing to.
+        config: of the run, with what is asked for.
+        texts: what it is measured on.
+        tokenizer: its own.
+        text: where the unseen rows come from, if they are not the run's own.
+        denoiser: the trained model; loaded, if something has to be measured, unless given.
+
+    Returns:
+        the folder of the set, in which its results are.
+    """
+    place = place_for(run, config.probe, text)
+    folder, made = place.folder, place.made
+    if made is None:
+        missing = [(m, config.probe) for m in wanted(config.probe.measure)]
+        after = spelled_out(config.probe)
+    else:
+        missing = lacking(made, config.probe)
+        after = joined(made, config.probe)
+        if not missing and not _unwritten(folder, config.probe):
+            return folder
+    processes().wait()  # every process has seen what is missing before the first one writes
+    blocks: Iterator[Block] = iter(())
+    if any(measurement.run is not None for measurement, _ in missing):
+        model = denoiser or adapters.load(run)
+        blocks = measure_these(model, texts, config.probe, missing)
+    if not processes().is_main:
+        collections.deque(blocks, maxlen=0)
+        return folder
+    make_directory(folder)
+    clear_up(folder)
+    kept = [] if made is None else _of_other_versions(folder)
+    write_tokens(folder, blocks, keep=made is not None)
+    stamp = provenance(dataclasses.replace(config, probe=after), tokenizer)
+    write_rows(folder, [*rows_of(read_arrays(folder), after.seed), *kept], stamp)
+    write_atomically(folder / CONFIG, _described(folder == run, config, after, text))
+    return folder
+
+
+def probe_run(
+    run: Path, config: ProbeConfig, text: Path | None = None, column: str = "text"
+) -> Path:
+    """Make the measurements that a finished run lacks, on its own unseen rows or on other text.
+
+    Args:
+        run: its folder.
+        config: what to measure, and how.
+        text: a file or folder of unseen text; the run's own test rows unless given.
+        column: text column of .jsonl and .parquet files.
+
+    Returns:
+        the folder of the set of measurements.
+
+    Raises:
+        AttractorError: if the run is not finished, is in use, or has no data beside it; for text
+            that does not fit.
+    """
+    denoiser = adapters.load(run)
+    data = data_of(run)
+    trained = run_config_from_dict(read_json(run / CONFIG))
+    if data.tokenizer.vocab_size != denoiser.process.text_size:
+        raise AttractorError(
+            f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model "
+            f"{denoiser.process.text_size}"
+        )
+    unseen = own = None
+    if text is not None:
+        unseen = read_rows(text, column, data.tokenizer, data.test.shape[1])
+        own = Text(str(text.resolve()), column)
+    texts = texts_of(data, trained.n_train, config, unseen)
+    asked = dataclasses.replace(trained, probe=config)
+    with locked(run):
+        return measure_run(run, asked, texts, data.tokenizer, own, denoiser)
+
+
+def write_measurements(
+    folder: Path, denoiser: Denoiser, texts: Texts, config: ProbeConfig, stamp: Provenance
+) -> None:
+    """Measure a model that is no run into an existing folder."""
+    write_tokens(folder, measure(denoiser, texts, config))
+    write_rows(folder, rows_of(read_arrays(folder), config.seed), stamp)
+
+
+def texts_of(
+    data: Dataset, n_train: int, config: ProbeConfig, unseen: np.ndarray | None = None
+) -> Texts:
+    """What a model trained on the first `n_train` rows is measured on; `unseen` takes the place of
+    the test rows.
+
+    Raises:
+        AttractorError: if there are too few; see also `measurements.require_possible`.
+    """
+    corpus, others = prefix(data.train, n_train), data.test if unseen is None else unseen
+    train = prefix(corpus, config.rows, "rows")
+    test = prefix(others, config.test_rows, "test_rows")
+    rest = data.train[len(train) :], others[len(test) :]
+    texts = Texts(train, test, corpus, *rest, data.tokenizer.decode)
+    require_possible(texts, config)
+    return texts
+
+
+def provenance(config: RunConfig, tokenizer: Tokenizer) -> Provenance:
+    """The stamp on every row of a run: the hash is that of what was measured, and of what."""
+    return Provenance(
+        config_hash=config_hash(config),
+        n_train=config.n_train,
+        seed=config.seed,
+        tokenizer=tokenizer.fingerprint,
+        noise_seed=config.probe.seed,
+    )
+
+
+def parameter_count(config: RunConfig | SweepConfig, text_size: int) -> int:
+    """Weights of each network of a config, for `text_size` tokens of text."""
+    vocab_size = make_process(config.process, text_size, config.uniform_share).vocab_size
+    with torch.device("meta"):  # shapes without memory
+        network = DDiT(vocab_size, **dataclasses.asdict(config.model))
+    return sum(p.numel() for p in network.parameters())
+
+
+def _unwritten(folder: Path, asked: ProbeConfig) -> list[Measurement]:
+    """Measurements whose arrays are there, and of which no number is: they came with a later
+    version, and are made of arrays that earlier ones had kept."""
+    there = measured_names(folder)
+    return [
+        m
+        for m in wanted(asked.measure)
+        if m.run is None and not there & {quantity.name for quantity in m.quantities}
+    ]
+
+
+def _of_other_versions(folder: Path) -> list[Row]:
+    """Numbers that no measurement of this version gives; nothing that was measured is lost."""
+    return [row for row in read_results(folder).rows if not declares(row.measurement)]
+
+
+def _described(is_own: bool, config: RunConfig, after: ProbeConfig, text: Text | None) -> str:
+    """The config of a set: of the run's own one that of the run, of others what they are made
+    of."""
+    if is_own:
+        return to_json(dataclasses.replace(config, probe=after))
+    return json.dumps(_settings(after, text), indent=1)
+
+
+def _settings(probe: ProbeConfig, text: Text | None) -> dict[str, Any]:
+    return {
+        "probe": to_dict(probe),
+        "text": None if text is None else text.path,
+        "column": "text" if text is None else text.column,
+    }

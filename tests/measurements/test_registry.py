@@ -1,0 +1,210 @@
+"""Forgetting a place is a failing test: every measurement declares what it yields, and has its unit,
+its cost and its page."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from attractor.config.settings import ProbeConfig
+from attractor.measurements import (
+    ALL,
+    GROUPS,
+    measure_these,
+    quantity,
+    require_measurable,
+    rows_of,
+    wanted,
+)
+from attractor.measurements.measurement import Measurement
+from attractor.measurements.subject import Subject
+from attractor.measurements.texts import Texts
+from attractor.model.denoiser import Denoiser
+from attractor.process.calls import Calls
+from attractor.results.tables import Arrays, Block, read_arrays, write_tokens
+from attractor.theory import MarkovDenoiser, random_source
+from attractor.types import AttractorError
+
+from docs import tables
+
+ROOT = Path(__file__).parents[2]
+V, L = 6, 10
+CONFIG = ProbeConfig(
+    measure=("all",),
+    t=(0.3, 0.8),
+    rows=24,
+    test_rows=30,
+    steps=24,
+    nelbo_draws=2,
+    generated=12,
+    basin_rounds=2,
+    ablation_steps=(8, 16),
+)
+
+
+class Counted(Denoiser):
+    """A Markov source that counts the rows it is asked about."""
+
+    def __init__(self, source: MarkovDenoiser) -> None:
+        self.source, self.process, self.seq_len = source, source.process, L
+        self.asked = 0
+
+    def log_probs(
+        self, x_t: torch.Tensor, t: torch.Tensor, where: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        self.asked += len(x_t)
+        return self.source.log_probs(x_t, t, where)
+
+
+@pytest.fixture(scope="module")
+def source() -> MarkovDenoiser:
+    return random_source(V, 0.3, seed=1)
+
+
+@pytest.fixture(scope="module")
+def texts(source: MarkovDenoiser) -> Texts:
+    rows = source.sample(200, L, seed=2).numpy()
+    return Texts(rows[:24], rows[100:130], rows[:100], rows[24:100], rows[130:], str)
+
+
+@pytest.fixture(scope="module")
+def arrays(
+    source: MarkovDenoiser, texts: Texts, tmp_path_factory: pytest.TempPathFactory
+) -> Arrays:
+    """Of everything that one model is measured by, and of a comparison with a twin."""
+    folder = tmp_path_factory.mktemp("everything")
+    own = source.sample(12, L, seed=3).numpy()
+    chosen = [(m, CONFIG) for m in wanted(CONFIG.measure)]
+    blocks = [
+        *measure_these(Counted(source), texts, CONFIG, chosen),
+        *(
+            Block(measurement=name, split="generated", original=own, value=own[:, :1] / V)
+            for name in ("twins", "twins_chance")
+        ),
+    ]
+    write_tokens(folder, blocks)
+    return read_arrays(folder)
+
+
+def of(measurement: Measurement) -> str:
+    return measurement.name
+
+
+@pytest.mark.parametrize("measurement", ALL, ids=of)
+def test_what_is_yielded_is_declared_and_what_is_declared_is_yielded(
+    measurement: Measurement, arrays: Arrays
+) -> None:
+    declared = {quantity.name for quantity in measurement.quantities}
+    rows = list(measurement.rows(arrays, 0))
+    assert {row.measurement for row in rows} == declared
+    for row in rows:
+        unit = quantity(row.measurement).unit
+        for value in (row.value, row.low, row.high):
+            assert value is None or unit.least <= value <= unit.most, (row, unit)
+
+
+@pytest.mark.parametrize("measurement", ALL, ids=of)
+def test_figures_show_declared_quantities(measurement: Measurement) -> None:
+    declared = {quantity.name for quantity in measurement.quantities}
+    for section in measurement.sections:
+        assert {trace.quantity for trace in section.traces} <= declared
+        assert len({quantity(trace.quantity).unit for trace in section.traces}) == 1
+        assert section.read.endswith(".")
+        assert section.assumed.endswith(".")
+
+
+@pytest.mark.parametrize("measurement", [m for m in ALL if m.run is not None], ids=of)
+def test_what_asks_the_network_has_a_cost(
+    measurement: Measurement, source: MarkovDenoiser, texts: Texts
+) -> None:
+    """The own generations are paid for once; beside them a measurement asks for rows exactly if it
+    says that it costs something."""
+    assert measurement.run is not None
+    denoiser = Counted(source)
+    subject = Subject(denoiser, texts, CONFIG)
+    if measurement.on_generations:
+        assert len(subject.own.tokens) == CONFIG.generated
+    before = denoiser.asked
+    list(measurement.run(subject, CONFIG))
+    calls = (
+        measurement.calls(source.process, CONFIG, L) if measurement.calls is not None else Calls()
+    )
+    asked = denoiser.asked - before
+    assert (asked > 0) == (calls.events + calls.dense > 0)
+    # Bisection and coins are random, and the last step asks for every row: half and double bound it.
+    assert asked <= 2 * (calls.events + calls.dense)
+    assert 2 * asked >= calls.events + calls.dense
+
+
+@pytest.mark.parametrize("measurement", ALL, ids=of)
+def test_its_page_names_its_quantities_and_its_word(measurement: Measurement) -> None:
+    page = ROOT / "docs" / "measurements" / f"{measurement.page}.md"
+    named = re.findall(r"[a-z_0-9*]+", page.read_text())
+    patterns = [name for name in named if "_" in name or name.isalpha()]
+    for quantity in measurement.quantities:
+        assert any(fnmatch.fnmatchcase(quantity.name, name) for name in patterns), quantity.name
+
+
+@pytest.mark.parametrize(("name", "prefix"), tables.PAGES.items())
+def test_the_tables_of_the_documentation_are_those_of_the_registry(name: str, prefix: str) -> None:
+    text = (ROOT / name).read_text()
+    assert tables.written(text, prefix) == text, "python -m docs.tables writes it again"
+
+
+def test_the_site_lists_the_page_of_every_measurement() -> None:
+    class Config:
+        nav: Any = [{"Measurements": ["measurements/index.md", {"The verdict": "verdict.md"}]}]
+
+    found = runpy.run_path(str(ROOT / "docs" / "hooks.py"))["on_config"](Config())
+    pages = [page for entry in found.nav[0]["Measurements"][1:-1] for page in entry.values()]
+    assert pages == [f"measurements/{m.page}.md" for m in ALL]
+
+
+def test_names_and_quantities_are_unique() -> None:
+    names = [m.name for m in ALL]
+    quantities = [quantity.name for m in ALL for quantity in m.quantities]
+    assert len(set(names)) == len(names)
+    assert len(set(quantities)) == len(quantities)
+    assert not set(names) & set(GROUPS)
+
+
+def test_what_is_wanted_brings_what_it_needs() -> None:
+    def words(*asked: str) -> list[str]:
+        return [m.name for m in wanted(asked)]
+
+    assert words("likelihood") == ["likelihood"]
+    assert words("entropy_gap") == ["entropy", "entropy_gap"]
+    assert "entropy_by_outcome" in words("recovery", "entropy")
+    assert "entropy_by_outcome" not in words("entropy")
+    assert words("generations") == [
+        "entropy", "entropy_gap", "trajectory", "novelty", "generative_perplexity",
+    ]  # fmt: skip
+    assert set(words("all")) - set(words()) == {"ablation"}
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("recovry", r"measure = 'recovry': allowed are recovery, .*, all, generations"),
+        ("twins", r"measure = 'twins' is no probe of one model: attractor twins SWEEP"),
+    ],
+)
+def test_an_unknown_word_is_named(word: str, message: str) -> None:
+    with pytest.raises(AttractorError, match=message):
+        require_measurable(word)
+
+
+def test_an_unknown_quantity_is_an_error_and_never_clipped() -> None:
+    with pytest.raises(AttractorError, match="'recovery_rtae' is a quantity of no measurement"):
+        quantity("recovery_rtae")
+
+
+def test_no_arrays_no_numbers(tmp_path: Path, source: MarkovDenoiser) -> None:
+    own = source.sample(4, L, seed=3).numpy()
+    write_tokens(tmp_path, [Block(measurement="other", split="train", original=own, value=own)])
+    assert rows_of(read_arrays(tmp_path)) == []
