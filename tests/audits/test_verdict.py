@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from attractor import AttractorError
-from attractor.analysis.statistics import Estimate
 from attractor.audits.evidence import (
     advantage,
     alone,
@@ -20,6 +19,7 @@ from attractor.audits.evidence import (
 )
 from attractor.audits.reference import CURVES, Point, Reference, nearest, read_reference, shipped
 from attractor.audits.verdict import verdict_alone, verdict_with_data
+from attractor.results.estimate import Estimate
 from attractor.results.tables import Block, read_arrays, write_tokens
 
 SIZES, GAPS = (10, 100, 1_000, 10_000), (0.9, 0.5, 0.1, 0.0)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from attractor.analysis.statistics import Estimate
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership, least_store
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
@@ -17,6 +16,8 @@ from attractor.measurements.rows import BLIND
 from attractor.report import words
 from attractor.report.figures import DARK
 from attractor.report.tables import Table
+from attractor.report.words import with_interval
+from attractor.results.estimate import Estimate
 
 TITLES = {
     "repeats": "generations that repeat another one",
@@ -156,23 +157,21 @@ def standfirst(found: Audit) -> list[str]:
     if found.with_data is not None:
         t, train, test, _ = max(found.rates, key=lambda rate: rate[3].value)
         said.append(
-            f"Corrupted at t = {words.time(t)}, {_interval(train, words.percent)} of the changed "
-            "tokens of its "
-            f"training text return and {_interval(test, words.percent)} of those of unseen text."
+            f"Corrupted at t = {words.time(t)}, {with_interval(train, words.percent)} of the "
+            "changed tokens of its training text return and "
+            f"{with_interval(test, words.percent)} of those of unseen text."
         )
         most = found.extraction[0]
         said.append(
-            f"With {most.t:.0%} of the tokens replaced, {_interval(most.train, words.percent)} of "
-            "the training "
-            f"passages and {_interval(most.test, words.percent)} of the unseen ones come back "
-            "verbatim."
+            f"With {most.t:.0%} of the tokens replaced, "
+            f"{with_interval(most.train, words.percent)} of the training passages and "
+            f"{with_interval(most.test, words.percent)} of the unseen ones come back verbatim."
         )
     said.append(
-        f"In text of its own it is certain of {_interval(e['vanishing'], words.percent)} of the "
-        "tokens, with "
-        f"{_interval(e['entropy'], words.nats)} nats per token; two restorations from different "
-        "noise agree on "
-        f"{_interval(e['agreement'], words.percent)}."
+        f"In text of its own it is certain of {with_interval(e['vanishing'], words.percent)} of "
+        f"the tokens, with {with_interval(e['entropy'], words.nats)} nats per token; two "
+        "restorations from different noise agree on "
+        f"{with_interval(e['agreement'], words.percent)}."
     )
     said.append(store_sentence(found))
     if found.with_data is not None and found.with_data.word != found.alone.word:
@@ -190,9 +189,9 @@ def store_sentence(found: Audit) -> str:
             f"{words.approx(least_store(n))} texts (95%)."
         )
     return (
-        f"{_interval(found.numbers['repeats'], words.percent)} of its {words.count(n)} "
-        "generations repeat another "
-        f"one, as draws from {_interval(found.store, words.approx)} equally likely texts would."
+        f"{with_interval(found.numbers['repeats'], words.percent)} of its {words.count(n)} "
+        f"generations repeat another one, as draws from {with_interval(found.store, words.approx)} "
+        "equally likely texts would."
     )
 
 
@@ -227,7 +226,7 @@ def evidence_table(found: Audit) -> Table:
         rows.append(
             (
                 TITLES[name],
-                _interval(reading.estimate, form),
+                with_interval(reading.estimate, form),
                 *_edges(found, name, form),
                 _allowed(reading),
             )
@@ -262,18 +261,22 @@ def data_tables(found: Audit) -> list[Table]:
     basins = [
         (
             words.time(t),
-            _interval(train, words.percent),
-            _interval(test, words.percent),
-            _interval(more, words.nats),
+            with_interval(train, words.percent),
+            with_interval(test, words.percent),
+            with_interval(more, words.nats),
         )
         for t, train, test, more in found.rates
     ]
     back = [
-        (f"{1 - e.t:.0%}", _interval(e.train, words.percent), _interval(e.test, words.percent))
+        (
+            f"{1 - e.t:.0%}",
+            with_interval(e.train, words.percent),
+            with_interval(e.test, words.percent),
+        )
         for e in found.extraction
     ]
     scores = [
-        (name, _interval(score.auroc, words.nats), _verdict_of_score(name, score))
+        (name, with_interval(score.auroc, words.nats), _verdict_of_score(name, score))
         for name, score in found.membership.items()
     ]
     return [
@@ -294,9 +297,10 @@ def data_tables(found: Audit) -> list[Table]:
 
 
 def _verdict_of_score(name: str, score: Membership) -> str:
+    least, gain = score.auroc.ends()[0], score.gain.ends()[0]
     if name == BLIND:
-        return "the two texts differ by themselves" if score.auroc.low > 0.6 else ""
-    return "" if score.auroc.low > 0.5 and score.gain.low > 0 else "no better than blind"
+        return "the two texts differ by themselves" if least > 0.6 else ""
+    return "" if least > 0.5 and gain > 0 else "no better than blind"
 
 
 def card(found: Audit) -> str:
@@ -345,7 +349,3 @@ def render(found: Audit) -> str:
 def _all_readings(found: Audit) -> list[Reading]:
     readings = [*(found.with_data.readings if found.with_data else ()), *found.alone.readings]
     return list({reading.name: reading for reading in readings}.values())
-
-
-def _interval(e: Estimate, form: Any) -> str:
-    return f"{form(e.value)} ({form(e.low)} to {form(e.high)})"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attractor import adapters
-from attractor.analysis.statistics import Estimate, clopper_pearson, mean_interval
+from attractor.analysis.statistics import clopper_pearson, mean_interval
 from attractor.audits import evidence
 from attractor.audits.measure import (
     EXTRACTION,
@@ -43,6 +43,7 @@ from attractor.measurements.measuring import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.process.registry import process_name
 from attractor.report.words import duration
+from attractor.results.estimate import Estimate
 from attractor.results.tables import Arrays, Block, code_version, read_arrays, write_tokens
 from attractor.runs import run as pipeline
 from attractor.types import AttractorError

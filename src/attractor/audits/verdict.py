@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from attractor.analysis.statistics import Estimate
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
+from attractor.results.estimate import Estimate
 
 STATES = MEMORIZING, TRANSITION, GENERALIZING = ("memorizing", "in transition", "generalizing")
 UNDECIDED = "undecided"
@@ -55,14 +55,14 @@ def verdict_alone(numbers: dict[str, Estimate], reference: Reference, misfit: li
     """
     readings = [_few("repeats", numbers["repeats"])]
     if misfit:
-        certain = numbers["vanishing"].low > CERTAIN
+        certain = numbers["vanishing"].ends()[0] > CERTAIN
         readings.append(
             Reading("vanishing", numbers["vanishing"], STATES[:1] if certain else STATES)
         )
     else:
         readings += [_placed(name, numbers[name], reference) for name in CURVES]
     objection = ""
-    if numbers["structure"].low < LEARNED:
+    if numbers["structure"].ends()[0] < LEARNED:
         objection = (
             "its text has no structure beyond single tokens: it has learned too little to be judged"
         )
@@ -74,11 +74,11 @@ def verdict_alone(numbers: dict[str, Estimate], reference: Reference, misfit: li
 def verdict_with_data(numbers: dict[str, Estimate]) -> Verdict:
     """Judge by training and unseen text, and by whether the model repeats itself; needs no
     reference."""
-    low, high = numbers["advantage"].low, numbers["advantage"].high
+    low, high = numbers["advantage"].ends()
     allowed = (high >= HALF, low <= HALF and high >= TENTH, low <= TENTH)
     readings = [Reading("advantage", numbers["advantage"], _chosen(allowed))]
     readings += [_few(name, numbers[name]) for name in ("copies", "repeats") if name in numbers]
-    untrained = numbers["structure"].low < LEARNED and GENERALIZING in readings[0].states
+    untrained = numbers["structure"].ends()[0] < LEARNED and GENERALIZING in readings[0].states
     return _together(
         readings,
         "its text has no structure beyond single tokens: it has learned too little"
@@ -90,15 +90,13 @@ def verdict_with_data(numbers: dict[str, Estimate]) -> Verdict:
 def _few(name: str, e: Estimate) -> Reading:
     """Many repeats or copies exclude generalization; few exclude nothing, since a large store
     rarely repeats."""
-    return Reading(name, e, STATES[:2] if e.low > SOME else STATES)
+    return Reading(name, e, STATES[:2] if e.ends()[0] > SOME else STATES)
 
 
 def _placed(name: str, e: Estimate, reference: Reference) -> Reading:
     """Which spans of the reference curve an interval meets."""
-    spans = reference.spans(name)
-    return Reading(
-        name, e, _chosen(tuple(e.low <= span.high and e.high >= span.low for span in spans))
-    )
+    spans, (low, high) = reference.spans(name), e.ends()
+    return Reading(name, e, _chosen(tuple(low <= span.high and high >= span.low for span in spans)))
 
 
 def _chosen(allowed: tuple[bool, ...]) -> tuple[str, ...]:

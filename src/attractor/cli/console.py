@@ -23,7 +23,6 @@ from rich.progress import (
 from rich.table import Table
 
 from attractor import adapters
-from attractor.analysis.statistics import FEW
 from attractor.audits.measure import Effort, check_effort
 from attractor.audits.page import Audit, headline, standfirst
 from attractor.audits.run import (
@@ -45,6 +44,7 @@ from attractor.machine.files import atomic_directory
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.probes import sample
+from attractor.results.estimate import FEW
 from attractor.results.tables import Row, read_results
 from attractor.runs import run as pipeline
 from attractor.sweeps.attempt import FAILED

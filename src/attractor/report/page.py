@@ -111,11 +111,9 @@ def stars(report: Report) -> list[tuple[str, str, str, str]]:
     def cells(star: Star) -> tuple[str, str, str]:
         if star.n_star is None:
             return ("none", star.reason or "no reason is recorded", "")
-        _, lo, hi = star.n_star
-        missing = star.reason or "not recorded"
-        interval = (
-            missing if lo is None or hi is None else f"{words.approx(lo)} to {words.approx(hi)}"
-        )
+        interval = star.reason or "not recorded"
+        if star.n_star.interval is not None:
+            interval = " to ".join(map(words.approx, star.n_star.interval))
         return (
             words.approx(star.n_star.value),
             interval,
@@ -252,7 +250,7 @@ def _numbers(report: Report) -> Table:
     rows = [
         (f"{r.n_train:g}", str(r.seed), r.split, "" if r.t is None else f"{r.t:g}", f"{r.at:g}",
         r.measurement,
-         *("" if x is None else f"{x:.6g}" for x in r.estimate), str(r.sequences))
+         *("" if x is None else f"{x:.6g}" for x in r.estimate[:3]), str(r.estimate.n))
         for r in report.measured
     ]  # fmt: skip
     return Table("measurements", "Every number", "95% intervals over sequences.", head, rows)
