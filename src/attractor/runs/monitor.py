@@ -52,9 +52,14 @@ def monitor(
             name: _known(recovery(denoiser, tokens, config.t, config.steps).rate_per_sequence())
             for name, tokens in splits.items()
         }
-        own = _known(conditional_entropy(denoiser, sample(denoiser, rows, length, config.steps)).per_sequence())
+        own = _known(
+            conditional_entropy(
+                denoiser, sample(denoiser, rows, length, config.steps)
+            ).per_sequence()
+        )
         entropy = {
-            name: _known(conditional_entropy(denoiser, tokens).per_sequence()) for name, tokens in splits.items()
+            name: _known(conditional_entropy(denoiser, tokens).per_sequence())
+            for name, tokens in splits.items()
         }
         return Check(
             recovery_train=_short(float(rates["train"].mean())),

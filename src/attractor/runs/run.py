@@ -16,9 +16,8 @@ import numpy as np
 import torch
 
 from attractor import adapters
-from attractor.measurements.rows import rows_of
-from attractor.config.settings import DataConfig, ProbeConfig, RunConfig, SweepConfig
 from attractor.config.identity import config_hash, identity, require_known_schema, to_json
+from attractor.config.settings import DataConfig, ProbeConfig, RunConfig, SweepConfig
 from attractor.data.dataset import COUNTS, Dataset, open_dataset, prepare_dataset
 from attractor.data.packing import prefix
 from attractor.data.stream import Packed
@@ -33,17 +32,23 @@ from attractor.machine.files import (
     naming_full_disk,
     write_atomically,
 )
+from attractor.machine.processes import processes
 from attractor.measurements.measuring import Texts, measure, require_measurable
+from attractor.measurements.rows import rows_of
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.process.registry import make_process
 from attractor.results.tables import (
-    RESULTS, Provenance, read_arrays, torn_results, write_rows, write_tokens,
+    RESULTS,
+    Provenance,
+    read_arrays,
+    torn_results,
+    write_rows,
+    write_tokens,
 )
-from attractor.machine.processes import processes
 from attractor.runs.tracking import require_tracker
-from attractor.train.state import Progress
 from attractor.runs.train import train_run
+from attractor.train.state import Progress
 from attractor.types import AttractorError
 
 CONFIG, DATA = "config.json", "data"
@@ -52,8 +57,9 @@ KILLED = ".set-aside.partial"
 it."""
 
 
-def prepare(config: DataConfig, folder: Path, on_packing: Callable[[Packed],
-None] = lambda packed: None) -> Dataset:
+def prepare(
+    config: DataConfig, folder: Path, on_packing: Callable[[Packed], None] = lambda packed: None
+) -> Dataset:
     """The dataset of a config: prepared once in `folder`, then opened.
 
     What a stream has packed is kept beside the parent of `folder` until it is done, so that it goes
@@ -69,8 +75,9 @@ None] = lambda packed: None) -> Dataset:
     home = folder.resolve().parent
     building = home.with_name(f".{home.name}.packing-{config_hash(config)}")
     with atomic_directory(folder) as partial:
-        prepare_dataset(partial, building=building, on_progress=on_packing,
-        **dataclasses.asdict(config))
+        prepare_dataset(
+            partial, building=building, on_progress=on_packing, **dataclasses.asdict(config)
+        )
         (partial / CONFIG).write_text(to_json(config))
     return open_dataset(folder)
 
@@ -81,9 +88,13 @@ def require_same_config(path: Path, config: object) -> None:
     written = read_json(path)
     require_known_schema(written, path)
     found, wanted = _flat(identity(written)), _flat(identity(config))
-    differing = sorted(key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key))
+    differing = sorted(
+        key for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key)
+    )
     if differing:
-        shown = ", ".join(f"{key} ({found.get(key)} there, {wanted.get(key)} asked for)" for key in differing[:4])
+        shown = ", ".join(
+            f"{key} ({found.get(key)} there, {wanted.get(key)} asked for)" for key in differing[:4]
+        )
         raise AttractorError(
             f"'{path.parent}' was made with another config: {shown}; choose another folder, or "
             "--force to replace it"
@@ -91,8 +102,9 @@ def require_same_config(path: Path, config: object) -> None:
 
 
 @contextlib.contextmanager
-def claimed(folder: Path, marker: str, config: object,
-force: bool) -> Iterator[contextlib.ExitStack]:
+def claimed(
+    folder: Path, marker: str, config: object, force: bool
+) -> Iterator[contextlib.ExitStack]:
     """Make `folder` that of `config`, new or taken up again, while a block checks the rest of the
     input.
 
@@ -115,9 +127,13 @@ force: bool) -> Iterator[contextlib.ExitStack]:
             aside.rename(folder)
     was_there, is_new = held.is_file(), force or not held.is_file()
     if not was_there and folder.exists() and not is_unused(folder):
-        raise AttractorError(f"'{folder}' is not empty and holds no {held.name}; choose another folder")
+        raise AttractorError(
+            f"'{folder}' is not empty and holds no {held.name}; choose another folder"
+        )
     if is_new and Path.cwd().is_relative_to(folder):
-        raise AttractorError(f"'{folder}' is where this was started: it cannot be made anew from inside")
+        raise AttractorError(
+            f"'{folder}' is where this was started: it cannot be made anew from inside"
+        )
     with contextlib.ExitStack() as lock:
         if was_there:
             lock.enter_context(locked(folder))
@@ -150,8 +166,10 @@ force: bool) -> Iterator[contextlib.ExitStack]:
 
 
 def run(
-    config: RunConfig, data: Dataset, folder: Path, on_progress: Callable[[Progress],
-    None] = lambda progress: None
+    config: RunConfig,
+    data: Dataset,
+    folder: Path,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> None:
     """Train one model on the first `n_train` rows and measure it, or go on where that was
     interrupted.
@@ -206,7 +224,9 @@ def run_alone(
     if processes().is_main:
         with claimed(folder, CONFIG, config, force):
             if is_finished(folder):
-                raise AttractorError(f"'{folder}' holds this run already, finished; --force trains it again")
+                raise AttractorError(
+                    f"'{folder}' holds this run already, finished; --force trains it again"
+                )
             data = prepare(config.data, folder / DATA, on_packing)
             texts_of(data, config.n_train, config.probe)
     processes().wait()
@@ -228,8 +248,9 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def texts_of(data: Dataset, n_train: int, config: ProbeConfig,
-unseen: np.ndarray | None = None) -> Texts:
+def texts_of(
+    data: Dataset, n_train: int, config: ProbeConfig, unseen: np.ndarray | None = None
+) -> Texts:
     """What a model trained on the first `n_train` rows is measured on; `unseen` takes the place of
     the test rows.
 
@@ -238,14 +259,16 @@ unseen: np.ndarray | None = None) -> Texts:
     """
     corpus, others = prefix(data.train, n_train), data.test if unseen is None else unseen
     train, test = prefix(corpus, config.rows, "rows"), prefix(others, config.test_rows, "test_rows")
-    texts = Texts(train, test, corpus, data.train[len(train) :], others[len(test) :],
-    data.tokenizer.decode)
+    texts = Texts(
+        train, test, corpus, data.train[len(train) :], others[len(test) :], data.tokenizer.decode
+    )
     require_measurable(texts, config)
     return texts
 
 
-def write_measurements(folder: Path, denoiser: Denoiser, texts: Texts, config: ProbeConfig,
-stamp: Provenance) -> None:
+def write_measurements(
+    folder: Path, denoiser: Denoiser, texts: Texts, config: ProbeConfig, stamp: Provenance
+) -> None:
     """Measure into an existing folder: arrays as they come, then the numbers; of several processes
     the first writes."""
     blocks = measure(denoiser, texts, config)
@@ -269,8 +292,9 @@ def parameter_count(config: RunConfig | SweepConfig, text_size: int) -> int:
     """Weights of each network of a config, for `text_size` tokens of text."""
     vocab_size = make_process(config.process, text_size, config.uniform_share).vocab_size
     with torch.device("meta"):
-        return sum(p.numel() for p in DDiT(vocab_size,
-        **dataclasses.asdict(config.model)).parameters())
+        return sum(
+            p.numel() for p in DDiT(vocab_size, **dataclasses.asdict(config.model)).parameters()
+        )
 
 
 def data_of(folder: Path) -> Dataset:
@@ -282,7 +306,9 @@ def data_of(folder: Path) -> Dataset:
     for candidate in (folder / DATA, folder.parent / DATA):
         if (candidate / COUNTS).is_file():
             return open_dataset(candidate)
-    raise AttractorError(f"the data of '{folder}' are neither in '{folder / DATA}' nor in '{folder.parent / DATA}'")
+    raise AttractorError(
+        f"the data of '{folder}' are neither in '{folder / DATA}' nor in '{folder.parent / DATA}'"
+    )
 
 
 def is_finished(folder: Path) -> bool:

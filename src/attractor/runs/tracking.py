@@ -26,7 +26,9 @@ def require_tracker(name: Tracker) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise AttractorError(f"track = {name!r} needs the extra `track`: pip install 'attractor[track]'") from None
+        raise AttractorError(
+            f"track = {name!r} needs the extra `track`: pip install 'attractor[track]'"
+        ) from None
 
 
 @contextmanager
@@ -53,7 +55,9 @@ def flat(line: Progress) -> dict[str, float]:
     numbers = {key: value for key, value in values.items() if value is not None}
     for key, value in (check._asdict() if check else {}).items():
         if isinstance(value, tuple):
-            numbers |= {f"{key}{end}": x for end, x in zip(("", "_low", "_high"), value, strict=True)}
+            numbers |= {
+                f"{key}{end}": x for end, x in zip(("", "_low", "_high"), value, strict=True)
+            }
         else:
             numbers[key] = value
     return numbers

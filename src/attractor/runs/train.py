@@ -14,12 +14,12 @@ import torch
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset
 from attractor.machine.files import naming_full_disk
+from attractor.machine.processes import pick_device, processes
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
-from attractor.runs.monitor import monitor
 from attractor.probes import likelihood
 from attractor.process.registry import make_process, process_settings
-from attractor.machine.processes import pick_device, processes
+from attractor.runs.monitor import monitor
 from attractor.runs.tracking import tracked
 from attractor.train.checkpoints import Checkpoints, checkpoint_bytes
 from attractor.train.logbook import Logbook
@@ -37,8 +37,11 @@ def untrained(config: RunConfig, vocab_size: int) -> DDiT:
 
 
 def train_run(
-    config: RunConfig, rows: np.ndarray, data: Dataset, folder: Path,
-    on_progress: Callable[[Progress], None]
+    config: RunConfig,
+    rows: np.ndarray,
+    data: Dataset,
+    folder: Path,
+    on_progress: Callable[[Progress], None],
 ) -> None:
     """Train to the end, from the last checkpoint in `folder` if there is one; its last one is then
     the trained model.
