@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership, least_store
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
-from attractor.audits.verdict import GENERALIZING, MEMORIZING, TRANSITION, Reading, Verdict
+from attractor.audits.verdict import GENERALIZING, MEMORIZING, TRANSITION, Finding, Verdict
 from attractor.measurements.rows import BLIND
 from attractor.report import words
 from attractor.report.figures import DARK
@@ -56,7 +56,7 @@ class Extraction(NamedTuple):
     test: Estimate
 
 
-class Passage(NamedTuple):
+class VerbatimPassage(NamedTuple):
     """A training passage that came back verbatim."""
 
     row: int
@@ -85,7 +85,7 @@ class Audit:
     """t, recovery of training and of unseen text, basin advantage"""
     membership: dict[str, Membership]
     extraction: tuple[Extraction, ...]
-    passages: tuple[Passage, ...]
+    passages: tuple[VerbatimPassage, ...]
     samples: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
 
@@ -134,10 +134,10 @@ def _plain(e: Estimate) -> dict[str, Any]:
 
 
 def _plain_verdict(verdict: Verdict) -> dict[str, Any]:
-    readings = {reading.name: list(reading.states) for reading in verdict.readings}
+    findings = {finding.name: list(finding.states) for finding in verdict.findings}
     return {"verdict": verdict.word, "allows": list(verdict.states),
     "objection": verdict.objection or None,
-            "readings": readings}  # fmt: skip
+            "readings": findings}  # fmt: skip
 
 
 def headline(verdict: Verdict) -> str:
@@ -220,15 +220,15 @@ def reach(found: Audit) -> str:
 def evidence_table(found: Audit) -> Table:
     """Every number that was read, where its edges lie, and what it allows."""
     rows = []
-    for reading in _all_readings(found):
-        name = reading.name
+    for finding in _all_findings(found):
+        name = finding.name
         form = words.nats if name in ("entropy", "advantage") else words.percent
         rows.append(
             (
                 TITLES[name],
-                with_interval(reading.estimate, form),
+                with_interval(finding.estimate, form),
                 *_edges(found, name, form),
-                _allowed(reading),
+                _allowed(finding),
             )
         )
     return Table(
@@ -250,8 +250,8 @@ def _edges(found: Audit, name: str, form: Any) -> tuple[str, str]:
     return f"{less} {form(first)}", f"{more} {form(second)}"
 
 
-def _allowed(reading: Reading) -> str:
-    return "anything" if len(reading.states) == 3 else " or ".join(reading.states) or "nothing"
+def _allowed(finding: Finding) -> str:
+    return "anything" if len(finding.states) == 3 else " or ".join(finding.states) or "nothing"
 
 
 def data_tables(found: Audit) -> list[Table]:
@@ -338,7 +338,7 @@ def render(found: Audit) -> str:
     return env.get_template("audit.html.j2").render(
         found=found, headline=headline(found.verdict), standfirst=standfirst(found),
         evidence=evidence_table(found),
-        means=[(TITLES[r.name], MEANS[r.name]) for r in _all_readings(found)],
+        means=[(TITLES[r.name], MEANS[r.name]) for r in _all_findings(found)],
         tables=data_tables(found),
         figure_=reference_figure(found.reference, found.numbers), reach=reach(found),
         card=card(found), swap=DARK,
@@ -346,6 +346,6 @@ def render(found: Audit) -> str:
     )  # fmt: skip
 
 
-def _all_readings(found: Audit) -> list[Reading]:
-    readings = [*(found.with_data.readings if found.with_data else ()), *found.alone.readings]
-    return list({reading.name: reading for reading in readings}.values())
+def _all_findings(found: Audit) -> list[Finding]:
+    findings = [*(found.with_data.findings if found.with_data else ()), *found.alone.findings]
+    return list({finding.name: finding for finding in findings}.values())

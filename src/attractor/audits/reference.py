@@ -37,7 +37,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class ReferenceModel:
     """One model of the sweep."""
 
     n_train: int
@@ -59,7 +59,7 @@ class Reference:
     """of the reverse process in the audits"""
     t: float
     """of the two noises"""
-    points: tuple[Point, ...]
+    points: tuple[ReferenceModel, ...]
     """by n_train"""
 
     def place(self, level: float) -> float:
@@ -186,13 +186,13 @@ def nearest(
     return min(references, key=how_far)
 
 
-def _point(content: dict[str, Any]) -> Point:
+def _point(content: dict[str, Any]) -> ReferenceModel:
     numbers = {name: _estimate(values) for name, values in content["numbers"].items()}
     if not numbers.keys() >= CURVES.keys():
         raise AttractorError(
             f"a model of the reference lacks {', '.join(CURVES.keys() - numbers.keys())}"
         )
-    return Point(
+    return ReferenceModel(
         n_train=content["n_train"], advantage=_estimate(content["advantage"]), numbers=numbers
     )
 

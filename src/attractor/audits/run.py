@@ -24,10 +24,10 @@ from attractor.audits.measure import (
     measure_alone,
     measure_basins,
 )
-from attractor.audits.page import Audit, Extraction, Passage, card, render
+from attractor.audits.page import Audit, Extraction, VerbatimPassage, card, render
 from attractor.audits.reference import (
-    Point,
     Reference,
+    ReferenceModel,
     check_spans,
     nearest,
     read_reference,
@@ -167,7 +167,7 @@ def _extraction(arrays: Arrays) -> tuple[Extraction, ...]:
     return tuple(Extraction(t, share("train", t), share("test", t)) for t in EXTRACTION)
 
 
-def _passages(arrays: Arrays, tokenizer: Tokenizer | None) -> tuple[Passage, ...]:
+def _passages(arrays: Arrays, tokenizer: Tokenizer | None) -> tuple[VerbatimPassage, ...]:
     """The training passages that came back verbatim from the fewest tokens."""
     least: dict[int, tuple[int, float]] = {}
     for t in EXTRACTION:
@@ -185,7 +185,9 @@ def _passages(arrays: Arrays, tokenizer: Tokenizer | None) -> tuple[Passage, ...
             else [f"{i} " for i in original.tolist()]
         )
         stayed = (original == corrupted).tolist()
-        found.append(Passage(row, left, len(stayed), tuple(zip(pieces, stayed, strict=True))))
+        found.append(
+            VerbatimPassage(row, left, len(stayed), tuple(zip(pieces, stayed, strict=True)))
+        )
     return tuple(found)
 
 
@@ -331,7 +333,7 @@ def write_reference_of(
             arrays = read_arrays(Path(folder))
         gap = evidence.against_data(arrays, effort.seed)["advantage"]
         points.append(
-            Point(
+            ReferenceModel(
                 n_train=config.n_train, advantage=gap, numbers=evidence.alone(arrays, effort.seed)
             )
         )

@@ -59,7 +59,7 @@ ABSENT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ResultLine:
     """One line of the results table, written out; `span` > 0 starts a new training-set size."""
 
     n_train: str
@@ -75,7 +75,7 @@ def _cell(curves: tuple[Curve, ...], split: str, t: float | None, n: int, form: 
     return "" if value is None else words.with_interval(value, form)
 
 
-def table(report: Report) -> list[Row]:
+def table(report: Report) -> list[ResultLine]:
     """Return the numbers behind the figures, averaged over seeds."""
     rows = []
     for n in report.sizes:
@@ -94,7 +94,7 @@ def table(report: Report) -> list[Row]:
             )
             span = 0 if i else len(block)
             rows.append(
-                Row(
+                ResultLine(
                     n_train=words.count(n),
                     span=span,
                     split=words.NAMES[split],

@@ -87,7 +87,7 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class Restoration:
     """One passage as one model returned it."""
 
     n_train: int
@@ -106,7 +106,7 @@ class Passage:
     split: str
     row: int
     t: float
-    readings: tuple[Reading, ...]
+    readings: tuple[Restoration, ...]
 
     @property
     def shared(self) -> bool:
@@ -327,7 +327,7 @@ def _place(content: Any, place: str, key: str = "n_star") -> Star | None:
 def _passage(fields: Fields) -> Passage:
     fields.require("split", "row", "t", "views")
     readings = [
-        Reading(
+        Restoration(
             n_train=view.integer("n_train", least=1),
             seed=view.integer("seed"),
             tokens=tuple(_token(token) for token in view.objects("tokens")),
