@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from attractor import AttractorError
-from attractor.analysis.statistics import Estimate
 from attractor.audits.evidence import (
     advantage,
     alone,
@@ -18,8 +17,16 @@ from attractor.audits.evidence import (
     least_store,
     token_entropy,
 )
-from attractor.audits.reference import CURVES, Point, Reference, nearest, read_reference, shipped
+from attractor.audits.reference import (
+    CURVES,
+    Reference,
+    ReferenceModel,
+    nearest,
+    read_reference,
+    shipped,
+)
 from attractor.audits.verdict import verdict_alone, verdict_with_data
+from attractor.results.estimate import Estimate
 from attractor.results.tables import Block, read_arrays, write_tokens
 
 SIZES, GAPS = (10, 100, 1_000, 10_000), (0.9, 0.5, 0.1, 0.0)
@@ -33,7 +40,7 @@ def near(x: float, width: float = 0.02) -> Estimate:
 def reference() -> Reference:
     """Entropy is 1 - advantage, certainty and agreement are the advantage itself."""
     points = tuple(
-        Point(
+        ReferenceModel(
             n_train=n,
             advantage=near(g),
             numbers={"entropy": near(1 - g), "vanishing": near(g), "agreement": near(g)},

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 
 from attractor.data import sources
 from attractor.data.corpora import Corpus, lm1b_detokenized, wikitext_detokenized
-from attractor.data.sources import Source
+from attractor.data.sources import TextSource
 from attractor.types import AttractorError
 
 TRAIN = ["The quick fox , he said .", 'It cost $ 3 ( or " more " ) .', "Why ?", "That 's it !"]
@@ -23,7 +23,7 @@ TEST = ["Unseen : here ; there .", "See http : / / a.b ."]
 ROOT = "1-billion-word-language-modeling-benchmark-r13output"
 
 
-def find(source: str, **settings: str) -> Source | None:
+def find(source: str, **settings: str) -> TextSource | None:
     asked = {
         "subset": "",
         "split": "",
@@ -35,7 +35,7 @@ def find(source: str, **settings: str) -> Source | None:
     return sources.find_source(source, **asked)
 
 
-def both(source: Source | None) -> tuple[list[str], list[str]]:
+def both(source: TextSource | None) -> tuple[list[str], list[str]]:
     assert source is not None
     assert source.test is not None
     found = list(source.train()), list(source.test())

@@ -19,7 +19,7 @@ from attractor.data.corpus import read_documents
 from attractor.data.dataset import prepare_dataset
 from attractor.data.duplicates import NearDuplicates, Seen, digest
 from attractor.data.packing import pack
-from attractor.data.sources import Source
+from attractor.data.sources import TextSource
 from attractor.data.stream import Packed, Wrapping
 from attractor.data.subsets import _without_near_duplicates
 from attractor.types import AttractorError
@@ -108,8 +108,10 @@ def test_the_papers_rows_bit_for_bit() -> None:
     assert left == []
 
 
-def source(documents: list[str], test: list[str] | None = None) -> Source:
-    return Source(lambda: iter(documents), None if test is None else lambda: iter(test), "made up")
+def source(documents: list[str], test: list[str] | None = None) -> TextSource:
+    return TextSource(
+        lambda: iter(documents), None if test is None else lambda: iter(test), "made up"
+    )
 
 
 @pytest.fixture
@@ -118,7 +120,7 @@ def verses() -> list[str]:
 
 
 def prepared(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, text: Source, **changes: object
+    monkeypatch: pytest.MonkeyPatch, folder: Path, text: TextSource, **changes: object
 ) -> tuple[bytes, bytes]:
     monkeypatch.setattr("attractor.data.dataset.find_source", lambda *_, **__: text)
     folder.mkdir(parents=True)

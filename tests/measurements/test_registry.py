@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import torch
+from docs import tables
+
 from attractor.config.settings import ProbeConfig
 from attractor.measurements import (
     ALL,
@@ -29,8 +31,6 @@ from attractor.process.calls import Calls
 from attractor.results.tables import Arrays, Block, read_arrays, write_tokens
 from attractor.theory import MarkovDenoiser, random_source
 from attractor.types import AttractorError
-
-from docs import tables
 
 ROOT = Path(__file__).parents[2]
 V, L = 6, 10

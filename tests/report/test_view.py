@@ -13,12 +13,12 @@ import pytest
 
 from attractor.report import words
 from attractor.report.charts import all_figures, model_sizes
-from attractor.report.fields import Estimate
 from attractor.report.figures import log_ticks
 from attractor.report.page import stars, warnings
 from attractor.report.profiles import sections
 from attractor.report.tables import models
 from attractor.report.view import find, read_report
+from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
 
 
@@ -39,7 +39,7 @@ def test_means_over_seeds_and_single_seeds(tmp_path: Path) -> None:
         abs(point.seeds[0] - point.seeds[1]),
     )
     reach = math.hypot(below, 12.7062 * apart / 2)  # Student's t of one degree of freedom
-    assert point.mean.lo == pytest.approx(max(0, point.mean.value - reach), abs=1e-4)
+    assert point.mean.low == pytest.approx(max(0, point.mean.value - reach), abs=1e-4)
 
 
 def test_what_does_not_depend_on_t_is_counted_once(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_intervals_may_be_absent(tmp_path: Path) -> None:
     for row in data["rows"]:
         row["recovery_ci"] = None
     report = read(tmp_path, data)
-    assert find(report.recovery, "test", 0.5).at(16).lo is None
+    assert find(report.recovery, "test", 0.5).at(16).low is None
     assert "No interval is recorded" in all_figures(report)[2].assumed
 
 

@@ -32,7 +32,13 @@ def settings(folder: Path) -> RunConfig:
     second line."""
     demo = preset("demo")
     train = dataclasses.replace(
-        demo.train, steps=STEPS, warmup=10, log_every=3, validate_every=20, validation_rows=8, checkpoint_minutes=0.001
+        demo.train,
+        steps=STEPS,
+        warmup=10,
+        log_every=3,
+        validate_every=20,
+        validation_rows=8,
+        checkpoint_minutes=0.001,
     )
     probe = dataclasses.replace(
         demo.probe,
@@ -48,7 +54,9 @@ def settings(folder: Path) -> RunConfig:
     return RunConfig(n_train=256, data=data, model=demo.model, train=train, probe=probe)
 
 
-def attempt(config: RunConfig, data: Dataset, folder: Path, seconds: float | None, kind: signal.Signals) -> bool:
+def attempt(
+    config: RunConfig, data: Dataset, folder: Path, seconds: float | None, kind: signal.Signals
+) -> bool:
     """Train in a process of its own and kill it after so many seconds; whether the kill came before
     the end."""
     child = os.fork()
@@ -74,7 +82,10 @@ def content(folder: Path) -> dict[str, bytes]:
     """All that must be the same: the last checkpoint, the metrics, the results."""
     last = max((folder / "checkpoint").glob("step-*"))
     names = ("metrics.jsonl", "results.parquet", "tokens.parquet", "config.json")
-    return {p.name: p.read_bytes() for p in (*sorted(last.iterdir()), *(folder / name for name in names))}
+    return {
+        p.name: p.read_bytes()
+        for p in (*sorted(last.iterdir()), *(folder / name for name in names))
+    }
 
 
 def main(folder: Path, kills: int) -> None:
@@ -91,11 +102,16 @@ def main(folder: Path, kills: int) -> None:
         runs += 1
         while not is_finished(killed):
             kind = chosen.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-            resumed += (killed / "checkpoint").exists() and any((killed / "checkpoint").glob("step-*"))
+            resumed += (killed / "checkpoint").exists() and any(
+                (killed / "checkpoint").glob("step-*")
+            )
             seconds = chosen.uniform(0, longest) if done < kills else None
             done += attempt(config, data, killed, seconds, kind)
         assert content(killed) == whole, killed
-    print(f"{done} kills in {runs} runs, {resumed} attempts went on from a checkpoint, all bit-identical")
+    print(
+        f"{done} kills in {runs} runs, {resumed} attempts went on from a checkpoint, "
+        "all bit-identical"
+    )
 
 
 if __name__ == "__main__":

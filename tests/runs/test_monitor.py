@@ -30,7 +30,9 @@ from attractor.train.state import Check, Progress
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
     sweep = tiny.config(tiny.corpus(tmp_path))
-    return RunConfig(n_train=16, data=sweep.data, model=sweep.model, train=sweep.train, probe=sweep.probe)
+    return RunConfig(
+        n_train=16, data=sweep.data, model=sweep.model, train=sweep.train, probe=sweep.probe
+    )
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -44,8 +46,12 @@ def test_a_check_is_what_the_probes_say() -> None:
     settings = MonitorConfig(every=1, rows=8, t=0.5, steps=10)
     check = monitor(UniformProcess(7), rows[:20], rows[20:], settings)(network)
     denoiser = NetworkDenoiser(network, UniformProcess(7), 12)
-    assert check.recovery_train == pytest.approx(recovery(denoiser, rows[:8], 0.5, 10).rate, abs=1e-6)
-    assert check.recovery_test == pytest.approx(recovery(denoiser, rows[20:28], 0.5, 10).rate, abs=1e-6)
+    assert check.recovery_train == pytest.approx(
+        recovery(denoiser, rows[:8], 0.5, 10).rate, abs=1e-6
+    )
+    assert check.recovery_test == pytest.approx(
+        recovery(denoiser, rows[20:28], 0.5, 10).rate, abs=1e-6
+    )
     value, low, high = check.recovery_gap
     assert value == pytest.approx(check.recovery_train - check.recovery_test, abs=2e-6)
     assert low < value < high
@@ -54,15 +60,22 @@ def test_a_check_is_what_the_probes_say() -> None:
     assert check.entropy_gap_train == pytest.approx((0, 0, 0), abs=1e-5)
 
 
-def test_checks_are_logged_with_the_loss_and_change_no_weight(config: RunConfig, tmp_path: Path) -> None:
+def test_checks_are_logged_with_the_loss_and_change_no_weight(
+    config: RunConfig, tmp_path: Path
+) -> None:
     watched = dataclasses.replace(config, monitor=MonitorConfig(every=20, rows=4, t=0.5, steps=8))
     assert config_hash(watched) == config_hash(config)
     run_alone(watched, tmp_path / "watched", lambda line: None)
     run_alone(config, tmp_path / "alone", lambda line: None)
     assert [line["check"] is None for line in lines(tmp_path / "watched")] == [True, False, False]
-    assert set(lines(tmp_path / "watched")[1]["check"]) >= {"recovery_gap", "entropy_gap_train", "entropy_gap_test"}
+    assert set(lines(tmp_path / "watched")[1]["check"]) >= {
+        "recovery_gap",
+        "entropy_gap_train",
+        "entropy_gap_test",
+    }
     models = [
-        (checkpoint_paths(tmp_path / name)[0] / "model.safetensors").read_bytes() for name in ("watched", "alone")
+        (checkpoint_paths(tmp_path / name)[0] / "model.safetensors").read_bytes()
+        for name in ("watched", "alone")
     ]
     assert models[0] == models[1]
 
@@ -80,9 +93,13 @@ def test_training_stops_at_the_onset_of_memorization_and_stays_stopped(
     monkeypatch.setattr(training, "monitor", lambda *_: check)
     settings = MonitorConfig(every=10, stop_after=2)
     stopping = dataclasses.replace(
-        config, monitor=settings, train=dataclasses.replace(config.train, steps=90, checkpoint_minutes=0)
+        config,
+        monitor=settings,
+        train=dataclasses.replace(config.train, steps=90, checkpoint_minutes=0),
     )
-    assert config_hash(stopping) != config_hash(dataclasses.replace(stopping, monitor=MonitorConfig()))
+    assert config_hash(stopping) != config_hash(
+        dataclasses.replace(stopping, monitor=MonitorConfig())
+    )
 
     def interrupt(line: Progress) -> None:
         if line.step == 40:
@@ -115,11 +132,21 @@ def test_every_line_is_streamed_when_asked(
     asked = dataclasses.replace(config, monitor=settings)
     run_alone(asked, tmp_path / "run", lambda line: None)
     start, *steps, end = seen
-    assert (start["project"], start["name"], start["resume"]) == ("attractor", config_hash(config), "allow")
+    assert (start["project"], start["name"], start["resume"]) == (
+        "attractor",
+        config_hash(config),
+        "allow",
+    )
     assert start["config"]["n_train"] == 16
     assert ("id" in start) == (name == "wandb")
     assert [step for step, _ in steps] == [10, 20, 30]
-    assert {"loss", "validation_nelbo", "recovery_gap", "recovery_gap_low", "entropy_gap_test"} <= set(steps[-1][1])
+    assert {
+        "loss",
+        "validation_nelbo",
+        "recovery_gap",
+        "recovery_gap_low",
+        "entropy_gap_test",
+    } <= set(steps[-1][1])
     assert end == "end"
 
 
@@ -128,7 +155,9 @@ def test_a_tracker_that_is_missing_names_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     asked = dataclasses.replace(config, monitor=MonitorConfig(track="wandb"))
-    with pytest.raises(AttractorError, match=r"track = 'wandb' needs .* pip install 'attractor\[track\]'"):
+    with pytest.raises(
+        AttractorError, match=r"track = 'wandb' needs .* pip install 'attractor\[track\]'"
+    ):
         run_alone(asked, tmp_path / "run", lambda line: None)
     assert not (tmp_path / "run").exists()
 

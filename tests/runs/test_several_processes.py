@@ -51,10 +51,18 @@ def launched(launcher: str, arguments: list[str]) -> subprocess.CompletedProcess
         port = str(free.getsockname()[1])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     rendezvous = ["--main_process_port", port] if launcher == "accelerate" else []
-    command = [sys.executable, "-m", *LAUNCHERS[launcher], *rendezvous, "-m", "attractor",
-    *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300,
-    check=False)
+    command = [
+        sys.executable,
+        "-m",
+        *LAUNCHERS[launcher],
+        *rendezvous,
+        "-m",
+        "attractor",
+        *arguments,
+    ]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +71,9 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("devices")
     corpus = tiny.corpus(folder)
     settings = [*SETTINGS, "--train.keep-checkpoints", "30"]
-    assert main(["train", "--out", str(folder / "one"), "--data.source", str(corpus),
-    *settings]) == 0
+    assert (
+        main(["train", "--out", str(folder / "one"), "--data.source", str(corpus), *settings]) == 0
+    )
     return folder / "one"
 
 
@@ -73,8 +82,9 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="gloo")
-@pytest.mark.parametrize("launcher", ["torchrun", pytest.param("accelerate",
-marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "launcher", ["torchrun", pytest.param("accelerate", marks=pytest.mark.slow)]
+)
 def test_two_processes_are_as_one(launcher: str, one: Path, tmp_path: Path) -> None:
     done = launched(launcher, ["train", "--out", str(tmp_path / "two"), *source(one), *SETTINGS])
     assert done.returncode == 0, done.stderr
@@ -94,15 +104,19 @@ def test_two_processes_with_a_share_of_the_weights_each_go_on_from_the_checkpoin
     for path in folder.glob("checkpoint/step-*"):
         if path.name > "step-00000012":
             shutil.rmtree(path)
-    done = launched("torchrun", ["train", "--out", str(folder), *source(one), *SETTINGS,
-    "--train.shard"])
+    done = launched(
+        "torchrun", ["train", "--out", str(folder), *source(one), *SETTINGS, "--train.shard"]
+    )
     assert done.returncode == 0, done.stderr
     require_same(one, folder)
     require_measured_as_alone(folder, source(one))
-    last = [load_file(f / "checkpoint" / "step-00000024" / "optimizer.safetensors") for f in (one,
-    folder)]
-    assert {name: x.shape for name, x in last[0].items()} == {name: x.shape for name,
-    x in last[1].items()}
+    last = [
+        load_file(f / "checkpoint" / "step-00000024" / "optimizer.safetensors")
+        for f in (one, folder)
+    ]
+    assert {name: x.shape for name, x in last[0].items()} == {
+        name: x.shape for name, x in last[1].items()
+    }
 
 
 def test_each_of_two_processes_holds_half_of_every_weight() -> None:
@@ -113,8 +127,9 @@ def test_each_of_two_processes_holds_half_of_every_weight() -> None:
     sizes = [p.numel() for p in network.parameters()]
     dist.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
     try:
-        two = Processes(SimpleNamespace(process_index=0, num_processes=2,
-        device=torch.device("cpu")))
+        two = Processes(
+            SimpleNamespace(process_index=0, num_processes=2, device=torch.device("cpu"))
+        )
         two.sharded(network, network.blocks)
         assert [2 * p.to_local().numel() for p in network.parameters()] == sizes
     finally:

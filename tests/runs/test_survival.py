@@ -51,7 +51,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(kills: int, tmp_
     assert done.returncode == 0, done.stderr
     found = re.fullmatch(
         r"(\d+) kills in (\d+) runs, (\d+) attempts went on from a checkpoint, all bit-identical\n",
-        done.stdout
+        done.stdout,
     )
     assert found, done.stdout
     assert int(found[1]) == kills
@@ -61,8 +61,9 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(kills: int, tmp_
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
     sweep = tiny.config(tiny.corpus(tmp_path))
-    return RunConfig(n_train=16, data=sweep.data, model=sweep.model, train=sweep.train,
-    probe=sweep.probe)
+    return RunConfig(
+        n_train=16, data=sweep.data, model=sweep.model, train=sweep.train, probe=sweep.probe
+    )
 
 
 def half_done(config: RunConfig, folder: Path) -> None:
@@ -75,30 +76,38 @@ def half_done(config: RunConfig, folder: Path) -> None:
         run_alone(config, folder, interrupt)
 
 
-def test_an_unfinished_run_goes_on_only_with_its_own_settings(config: RunConfig,
-tmp_path: Path) -> None:
+def test_an_unfinished_run_goes_on_only_with_its_own_settings(
+    config: RunConfig, tmp_path: Path
+) -> None:
     half_done(config, tmp_path / "run")
     assert not is_finished(tmp_path / "run")
-    other = dataclasses.replace(config, seed=3, train=dataclasses.replace(config.train, lr=1e-4,
-    batch_size=4))
+    other = dataclasses.replace(
+        config, seed=3, train=dataclasses.replace(config.train, lr=1e-4, batch_size=4)
+    )
     with pytest.raises(AttractorError) as refused:
         run_alone(other, tmp_path / "run", lambda line: None)
-    for key in ("seed (0 there, 3 asked for)", "train.batch_size (8 there, 4",
-    "train.lr (0.003 there, 0.0001"):
+    for key in (
+        "seed (0 there, 3 asked for)",
+        "train.batch_size (8 there, 4",
+        "train.lr (0.003 there, 0.0001",
+    ):
         assert key in str(refused.value)
-    often = dataclasses.replace(config, train=dataclasses.replace(config.train,
-    checkpoint_minutes=0))
+    often = dataclasses.replace(
+        config, train=dataclasses.replace(config.train, checkpoint_minutes=0)
+    )
     run_alone(often, tmp_path / "run", lambda line: None)
     assert is_finished(tmp_path / "run")
 
 
-def test_a_run_of_a_newer_schema_is_refused_before_any_work(config: RunConfig,
-tmp_path: Path) -> None:
+def test_a_run_of_a_newer_schema_is_refused_before_any_work(
+    config: RunConfig, tmp_path: Path
+) -> None:
     half_done(config, tmp_path / "run")
     path = tmp_path / "run" / CONFIG
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 9}))
-    with pytest.raises(AttractorError,
-    match=r"config.json' is of schema 9, made by a newer attractor"):
+    with pytest.raises(
+        AttractorError, match=r"config.json' is of schema 9, made by a newer attractor"
+    ):
         run_alone(config, tmp_path / "run", lambda line: None)
 
 
@@ -118,8 +127,9 @@ def test_two_processes_do_not_share_a_run(config: RunConfig, tmp_path: Path) -> 
         "import sys, time; from pathlib import Path; from attractor.machine.files import locked\n"
         "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
-    other = subprocess.Popen([sys.executable, "-c", hold, str(folder)], stdout=subprocess.PIPE,
-    text=True)
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold, str(folder)], stdout=subprocess.PIPE, text=True
+    )
     assert other.stdout is not None
     with other, other.stdout:
         other.stdout.readline()
@@ -143,8 +153,9 @@ def test_who_only_asks_whether_a_folder_is_in_use_keeps_nobody_out(tmp_path: Pat
     assert not is_locked(tmp_path)
 
 
-def test_who_waits_for_somebody_asking_keeps_nobody_out(tmp_path: Path,
-monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_for_somebody_asking_keeps_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two who wait would otherwise keep each other out for ever."""
     (tmp_path / ".lock").touch()
     asking, other = (tmp_path / ".lock").open(), (tmp_path / ".lock").open("a")
@@ -178,7 +189,9 @@ def test_what_force_was_to_replace_comes_back_unless_the_new_config_has_its_plac
                 pass
             finished = machine.calls < at
         machine.end()
-        is_new = (folder / CONFIG).is_file() and json.loads((folder / CONFIG).read_text())["seed"] == 2
+        is_new = (folder / CONFIG).is_file() and json.loads((folder / CONFIG).read_text())[
+            "seed"
+        ] == 2
         with claimed(folder, CONFIG, {"seed": 1 + is_new}, force=False):
             assert (folder / "work").is_file() != is_new, at
         kept += not is_new
@@ -200,8 +213,10 @@ def test_a_second_force_gives_back_what_the_first_had_set_aside(
         for seed, machine in ((2, Machine(tmp_path)), (3, Machine(tmp_path, at))):
             with monkeypatch.context() as patch:
                 machine.start(patch)
-                with contextlib.suppress(Stopped), claimed(folder, CONFIG, {"seed": seed},
-                force=True):
+                with (
+                    contextlib.suppress(Stopped),
+                    claimed(folder, CONFIG, {"seed": seed}, force=True),
+                ):
                     if seed == 2:
                         machine.at = machine.calls
                     (folder / "half-made").mkdir()
@@ -218,8 +233,9 @@ def test_a_second_force_gives_back_what_the_first_had_set_aside(
     assert 5 < kept < at
 
 
-def test_force_goes_through_a_link_and_not_under_the_feet(tmp_path: Path,
-monkeypatch: pytest.MonkeyPatch) -> None:
+def test_force_goes_through_a_link_and_not_under_the_feet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     link, scratch = tmp_path / "sweep", tmp_path / "scratch"
     scratch.mkdir()
     link.symlink_to(scratch)
@@ -239,8 +255,9 @@ monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_settings_that_change_no_number_are_no_part_of_the_identity() -> None:
     often = TrainConfig(checkpoint_minutes=1, keep_checkpoints=7)
-    assert {config_hash(x) for x in (often, identity(often),
-    to_dict(often))} == {config_hash(TrainConfig())}
+    assert {config_hash(x) for x in (often, identity(often), to_dict(often))} == {
+        config_hash(TrainConfig())
+    }
     assert config_hash(TrainConfig(lr=1e-3)) != config_hash(often)
 
 
@@ -279,15 +296,18 @@ def test_a_disk_that_is_full_at_a_line_of_metrics_names_what_a_checkpoint_needs(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Logbook, "write", full)
-    with pytest.raises(AttractorError,
-    match=r"the disk is full: '.*run' needs up to 0.1 MB to go on, .* are free"):
+    with pytest.raises(
+        AttractorError, match=r"the disk is full: '.*run' needs up to 0.1 MB to go on, .* are free"
+    ):
         run_alone(config, tmp_path / "run", lambda line: None)
 
 
-def test_a_full_disk_is_named_with_what_is_needed(tmp_path: Path,
-monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AttractorError,
-    match=r"a checkpoint needs 9,000,000.00 GB in .*, but only .* GB are free"):
+def test_a_full_disk_is_named_with_what_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        AttractorError, match=r"a checkpoint needs 9,000,000.00 GB in .*, but only .* GB are free"
+    ):
         require_space(tmp_path, 9 * 10**15, "a checkpoint")
 
     def full(path: Path, content: bytes) -> int:

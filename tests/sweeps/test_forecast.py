@@ -9,8 +9,6 @@ import pytest
 import torch
 
 import tiny
-from attractor.runs.folder import prepare
-from attractor.runs.run import run
 from attractor.config.presets import preset
 from attractor.config.settings import MODELS, ModelConfig, ProbeConfig, RunConfig, SweepConfig
 from attractor.process.absorbing import AbsorbingProcess
@@ -18,6 +16,7 @@ from attractor.process.forward import ForwardProcess
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import reverse, time_grid
 from attractor.process.uniform import UniformProcess
+from attractor.runs.folder import prepare
 from attractor.sweeps.cost import cost, reverse_calls
 from attractor.sweeps.devices import GPUS, UTILISATION
 from attractor.sweeps.forecast import Forecast, forecast

@@ -13,7 +13,7 @@ import torch
 
 from attractor.config.settings import TrainConfig
 from attractor.report.curves import Line
-from attractor.report.fields import Estimate
+from attractor.results.estimate import Estimate
 from attractor.theory import EmpiricalDenoiser, random_source
 from attractor.theory_page import markov as controls
 from attractor.theory_page import write as theory_report
@@ -54,6 +54,7 @@ def test_page_is_complete_and_loads_nothing(tmp_path: Path, markov: bool) -> Non
     assert ("a network trained between the two" in text) == markov
     numbers = json.loads((page.parent / "theory.json").read_text())
     assert numbers["loads"] == [0.1, 0.2]
+    assert {len(found) for line in numbers["recovery"] for _, found in line["points"]} == {3}
     assert {line["name"] for line in numbers["recovery"]} == (
         {"memorizer", "generalizer", "network"} if markov else {"memorizer", "generalizer"}
     )

@@ -16,7 +16,7 @@ BUFFER = re.compile(r"rotary_emb\.")
 """Tables of the rotary embedding, which follow from the shape."""
 
 
-class Shape(NamedTuple):
+class NetworkShape(NamedTuple):
     """What the tensors of a DDiT tell about it; None where they do not."""
 
     vocab_size: int
@@ -26,7 +26,7 @@ class Shape(NamedTuple):
     n_heads: int | None
 
 
-def read_shape(tensors: Mapping[str, Tensor], where: str) -> Shape:
+def read_shape(tensors: Mapping[str, Tensor], where: str) -> NetworkShape:
     """The shape of the DDiT that some tensors, by their public names, make up.
 
     Raises:
@@ -39,10 +39,12 @@ def read_shape(tensors: Mapping[str, Tensor], where: str) -> Shape:
     }
     if not blocks or blocks != set(range(len(blocks))):
         raise AttractorError(f"'{where}' has no transformer blocks, or some of them are missing")
-    return Shape(vocab_size, hidden_size, len(blocks), cond_dim, _heads(tensors, hidden_size))
+    return NetworkShape(
+        vocab_size, hidden_size, len(blocks), cond_dim, _heads(tensors, hidden_size)
+    )
 
 
-def require_shape(shape: Shape, where: str, **said: Any) -> None:
+def require_shape(shape: NetworkShape, where: str, **said: Any) -> None:
     """Raise AttractorError if the settings of a checkpoint contradict its tensors; None says
     nothing."""
     for name, value in said.items():
@@ -53,7 +55,9 @@ def require_shape(shape: Shape, where: str, **said: Any) -> None:
             )
 
 
-def build_network(tensors: Mapping[str, Tensor], shape: Shape, n_heads: int, where: str) -> DDiT:
+def build_network(
+    tensors: Mapping[str, Tensor], shape: NetworkShape, n_heads: int, where: str
+) -> DDiT:
     """A DDiT that carries the tensors, in float32.
 
     Raises:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from attractor.analysis.statistics import LEVEL, Estimate, clopper_pearson
+from attractor.analysis.statistics import LEVEL, clopper_pearson
+from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
@@ -108,8 +109,8 @@ def auroc_gain(scores: tuple[Values, Values], others: tuple[Values, Values]) -> 
         """How far the gain may move where one area moves up and the other down."""
         return float(np.sqrt(max(0.0, up**2 + down**2 - 2 * correlation * up * down)))
 
-    value = a.value - b.value
-    low, high = reach(a.value - a.low, b.high - b.value), reach(a.high - a.value, b.value - b.low)
+    value, (a_low, a_high), (b_low, b_high) = a.value - b.value, a.ends(), b.ends()
+    low, high = reach(a.value - a_low, b_high - b.value), reach(a_high - a.value, b.value - b_low)
     return Estimate(value, max(-1.0, value - low), min(1.0, value + high), a.n)
 
 

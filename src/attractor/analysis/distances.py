@@ -66,8 +66,8 @@ def distances(a: Values, b: Values, seed: int = 0) -> dict[str, Distance]:
             low, high = np.quantile(samples[name], tails).tolist()
             below = float(np.quantile(np.abs(chance[name]), LEVEL))
             found[name] = Distance(float(number), (low, high) if name in EFFECTS else None, below)
-    delta, low, high = (2 * end - 1 for end in auroc(a, b)[:3])
-    found["cliffs_delta"] = found["cliffs_delta"]._replace(value=delta, ci=(low, high))
+    delta = auroc(a, b).scaled(lambda area: 2 * area - 1)
+    found["cliffs_delta"] = found["cliffs_delta"]._replace(value=delta.value, ci=delta.interval)
     return found
 
 

@@ -5,38 +5,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from attractor.results.estimate import Estimate as Estimate
 from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
 LEVEL = 0.95
 RESAMPLES = 2000
-FEW = 30
-"""Sequences below which an interval is only a rough one."""
 FEW_SEEDS = 5
 """Training seeds below which the spread between them is hardly known."""
-
-
-class Estimate(NamedTuple):
-    """A number with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-    """sequences behind it"""
-
-    @property
-    def warning(self) -> str | None:
-        """What to say beside an interval over few sequences."""
-        return (
-            f"the interval rests on {self.n} sequences, fewer than {FEW}" if self.n < FEW else None
-        )
 
 
 def mean_interval(
@@ -136,7 +117,7 @@ def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
     for what both together cover.
     """
     value = float(np.mean([e.value for e in estimates]))
-    low, high = (float(np.mean([getattr(e, end) for e in estimates])) for end in ("low", "high"))
+    low, high = np.mean([e.ends() for e in estimates], axis=0).tolist()
     return Estimate(
         value, *widened(value, low, high, seed_reach([e.value for e in estimates])), estimates[0].n
     )

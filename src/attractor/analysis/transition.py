@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from attractor.analysis.statistics import (
-    FEW,
     FEW_SEEDS,
     LEVEL,
     bca,
@@ -21,6 +20,7 @@ from attractor.analysis.statistics import (
     seed_reach,
     widened,
 )
+from attractor.results.estimate import FEW
 from attractor.types import AttractorError
 
 Values = NDArray[np.float64]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from attractor.analysis.statistics import Estimate
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
 from attractor.report import words
 from attractor.report.curves import Line, draw
-from attractor.report.fields import Estimate as Shown
 from attractor.report.figures import (
     GENERATED,
     INK,
@@ -21,6 +19,7 @@ from attractor.report.figures import (
     faint,
     finish,
 )
+from attractor.results.estimate import Estimate
 
 OWN, CURVE, ZONE = (
     Style(GENERATED, "solid", None, 2.4),
@@ -53,10 +52,11 @@ def _panel(reference: Reference, name: str, own: Estimate) -> Panel:
     sizes = [point.n_train for point in reference.points]
     form = words.nats if name == "entropy" else words.percent
     figure = canvas(sizes, "entropy, nats per token" if name == "entropy" else CURVES[name])
-    values = [*(e for point in reference.points for e in point.numbers[name][:3]), own.high]
-    top = max(values) * 1.1 if name == "entropy" else min(1.0, max(values) * 1.25)
+    shown = [*(point.numbers[name] for point in reference.points), own]
+    highest = max(e.ends()[1] for e in shown)
+    top = highest * 1.1 if name == "entropy" else min(1.0, highest * 1.25)
     figure.add_trace(_zone(reference, top))
-    points = tuple((float(p.n_train), Shown(*p.numbers[name][:3])) for p in reference.points)
+    points = tuple((float(p.n_train), p.numbers[name]) for p in reference.points)
     line = Line(name="curve", points=points)
     draw(figure, [line], lambda _: CURVE, lambda _: "reference", form)
     left, right = min(sizes) / 1.35, max(sizes) * 1.35
@@ -86,9 +86,10 @@ def _zone(reference: Reference, top: float) -> go.Scatter:
 
 def _level(own: Estimate, left: float, right: float) -> list[go.Scatter]:
     tags, paint = {"tags": ["own"]}, OWN.colour
+    low, high = own.ends()
     return [
         go.Scatter(
-            x=[left, right, right, left], y=[own.low, own.low, own.high, own.high], fill="toself",
+            x=[left, right, right, left], y=[low, low, high, high], fill="toself",
             mode="lines",
             fillcolor=faint(paint, 0.2), line={"width": 0, "color": paint}, hoverinfo="skip",
             meta=tags,

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from attractor.analysis.detection import auroc, auroc_gain
 from attractor.analysis.statistics import (
     LEVEL,
-    Estimate,
     bca,
     clopper_pearson,
     mean_interval,
     resampled_means,
 )
 from attractor.measurements.membership import BLIND, scores
+from attractor.results.estimate import Estimate
 from attractor.results.outcomes import share
 from attractor.results.tables import Arrays
 from attractor.results.thresholds import NEAR, VANISHING
@@ -141,7 +141,7 @@ def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVE
     if (
         np.ptp(train) == 0 and np.ptp(test) == 0
     ):  # a bootstrap without width: the exact interval of n out of n
-        reach = 1 - clopper_pearson(n, n, level).low
+        reach = 1 - clopper_pearson(n, n, level).ends()[0]
         low, high = value - reach, value + reach
     return Estimate(value, low, high, n)
 
@@ -159,7 +159,8 @@ def largest_advantage(sides: Sequence[tuple[Values, Values]], *, seed: int = 0) 
         for level in (LEVEL, 1 - (1 - LEVEL) / len(sides))
     )
     best = max(plain, key=lambda e: e.value)
-    return best._replace(low=max(e.low for e in strict), high=max(e.high for e in plain))
+    low, high = max(e.ends()[0] for e in strict), max(e.ends()[1] for e in plain)
+    return best._replace(low=low, high=high)
 
 
 def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:

@@ -8,15 +8,16 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from attractor.analysis.statistics import Estimate
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership, least_store
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
-from attractor.audits.verdict import GENERALIZING, MEMORIZING, TRANSITION, Reading, Verdict
+from attractor.audits.verdict import GENERALIZING, MEMORIZING, TRANSITION, Finding, Verdict
 from attractor.measurements.membership import BLIND
 from attractor.report import words
 from attractor.report.figures import DARK
 from attractor.report.tables import Table
+from attractor.report.words import with_interval
+from attractor.results.estimate import Estimate
 
 TITLES = {
     "repeats": "generations that repeat another one",
@@ -55,7 +56,7 @@ class Extraction(NamedTuple):
     test: Estimate
 
 
-class Passage(NamedTuple):
+class VerbatimPassage(NamedTuple):
     """A training passage that came back verbatim."""
 
     row: int
@@ -84,7 +85,7 @@ class Audit:
     """t, recovery of training and of unseen text, basin advantage"""
     membership: dict[str, Membership]
     extraction: tuple[Extraction, ...]
-    passages: tuple[Passage, ...]
+    passages: tuple[VerbatimPassage, ...]
     samples: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
 
@@ -133,10 +134,10 @@ def _plain(e: Estimate) -> dict[str, Any]:
 
 
 def _plain_verdict(verdict: Verdict) -> dict[str, Any]:
-    readings = {reading.name: list(reading.states) for reading in verdict.readings}
+    findings = {finding.name: list(finding.states) for finding in verdict.findings}
     return {"verdict": verdict.word, "allows": list(verdict.states),
     "objection": verdict.objection or None,
-            "readings": readings}  # fmt: skip
+            "readings": findings}  # fmt: skip
 
 
 def headline(verdict: Verdict) -> str:
@@ -156,23 +157,21 @@ def standfirst(found: Audit) -> list[str]:
     if found.with_data is not None:
         t, train, test, _ = max(found.rates, key=lambda rate: rate[3].value)
         said.append(
-            f"Corrupted at t = {words.time(t)}, {_interval(train, words.percent)} of the changed "
-            "tokens of its "
-            f"training text return and {_interval(test, words.percent)} of those of unseen text."
+            f"Corrupted at t = {words.time(t)}, {with_interval(train, words.percent)} of the "
+            "changed tokens of its training text return and "
+            f"{with_interval(test, words.percent)} of those of unseen text."
         )
         most = found.extraction[0]
         said.append(
-            f"With {most.t:.0%} of the tokens replaced, {_interval(most.train, words.percent)} of "
-            "the training "
-            f"passages and {_interval(most.test, words.percent)} of the unseen ones come back "
-            "verbatim."
+            f"With {most.t:.0%} of the tokens replaced, "
+            f"{with_interval(most.train, words.percent)} of the training passages and "
+            f"{with_interval(most.test, words.percent)} of the unseen ones come back verbatim."
         )
     said.append(
-        f"In text of its own it is certain of {_interval(e['vanishing'], words.percent)} of the "
-        "tokens, with "
-        f"{_interval(e['entropy'], words.nats)} nats per token; two restorations from different "
-        "noise agree on "
-        f"{_interval(e['agreement'], words.percent)}."
+        f"In text of its own it is certain of {with_interval(e['vanishing'], words.percent)} of "
+        f"the tokens, with {with_interval(e['entropy'], words.nats)} nats per token; two "
+        "restorations from different noise agree on "
+        f"{with_interval(e['agreement'], words.percent)}."
     )
     said.append(store_sentence(found))
     if found.with_data is not None and found.with_data.word != found.alone.word:
@@ -190,9 +189,9 @@ def store_sentence(found: Audit) -> str:
             f"{words.approx(least_store(n))} texts (95%)."
         )
     return (
-        f"{_interval(found.numbers['repeats'], words.percent)} of its {words.count(n)} "
-        "generations repeat another "
-        f"one, as draws from {_interval(found.store, words.approx)} equally likely texts would."
+        f"{with_interval(found.numbers['repeats'], words.percent)} of its {words.count(n)} "
+        f"generations repeat another one, as draws from {with_interval(found.store, words.approx)} "
+        "equally likely texts would."
     )
 
 
@@ -221,15 +220,15 @@ def reach(found: Audit) -> str:
 def evidence_table(found: Audit) -> Table:
     """Every number that was read, where its edges lie, and what it allows."""
     rows = []
-    for reading in _all_readings(found):
-        name = reading.name
+    for finding in _all_findings(found):
+        name = finding.name
         form = words.nats if name in ("entropy", "advantage") else words.percent
         rows.append(
             (
                 TITLES[name],
-                _interval(reading.estimate, form),
+                with_interval(finding.estimate, form),
                 *_edges(found, name, form),
-                _allowed(reading),
+                _allowed(finding),
             )
         )
     return Table(
@@ -251,8 +250,8 @@ def _edges(found: Audit, name: str, form: Any) -> tuple[str, str]:
     return f"{less} {form(first)}", f"{more} {form(second)}"
 
 
-def _allowed(reading: Reading) -> str:
-    return "anything" if len(reading.states) == 3 else " or ".join(reading.states) or "nothing"
+def _allowed(finding: Finding) -> str:
+    return "anything" if len(finding.states) == 3 else " or ".join(finding.states) or "nothing"
 
 
 def data_tables(found: Audit) -> list[Table]:
@@ -262,18 +261,22 @@ def data_tables(found: Audit) -> list[Table]:
     basins = [
         (
             words.time(t),
-            _interval(train, words.percent),
-            _interval(test, words.percent),
-            _interval(more, words.nats),
+            with_interval(train, words.percent),
+            with_interval(test, words.percent),
+            with_interval(more, words.nats),
         )
         for t, train, test, more in found.rates
     ]
     back = [
-        (f"{1 - e.t:.0%}", _interval(e.train, words.percent), _interval(e.test, words.percent))
+        (
+            f"{1 - e.t:.0%}",
+            with_interval(e.train, words.percent),
+            with_interval(e.test, words.percent),
+        )
         for e in found.extraction
     ]
     scores = [
-        (name, _interval(score.auroc, words.nats), _verdict_of_score(name, score))
+        (name, with_interval(score.auroc, words.nats), _verdict_of_score(name, score))
         for name, score in found.membership.items()
     ]
     return [
@@ -294,9 +297,10 @@ def data_tables(found: Audit) -> list[Table]:
 
 
 def _verdict_of_score(name: str, score: Membership) -> str:
+    least, gain = score.auroc.ends()[0], score.gain.ends()[0]
     if name == BLIND:
-        return "the two texts differ by themselves" if score.auroc.low > 0.6 else ""
-    return "" if score.auroc.low > 0.5 and score.gain.low > 0 else "no better than blind"
+        return "the two texts differ by themselves" if least > 0.6 else ""
+    return "" if least > 0.5 and gain > 0 else "no better than blind"
 
 
 def card(found: Audit) -> str:
@@ -334,7 +338,7 @@ def render(found: Audit) -> str:
     return env.get_template("audit.html.j2").render(
         found=found, headline=headline(found.verdict), standfirst=standfirst(found),
         evidence=evidence_table(found),
-        means=[(TITLES[r.name], MEANS[r.name]) for r in _all_readings(found)],
+        means=[(TITLES[r.name], MEANS[r.name]) for r in _all_findings(found)],
         tables=data_tables(found),
         figure_=reference_figure(found.reference, found.numbers), reach=reach(found),
         card=card(found), swap=DARK,
@@ -342,10 +346,6 @@ def render(found: Audit) -> str:
     )  # fmt: skip
 
 
-def _all_readings(found: Audit) -> list[Reading]:
-    readings = [*(found.with_data.readings if found.with_data else ()), *found.alone.readings]
-    return list({reading.name: reading for reading in readings}.values())
-
-
-def _interval(e: Estimate, form: Any) -> str:
-    return f"{form(e.value)} ({form(e.low)} to {form(e.high)})"
+def _all_findings(found: Audit) -> list[Finding]:
+    findings = [*(found.with_data.findings if found.with_data else ()), *found.alone.findings]
+    return list({finding.name: finding for finding in findings}.values())

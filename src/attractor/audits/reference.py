@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from attractor.analysis.statistics import Estimate
+from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
 
 SCHEMA = 1
@@ -37,7 +37,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class ReferenceModel:
     """One model of the sweep."""
 
     n_train: int
@@ -59,7 +59,7 @@ class Reference:
     """of the reverse process in the audits"""
     t: float
     """of the two noises"""
-    points: tuple[Point, ...]
+    points: tuple[ReferenceModel, ...]
     """by n_train"""
 
     def place(self, level: float) -> float:
@@ -83,7 +83,8 @@ class Reference:
             level = point.advantage.value
             kinds[0 if level > HALF else 1 if level > TENTH else 2].append(point.numbers[name])
         memorizing, transition, generalizing = (
-            Span(min(e.low for e in kind), max(e.high for e in kind)) for kind in kinds
+            Span(min(low for low, _ in kind), max(high for _, high in kind))
+            for kind in ([e.ends() for e in kind] for kind in kinds)
         )
         if self.rises(name):
             return (
@@ -95,9 +96,9 @@ class Reference:
 
     def _at(self, name: str, level: float) -> Estimate:
         n, place = np.log([point.n_train for point in self.points]), math.log(self.place(level))
-        curve = np.array([point.numbers[name] for point in self.points])
-        value, low, high = (float(np.interp(place, n, curve[:, i])) for i in range(3))
-        return Estimate(value, low, high, 0)
+        curve = np.array([(e.value, *e.ends()) for e in (p.numbers[name] for p in self.points)])
+        value, low, high = (float(np.interp(place, n, column)) for column in curve.T)
+        return Estimate(value, low, high)
 
     def rises(self, name: str) -> bool:
         """Whether a number is larger where the model generalizes."""
@@ -185,12 +186,17 @@ def nearest(
     return min(references, key=how_far)
 
 
-def _point(content: dict[str, Any]) -> Point:
-    numbers = {name: Estimate(*values) for name, values in content["numbers"].items()}
+def _point(content: dict[str, Any]) -> ReferenceModel:
+    numbers = {name: _estimate(values) for name, values in content["numbers"].items()}
     if not numbers.keys() >= CURVES.keys():
         raise AttractorError(
             f"a model of the reference lacks {', '.join(CURVES.keys() - numbers.keys())}"
         )
-    return Point(
-        n_train=content["n_train"], advantage=Estimate(*content["advantage"]), numbers=numbers
+    return ReferenceModel(
+        n_train=content["n_train"], advantage=_estimate(content["advantage"]), numbers=numbers
     )
+
+
+def _estimate(content: list[Any]) -> Estimate:
+    value, low, high, n = content  # all four are there: curves are drawn and read with intervals
+    return Estimate(value, low, high, n)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attractor import adapters
-from attractor.analysis.statistics import Estimate, clopper_pearson, mean_interval
+from attractor.analysis.statistics import clopper_pearson, mean_interval
 from attractor.audits import evidence
 from attractor.audits.measure import (
     EXTRACTION,
@@ -24,10 +24,10 @@ from attractor.audits.measure import (
     measure_alone,
     measure_basins,
 )
-from attractor.audits.page import Audit, Extraction, Passage, card, render
+from attractor.audits.page import Audit, Extraction, VerbatimPassage, card, render
 from attractor.audits.reference import (
-    Point,
     Reference,
+    ReferenceModel,
     check_spans,
     nearest,
     read_reference,
@@ -43,6 +43,7 @@ from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.process.registry import process_name
 from attractor.report.words import duration
+from attractor.results.estimate import Estimate
 from attractor.results.tables import Arrays, Block, code_version, read_arrays, write_tokens
 from attractor.runs.folder import CONFIG, data_of, is_finished, read_json
 from attractor.runs.measure import parameter_count
@@ -167,7 +168,7 @@ def _extraction(arrays: Arrays) -> tuple[Extraction, ...]:
     return tuple(Extraction(t, share("train", t), share("test", t)) for t in EXTRACTION)
 
 
-def _passages(arrays: Arrays, tokenizer: Tokenizer | None) -> tuple[Passage, ...]:
+def _passages(arrays: Arrays, tokenizer: Tokenizer | None) -> tuple[VerbatimPassage, ...]:
     """The training passages that came back verbatim from the fewest tokens."""
     least: dict[int, tuple[int, float]] = {}
     for t in EXTRACTION:
@@ -185,7 +186,9 @@ def _passages(arrays: Arrays, tokenizer: Tokenizer | None) -> tuple[Passage, ...
             else [f"{i} " for i in original.tolist()]
         )
         stayed = (original == corrupted).tolist()
-        found.append(Passage(row, left, len(stayed), tuple(zip(pieces, stayed, strict=True))))
+        found.append(
+            VerbatimPassage(row, left, len(stayed), tuple(zip(pieces, stayed, strict=True)))
+        )
     return tuple(found)
 
 
@@ -327,7 +330,7 @@ def write_reference_of(
             arrays = read_arrays(Path(folder))
         gap = evidence.against_data(arrays, effort.seed)["advantage"]
         points.append(
-            Point(
+            ReferenceModel(
                 n_train=config.n_train, advantage=gap, numbers=evidence.alone(arrays, effort.seed)
             )
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from attractor.analysis.statistics import Estimate
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
+from attractor.results.estimate import Estimate
 
 STATES = MEMORIZING, TRANSITION, GENERALIZING = ("memorizing", "in transition", "generalizing")
 UNDECIDED = "undecided"
@@ -22,7 +22,7 @@ LEARNED = 0.1
 trained."""
 
 
-class Reading(NamedTuple):
+class Finding(NamedTuple):
     """One number and the states that it allows."""
 
     name: str
@@ -37,9 +37,9 @@ class Verdict(NamedTuple):
     """memorizing, in transition, generalizing or undecided"""
     states: tuple[str, ...]
     """what the evidence allows; none where it contradicts itself"""
-    readings: tuple[Reading, ...]
+    findings: tuple[Finding, ...]
     objection: str = ""
-    """why it is undecided although the readings may agree"""
+    """why it is undecided although the findings may agree"""
 
     @property
     def exit_code(self) -> int:
@@ -53,61 +53,59 @@ def verdict_alone(numbers: dict[str, Estimate], reference: Reference, misfit: li
     Where the reference curves do not carry, only what needs none is read: repeats, and certainty of
     nearly all tokens.
     """
-    readings = [_few("repeats", numbers["repeats"])]
+    findings = [_few("repeats", numbers["repeats"])]
     if misfit:
-        certain = numbers["vanishing"].low > CERTAIN
-        readings.append(
-            Reading("vanishing", numbers["vanishing"], STATES[:1] if certain else STATES)
+        certain = numbers["vanishing"].ends()[0] > CERTAIN
+        findings.append(
+            Finding("vanishing", numbers["vanishing"], STATES[:1] if certain else STATES)
         )
     else:
-        readings += [_placed(name, numbers[name], reference) for name in CURVES]
+        findings += [_placed(name, numbers[name], reference) for name in CURVES]
     objection = ""
-    if numbers["structure"].low < LEARNED:
+    if numbers["structure"].ends()[0] < LEARNED:
         objection = (
             "its text has no structure beyond single tokens: it has learned too little to be judged"
         )
     elif misfit and not certain:
         objection = f"the reference curves do not carry to this model: {'; '.join(misfit)}"
-    return _together(readings, objection)
+    return _together(findings, objection)
 
 
 def verdict_with_data(numbers: dict[str, Estimate]) -> Verdict:
     """Judge by training and unseen text, and by whether the model repeats itself; needs no
     reference."""
-    low, high = numbers["advantage"].low, numbers["advantage"].high
+    low, high = numbers["advantage"].ends()
     allowed = (high >= HALF, low <= HALF and high >= TENTH, low <= TENTH)
-    readings = [Reading("advantage", numbers["advantage"], _chosen(allowed))]
-    readings += [_few(name, numbers[name]) for name in ("copies", "repeats") if name in numbers]
-    untrained = numbers["structure"].low < LEARNED and GENERALIZING in readings[0].states
+    findings = [Finding("advantage", numbers["advantage"], _chosen(allowed))]
+    findings += [_few(name, numbers[name]) for name in ("copies", "repeats") if name in numbers]
+    untrained = numbers["structure"].ends()[0] < LEARNED and GENERALIZING in findings[0].states
     return _together(
-        readings,
+        findings,
         "its text has no structure beyond single tokens: it has learned too little"
         if untrained
         else "",
     )
 
 
-def _few(name: str, e: Estimate) -> Reading:
+def _few(name: str, e: Estimate) -> Finding:
     """Many repeats or copies exclude generalization; few exclude nothing, since a large store
     rarely repeats."""
-    return Reading(name, e, STATES[:2] if e.low > SOME else STATES)
+    return Finding(name, e, STATES[:2] if e.ends()[0] > SOME else STATES)
 
 
-def _placed(name: str, e: Estimate, reference: Reference) -> Reading:
+def _placed(name: str, e: Estimate, reference: Reference) -> Finding:
     """Which spans of the reference curve an interval meets."""
-    spans = reference.spans(name)
-    return Reading(
-        name, e, _chosen(tuple(e.low <= span.high and e.high >= span.low for span in spans))
-    )
+    spans, (low, high) = reference.spans(name), e.ends()
+    return Finding(name, e, _chosen(tuple(low <= span.high and high >= span.low for span in spans)))
 
 
 def _chosen(allowed: tuple[bool, ...]) -> tuple[str, ...]:
     return tuple(state for state, is_allowed in zip(STATES, allowed, strict=True) if is_allowed)
 
 
-def _together(readings: list[Reading], objection: str) -> Verdict:
+def _together(findings: list[Finding], objection: str) -> Verdict:
     states = tuple(
-        state for state in STATES if all(state in reading.states for reading in readings)
+        state for state in STATES if all(state in finding.states for finding in findings)
     )
     word = states[0] if len(states) == 1 and not objection else UNDECIDED
-    return Verdict(word, states, tuple(readings), objection)
+    return Verdict(word, states, tuple(findings), objection)

@@ -22,7 +22,6 @@ from rich.progress import (
 from rich.table import Table
 
 from attractor import adapters
-from attractor.analysis.statistics import FEW
 from attractor.audits.measure import Effort, check_effort
 from attractor.audits.page import Audit, headline, standfirst
 from attractor.audits.run import (
@@ -41,6 +40,7 @@ from attractor.data.tokenizer import Tokenizer
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.probes import sample
+from attractor.results.estimate import FEW
 from attractor.results.tables import Row, read_results
 from attractor.runs.folder import read_json
 from attractor.runs.measure import probe_run

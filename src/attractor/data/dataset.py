@@ -13,7 +13,7 @@ import numpy as np
 
 from attractor.data.corpus import read_documents
 from attractor.data.packing import check_length, open_rows, pack, write_rows
-from attractor.data.sources import Source, find_source
+from attractor.data.sources import TextSource, find_source
 from attractor.data.stream import (
     BATCH,
     ROWS,
@@ -112,7 +112,7 @@ def prepare_dataset(
 
 
 def _tokenizer(
-    building: Path, kind: str, source: Source, vocab_size: int, test_share: float, seed: int
+    building: Path, kind: str, source: TextSource, vocab_size: int, test_share: float, seed: int
 ) -> Tokenizer:
     """The one of an earlier try, so that its rows are of one kind; else a new one."""
     if not any((building / name).is_file() for name in FILE_NAMES):
@@ -122,7 +122,7 @@ def _tokenizer(
 
 
 def _prepare_stream(
-    folder: Path, building: Path, source: Source, tokenizer: Tokenizer, seq_len: int,
+    folder: Path, building: Path, source: TextSource, tokenizer: Tokenizer, seq_len: int,
     test_share: float, seed: int,
     as_in_paper: bool, on_progress: Callable[[Packed], None],
 ) -> None:  # fmt: skip

@@ -32,7 +32,7 @@ FROM_HUB = ("train-*.parquet train/*.parquet", "test-*.parquet test/*.parquet")
 Documents = Callable[[], Iterator[str]]
 
 
-class Source(NamedTuple):
+class TextSource(NamedTuple):
     """Two streams of documents, each started anew by calling it."""
 
     train: Documents
@@ -43,7 +43,7 @@ class Source(NamedTuple):
 
 def find_source(
     source: str, column: str, subset: str, split: str, test_split: str, revision: str
-) -> Source | None:
+) -> TextSource | None:
     """The stream that a source names, or None where it is small enough to be read at once.
 
     A source is `name:path` or `name` for a corpus of `CORPORA`, a Hub id `owner/name`, or a path.
@@ -87,10 +87,10 @@ def find_source(
     files = [file for file in files if file.is_file() and file.suffix.lower() in READERS]
     if sum(file.stat().st_size for file in files) <= LARGE:
         return None
-    return Source(lambda: _documents(files, column), None, source)
+    return TextSource(lambda: _documents(files, column), None, source)
 
 
-def _local(name: str, corpus: Corpus, path: Path, column: str) -> Source:
+def _local(name: str, corpus: Corpus, path: Path, column: str) -> TextSource:
     """A corpus in its original files, or in the files of the Hub."""
     if not path.exists():
         raise AttractorError(
@@ -99,7 +99,7 @@ def _local(name: str, corpus: Corpus, path: Path, column: str) -> Source:
     if name == "text8":
         text = _text8(path)
         first, last = int(TEXT8_TRAIN * len(text)), int(TEXT8_TEST * len(text))
-        return Source(lambda: _pieces(text[:first]), lambda: _pieces(text[last:]), name)
+        return TextSource(lambda: _pieces(text[:first]), lambda: _pieces(text[last:]), name)
     patterns = corpus.files if _originals(path, corpus.files[0]) else FROM_HUB
     if not _originals(path, patterns[0]):
         raise AttractorError(
@@ -110,7 +110,7 @@ def _local(name: str, corpus: Corpus, path: Path, column: str) -> Source:
         return lambda: map(corpus.detokenize, _members(path, pattern, column))
 
     has_test = bool(corpus.test) and bool(_originals(path, patterns[1]))
-    return Source(stream(patterns[0]), stream(patterns[1]) if has_test else None, name)
+    return TextSource(stream(patterns[0]), stream(patterns[1]) if has_test else None, name)
 
 
 def _where(corpus: Corpus) -> str:
@@ -191,7 +191,7 @@ def _pieces(text: str) -> Iterator[str]:
     return (text[i : i + TEXT8_PIECE] for i in range(0, len(text), TEXT8_PIECE))
 
 
-def _hub(corpus: Corpus, column: str, source: str) -> Source:
+def _hub(corpus: Corpus, column: str, source: str) -> TextSource:
     """Splits of a data set of the Hub: streamed, or from the copy that was downloaded before."""
     _open(corpus, corpus.train, source)  # fails now and not after an hour
 
@@ -203,7 +203,7 @@ def _hub(corpus: Corpus, column: str, source: str) -> Source:
 
         return documents
 
-    return Source(stream(corpus.train), stream(corpus.test) if corpus.test else None, source)
+    return TextSource(stream(corpus.train), stream(corpus.test) if corpus.test else None, source)
 
 
 def _open(corpus: Corpus, split: str, source: str) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 
 from attractor.data.duplicates import Digests, NearDuplicates, Seen, digest
 from attractor.data.packing import check_length
-from attractor.data.sources import Source
+from attractor.data.sources import TextSource
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
 from attractor.machine.files import write_atomically
@@ -90,7 +90,7 @@ class Wrapping(NamedTuple):
         return rows, [] if self.as_in_paper else stream[n * chunk :].tolist()
 
 
-def train_sample(source: Source, test_share: float, seed: int) -> Iterator[str]:
+def train_sample(source: TextSource, test_share: float, seed: int) -> Iterator[str]:
     """Training documents from which a tokenizer is trained: the first 64 million characters."""
     taken = 0
     for document in _stripped(source.train()):
@@ -102,7 +102,7 @@ def train_sample(source: Source, test_share: float, seed: int) -> Iterator[str]:
             return
 
 
-def unseen_documents(source: Source, test_share: float, seed: int) -> list[str]:
+def unseen_documents(source: TextSource, test_share: float, seed: int) -> list[str]:
     """Different unseen documents: of the source's own test split, or held out by their digest; the
     first 16 MB."""
     if source.test is not None:
@@ -127,7 +127,7 @@ def unseen_documents(source: Source, test_share: float, seed: int) -> list[str]:
 
 
 def pack_stream(
-    folder: Path, source: Source, tokenizer: Tokenizer, wrapping: Wrapping, unseen: list[str],
+    folder: Path, source: TextSource, tokenizer: Tokenizer, wrapping: Wrapping, unseen: list[str],
     test_share: float,
     seed: int, on_progress: Callable[[Packed], None] = lambda packed: None,
 ) -> SplitCounts:  # fmt: skip
@@ -198,7 +198,7 @@ def shuffled(rows: Path, seq_len: int, out: Path, seed: int) -> None:
 
 def _chosen(
     batch: list[str], state: State, seen: Seen, known: set[str], near: NearDuplicates,
-    source: Source,
+    source: TextSource,
     test_share: float, seed: int,
 ) -> list[str]:  # fmt: skip
     """The documents of a batch that are to be trained on; what becomes of the others is counted."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from attractor.analysis.statistics import Estimate
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.measurement import (
     TEXTS,
@@ -21,6 +20,7 @@ from attractor.measurements.measurement import (
 )
 from attractor.measurements.section import Section, kinds
 from attractor.measurements.texts import NGRAM, REFERENCE
+from attractor.results.estimate import Estimate
 from attractor.results.tables import Arrays, Block, Row
 from attractor.results.units import CORRELATION, NATS
 

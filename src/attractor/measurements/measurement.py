@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from attractor.analysis.statistics import Estimate, mean_interval
+from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.section import Section
+from attractor.results.estimate import Estimate
 from attractor.results.tables import Arrays, Block, Row
 from attractor.results.units import Unit
 

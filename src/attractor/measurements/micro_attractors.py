@@ -58,7 +58,7 @@ def micro_attractors(
                 int(rank[token]),
                 int(here.sum()),
                 int(sure.sum()),
-                (share.low, share.high),
+                share.ends(),
                 where,
             )
         )

@@ -44,7 +44,7 @@ class DDiT(nn.Module):
         self.sigma_map = TimestepEmbedder(cond_dim)
         self.rotary_emb = Rotary(hidden_size // n_heads)
         self.blocks = nn.ModuleList(
-            [Block(hidden_size, n_heads, cond_dim, dropout) for _ in range(n_blocks)]
+            [TransformerBlock(hidden_size, n_heads, cond_dim, dropout) for _ in range(n_blocks)]
         )
         self.output_layer = OutputLayer(hidden_size, vocab_size, cond_dim)
 
@@ -91,7 +91,7 @@ class DDiT(nn.Module):
         rotation = self.rotary_emb(x.shape[1])
         for block in self.blocks[:-1]:
             x = block(x, condition, rotation)
-        last = cast(Block, self.blocks[-1])
+        last = cast(TransformerBlock, self.blocks[-1])
         if where is None or where.all():
             x = self.output_layer.hidden(last(x, condition, rotation), condition[:, None])
             return x if where is None else x.flatten(0, 1)
@@ -161,7 +161,7 @@ class Rotary(nn.Module):
         return angle.cos(), angle.sin()
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Self-attention and MLP, each shifted, scaled and gated by the noise level (adaLN-zero)."""
 
     def __init__(self, hidden_size: int, n_heads: int, cond_dim: int, dropout: float) -> None:

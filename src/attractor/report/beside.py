@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from attractor.report import words
-from attractor.report.fields import Estimate
 from attractor.report.figures import (
     INK,
     PALETTE,
@@ -24,6 +23,7 @@ from attractor.report.figures import (
 )
 from attractor.report.tables import Table
 from attractor.report.view import Curve, Report, find
+from attractor.results.estimate import Estimate
 
 ALIKE = {
     "corpus": "corpus", "tokenizer": "tokenizer", "seq_len": "length",

@@ -78,7 +78,7 @@ def _label(title: str, curves: Iterable[Curve], form: Callable[[float], str]) ->
 
 def _highest(curves: Iterable[Curve]) -> float:
     return max(
-        max(p.mean.hi if p.mean.hi is not None else p.mean.value, *p.seeds)
+        max(p.mean.value if p.mean.high is None else p.mean.high, *p.seeds)
         for c in curves
         for p in c.points
     )
@@ -320,7 +320,7 @@ def model_sizes(report: Report) -> Figure | None:
 
 
 def _banded(curves: tuple[Curve, ...]) -> bool:
-    return any(point.mean.lo is not None for curve in curves for point in curve.points)
+    return any(point.mean.interval for curve in curves for point in curve.points)
 
 
 def all_figures(report: Report) -> list[Figure]:

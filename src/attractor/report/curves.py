@@ -9,8 +9,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from attractor.report import words
-from attractor.report.fields import Estimate
 from attractor.report.figures import DASHES, INK, Key, Style, marker, ribbon
+from attractor.results.estimate import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Line:
 
     def ends(self) -> list[tuple[float, float, float]]:
         """Return (x, low, high) wherever there is an interval."""
-        return [(x, y.lo, y.hi) for x, y in self.points if y.lo is not None and y.hi is not None]
+        return [(x, *y.interval) for x, y in self.points if y.interval is not None]
 
 
 def stroke(

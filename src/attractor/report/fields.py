@@ -6,19 +6,12 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
 
 SCHEMA = 1
-
-
-class Estimate(NamedTuple):
-    """A number with its interval; the ends are None where the file records no interval."""
-
-    value: float
-    lo: float | None = None
-    hi: float | None = None
 
 
 def _kind(value: Any) -> str:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 
 from attractor.report import words
-from attractor.report.fields import Estimate
 from attractor.report.view import Curve
+from attractor.results.estimate import Estimate
 
 INK, MUTED, RULE, PAPER = "#1b1e23", "#6a707a", "#e4e2dc", "#fbfaf7"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7")
@@ -139,7 +139,7 @@ def log_ticks(lo: float, hi: float, least: int = 3) -> Ticks:
 
 def log_axis(curves: Iterable[Curve]) -> dict[str, Any]:
     """Return a logarithmic axis that holds the curves with their intervals and seeds."""
-    values = [x for c in curves for p in c.points for x in (*p.mean, *p.seeds) if x is not None]
+    values = [x for c in curves for p in c.points for x in (*p.mean[:3], *p.seeds) if x is not None]
     lo, hi = min(values) / 1.15, max(values) * 1.15
     ticks = log_ticks(lo, hi)
     return {
@@ -270,9 +270,8 @@ def plain_canvas(y_title: str, x_title: str) -> go.Figure:
 def band(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter | None:
     """Return the interval of a curve, None where no interval is recorded."""
     means = [(p.n_train, p.mean) for p in curve.points]
-    return ribbon(
-        [(n, y.lo, y.hi) for n, y in means if y.lo is not None and y.hi is not None], style, tags
-    )
+    ends = [(n, *y.interval) for n, y in means if y.interval is not None]
+    return ribbon(ends, style, tags)
 
 
 def marker(style: Style, size: float) -> dict[str, Any]:
@@ -344,14 +343,15 @@ def star_marks(
 ) -> list[go.Scatter]:
     """Return a vertical line at n*, its shaded interval up to `top`, and a label on its right or
     left."""
-    n, lo, hi = n_star
+    n = n_star.value
     tags = {"tags": [tag(t), "star"]}
     side = "middle right" if right else "middle left"
     # Two spaces keep the text off the line.
     text = f"  {label}" if right else f"{label}  "
     rule = {"mode": "lines", "hoverinfo": "skip", "meta": tags}
     marks = [go.Scatter(x=[n, n], y=[0, top], line={"color": paint, "width": 1.3}, **rule)]
-    if lo is not None and hi is not None:
+    if n_star.interval is not None:
+        lo, hi = n_star.interval
         shade = {"fill": "toself", "fillcolor": faint(paint), "line": {"width": 0, "color": paint}}
         marks.insert(0, go.Scatter(x=[lo, hi, hi, lo], y=[0, 0, top, top], **shade, **rule))
     marks.append(go.Scatter(x=[n], y=[top], mode="text", text=[text], textposition=side,

@@ -59,7 +59,7 @@ ABSENT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ResultLine:
     """One line of the results table, written out; `span` > 0 starts a new training-set size."""
 
     n_train: str
@@ -75,7 +75,7 @@ def _cell(curves: tuple[Curve, ...], split: str, t: float | None, n: int, form: 
     return "" if value is None else words.with_interval(value, form)
 
 
-def table(report: Report) -> list[Row]:
+def table(report: Report) -> list[ResultLine]:
     """Return the numbers behind the figures, averaged over seeds."""
     rows = []
     for n in report.sizes:
@@ -94,7 +94,7 @@ def table(report: Report) -> list[Row]:
             )
             span = 0 if i else len(block)
             rows.append(
-                Row(
+                ResultLine(
                     n_train=words.count(n),
                     span=span,
                     split=words.NAMES[split],
@@ -111,11 +111,9 @@ def stars(report: Report) -> list[tuple[str, str, str, str]]:
     def cells(star: Star) -> tuple[str, str, str]:
         if star.n_star is None:
             return ("none", star.reason or "no reason is recorded", "")
-        _, lo, hi = star.n_star
-        missing = star.reason or "not recorded"
-        interval = (
-            missing if lo is None or hi is None else f"{words.approx(lo)} to {words.approx(hi)}"
-        )
+        interval = star.reason or "not recorded"
+        if star.n_star.interval is not None:
+            interval = " to ".join(map(words.approx, star.n_star.interval))
         return (
             words.approx(star.n_star.value),
             interval,
@@ -252,7 +250,7 @@ def _numbers(report: Report) -> Table:
     rows = [
         (f"{r.n_train:g}", str(r.seed), r.split, "" if r.t is None else f"{r.t:g}", f"{r.at:g}",
         r.measurement,
-         *("" if x is None else f"{x:.6g}" for x in r.estimate), str(r.sequences))
+         *("" if x is None else f"{x:.6g}" for x in r.estimate[:3]), str(r.estimate.n))
         for r in report.measured
     ]  # fmt: skip
     return Table("measurements", "Every number", "95% intervals over sequences.", head, rows)

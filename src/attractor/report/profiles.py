@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attractor.analysis.statistics import FEW
 from attractor.report import words
 from attractor.report.figures import (
     Figure,
@@ -21,6 +20,7 @@ from attractor.report.figures import (
 )
 from attractor.report.sections import SECTIONS, Section, Trace
 from attractor.report.view import Curve, Measured, Report, curves
+from attractor.results.estimate import FEW
 
 SHARES = ([0, 0.25, 0.5, 0.75, 1], ["0%", "25%", "50%", "75%", "100%"])
 
@@ -82,13 +82,13 @@ def _figure(
     section: Section, there: Sequence[tuple[Trace, Curve]], panels: list[Panel], report: Report
 ) -> Figure:
     keys = tuple(Key(tag=t.measurement + t.split, label=t.label, style=t.style) for t, _ in there)
-    known = [r for t, _ in there for r in _rows(report, t) if r.estimate.lo is not None]
+    known = [r for t, _ in there for r in _rows(report, t) if r.estimate.interval]
     assumed = section.assumed
     if len(report.seeds) > 1:
         assumed += f" Means over {len(report.seeds)} training seeds" + (
             ", whose spread widens the bands." if known else "."
         )
-    if any(0 < r.sequences < FEW for r in known):
+    if any(r.estimate.warning for r in known):
         assumed += f" Some of the intervals rest on fewer than {FEW} sequences."
     return Figure(
         id=section.id,

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from attractor.measurements.membership import BLIND
 from attractor.report import words
-from attractor.report.fields import Estimate
 from attractor.report.view import Report, over_seeds
+from attractor.results.estimate import Estimate
 
 DISTANCES = {
     "gap_ks": "Kolmogorov-Smirnov", "gap_wasserstein": "Wasserstein-1, nats",
@@ -183,7 +183,7 @@ def agreement(report: Report) -> Table | None:
     rows = []
     for pair in report.agreement:
         e = pair.estimate("decades", "ci")
-        apart = e.lo is not None and e.hi is not None and (e.lo > 0 or e.hi < 0)
+        apart = e.interval is not None and not e.interval[0] <= 0 <= e.interval[1]
         verdict = "apart" if apart else "agree within the interval"
         rows.append(
             (pair.text("first"), pair.text("second"), words.with_interval(e, _two), verdict)
@@ -201,8 +201,8 @@ def micro(report: Report) -> Table | None:
     """Tokens of unseen text that the largest model is certain of."""
     rows, tagged = [], any(m.has("word_class") for m in report.micro)
     for m in report.micro[:40]:
-        lo, hi = m.interval("ci") or (None, None)
-        share = Estimate(m.number("vanishing") / m.number("occurrences"), lo, hi)
+        ends = m.interval("ci") or (None, None)
+        share = Estimate(m.number("vanishing") / m.number("occurrences"), *ends)
         rows.append(
             (words.visible(m.text("token")), words.count(m.number("rank")),
             words.count(m.number("occurrences")),
@@ -293,7 +293,7 @@ def _escaped(text: str) -> str:
 def _above(found: dict[tuple[str, str, float], Estimate], score: str) -> bool:
     """Whether a score is surely better than a coin and than the bag of words."""
     area, gain = found["auroc", score, 0.0], found.get(("auroc_gain", score, 0.0))
-    return gain is not None and (area.lo or 0.0) > 0.5 and (gain.lo or 0.0) > 0
+    return gain is not None and (area.low or 0.0) > 0.5 and (gain.low or 0.0) > 0
 
 
 def _two(x: float) -> str:

@@ -11,7 +11,8 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from attractor.analysis import statistics
-from attractor.report.fields import Estimate, Fields, read_fields
+from attractor.report.fields import Fields, read_fields
+from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
 
 SPLITS = ("train", "test")
@@ -30,7 +31,6 @@ class Measured(NamedTuple):
     measurement: str = ""
     at: float = 0.0
     """where on the axis of a profile"""
-    sequences: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class Restoration:
     """One passage as one model returned it."""
 
     n_train: int
@@ -106,7 +106,7 @@ class Passage:
     split: str
     row: int
     t: float
-    readings: tuple[Reading, ...]
+    readings: tuple[Restoration, ...]
 
     @property
     def shared(self) -> bool:
@@ -187,21 +187,10 @@ def support(measurement: str) -> tuple[float, float]:
 def over_seeds(estimates: list[Estimate], measurement: str) -> Estimate:
     """The mean over training seeds with its interval over sequences and seeds."""
     value, (least, most) = fmean(e.value for e in estimates), support(measurement)
-    known = [
-        statistics.Estimate(e.value, e.lo, e.hi, 0)
-        for e in estimates
-        if e.lo is not None and e.hi is not None
-    ]
-    if len(known) < len(estimates):
+    if any(e.interval is None for e in estimates):
         return Estimate(value)
-    _, low, high, _ = known[0] if len(known) == 1 else statistics.over_seeds(known)
+    low, high = (estimates[0] if len(estimates) == 1 else statistics.over_seeds(estimates)).ends()
     return Estimate(value, min(value, max(low, least)), max(value, min(high, most)))
-
-
-def _scaled(e: Estimate, scale: Callable[[float], float]) -> Estimate:
-    return Estimate(
-        scale(e.value), None if e.lo is None else scale(e.lo), None if e.hi is None else scale(e.hi)
-    )
 
 
 def curves(
@@ -220,7 +209,7 @@ def curves(
         for n_train, seeds in sorted(sizes.items()):
             mean = over_seeds(list(seeds.values()), name)
             values = tuple(scale(seeds[seed].value) for seed in sorted(seeds))
-            points.append(Point(n_train=n_train, mean=_scaled(mean, scale), seeds=values))
+            points.append(Point(n_train=n_train, mean=mean.scaled(scale), seeds=values))
         found.append(Curve(split=split, t=t, points=tuple(points)))
     return tuple(sorted(found, key=lambda c: (-1.0 if c.t is None else c.t, _rank(c.split))))
 
@@ -250,9 +239,8 @@ def _measured(
 def _any(row: Fields, n_train: int, seed: int) -> Measured:
     return Measured(
         split=row.text("split"), t=row.optional("t"), n_train=n_train, seed=seed,
-        estimate=row.estimate("value", "ci"),
+        estimate=row.estimate("value", "ci")._replace(n=int(row.optional("sequences") or 0)),
         measurement=row.text("measurement"), at=row.optional("at") or 0.0,
-        sequences=int(row.optional("sequences") or 0),
     )  # fmt: skip
 
 
@@ -339,7 +327,7 @@ def _place(content: Any, place: str, key: str = "n_star") -> Star | None:
 def _passage(fields: Fields) -> Passage:
     fields.require("split", "row", "t", "views")
     readings = [
-        Reading(
+        Restoration(
             n_train=view.integer("n_train", least=1),
             seed=view.integer("seed"),
             tokens=tuple(_token(token) for token in view.objects("tokens")),

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from math import floor, log, log10
 
 from attractor.analysis.statistics import FEW_SEEDS
-from attractor.report.fields import Estimate
 from attractor.report.view import Curve, Report, find
+from attractor.results.estimate import Estimate
 
 UNSURE = " (without an interval)"
 NAMES = {"train": "training", "test": "unseen", "generated": "generated", "random": "random tokens"}
@@ -50,11 +50,10 @@ def nats(x: float) -> str:
 
 def with_interval(e: Estimate, form: Callable[[float], str]) -> str:
     """Write an estimate and, where there is one, its interval."""
-    return (
-        form(e.value)
-        if e.lo is None or e.hi is None
-        else f"{form(e.value)} ({form(e.lo)} to {form(e.hi)})"
-    )
+    if e.interval is None:
+        return form(e.value)
+    low, high = map(form, e.interval)
+    return f"{form(e.value)} ({low} to {high})"
 
 
 def time(t: float) -> str:
@@ -68,25 +67,25 @@ def joined(items: list[str]) -> str:
 
 
 def _star_sentence(t: float, n_star: Estimate) -> str:
-    n, lo, hi = n_star
-    interval = (
-        UNSURE if lo is None or hi is None else f" (95% interval {approx(lo)} to {approx(hi)})"
-    )
+    interval = UNSURE
+    if n_star.interval is not None:
+        low, high = map(approx, n_star.interval)
+        interval = f" (95% interval {low} to {high})"
     return (
         f"At t = {time(t)} half of the gap between training and unseen text is gone at n* = "
-        f"{approx(n)}{interval}."
+        f"{approx(n_star.value)}{interval}."
     )
 
 
 def _placed(n_star: Estimate) -> str:
     """Write a transition, and whether it is known how well."""
-    return with_interval(n_star, approx) + (UNSURE if n_star.lo is None else "")
+    return with_interval(n_star, approx) + (UNSURE if n_star.interval is None else "")
 
 
 def _spread(located: tuple[float, Estimate]) -> float:
     """Return the width of an interval in log n, by which n* of several times are compared."""
-    _, lo, hi = located[1]
-    return float("inf") if lo is None or hi is None or lo <= 0 or hi <= 0 else log(hi / lo)
+    ends = located[1].interval
+    return float("inf") if ends is None or min(ends) <= 0 else log(ends[1] / ends[0])
 
 
 def headline(report: Report) -> tuple[str, str]:
@@ -108,9 +107,9 @@ def headline(report: Report) -> tuple[str, str]:
 
 
 def _overlap(a: Estimate, b: Estimate) -> bool | None:
-    if a.lo is None or a.hi is None or b.lo is None or b.hi is None:
+    if a.interval is None or b.interval is None:
         return None
-    return a.lo <= b.hi and b.lo <= a.hi
+    return a.interval[0] <= b.interval[1] and b.interval[0] <= a.interval[1]
 
 
 def _ends(report: Report, n: int, t: float) -> str | None:
@@ -170,7 +169,7 @@ def unbroken(sentence: str) -> str:
 
 def seeds_note(report: Report, curves: tuple[Curve, ...]) -> str:
     """Say what lines, dots and bands are, and what the bands leave out."""
-    banded = any(p.mean.lo is not None for curve in curves for p in curve.points)
+    banded = any(p.mean.interval for curve in curves for p in curve.points)
     k = len(report.seeds)
     if k == 1:
         band = "Bands: 95% intervals over sequences." if banded else "No interval is recorded here."

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attractor.analysis.statistics import Estimate, difference_interval
+from attractor.analysis.statistics import difference_interval
 from attractor.config.settings import MonitorConfig
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.probes import conditional_entropy, recovery, sample
 from attractor.process.forward import ForwardProcess
+from attractor.results.estimate import Estimate
 from attractor.train.state import Check
 from attractor.types import AttractorError, Tensor
 
@@ -73,7 +74,8 @@ def _known(values: Tensor) -> np.ndarray:
 
 
 def _interval(estimate: Estimate) -> tuple[float, float, float]:
-    return _short(estimate.value), _short(estimate.low), _short(estimate.high)
+    low, high = estimate.ends()
+    return _short(estimate.value), _short(low), _short(high)
 
 
 def _short(value: float) -> float:

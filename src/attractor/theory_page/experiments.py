@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 from torch import Tensor
 
+from attractor.analysis.statistics import seed_reach
+from attractor.results.estimate import Estimate
 from attractor.theory import spins
 from attractor.theory.capacities import basin_floor, check_spins
 from attractor.theory.spins import Couplings, DenseMemory, Memory, ModernHopfield
@@ -31,30 +33,22 @@ LARGEST = 2**15
 """Spins of a memory, at most."""
 
 
-class Interval(NamedTuple):
-    """Mean over seeds with its 95% interval; the ends are None for a single seed."""
-
-    value: float
-    low: float | None
-    high: float | None
-
-
 class Rule(NamedTuple):
     """One memory at one load."""
 
     name: str
-    overlaps: tuple[Interval, ...]
+    overlaps: tuple[Estimate, ...]
     """after retrieval, at each of `SHARES`"""
-    radius: Interval
+    radius: Estimate
     """mean basin radius, share of flipped spins"""
-    stable: Interval
+    stable: Estimate
     """share of spins of a stored pattern that stay"""
-    fixed: Interval
+    fixed: Estimate
     """share of stored patterns that stay as a whole"""
-    asymmetry: Interval | None
+    asymmetry: Estimate | None
     """of the couplings; None where there are none"""
-    lowest_margin: Interval | None
-    floor: Interval | None
+    lowest_margin: Estimate | None
+    floor: Estimate | None
     """share of flips, any flips, that every pattern surely survives: `basin_floor` of the lowest
     margin"""
 
@@ -62,9 +56,9 @@ class Rule(NamedTuple):
 class Training(NamedTuple):
     """Margins of the pseudo-likelihood couplings while they are trained."""
 
-    lowest: tuple[Interval, ...]
+    lowest: tuple[Estimate, ...]
     """at each of `STEPS`"""
-    median: tuple[Interval, ...]
+    median: tuple[Estimate, ...]
     density: tuple[tuple[float, ...], ...]
     """of the margins of the first seed on `BINS`, at each of `STEPS`"""
 
@@ -74,9 +68,9 @@ class Generalization(NamedTuple):
 
     per_feature: float
     """training patterns per feature, P/D"""
-    train: Interval
-    test: Interval
-    features: Interval
+    train: Estimate
+    test: Estimate
+    features: Estimate
 
 
 class Load(NamedTuple):
@@ -92,13 +86,13 @@ BINS = tuple(round(-6 + 0.15 * k, 3) for k in range(81))
 """Centres of the bins of a margin density."""
 
 
-def over_seeds(values: Float[Tensor, "S"], low: float = -np.inf, high: float = np.inf) -> Interval:
+def over_seeds(values: Float[Tensor, "S"], low: float = -np.inf, high: float = np.inf) -> Estimate:
     """Mean over seeds with Student's 95% interval, cut at the ends of what is possible."""
     mean, n = values.double().mean().item(), len(values)
     if n < 2:
-        return Interval(mean, None, None)
-    half = float(stats.t.ppf(0.975, n - 1)) * values.double().std().item() / n**0.5
-    return Interval(mean, max(low, mean - half), min(high, mean + half))
+        return Estimate(mean)
+    half = seed_reach(values.tolist())
+    return Estimate(mean, max(low, mean - half), min(high, mean + half))
 
 
 def check_inputs(n: int, loads: Sequence[float], seeds: Sequence[int]) -> None:

@@ -9,13 +9,14 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 
-from attractor.analysis.statistics import Estimate, mean_interval
+from attractor.analysis.statistics import mean_interval
 from attractor.config.presets import preset
 from attractor.machine.processes import pick_device
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.model.network import NetworkDenoiser
 from attractor.probes import conditional_entropy, recovery
+from attractor.results.estimate import Estimate
 from attractor.theory.solvable import EmpiricalDenoiser, MarkovDenoiser
 from attractor.theory.sources import random_source
 from attractor.train.loop import train

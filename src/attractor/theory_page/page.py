@@ -8,15 +8,15 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from attractor.report import words
 from attractor.report.curves import Line, decimal
-from attractor.report.fields import Estimate
 from attractor.report.figures import DARK
+from attractor.results.estimate import Estimate
 from attractor.theory_page.charts import all_figures
 from attractor.theory_page.story import same_story
 from attractor.theory_page.view import Theory
@@ -103,9 +103,8 @@ class Cell(NamedTuple):
 def _cell(e: Estimate | None, form: Callable[[float], str]) -> Cell:
     if e is None:
         return Cell("", "")
-    if e.lo is None or e.hi is None or form(e.lo) == form(e.hi):
-        return Cell(form(e.value), "")
-    return Cell(form(e.value), f"{form(e.lo)} to {form(e.hi)}")
+    low, high = ("", "") if e.interval is None else map(form, e.interval)
+    return Cell(form(e.value), "" if low == high else f"{low} to {high}")
 
 
 def _fine_percent(x: float) -> str:
@@ -153,8 +152,19 @@ def write_page(theory: Theory, out: Path) -> Path:
     if network:
         spins = [line for line in theory.manifold if line.split != "features"]
         _write(out / PICTURE, same_story(spins, network))
-    _write(out / NUMBERS, json.dumps(dataclasses.asdict(theory), indent=1))
+    _write(out / NUMBERS, json.dumps(_plain(theory), indent=1))
     return _write(out / FILE, render(theory))
+
+
+def _plain(content: Any) -> Any:
+    """As JSON; a number is [value, low, high]."""
+    if isinstance(content, Estimate):
+        return content[:3]
+    if isinstance(content, tuple):
+        return [_plain(part) for part in content]
+    if dataclasses.is_dataclass(content):
+        return {f.name: _plain(getattr(content, f.name)) for f in dataclasses.fields(content)}
+    return content
 
 
 def _write(path: Path, text: str) -> Path:

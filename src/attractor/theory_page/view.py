@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from attractor.report.curves import Line
-from attractor.report.fields import Estimate
+from attractor.results.estimate import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)

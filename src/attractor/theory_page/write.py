@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from attractor.analysis import statistics
 from attractor.machine.processes import pick_device
 from attractor.report.curves import Line
-from attractor.report.fields import Estimate
 from attractor.report.words import duration
+from attractor.results.estimate import Estimate
 from attractor.theory.capacities import basin_floor, max_margin
 from attractor.theory.solvable import MarkovDenoiser
 from attractor.theory_page import experiments
@@ -127,7 +126,7 @@ def _manifold(points: Sequence[Generalization]) -> tuple[Line, ...]:
         Line(
             name="overlap",
             split=split,
-            points=tuple((p.per_feature, _plain(getattr(p, split))) for p in points),
+            points=tuple((p.per_feature, getattr(p, split)) for p in points),
         )
         for split in ("train", "test", "features")
     )
@@ -140,7 +139,7 @@ def _lines(found: Sequence[Control], what: str) -> tuple[Line, ...]:
             name=name,
             split=split,
             points=tuple(
-                (float(c.n_train), _plain(getattr(c, what)))
+                (float(c.n_train), getattr(c, what))
                 for c in found
                 if (c.name, c.split) == (name, split)
             ),
@@ -149,17 +148,11 @@ def _lines(found: Sequence[Control], what: str) -> tuple[Line, ...]:
     )
 
 
-def _plain(e: experiments.Interval | statistics.Estimate) -> Estimate:
-    return Estimate(e.value, e.low, e.high)
-
-
 def _retrieval(measured: Load) -> tuple[Line, ...]:
     return tuple(
         Line(
             name=r.name,
-            points=tuple(
-                (x, _plain(m)) for x, m in zip(experiments.SHARES, r.overlaps, strict=True)
-            ),
+            points=tuple(zip(experiments.SHARES, r.overlaps, strict=True)),
         )
         for r in measured.rules
     )
@@ -170,9 +163,7 @@ def _by_rule(measured: Sequence[Load]) -> tuple[Line, ...]:
     return tuple(
         Line(
             name=name,
-            points=tuple(
-                (m.load, _plain(r.radius)) for m in measured for r in m.rules if r.name == name
-            ),
+            points=tuple((m.load, r.radius) for m in measured for r in m.rules if r.name == name),
         )
         for name in names
     )
@@ -203,12 +194,12 @@ def _training(measured: Load) -> tuple[Line, ...]:
         Line(
             name=name,
             split="median",
-            points=tuple(zip(steps, map(_plain, found.median), strict=True)),
+            points=tuple(zip(steps, found.median, strict=True)),
         ),
         Line(
             name=name,
             split="lowest",
-            points=tuple(zip(steps, map(_plain, found.lowest), strict=True)),
+            points=tuple(zip(steps, found.lowest, strict=True)),
         ),
     )
 
@@ -234,10 +225,10 @@ def _numbers(measured: Sequence[Load]) -> Iterable[Numbers]:
             yield Numbers(
                 load=m.load,
                 rule=r.name,
-                radius=_plain(r.radius),
-                stable=_plain(r.stable),
-                fixed=_plain(r.fixed),
-                asymmetry=None if r.asymmetry is None else _plain(r.asymmetry),
-                lowest_margin=None if r.lowest_margin is None else _plain(r.lowest_margin),
-                floor=None if r.floor is None else _plain(r.floor),
+                radius=r.radius,
+                stable=r.stable,
+                fixed=r.fixed,
+                asymmetry=r.asymmetry,
+                lowest_margin=r.lowest_margin,
+                floor=r.floor,
             )
