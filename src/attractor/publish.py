@@ -16,6 +16,7 @@ from attractor.config.settings import RunConfig
 from attractor.data.tokenizer import Tokenizer
 from attractor.machine.files import atomic_directory
 from attractor.machine.hub import first_line
+from attractor.measurements import quantity
 from attractor.model.network import NetworkDenoiser
 from attractor.results.tables import Row, RunResults, code_version, read_results
 from attractor.runs.folder import CONFIG, is_finished, read_json
@@ -23,12 +24,8 @@ from attractor.types import AttractorError
 
 METADATA = "attractor.json"
 TRANSITION = "transition.json"
-TITLES = {
-    "recovery_rate": "recovery rate",
-    "unstable_rate": "broken tokens",
-    "conditional_entropy": "conditional entropy (nats)",
-    "nelbo_per_token": "NELBO (nats per token)",
-}
+ON_THE_CARD = ("recovery_rate", "unstable_rate", "conditional_entropy", "nelbo_per_token")
+"""Quantities in the table of a model card."""
 
 
 def push(run: Path, hub_id: str, weights: adapters.Weights = "ema", private: bool = False) -> str:
@@ -156,14 +153,14 @@ def _card(
 def _table(rows: list[Row]) -> list[str]:
     cells = {(row.measurement, row.t,
     row.split): f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows
-             if row.measurement in TITLES}  # fmt: skip
+             if row.measurement in ON_THE_CARD}  # fmt: skip
     keys = dict.fromkeys(
         (row.measurement, row.t)
         for row in rows
-        if row.measurement in TITLES and row.split == "train"
+        if row.measurement in ON_THE_CARD and row.split == "train"
     )
     return [
-        f"| {TITLES[measurement]} | {'' if t is None else f'{t:g}'} | "
+        f"| {quantity(measurement).title} | {'' if t is None else f'{t:g}'} | "
         f"{cells[measurement, t, 'train']} "
         f"| {cells.get((measurement, t, 'test'), '')} |"
         for measurement, t in keys

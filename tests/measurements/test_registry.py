@@ -1,5 +1,5 @@
-"""Forgetting a place is a failing test: every measurement declares what it yields, and has its unit,
-its cost and its page."""
+"""Forgetting a place is a failing test: every measurement declares what it yields, and has its
+unit, its cost and its page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import fnmatch
 import re
 import runpy
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -136,7 +136,7 @@ def test_what_asks_the_network_has_a_cost(
     )
     asked = denoiser.asked - before
     assert (asked > 0) == (calls.events + calls.dense > 0)
-    # Bisection and coins are random, and the last step asks for every row: half and double bound it.
+    # Coins and bisection are random, and the last step asks for every row.
     assert asked <= 2 * (calls.events + calls.dense)
     assert 2 * asked >= calls.events + calls.dense
 
@@ -146,8 +146,8 @@ def test_its_page_names_its_quantities_and_its_word(measurement: Measurement) ->
     page = ROOT / "docs" / "measurements" / f"{measurement.page}.md"
     named = re.findall(r"[a-z_0-9*]+", page.read_text())
     patterns = [name for name in named if "_" in name or name.isalpha()]
-    for quantity in measurement.quantities:
-        assert any(fnmatch.fnmatchcase(quantity.name, name) for name in patterns), quantity.name
+    for name in (declared.name for declared in measurement.quantities):
+        assert any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns), name
 
 
 @pytest.mark.parametrize(("name", "prefix"), tables.PAGES.items())
@@ -157,11 +157,10 @@ def test_the_tables_of_the_documentation_are_those_of_the_registry(name: str, pr
 
 
 def test_the_site_lists_the_page_of_every_measurement() -> None:
-    class Config:
-        nav: Any = [{"Measurements": ["measurements/index.md", {"The verdict": "verdict.md"}]}]
-
-    found = runpy.run_path(str(ROOT / "docs" / "hooks.py"))["on_config"](Config())
-    pages = [page for entry in found.nav[0]["Measurements"][1:-1] for page in entry.values()]
+    section = ["measurements/index.md", {"The verdict": "measurements/verdict.md"}]
+    site = SimpleNamespace(nav=[{"Measurements": section}])
+    runpy.run_path(str(ROOT / "docs" / "hooks.py"))["on_config"](site)
+    pages = [page for entry in site.nav[0]["Measurements"][1:-1] for page in entry.values()]
     assert pages == [f"measurements/{m.page}.md" for m in ALL]
 
 

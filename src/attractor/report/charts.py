@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from attractor.measurements import ALL
+from attractor.measurements.entropy import ENTROPY
 from attractor.report import words
 from attractor.report.beside import beside
 from attractor.report.figures import (
-    INK,
     MUTED,
     Figure,
     Key,
@@ -18,6 +19,7 @@ from attractor.report.figures import (
     colour,
     draw,
     finish,
+    legend,
     line,
     log_axis,
     roomy_right,
@@ -26,6 +28,7 @@ from attractor.report.figures import (
     style,
     tag,
 )
+from attractor.report.sections import sections
 from attractor.report.view import Curve, Point, Report, find
 
 SAME = "The same rows and the same noise are used at every n."
@@ -41,28 +44,6 @@ def _timed(report: Report, curves: Iterable[Curve]) -> list[Curve]:
     return [curve for curve in curves if curve.t in report.times]
 
 
-def _keys(
-    report: Report, curves: Iterable[Curve], star: bool = False, names: str = "{}"
-) -> tuple[Key, ...]:
-    """Return the legend: one entry a time, one a kind of text, then the transition and the
-    seeds."""
-    curves = list(curves)
-    keys = []
-    for i, t in enumerate(report.times):
-        if any(curve.t == t for curve in curves):
-            look = style("train", i)._replace(dash="none")
-            keys.append(Key(tag=tag(t), label=f"t = {words.time(t)}", style=look))
-    timed = bool(keys)
-    for split in dict.fromkeys(curve.split for curve in curves):
-        look = style(split)._replace(colour=INK) if timed else style(split)
-        keys.append(Key(tag=split, label=names.format(words.NAMES[split]), style=look))
-    if star:
-        keys.append(Key(tag="star", label="n* and its interval", style=Style(MUTED, "bar", None)))
-    if any(len(point.seeds) > 1 for curve in curves for point in curve.points):
-        keys.append(Key(tag="seeds", label="single seeds", style=Style(MUTED, "none", "dot")))
-    return tuple(keys)
-
-
 def _label(title: str, curves: Iterable[Curve], form: Callable[[float], str]) -> str:
     """Say in words where each curve starts and ends, for whoever cannot see the plot."""
     parts = []
@@ -74,14 +55,6 @@ def _label(title: str, curves: Iterable[Curve], form: Callable[[float], str]) ->
             f"{form(last.mean.value)} at n = {words.count(last.n_train)}"
         )
     return f"{title}. " + "; ".join(parts) + "."
-
-
-def _highest(curves: Iterable[Curve]) -> float:
-    return max(
-        max(p.mean.value if p.mean.high is None else p.mean.high, *p.seeds)
-        for c in curves
-        for p in c.points
-    )
 
 
 def recovery(report: Report) -> Figure:
@@ -116,7 +89,7 @@ def recovery(report: Report) -> Figure:
         + (marked if stars else "")
         + (control if report.random else ""),
         assumed=f"{words.seeds_note(report, report.recovery)} {SAME}",
-        keys=_keys(report, curves, star=bool(stars)),
+        keys=legend(report.times, curves, star=bool(stars)),
         panels=(
             Panel(
                 id="recovery-plot", label=_label(title, curves, words.percent), spec=finish(figure)
@@ -128,7 +101,7 @@ def recovery(report: Report) -> Figure:
 def entropy(report: Report) -> Figure:
     """Entropy against n, which needs no knowledge of what is training text."""
     figure = canvas(report.sizes, "conditional entropy, nats per token")
-    high = _highest(report.entropy)
+    high = max(curve.highest for curve in report.entropy)
     n_star = report.entropy_star.n_star if report.entropy_star is not None else None
     if n_star is not None:
         text = f"n* = {words.approx(n_star.value)} from entropy"
@@ -150,7 +123,7 @@ def entropy(report: Report) -> Figure:
         assumed=f"{words.seeds_note(report, report.entropy)} Entropy is taken at nearly no "
         "corruption, "
         "so it does not depend on t.",
-        keys=_keys(report, report.entropy, star=n_star is not None),
+        keys=legend(report.times, report.entropy, star=n_star is not None),
         panels=(
             Panel(
                 id="entropy-plot",
@@ -158,115 +131,6 @@ def entropy(report: Report) -> Figure:
                 spec=finish(figure),
             ),
         ),
-    )
-
-
-def perplexity(report: Report) -> Figure | None:
-    """Perplexity against n; the logarithm keeps small and large values readable."""
-    if not report.perplexity:
-        return None
-    figure = canvas(report.sizes, "perplexity per token (log scale)")
-    draw(figure, report.perplexity, _styles(report), words.approx, "perplexity")
-    figure.update_yaxes(**log_axis(report.perplexity))
-    title = "Perplexity against training-set size"
-    return Figure(
-        id="perplexity",
-        title=title,
-        read="Lower is better. The dashed line falls when more training text helps on unseen "
-        "text; the distance "
-        "between the lines is overfitting.",
-        assumed=f"{words.seeds_note(report, report.perplexity)} Perplexity is exp of the NELBO "
-        "per token, "
-        "an upper bound on the exact one; seeds are averaged in nats.",
-        keys=_keys(report, report.perplexity),
-        panels=(
-            Panel(
-                id="perplexity-plot",
-                label=_label(title, report.perplexity, words.approx),
-                spec=finish(figure),
-            ),
-        ),
-    )
-
-
-def broken(report: Report) -> Figure | None:
-    """Tokens that were right and end up wrong."""
-    if not report.broken:
-        return None
-    figure = canvas(report.sizes, "untouched tokens that end up wrong")
-    draw(figure, report.broken, _styles(report), words.percent, "broken")
-    figure.update_yaxes(**share_axis())
-    title = "Broken tokens against training-set size"
-    return Figure(
-        id="broken",
-        title=title,
-        read="A point is the share of tokens that were left alone and still come out different. "
-        "High values on unseen "
-        "text mean that the model pulls it towards something else.",
-        assumed=f"{words.seeds_note(report, report.broken)} {SAME}",
-        keys=_keys(report, report.broken),
-        panels=(
-            Panel(
-                id="broken-plot",
-                label=_label(title, report.broken, words.percent),
-                spec=finish(figure),
-            ),
-        ),
-    )
-
-
-def gap(report: Report) -> Figure | None:
-    """Entropy of generated text minus that of training and of unseen text."""
-    if not report.gap:
-        return None
-    figure = canvas(report.sizes, "entropy of generated text minus the other, nats per token")
-    draw(figure, report.gap, _styles(report), words.nats, "gap")
-    figure.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
-    title = "Entropy gap against training-set size"
-    return Figure(
-        id="gap",
-        title=title,
-        read="How much less sure the model is of the text it generates than of training or of "
-        "unseen text. An interval "
-        "that contains zero is compatible with no difference.",
-        assumed=words.seeds_note(report, report.gap),
-        keys=_keys(report, report.gap, names="generated minus {}"),
-        panels=(
-            Panel(id="gap-plot", label=_label(title, report.gap, words.nats), spec=finish(figure)),
-        ),
-    )
-
-
-def fixed_points(report: Report) -> Figure | None:
-    """What stays in place when nothing is corrupted and the reverse process is deterministic."""
-    panels, drawn = [], []
-    for name, what, curves in (
-        ("tokens", "tokens that stay", report.fixed_tokens),
-        ("sequences", "whole sequences that stay", report.fixed_sequences),
-    ):
-        if curves:
-            figure = canvas(report.sizes, what)
-            draw(figure, curves, _styles(report), words.percent, what)
-            figure.update_yaxes(**share_axis())
-            label = _label(f"Fixed points: {what}", curves, words.percent)
-            panels.append(Panel(id=f"fixed-{name}-plot", label=label, spec=finish(figure)))
-            drawn.append(curves)
-    if not panels:
-        return None
-    return Figure(
-        id="fixed",
-        title="Fixed points",
-        read="Nothing is corrupted and the reverse process takes the most probable token at each "
-        "step; the plots show "
-        "what stays as it was. A stored text is a fixed point, a random one should not be.",
-        assumed=words.seeds_note(report, drawn[0])
-        + (
-            " No interval is recorded for whole sequences."
-            if len(panels) > 1 and not _banded(drawn[1])
-            else ""
-        ),
-        keys=_keys(report, drawn[0]),
-        panels=tuple(panels),
     )
 
 
@@ -319,15 +183,11 @@ def model_sizes(report: Report) -> Figure | None:
     )
 
 
-def _banded(curves: tuple[Curve, ...]) -> bool:
-    return any(point.mean.interval for curve in curves for point in curve.points)
-
-
 def all_figures(report: Report) -> list[Figure]:
-    """Return the figures for which the sweep holds data."""
-    drawn = [
-        recovery(report), beside(report), model_sizes(report), entropy(report), perplexity(report),
-        broken(report),
-        gap(report), fixed_points(report),
-    ]  # fmt: skip
+    """The figures for which the sweep holds data, in the order of the page: the transition and what
+    is beside it, then those of each measurement."""
+    drawn: list[Figure | None] = [recovery(report), beside(report), model_sizes(report)]
+    for measurement in ALL:
+        drawn += [entropy(report)] if measurement is ENTROPY else []
+        drawn += sections(report, measurement)
     return [figure for figure in drawn if figure is not None]

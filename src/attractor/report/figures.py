@@ -333,6 +333,26 @@ def draw(
     figure.add_traces([trace for layer in layers for trace in layer])
 
 
+def legend(times: Sequence[float], curves: Iterable[Curve], star: bool = False) -> tuple[Key, ...]:
+    """Return the legend of curves against n: one entry a time, one a kind of text, then the
+    transition and the seeds."""
+    curves = list(curves)
+    keys = []
+    for i, t in enumerate(times):
+        if any(curve.t == t for curve in curves):
+            look = style("train", i)._replace(dash="none")
+            keys.append(Key(tag=tag(t), label=f"t = {words.time(t)}", style=look))
+    timed = bool(keys)
+    for split in dict.fromkeys(curve.split for curve in curves):
+        look = style(split)._replace(colour=INK) if timed else style(split)
+        keys.append(Key(tag=split, label=words.NAMES[split], style=look))
+    if star:
+        keys.append(Key(tag="star", label="n* and its interval", style=Style(MUTED, "bar", None)))
+    if any(len(point.seeds) > 1 for curve in curves for point in curve.points):
+        keys.append(Key(tag="seeds", label="single seeds", style=Style(MUTED, "none", "dot")))
+    return tuple(keys)
+
+
 def roomy_right(n_stars: Sequence[Estimate], sizes: Sequence[float]) -> bool:
     """Whether there is more room for labels on the right of these n* than on their left."""
     return n_stars[0].value * n_stars[-1].value < min(sizes) * max(sizes)

@@ -11,24 +11,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from attractor.measurements import ALL
 from attractor.report import words
 from attractor.report.beside import locations
 from attractor.report.charts import all_figures
 from attractor.report.figures import DARK
-from attractor.report.profiles import sections
-from attractor.report.sections import SECTIONS
 from attractor.report.tables import Table, tables, write_tables
 from attractor.report.vector import STYLE, write_figures
 from attractor.report.view import Curve, Report, Star, find, read_report
+from attractor.results.outcomes import OUTCOME_NAMES
 from attractor.types import AttractorError
 
 FILE = "report.html"
-OUTCOME_NAMES = {
-    "recovered": "recovered",
-    "failed": "failed",
-    "unstable": "broken",
-    "stable": "unchanged",
-}
 PROVENANCE = {
     "corpus": "Corpus",
     "train_documents": "Training documents",
@@ -47,14 +41,11 @@ PROVENANCE = {
     "repeats": "Repeats",
     "grid_steps": "Reverse grid steps",
     "judge": "Judge of generative perplexity",
+    "measured": "Measured",
+    "other_sets": "Also measured, and not shown",
     "seeds": "Training seeds",
     "version": "attractor version",
     "config_hash": "Config hash",
-}
-
-ABSENT = {
-    "ablation": "ask for it with --probe.measure ... ablation",
-    "twins": "attractor twins SWEEP trains a second model on disjoint rows at each size",
 }
 
 
@@ -195,7 +186,7 @@ def render(report: Report) -> str:
         report=report,
         headline=head,
         standfirst=[paragraph for paragraph in (others, words.summary(report)) if paragraph],
-        figures=[*all_figures(report), *sections(report)],
+        figures=all_figures(report),
         stars=stars(report),
         warnings=warnings(report),
         rows=table(report),
@@ -221,7 +212,7 @@ def write_extras(
     report = read_report(Path(sweep_dir), beside)
     paths = []
     if figures:
-        drawn = [*all_figures(report), *sections(report)]
+        drawn = all_figures(report)
         paths += write_figures(drawn, Path(sweep_dir) / "figures", figures, style or STYLE)
     if table:
         paths += write_tables(
@@ -232,11 +223,12 @@ def write_extras(
 
 def absent(report: Report) -> list[tuple[str, str]]:
     """The title of each section for which the sweep holds no data, and what would measure it."""
-    drawn = {figure.id for figure in sections(report)}
+    drawn = {figure.id for figure in all_figures(report)}
     return [
-        (s.title, ABSENT.get(s.id, "ask for it with --probe.measure"))
-        for s in SECTIONS
-        if s.id not in drawn
+        (section.title, m.command or f"attractor measure SWEEP --measure {m.name}")
+        for m in ALL
+        for section in m.sections
+        if section.id not in drawn
     ]
 
 

@@ -1,213 +1,218 @@
-"""The measurements that are curves and nothing else: one entry of a table each, drawn by the same
-code."""
+"""The figures that measurements declare: curves against n, or against an axis of their own for the
+smallest and the largest n."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from attractor.measurements import quantity
+from attractor.measurements.measurement import Measurement
+from attractor.measurements.section import Section, Trace
 from attractor.report import words
-from attractor.report.figures import GENERATED, INK, MUTED, PALETTE, SYMBOLS, Style, style
-from attractor.report.view import perplexity
+from attractor.report.figures import (
+    MUTED,
+    PALETTE,
+    SYMBOLS,
+    Figure,
+    Key,
+    Panel,
+    Style,
+    band,
+    canvas,
+    dots,
+    finish,
+    legend,
+    line,
+    log_axis,
+    plain_canvas,
+    share_axis,
+    style,
+    tag,
+)
+from attractor.report.view import Curve, Measured, Report, curves, perplexity
+from attractor.results.estimate import FEW
+from attractor.results.units import PROBABILITY, SHARE
+
+CHANCE = Style(MUTED, "1.5px,3.5px", None, 1.4)
+DASHES = ("solid", "7px,4px", "1.5px,3.5px", "10px,3px,2px,3px")
+HALF = 0.5
+"""A plot of shares that all stay below it is cut there, so that its curves can be told apart."""
 
 
-class Trace(NamedTuple):
-    """One line: which rows of measurements.json it is made of, and what it is called."""
+class Drawn(NamedTuple):
+    """A curve with what stands for it."""
 
-    measurement: str
-    split: str
-    label: str
+    trace: Trace
+    curve: Curve
     style: Style
+    tags: list[str]
 
 
-class Section(NamedTuple):
-    """One figure against n, or, with an `x_title`, against the rows' own `at` for the smallest and
-    the largest n."""
-
-    id: str
-    title: str
-    axis: str
-    traces: tuple[Trace, ...]
-    read: str
-    assumed: str
-    form: Callable[[float], str] = words.percent
-    share: bool = False
-    """the numbers lie in [0, 1]"""
-    scale: Callable[[float], float] = float
-    log: bool = False
-    """drawn on a logarithmic axis"""
-    x_title: str | None = None
-    x_log: bool = False
+def sections(report: Report, measurement: Measurement) -> list[Figure]:
+    """The figures of a measurement for which the sweep holds data."""
+    drawn = [
+        _profile(report, section) if section.x_title else _against_n(report, section)
+        for section in measurement.sections
+    ]
+    return [figure for figure in drawn if figure is not None]
 
 
-def _kinds(measurement: str, *splits: str) -> tuple[Trace, ...]:
-    return tuple(
-        Trace(measurement, split, words.name(split), style(split))
-        for split in splits or ("train", "test")
+def _against_n(report: Report, section: Section) -> Figure | None:
+    """One panel, or one for each quantity where the section names several."""
+    found = _found(report, section, lambda trace: _rows(report, trace, section.every_t))
+    panels = []
+    for i, (quantities, axis) in enumerate(_panels(section)):
+        there = [each for each in found if each.trace.quantity in quantities]
+        if there:
+            figure = canvas(report.sizes, axis)
+            _draw(figure, there, section, "n = {}")
+            name = f"{section.id}-{i}-plot" if section.panels else f"{section.id}-plot"
+            label = _label(section.title if not section.panels else f"{section.title}: {axis}",
+                           there, section)  # fmt: skip
+            panels.append(Panel(id=name, label=label, spec=finish(figure)))
+    return _figure(section, found, panels, report) if panels else None
+
+
+def _profile(report: Report, section: Section) -> Figure | None:
+    """A panel for the smallest and one for the largest n, against the rows' own `at`."""
+    panels: list[Panel] = []
+    every: dict[str, Drawn] = {}
+    for n in dict.fromkeys((report.sizes[0], report.sizes[-1])):
+        there = _found(report, section, lambda trace, n=n: _along(report, trace, n))  # type: ignore[misc]
+        if not there:
+            continue
+        x_title = section.x_title or ""
+        axis = f"n = {words.count(n)}: {section.axis}"
+        xs = [p.n_train for each in there for p in each.curve.points]
+        figure = canvas(xs, axis, x_title) if section.x_log else plain_canvas(axis, x_title)
+        _draw(figure, there, section, "at {}")
+        label = _label(f"{section.title} at n = {words.count(n)}", there, section)
+        panels.append(Panel(id=f"{section.id}-{n}-plot", label=label, spec=finish(figure)))
+        every |= {each.trace.tag: each for each in there}
+    return _figure(section, list(every.values()), panels, report) if panels else None
+
+
+def _panels(section: Section) -> list[tuple[set[str], str]]:
+    """The quantities of each plot, and the title of its axis."""
+    names = list(dict.fromkeys(trace.quantity for trace in section.traces))
+    if not section.panels:
+        return [(set(names), section.axis)]
+    return [({name}, axis) for name, axis in zip(names, section.panels, strict=True)]
+
+
+def _found(
+    report: Report, section: Section, rows: Callable[[Trace], list[Measured]]
+) -> list[Drawn]:
+    """The curves of a section that there is data for, each with its look."""
+    found = []
+    for i, trace in enumerate(section.traces):
+        scale = perplexity if section.exponential else float
+        for curve in curves(rows(trace), scale):
+            if curve.t is None:
+                look, tags = _style(section, i), [_name(trace)]
+            else:
+                look, tags = style(trace.split, report.times.index(curve.t)), [tag(curve.t)]
+                tags.append(trace.split)
+            found.append(Drawn(trace, curve, look, tags))
+    return found
+
+
+def _style(section: Section, i: int) -> Style:
+    """Kinds of text have their own look; lines of other kinds are told apart by their place."""
+    trace = section.traces[i]
+    if trace.is_chance:
+        return CHANCE
+    if not trace.label:
+        return style(trace.split)
+    symbol = SYMBOLS[i % len(SYMBOLS)]
+    return Style(PALETTE[i % len(PALETTE)], DASHES[i % len(DASHES)], symbol)
+
+
+def _rows(report: Report, trace: Trace, every_t: bool = False) -> list[Measured]:
+    """Rows of a trace; of several t all of the sweep's, or the smallest as if it were the only."""
+    rows = [r for r in report.measured if (r.measurement, r.split) == (trace.quantity, trace.split)]
+    if every_t:
+        return [r for r in rows if r.t in report.times]
+    first = min((r.t for r in rows if r.t is not None), default=None)
+    return [r._replace(t=None) for r in rows if r.t == first]
+
+
+def _along(report: Report, trace: Trace, n: int) -> list[Measured]:
+    """Rows of a trace at one size, by their place on their own axis."""
+    return [r._replace(n_train=r.at) for r in _rows(report, trace) if r.n_train == n]
+
+
+def _draw(figure, there: Sequence[Drawn], section: Section, place: str) -> None:  # type: ignore[no-untyped-def]
+    """Bands at the back, then seeds, then lines; the axis follows from the unit."""
+    form = _form(section)
+    for layer in ("band", "dots", "line"):
+        for trace, curve, look, tags in there:
+            if layer == "band":
+                shade = None if trace.is_chance else band(curve, look, tags)
+                figure.add_traces([shade] if shade is not None else [])
+            elif layer == "dots" and any(len(p.seeds) > 1 for p in curve.points):
+                figure.add_trace(dots(curve, look, tags))
+            elif layer == "line":
+                figure.add_trace(line(curve, look, tags, form, _name(trace), place))
+    drawn = [each.curve for each in there]
+    if section.exponential:
+        figure.update_yaxes(**log_axis(drawn))
+    elif quantity(section.traces[0].quantity).unit in (SHARE, PROBABILITY):
+        highest = max(curve.highest for curve in drawn)
+        figure.update_yaxes(**(share_axis() if highest > HALF else {"tickformat": ".0%"}))
+    if section.zero_line:
+        figure.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
+
+
+def _figure(
+    section: Section, there: Sequence[Drawn], panels: list[Panel], report: Report
+) -> Figure:
+    assumed = section.assumed
+    banded = any(p.mean.interval for each in there for p in each.curve.points)
+    if len(report.seeds) > 1:
+        assumed += f" Means over {len(report.seeds)} training seeds"
+        assumed += ", whose spread widens the bands." if banded else "."
+    if any(p.mean.warning for each in there for p in each.curve.points):
+        assumed += f" Some of the intervals rest on fewer than {FEW} sequences."
+    if any(each.curve.t is not None for each in there):
+        keys = legend(report.times, [each.curve for each in there])
+    else:
+        keys = _keys(there)
+    return Figure(
+        id=section.id,
+        title=section.title,
+        read=section.read,
+        assumed=assumed,
+        keys=keys,
+        panels=tuple(panels),
     )
 
 
-def _painted(*lines: tuple[str, str, str]) -> tuple[Trace, ...]:
-    dashes = ("solid", "7px,4px", "1.5px,3.5px", "10px,3px,2px,3px")
-    return tuple(
-        Trace(measurement, split, label, Style(PALETTE[i % 6], dashes[i % 4], SYMBOLS[i % 5]))
-        for i, (measurement, split, label) in enumerate(lines)
-    )
+def _keys(there: Sequence[Drawn]) -> tuple[Key, ...]:
+    """One entry a line; lines of one name, in plots beside each other, share one."""
+    looks = {_name(each.trace): each.style for each in there}
+    return tuple(Key(tag=name, label=name, style=look) for name, look in looks.items())
 
 
-OUTCOMES = ("recovered", "failed", "stable", "unstable")
-OUTCOME_NAMES = {
-    "recovered": "recovered",
-    "failed": "failed",
-    "stable": "unchanged",
-    "unstable": "broken",
-}
-SCORES = ("NELBO", "entropy", "NELBO / zlib", "Min-K%++", "bag of words")
+def _name(trace: Trace) -> str:
+    return trace.label or words.name(trace.split)
 
-SECTIONS = (
-    Section(
-        "radius", "Basin radius", "corrupted share from which a text returns",
-        _kinds("basin_radius"),
-        "A point is the mean over sequences of the largest corrupted share from which 95% of the "
-        "changed tokens "
-        "return.",
-        "Found by bisection over t with noise that grows with t; what fails at one t is taken to "
-        "fail beyond.",
-        share=True,
-    ),
-    Section(
-        "survival", "Distribution of basin radii", "sequences with at least this radius",
-        _kinds("basin_survival"),
-        "Each curve falls where sequences stop returning: a step is one radius for all, a slope a "
-        "spread of radii.",
-        "Exact binomial intervals, one size at a time.", share=True, x_title="corrupted share",
-    ),
-    Section(
-        "outcomes", "Entropy by outcome, unseen text", "conditional entropy, nats per token",
-        _painted(*((f"entropy_{name}", "test", OUTCOME_NAMES[name]) for name in OUTCOMES)),
-        "Tokens that came back should be those the model was sure of; a distance between the "
-        "lines says that entropy "
-        "predicts the outcome.",
-        "Entropy of the original token in its original context, at the smallest t; resampled by "
-        "sequence.", words.nats,
-    ),
-    Section(
-        "density", "Entropy of single tokens by outcome, unseen text",
-        "share of the tokens of that outcome",
-        _painted(*((f"density_{name}", "test", OUTCOME_NAMES[name]) for name in OUTCOMES)),
-        "Where on the entropy axis the tokens of each outcome lie; each curve sums to one over "
-        "its bins.",
-        "Bins equal in log entropy, the first holds all below 0.001 nats; smallest t; exact "
-        "intervals, for as many "
-        "independent tokens as would know the share as well.",
-        x_title="conditional entropy, nats (log scale)", x_log=True,
-    ),
-    Section(
-        "vanishing", "Tokens the model is certain of", "tokens below 0.01 nats",
-        _kinds("vanishing_share", "train", "test", "generated"),
-        "Nearly all tokens where a model replays its training text; what is left at large n are "
-        "micro-attractors, "
-        "listed in a table below.",
-        "Conditional entropy at nearly no corruption.", share=True,
-    ),
-    Section(
-        "novelty", "Are generations copies?", "share of generated sequences",
-        _painted(
-            ("share_memorized", "generated", "memorized"), ("share_spurious", "generated",
-            "spurious"),
-            ("share_novel", "generated", "novel"),
-        ),
-        "Memorized: near a training sequence. Spurious: not that, but near another generation. "
-        "Novel: neither. The "
-        "spurious share is expected to peak between the other two.",
-        "Near means an edit distance of at most a quarter of the length; exact binomial intervals.",
-        share=True,
-    ),
-    Section(
-        "overlap", "Longest copied run", "longest training n-gram, share of the length",
-        _kinds("overlap", "generated"),
-        "The longest run of tokens of a generation that stands in the training set word for word: "
-        "100% is a copy.",
-        "Exact, by suffix array; larger training sets hold longer chance matches.", share=True,
-    ),
-    Section(
-        "judge", "Generative perplexity", "perplexity per token under the judge (log scale)",
-        _kinds("judge_nats", "generated", "train", "test"),
-        "A low value alone proves nothing: a model that replays training text is as fluent as the "
-        "text. The transition "
-        "is expected at a peak between small and large n.",
-        "The judge is named at the end of the page; the built-in one is a Kneser-Ney 5-gram of "
-        "unseen rows that are "
-        "not probed. exp of the mean nats per token.",
-        words.approx, scale=perplexity, log=True,
-    ),
-    Section(
-        "correlation", "Self-entropy against the judge", "rank correlation over generations",
-        _kinds("judge_correlation", "generated"),
-        "Near 1 the model's own entropy ranks its generations as the judge does, so no judge is "
-        "needed.",
-        "Spearman, Fisher's interval; sizes without any spread are left out.", words.nats,
-    ),
-    Section(
-        "distances", "Entropy of generations against real text", "Kolmogorov-Smirnov distance",
-        (
-            *_kinds("gap_ks"),
-            Trace("gap_ks_chance", "train", "95% of equal samples stay below", Style(MUTED,
-            "1.5px,3.5px", None, 1.4)),
-        ),
-        "How differently entropy per sequence is distributed on generations and on real text; "
-        "below the dotted line "
-        "the two cannot be told apart. Wasserstein-1, energy distance and effect sizes are in the "
-        "tables.",
-        "No interval: a distance is never negative, and resampling only enlarges it; chance from "
-        "random splits of the "
-        "pooled sample.", words.nats,
-    ),
-    Section(
-        "trajectory", "Along the way from noise to text", "entropy, nats per token",
-        (Trace("path_entropy", "generated", "entropy", Style(INK, "solid", "circle")),),
-        "Entropy of the network's distributions while it generates, from noise at the right to "
-        "text at the left.",
-        "Seen at the tokens that may move, which are drawn without looking at the network.",
-        words.nats,
-        x_title="time t",
-    ),
-    Section(
-        "sureness", "How sure along the way", "probability",
-        _painted(
-            ("path_top", "generated", "largest probability"), ("path_gap", "generated",
-            "largest minus second"),
-            ("path_uncertainty", "generated", "sum of p(1 - p)"),
-        ),
-        "The same path: the largest probability, its distance to the second, and the chance that "
-        "two draws differ.",
-        "As above.", share=True, x_title="time t",
-    ),
-    Section(
-        "membership", "Was this sequence trained on?", "AUROC",
-        _painted(*(("auroc", name, name) for name in SCORES)),
-        "0.5 is a coin. A score that is no better than the bag of words, which never saw the "
-        "model, says nothing; the "
-        "table compares them on the same rows.",
-        "Training against unseen rows; Newcombe's interval. Recovery is in the table.", words.nats,
-    ),
-    Section(
-        "ablation", "What more steps buy", "corrupted tokens that return", _kinds("recovery_steps"),
-        "Recovery against the number of steps of the reverse grid; where it is flat, fewer steps "
-        "do.",
-        "Smallest t, one corruption of each sequence, the same at every number of steps.",
-        share=True,
-        x_title="steps of the reverse grid (log scale)", x_log=True,
-    ),
-    Section(
-        "twins", "Two models on disjoint text", "positions on which both agree",
-        (
-            Trace("twins", "generated", "same noise", Style(GENERATED, "solid", "circle")),
-            Trace("twins_chance", "generated", "by chance", Style(MUTED, "1.5px,3.5px", None, 1.4)),
-        ),
-        "Models that learned the law agree beyond chance though they share no training text; "
-        "models that memorize do "
-        "not.",
-        "Chance: the same sequences paired at random.", share=True,
-    ),
-)  # fmt: skip
+
+def _form(section: Section) -> Callable[[float], str]:
+    if section.exponential:
+        return words.approx
+    return words.form(quantity(section.traces[0].quantity).unit)
+
+
+def _label(title: str, there: Sequence[Drawn], section: Section) -> str:
+    """Where each curve starts and ends, for whoever cannot see the plot."""
+    form, ends = _form(section), []
+    for each in there:
+        first, last = each.curve.points[0], each.curve.points[-1]
+        when = "" if each.curve.t is None else f" at t = {words.time(each.curve.t)}"
+        ends.append(
+            f"{_name(each.trace)}{when}: {form(first.mean.value)} at {first.n_train:g}, "
+            f"{form(last.mean.value)} at {last.n_train:g}"
+        )
+    return f"{title}. {'; '.join(ends)}."

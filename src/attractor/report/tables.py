@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from attractor.measurements import entropy_gap
 from attractor.measurements.membership import BLIND
 from attractor.report import words
 from attractor.report.view import Report, over_seeds
 from attractor.results.estimate import Estimate
 
-DISTANCES = {
-    "gap_ks": "Kolmogorov-Smirnov", "gap_wasserstein": "Wasserstein-1, nats",
-    "gap_energy": "energy",
-    "gap_hedges_g": "Hedges' g", "gap_cliffs_delta": "Cliff's delta",
-}  # fmt: skip
+DISTANCES = {quantity.name: quantity.title for quantity in entropy_gap.DISTANCES}
 
 
 class Table(NamedTuple):
@@ -157,10 +154,12 @@ def distances(report: Report) -> Table | None:
     """Every distance between the entropies of generations and of real text."""
     rows = []
     for n in report.sizes:
-        found = _over_seeds(report, n, *DISTANCES, *(f"{name}_chance" for name in DISTANCES))
+        found = _over_seeds(
+            report, n, *DISTANCES, *(name + entropy_gap.CHANCE for name in DISTANCES)
+        )
         for (measurement, split, at), e in found.items():
             if measurement in DISTANCES:
-                chance = found[f"{measurement}_chance", split, at].value
+                chance = found[measurement + entropy_gap.CHANCE, split, at].value
                 cells = (
                     DISTANCES[measurement],
                     words.with_interval(e, words.nats),

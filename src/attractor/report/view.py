@@ -5,18 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import exp, inf
+from math import exp
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from attractor.analysis import statistics
+from attractor.measurements import declares, quantity
 from attractor.report.fields import Fields, read_fields
 from attractor.results.estimate import Estimate
+from attractor.results.outcomes import OUTCOMES
 from attractor.types import AttractorError
 
 SPLITS = ("train", "test")
-OUTCOMES = ("recovered", "failed", "stable", "unstable")
 
 
 class Measured(NamedTuple):
@@ -49,6 +50,14 @@ class Curve:
     split: str
     t: float | None
     points: tuple[Point, ...]
+
+    @property
+    def highest(self) -> float:
+        """The highest end of an interval, or value of a seed."""
+        tops = (
+            max(p.mean.value if p.mean.high is None else p.mean.high, *p.seeds) for p in self.points
+        )
+        return max(tops)
 
     def at(self, n_train: float) -> Estimate | None:
         """Return the mean over seeds at one size, None where it was not measured."""
@@ -131,9 +140,6 @@ class Report:
     entropy: tuple[Curve, ...]
     perplexity: tuple[Curve, ...]
     random: tuple[Curve, ...]
-    gap: tuple[Curve, ...]
-    fixed_tokens: tuple[Curve, ...]
-    fixed_sequences: tuple[Curve, ...]
     stars: tuple[Star, ...]
     entropy_star: Star | None
     entropy_bend: Star | None
@@ -166,31 +172,14 @@ def find(curves: Iterable[Curve], split: str, t: float | None = None) -> Curve |
     return next((curve for curve in curves if curve.split == split and curve.t == t), None)
 
 
-def support(measurement: str) -> tuple[float, float]:
-    """The values a measurement can take, which an interval over training seeds must not leave."""
-    if measurement.startswith(("entropy_gap", "gap_hedges")):
-        return -inf, inf
-    if measurement in ("judge_correlation", "gap_cliffs_delta", "auroc_gain"):
-        return -1, 1
-    nats = (
-        "conditional_entropy",
-        "entropy",
-        "nelbo",
-        "judge",
-        "path_entropy",
-        "gap_wasserstein",
-        "gap_energy",
-    )
-    return (0, inf) if measurement.startswith(nats) else (0, 1)
-
-
 def over_seeds(estimates: list[Estimate], measurement: str) -> Estimate:
     """The mean over training seeds with its interval over sequences and seeds."""
-    value, (least, most) = fmean(e.value for e in estimates), support(measurement)
+    value = fmean(e.value for e in estimates)
     if any(e.interval is None for e in estimates):
         return Estimate(value)
     low, high = (estimates[0] if len(estimates) == 1 else statistics.over_seeds(estimates)).ends()
-    return Estimate(value, min(value, max(low, least)), max(value, min(high, most)))
+    low, high = quantity(measurement).unit.clipped(low, high)
+    return Estimate(value, min(value, low), max(value, high), estimates[0].n)
 
 
 def curves(
@@ -266,10 +255,9 @@ class Measurements:
         return [_measured(row, "value", "ci", splits, row.has("t"), name) for row in chosen]
 
     def all(self) -> tuple[Measured, ...]:
-        """Return every row."""
-        return tuple(
-            _any(row, row.integer("n_train", least=1), row.integer("seed")) for row in self.rows
-        )
+        """Return every row whose quantity this version knows."""
+        known = [row for row in self.rows if declares(row.text("measurement"))]
+        return tuple(_any(r, r.integer("n_train", least=1), r.integer("seed")) for r in known)
 
     def controls(self) -> tuple[tuple[str, Measured], ...]:
         """Return the rows of the controls, each with the name of its model."""
@@ -277,27 +265,18 @@ class Measurements:
             (row.text("control"), _any(row, 0, 0)) for row in self.fields.objects("controls")
         )
 
-    def gap(self) -> list[Measured]:
-        """Return the entropy gap, each row under the kind of text that generations are compared
-        with."""
-        pairs = [(split, self.named(f"entropy_gap_{split}", "generated")) for split in SPLITS]
-        return [
-            row._replace(split=split, measurement="entropy_gap")
-            for split, rows in pairs
-            for row in rows
-        ]
-
     def notices(self) -> tuple[str, ...]:
         """Return what is missing: this file, or runs that are not finished and whose sizes are left
         out."""
         if not self.fields.data:
             return (f"{self.fields.place} is not there, so most measurements are not shown",)
-        runs = self.fields.data.get("unfinished") or ()
-        return (
-            (f"not finished, and left out with their sizes: {', '.join(map(str, runs))}",)
-            if runs
-            else ()
-        )
+        said, runs = [], self.fields.data.get("unfinished") or ()
+        if runs:
+            said.append(f"not finished, and left out with their sizes: {', '.join(map(str, runs))}")
+        names = dict.fromkeys(row.text("measurement") for row in self.rows)
+        if unknown := [name for name in names if not declares(name)]:
+            said.append(f"of another version, and not shown: {', '.join(unknown)}")
+        return tuple(said)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -361,6 +340,14 @@ def read_passages(path: Path) -> tuple[Passage, ...]:
     return tuple(_passage(passage) for passage in fields.objects("passages"))
 
 
+def _from_curves(rows: list[Fields]) -> list[Measured]:
+    """What transition.json alone holds, for a folder without measurements.json."""
+    return [
+        *_where_measured(rows, "unstable_rate", "unstable_ci", timed=True),
+        *_where_measured(rows, "nelbo_per_token", "nelbo_ci", timed=False),
+    ]
+
+
 def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
     """Build the view from the JSON files of a sweep: transition.json and, where there are, the two
     others; the same of the sweeps beside it."""
@@ -391,9 +378,6 @@ def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
         entropy=curves([*entropy, *more.named("conditional_entropy", "generated")]),
         perplexity=curves(nelbo, scale=perplexity),
         random=curves(more.named("recovery_rate", "random")),
-        gap=curves(more.gap()),
-        fixed_tokens=curves(more.named("fixed_tokens", *SPLITS, "random")),
-        fixed_sequences=curves(more.named("fixed_sequences", *SPLITS, "random")),
         stars=tuple(_star(star, timed=True) for star in fields.objects("transition")),
         entropy_star=_place(
             fields.data["entropy_transition"], f"{fields.place}.entropy_transition"
@@ -402,7 +386,7 @@ def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
         peak=_place(
             fields.data.get("perplexity_peak"), f"{fields.place}.perplexity_peak", "n_train"
         ),
-        measured=more.all(),
+        measured=more.all() or (*_from_curves(rows),),
         controls=more.controls(),
         detector=Fields(more.fields.data.get("detector") or {}, f"{more.fields.place}.detector"),
         models=tuple(

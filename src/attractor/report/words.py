@@ -8,6 +8,7 @@ from math import floor, log, log10
 from attractor.analysis.statistics import FEW_SEEDS
 from attractor.report.view import Curve, Report, find
 from attractor.results.estimate import Estimate
+from attractor.results.units import PROBABILITY, SHARE, Unit
 
 UNSURE = " (without an interval)"
 NAMES = {"train": "training", "test": "unseen", "generated": "generated", "random": "random tokens"}
@@ -46,6 +47,11 @@ def percent(x: float) -> str:
 def nats(x: float) -> str:
     """Write an entropy; three decimals where it is small."""
     return f"{x:.3f}" if abs(x) < 0.1 else f"{x:.2f}"
+
+
+def form(unit: Unit) -> Callable[[float], str]:
+    """How numbers of a unit are written: shares in per cent, everything else as a number."""
+    return percent if unit in (SHARE, PROBABILITY) else nats
 
 
 def with_interval(e: Estimate, form: Callable[[float], str]) -> str:
