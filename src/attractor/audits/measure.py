@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.measuring import Texts, measure
@@ -16,7 +17,7 @@ from attractor.measurements.rows import SPURIOUS
 from attractor.model.denoiser import Denoiser
 from attractor.probes import Recovery, conditionals, novelty, own_distances, recovery, sample
 from attractor.results.tables import Block
-from attractor.types import AttractorError, Tensor
+from attractor.types import AttractorError
 
 STEPS = 32
 """Reverse steps of an audit unless it says otherwise: few, so that a large model on two cores is

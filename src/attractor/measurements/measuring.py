@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from attractor.config.settings import ProbeConfig
 from attractor.model.denoiser import Denoiser
@@ -28,7 +29,7 @@ from attractor.probes import (
     sample,
 )
 from attractor.results.tables import Block
-from attractor.types import AttractorError, Tensor
+from attractor.types import AttractorError
 
 NGRAM = "ngram"
 """The built-in judge."""

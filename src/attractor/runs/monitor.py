@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from torch import Tensor
 
 from attractor.analysis.statistics import Estimate, difference_interval
 from attractor.config.settings import MonitorConfig
@@ -14,7 +15,7 @@ from attractor.model.network import NetworkDenoiser
 from attractor.probes import conditional_entropy, recovery, sample
 from attractor.process.forward import ForwardProcess
 from attractor.train.state import Check
-from attractor.types import AttractorError, Tensor
+from attractor.types import AttractorError
 
 
 def monitor(
