@@ -248,7 +248,7 @@ def test_unknown_outcome_is_named(tmp_path: Path) -> None:
     texts = made_up.passages()
     texts["passages"][0]["views"][1]["tokens"][2]["outcome"] = "lost"
     with pytest.raises(
-        AttractorError, match=r"views\[1\]\.tokens\[2\]\.outcome: expected one of recovered, failed"
+        AttractorError, match=r"views\[1\]\.tokens\[2\]\.outcome: expected one of stable, recovered"
     ):
         read(tmp_path, made_up.full(), texts)
 

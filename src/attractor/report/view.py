@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from attractor.analysis import statistics
 from attractor.report.fields import Fields, read_fields
 from attractor.results.estimate import Estimate
+from attractor.results.outcomes import OUTCOMES
 from attractor.types import AttractorError
 
 SPLITS = ("train", "test")
-OUTCOMES = ("recovered", "failed", "stable", "unstable")
 
 
 class Measured(NamedTuple):

@@ -10,6 +10,12 @@ from attractor.report.view import Curve, Report, find
 from attractor.results.estimate import Estimate
 
 UNSURE = " (without an interval)"
+OUTCOME_NAMES = {
+    "recovered": "recovered",
+    "failed": "failed",
+    "unstable": "broken",
+    "stable": "unchanged",
+}
 NAMES = {"train": "training", "test": "unseen", "generated": "generated", "random": "random tokens"}
 
 
@@ -46,6 +52,11 @@ def percent(x: float) -> str:
 def nats(x: float) -> str:
     """Write an entropy; three decimals where it is small."""
     return f"{x:.3f}" if abs(x) < 0.1 else f"{x:.2f}"
+
+
+def decimal(x: float) -> str:
+    """Write a number with two decimals."""
+    return f"{x:.2f}"
 
 
 def with_interval(e: Estimate, form: Callable[[float], str]) -> str:
