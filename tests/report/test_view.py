@@ -10,12 +10,12 @@ from typing import Any
 
 import made_up
 import pytest
+from attractor.report.profiles import sections
 
 from attractor.report import words
 from attractor.report.charts import all_figures, model_sizes
 from attractor.report.figures import log_ticks
 from attractor.report.page import stars, warnings
-from attractor.report.profiles import sections
 from attractor.report.tables import models
 from attractor.report.view import find, read_report
 from attractor.results.estimate import Estimate
@@ -248,7 +248,7 @@ def test_unknown_outcome_is_named(tmp_path: Path) -> None:
     texts = made_up.passages()
     texts["passages"][0]["views"][1]["tokens"][2]["outcome"] = "lost"
     with pytest.raises(
-        AttractorError, match=r"views\[1\]\.tokens\[2\]\.outcome: expected one of recovered, failed"
+        AttractorError, match=r"views\[1\]\.tokens\[2\]\.outcome: expected one of stable, recovered"
     ):
         read(tmp_path, made_up.full(), texts)
 

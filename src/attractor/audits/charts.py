@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
 from attractor.report import words
-from attractor.report.curves import Line, draw
+from attractor.report.curves import Line, draw_lines
 from attractor.report.figures import (
     GENERATED,
     INK,
@@ -58,7 +58,7 @@ def _panel(reference: Reference, name: str, own: Estimate) -> Panel:
     figure.add_trace(_zone(reference, top))
     points = tuple((float(p.n_train), p.numbers[name]) for p in reference.points)
     line = Line(name="curve", points=points)
-    draw(figure, [line], lambda _: CURVE, lambda _: "reference", form)
+    draw_lines(figure, [line], lambda _: CURVE, lambda _: "reference", form)
     left, right = min(sizes) / 1.35, max(sizes) * 1.35
     figure.add_traces(_level(own, left, right))
     figure.update_yaxes(

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
-
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership, least_store
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
 from attractor.audits.verdict import GENERALIZING, MEMORIZING, TRANSITION, Finding, Verdict
 from attractor.measurements.membership import BLIND
 from attractor.report import words
-from attractor.report.figures import DARK
 from attractor.report.tables import Table
+from attractor.report.template import fill
 from attractor.report.words import with_interval
 from attractor.results.estimate import Estimate
 
@@ -321,28 +318,14 @@ def card(found: Audit) -> str:
 
 def render(found: Audit) -> str:
     """Return the page as text."""
-    loader = PackageLoader("attractor.report", "templates")
-    env = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    env.finalize = lambda value: (
-        words.printable(value) if isinstance(value, str) and type(value) is str else value
-    )
-    env.filters |= {
-        f.__name__: f for f in (words.nats, words.count, words.time, words.visible, words.unbroken)
-    }
-    return env.get_template("audit.html.j2").render(
+    return fill(
+        "audit.html.j2",
         found=found, headline=headline(found.verdict), standfirst=standfirst(found),
         evidence=evidence_table(found),
         means=[(TITLES[r.name], MEANS[r.name]) for r in _all_findings(found)],
         tables=data_tables(found),
         figure_=reference_figure(found.reference, found.numbers), reach=reach(found),
-        card=card(found), swap=DARK,
-        outcomes={}, plotly=get_plotlyjs(),
+        card=card(found), outcomes={},
     )  # fmt: skip
 
 

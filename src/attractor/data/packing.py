@@ -3,13 +3,13 @@ its prefixes."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int
 
+from attractor.machine.files import write_atomically
 from attractor.types import AttractorError
 
 __all__ = ["open_rows", "pack", "prefix", "write_rows"]
@@ -57,13 +57,14 @@ def write_rows(path: str | Path, rows: Int[np.ndarray, "N L"], seed: int) -> Non
     complete."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.save(file, np.random.default_rng(seed).permutation(rows))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    shuffled = np.random.default_rng(seed).permutation(rows)
+    write_atomically(path, lambda partial: save_array(partial, shuffled))
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Save an array under exactly this name, to which numpy itself would add its suffix."""
+    with path.open("wb") as file:
+        np.save(file, array)
 
 
 def open_rows(path: str | Path) -> np.memmap:

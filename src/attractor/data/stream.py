@@ -15,8 +15,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from attractor.data.duplicates import Digests, NearDuplicates, Seen, digest
-from attractor.data.packing import check_length
+from attractor.data.duplicates import NearDuplicates, Seen, digest
+from attractor.data.packing import check_length, save_array
 from attractor.data.sources import TextSource
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
@@ -239,16 +239,11 @@ def _write_state(folder: Path, state: State, seen: Seen, file: BinaryIO) -> None
     state before."""
     file.flush()
     os.fsync(file.fileno())
-    write_atomically(_seen(folder, state), lambda path: _save(path, seen.all()))
+    write_atomically(_seen(folder, state), lambda path: save_array(path, seen.all()))
     write_atomically(folder / STATE, json.dumps(asdict(state)))
     for other in folder.glob("seen-*.npy"):
         if other != _seen(folder, state):
             other.unlink()
-
-
-def _save(path: Path, digests: Digests) -> None:
-    with path.open("wb") as file:  # given a name, numpy would add its suffix
-        np.save(file, digests)
 
 
 def _seen(folder: Path, state: State) -> Path:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import plotly.graph_objects as go
 
 from attractor.report import words
-from attractor.report.figures import DASHES, INK, Key, Style, marker, ribbon
+from attractor.report.figures import DASHES, INK, Key, Style, polyline, ribbon
 from attractor.results.estimate import Estimate
 
 
@@ -36,16 +35,11 @@ def stroke(
 ) -> go.Scatter:
     """Return one line, with what a pointer shows at each point."""
     text = [f"<b>{title}</b><br>{x:g}: {words.with_interval(y, form)}" for x, y in line.points]
-    return go.Scatter(
-        x=[x for x, _ in line.points], y=[y.value for _, y in line.points], text=text,
-        cliponaxis=False,
-        hovertemplate="%{text}<extra></extra>", mode="lines+markers" if style.symbol else "lines",
-        line={"color": style.colour, "width": style.width, "dash": style.dash},
-        marker=marker(style, 7 if len(line.points) <= 12 else 5), meta={"tags": tags},
-    )  # fmt: skip
+    places = [(x, y.value) for x, y in line.points]
+    return polyline(places, text, style, tags, 7 if len(places) <= 12 else 5)
 
 
-def draw(
+def draw_lines(
     figure: go.Figure,
     lines: Iterable[Line],
     styles: Callable[[Line], Style],
@@ -55,13 +49,13 @@ def draw(
     """Draw lines: bands at the back."""
     bands, strokes = [], []
     for line in lines:
-        style, tags = styles(line), [tag(line.name), tag(line.split)]
+        style, tags = styles(line), [name_tag(line.name), name_tag(line.split)]
         bands.append(ribbon(line.ends(), style, tags))
         strokes.append(stroke(line, style, tags, titles(line), form))
     figure.add_traces([trace for trace in (*bands, *strokes) if trace is not None])
 
 
-def tag(name: str) -> str:
+def name_tag(name: str) -> str:
     """Return the tag that what belongs to a name carries."""
     return "".join(c if c.isalnum() else "-" for c in name)
 
@@ -78,11 +72,6 @@ def label(
     return f"{title}. " + "; ".join(parts) + "."
 
 
-def decimal(x: float) -> str:
-    """Write an overlap or a margin."""
-    return f"{x:.2f}"
-
-
 def span(lines: Iterable[Line], stretch: float = 1.2) -> tuple[float, float]:
     """Return the range of x, a little stretched, for a logarithmic axis."""
     xs = [x for line in lines for x, _ in line.points]
@@ -96,17 +85,7 @@ def name_of(line: Line) -> str:
 
 def name_and_split(line: Line) -> str:
     """Return whose line it is, and on which kind of text."""
-    return f"{line.name}, {words.NAMES.get(line.split, line.split)}"
-
-
-def share_axis(top: float = 1.0, step: float = 0.25) -> dict[str, Any]:
-    """Return an axis of shares, in per cent."""
-    ticks = [k * step for k in range(int(top / step + 1e-9) + 1)]
-    return {
-        "range": [-0.02 * top, 1.03 * top],
-        "tickvals": ticks,
-        "ticktext": [f"{100 * x:.0f}%" for x in ticks],
-    }
+    return f"{line.name}, {words.name(line.split)}"
 
 
 def split_keys(lines: Iterable[Line], names: dict[str, str]) -> list[Key]:
@@ -114,7 +93,7 @@ def split_keys(lines: Iterable[Line], names: dict[str, str]) -> list[Key]:
     splits = dict.fromkeys(line.split for line in lines)
     return [
         Key(
-            tag=tag(s),
+            tag=name_tag(s),
             label=names.get(s, s),
             style=Style(INK, DASHES[s], "circle" if s == "train" else "circle-open"),
         )

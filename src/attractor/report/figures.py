@@ -150,12 +150,15 @@ def log_axis(curves: Iterable[Curve]) -> dict[str, Any]:
     }
 
 
-def share_axis(top: float = 1.0) -> dict[str, Any]:
-    """Return an axis of shares, in per cent."""
-    ticks = [0, 0.25, 0.5, 0.75, 1]
+QUARTERS = (0, 0.25, 0.5, 0.75, 1)
+
+
+def share_axis(top: float = 1.0, ticks: Sequence[float] = QUARTERS) -> dict[str, Any]:
+    """Return an axis of shares, in per cent; what is above the last tick is room for labels."""
+    margin = 0.02 * ticks[-1]
     return {
-        "range": [-0.02, top + 0.02],
-        "tickvals": ticks,
+        "range": [-margin, top + margin],
+        "tickvals": list(ticks),
         "ticktext": [f"{100 * x:.0f}%" for x in ticks],
     }
 
@@ -264,7 +267,7 @@ def plain_canvas(y_title: str, x_title: str) -> go.Figure:
     title = {"title": {"text": x_title, "font": small, "standoff": 10}}
     return go.Figure(
         layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}}
-    ).update_xaxes(range=[-0.03, 1.03], tickvals=[0, 0.25, 0.5, 0.75, 1], **line, **title)
+    ).update_xaxes(range=[-0.03, 1.03], tickvals=list(QUARTERS), **line, **title)
 
 
 def band(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter | None:
@@ -294,12 +297,21 @@ def line(
         f"{words.with_interval(p.mean, form)}"
         for p in curve.points
     ]
+    places = [(p.n_train, p.mean.value) for p in curve.points]
+    return polyline(places, text, style, tags, 8 if len(places) <= 15 else 5)
+
+
+def polyline(
+    places: Sequence[tuple[float, float]], text: list[str], style: Style, tags: Iterable[str],
+    size: float,
+) -> go.Scatter:  # fmt: skip
+    """Return a line through places, each with the text that a pointer shows and a marker of a
+    size."""
     return go.Scatter(
-        x=[p.n_train for p in curve.points], y=[p.mean.value for p in curve.points], text=text,
+        x=[x for x, _ in places], y=[y for _, y in places], text=text,
         hovertemplate="%{text}<extra></extra>", mode="lines+markers" if style.symbol else "lines",
         line={"color": style.colour, "width": style.width, "dash": style.dash},
-        marker=marker(style, 8 if len(curve.points) <= 15 else 5),
-        meta={"tags": list(tags)}, cliponaxis=False,
+        marker=marker(style, size), meta={"tags": list(tags)}, cliponaxis=False,
     )  # fmt: skip
 
 

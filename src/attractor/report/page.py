@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
-
+from attractor.machine.files import write_atomically
 from attractor.measurements import ALL
 from attractor.report import words
 from attractor.report.beside import locations
 from attractor.report.charts import all_figures
-from attractor.report.figures import DARK
 from attractor.report.tables import Table, tables, write_tables
+from attractor.report.template import fill
 from attractor.report.vector import STYLE, write_figures
 from attractor.report.view import Curve, Report, Star, find, read_report
-from attractor.results.outcomes import OUTCOME_NAMES
 from attractor.types import AttractorError
 
 FILE = "report.html"
@@ -167,22 +163,9 @@ def provenance(report: Report) -> list[tuple[str, str]]:
 
 def render(report: Report) -> str:
     """Return the page as text."""
-    loader = PackageLoader("attractor.report", "templates")
-    env = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    env.finalize = lambda value: (
-        words.printable(value) if isinstance(value, str) and type(value) is str else value
-    )
-    env.filters |= {
-        f.__name__: f for f in (words.nats, words.count, words.time, words.visible, words.unbroken)
-    }
     head, others = words.headline(report)
-    return env.get_template("report.html.j2").render(
+    return fill(
+        "report.html.j2",
         report=report,
         headline=head,
         standfirst=[paragraph for paragraph in (others, words.summary(report)) if paragraph],
@@ -194,9 +177,7 @@ def render(report: Report) -> str:
         absent=absent(report),
         facts=provenance(report),
         names=words.NAMES,
-        outcomes=OUTCOME_NAMES,
-        swap=DARK,
-        plotly=get_plotlyjs(),
+        outcomes=words.OUTCOME_NAMES,
     )
 
 
@@ -263,11 +244,5 @@ def write_report(sweep_dir: Path, beside: Sequence[Path] = ()) -> Path:
         raise AttractorError(f"{sweep_dir}: no such directory; give the directory of a sweep")
     page = render(read_report(sweep_dir, beside))
     path = sweep_dir / FILE
-    # A reader sees the old page or the new one, never half of one.
-    draft = path.with_name(f".{FILE}.{os.getpid()}")
-    try:
-        draft.write_text(page, encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_atomically(path, page)
     return path

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from attractor.machine.files import write_atomically
 from attractor.measurements import entropy_gap
 from attractor.measurements.membership import BLIND
 from attractor.report import words
@@ -54,7 +56,8 @@ def membership(report: Report) -> Table | None:
         for name in names:
             keys = [("auroc_gain", name, 0.0), ("auroc_shuffled", name, 0.0)]
             gain, shuffled = (
-                words.with_interval(found[key], _two) if key in found else "" for key in keys
+                words.with_interval(found[key], words.decimal) if key in found else ""
+                for key in keys
             )
             verdict = (
                 ""
@@ -65,9 +68,9 @@ def membership(report: Report) -> Table | None:
             )
             cells = [words.with_interval(found["tpr", name, at], words.percent) for at in levels]
             rows.append(
-                (words.count(n), name, words.with_interval(found["auroc", name, 0.0], _two), gain,
-                verdict, shuffled,
-                 *cells)
+                (words.count(n), name,
+                 words.with_interval(found["auroc", name, 0.0], words.decimal), gain, verdict,
+                 shuffled, *cells)
             )  # fmt: skip
     return Table(
         "scores", "Membership scores, side by side",
@@ -112,7 +115,9 @@ def detector(report: Report) -> Table | None:
         ("accuracy", f"right, by a threshold that never saw their {group}"),
     ):
         if found.has(key):
-            rows.append((label, words.with_interval(found.estimate(key, f"{key}_ci"), _two)))
+            rows.append(
+                (label, words.with_interval(found.estimate(key, f"{key}_ci"), words.decimal))
+            )
     if found.has("reason"):
         rows.append(("not given", found.text("reason")))
     return Table(
@@ -185,7 +190,12 @@ def agreement(report: Report) -> Table | None:
         apart = e.interval is not None and not e.interval[0] <= 0 <= e.interval[1]
         verdict = "apart" if apart else "agree within the interval"
         rows.append(
-            (pair.text("first"), pair.text("second"), words.with_interval(e, _two), verdict)
+            (
+                pair.text("first"),
+                pair.text("second"),
+                words.with_interval(e, words.decimal),
+                verdict,
+            )
         )
     return Table(
         "agreement", "Do the locations of the transition agree?",
@@ -228,7 +238,10 @@ def controls(report: Report) -> Table | None:
         wanted = (
             *((("recovery_rate", split), words.percent) for split in ("train", "test")),
             *((("conditional_entropy", split), words.nats) for split in ("train", "test")),
-            *(((measurement, "NELBO"), _two) for measurement in ("auroc", "auroc_shuffled")),
+            *(
+                ((measurement, "NELBO"), words.decimal)
+                for measurement in ("auroc", "auroc_shuffled")
+            ),
         )
         rows.append(
             (
@@ -258,13 +271,16 @@ def write_tables(tables: list[Table], folder: Path, kind: str) -> list[Path]:
     paths = []
     for table in tables:
         path = folder / f"{table.id}.{kind}"
-        if kind == "csv":
-            with path.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows([table.head, *table.rows])
-        else:
-            path.write_text(latex(table), encoding="utf-8")
+        write_atomically(path, comma_separated(table) if kind == "csv" else latex(table))
         paths.append(path)
     return paths
+
+
+def comma_separated(table: Table) -> str:
+    """The head and the rows, as a spreadsheet reads them."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([table.head, *table.rows])
+    return text.getvalue()
 
 
 def latex(table: Table) -> str:
@@ -293,7 +309,3 @@ def _above(found: dict[tuple[str, str, float], Estimate], score: str) -> bool:
     """Whether a score is surely better than a coin and than the bag of words."""
     area, gain = found["auroc", score, 0.0], found.get(("auroc_gain", score, 0.0))
     return gain is not None and (area.low or 0.0) > 0.5 and (gain.low or 0.0) > 0
-
-
-def _two(x: float) -> str:
-    return f"{x:.2f}"

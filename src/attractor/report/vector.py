@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
 
+from attractor.machine.files import write_atomically
 from attractor.report.figures import Figure, Panel, Style
 from attractor.types import AttractorError
 
@@ -56,7 +58,7 @@ def write_figures(
                 handles=handles, loc="outside lower center", ncols=min(3, max(1, len(handles)))
             )
             paths.append(folder / f"{figure.id}.{kind}")
-            drawn.savefig(paths[-1])
+            write_atomically(paths[-1], functools.partial(drawn.savefig, format=kind))
             pyplot.close(drawn)
     return paths
 

@@ -11,6 +11,12 @@ from attractor.results.estimate import Estimate
 from attractor.results.units import PROBABILITY, SHARE, Unit
 
 UNSURE = " (without an interval)"
+OUTCOME_NAMES = {
+    "recovered": "recovered",
+    "failed": "failed",
+    "unstable": "broken",
+    "stable": "unchanged",
+}
 NAMES = {"train": "training", "test": "unseen", "generated": "generated", "random": "random tokens"}
 
 
@@ -52,6 +58,11 @@ def nats(x: float) -> str:
 def form(unit: Unit) -> Callable[[float], str]:
     """How numbers of a unit are written: shares in per cent, everything else as a number."""
     return percent if unit in (SHARE, PROBABILITY) else nats
+
+
+def decimal(x: float) -> str:
+    """Write a number with two decimals."""
+    return f"{x:.2f}"
 
 
 def with_interval(e: Estimate, form: Callable[[float], str]) -> str:

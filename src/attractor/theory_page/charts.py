@@ -8,22 +8,21 @@ from typing import Any
 from attractor.report import words
 from attractor.report.curves import (
     Line,
-    decimal,
-    draw,
+    draw_lines,
     label,
     name_and_split,
     name_of,
-    share_axis,
+    name_tag,
     span,
     split_keys,
     stroke,
-    tag,
 )
 from attractor.report.figures import (
     DASHES,
     INK,
     MUTED,
     PALETTE,
+    QUARTERS,
     SYMBOLS,
     Figure,
     Key,
@@ -31,6 +30,7 @@ from attractor.report.figures import (
     Style,
     finish,
     plane,
+    share_axis,
 )
 from attractor.theory_page.view import Theory
 
@@ -72,9 +72,11 @@ def retrieval(theory: Theory) -> Figure:
             (-0.01, 0.51),
             False,
         )
-        draw(figure, lines, style, name_of, decimal)
-        figure.update_yaxes(range=[-0.08, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
-        said = label(f"Overlap at load {load:g} against the flipped share", lines, name_of, decimal)
+        draw_lines(figure, lines, style, name_of, words.decimal)
+        figure.update_yaxes(range=[-0.08, 1.04], tickvals=list(QUARTERS))
+        said = label(
+            f"Overlap at load {load:g} against the flipped share", lines, name_of, words.decimal
+        )
         panels.append(Panel(id=f"retrieval-{len(panels)}", label=said, spec=finish(figure)))
     return Figure(
         id="retrieval",
@@ -89,7 +91,7 @@ def retrieval(theory: Theory) -> Figure:
         assumed=f"N = {theory.n} spins, random patterns, synchronous updates at zero "
         f"temperature. {_seeds(theory)}",
         keys=tuple(
-            Key(tag=tag(rule), label=rule, style=style(Line(name=rule, points=())))
+            Key(tag=name_tag(rule), label=rule, style=style(Line(name=rule, points=())))
             for rule in rules
         ),
         panels=tuple(panels),
@@ -112,8 +114,8 @@ def radius(theory: Theory) -> Figure:
     figure = plane(
         "load P/N, patterns per spin (log scale)", "basin radius, flipped share", span(lines), True
     )
-    draw(figure, lines, style, name_of, words.percent)
-    figure.update_yaxes(**share_axis(0.5, 0.1))
+    draw_lines(figure, lines, style, name_of, words.percent)
+    figure.update_yaxes(**share_axis(0.5, [0, 0.1, 0.2, 0.3, 0.4, 0.5]))
     title = "Basin radius against load"
     return Figure(
         id="radius",
@@ -132,7 +134,9 @@ def radius(theory: Theory) -> Figure:
         "\u03c1 < (k/2)\u00b2 is put right, k being the margin as a cosine: Gardner's divided by "
         "\u221aN. The table "
         f"gives this for the margins measured. {_seeds(theory)}",
-        keys=tuple(Key(tag=tag(line.name), label=line.name, style=style(line)) for line in lines),
+        keys=tuple(
+            Key(tag=name_tag(line.name), label=line.name, style=style(line)) for line in lines
+        ),
         panels=(
             Panel(
                 id="radius-plot",
@@ -152,7 +156,7 @@ def training(theory: Theory) -> Figure:
     loads = list(dict.fromkeys(line.name for line in theory.training))
     keys = [
         Key(
-            tag=tag(load),
+            tag=name_tag(load),
             label=f"load {load}",
             style=Style(PALETTE[i % 6], "none", SYMBOLS[i % len(SYMBOLS)]),
         )
@@ -200,9 +204,9 @@ def _margin_plot(theory: Theory, loads: Sequence[str]) -> Panel:
         span(theory.training),
         True,
     )
-    draw(figure, theory.training, style, title_of, decimal)
+    draw_lines(figure, theory.training, style, title_of, words.decimal)
     figure.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
-    said = label("Margins against training step", theory.training, title_of, decimal)
+    said = label("Margins against training step", theory.training, title_of, words.decimal)
     return Panel(id="training-plot", label=said, spec=finish(figure))
 
 
@@ -216,7 +220,7 @@ def _density_plot(theory: Theory) -> Panel:
     )
     shades = (0.25, 0.45, 0.7, 1.0)
     for line, opacity in zip(theory.density, shades[-len(theory.density) :], strict=True):
-        trace = stroke(line, Style(INK, "solid", None, 1.9), [], f"step {line.name}", decimal)
+        trace = stroke(line, Style(INK, "solid", None, 1.9), [], f"step {line.name}", words.decimal)
         figure.add_trace(trace.update(opacity=opacity))
         x, top = max(((x, y.value) for x, y in line.points), key=lambda at: at[1])
         figure.add_annotation(
@@ -275,16 +279,16 @@ def _manifold_plot(theory: Theory) -> Panel:
 
     x_title = "training patterns per feature, P/D (log scale)"
     figure = plane(x_title, "overlap after retrieval, spins", span(theory.manifold), True)
-    draw(figure, theory.manifold, _data_style, title_of, decimal)
-    figure.update_yaxes(range=[-0.02, 1.04], tickvals=[0, 0.25, 0.5, 0.75, 1])
-    said = label("Overlap against P/D", theory.manifold, title_of, decimal)
+    draw_lines(figure, theory.manifold, _data_style, title_of, words.decimal)
+    figure.update_yaxes(range=[-0.02, 1.04], tickvals=list(QUARTERS))
+    said = label("Overlap against P/D", theory.manifold, title_of, words.decimal)
     return Panel(id="spins-plot", label=said, spec=finish(figure))
 
 
 def _network_plot(lines: Sequence[Line]) -> Panel:
     y_title = "corrupted tokens that return, sequences"
     figure = plane("training sequences n (log scale)", y_title, span(lines), True)
-    draw(figure, lines, _data_style, name_and_split, words.percent)
+    draw_lines(figure, lines, _data_style, name_and_split, words.percent)
     figure.update_yaxes(**share_axis())
     said = label("Recovery of the network against n", lines, name_and_split, words.percent)
     return Panel(id="network-plot", label=said, spec=finish(figure))
@@ -360,7 +364,7 @@ def _control(
         return Style(_MODEL_COLOURS[line.name], DASHES[line.split], shape)
 
     figure = plane("training sequences n (log scale)", y_title, span(lines), True)
-    draw(figure, lines, style, name_and_split, form)
+    draw_lines(figure, lines, style, name_and_split, form)
     figure.update_yaxes(**y_axis)
     if level is not None:
         figure.add_hline(

@@ -86,7 +86,9 @@ BINS = tuple(round(-6 + 0.15 * k, 3) for k in range(81))
 """Centres of the bins of a margin density."""
 
 
-def over_seeds(values: Float[Tensor, "S"], low: float = -np.inf, high: float = np.inf) -> Estimate:
+def mean_over_seeds(
+    values: Float[Tensor, "S"], low: float = -np.inf, high: float = np.inf
+) -> Estimate:
     """Mean over seeds with Student's 95% interval, cut at the ends of what is possible."""
     mean, n = values.double().mean().item(), len(values)
     if n < 2:
@@ -191,7 +193,7 @@ def measure_generalization(
         found = torch.stack(
             [_generalize(round(ratio * d), n, d, flipped, seed, device) for seed in seeds]
         )
-        points.append(Generalization(ratio, *(over_seeds(x, -1.0, 1.0) for x in found.T)))
+        points.append(Generalization(ratio, *(mean_over_seeds(x, -1.0, 1.0) for x in found.T)))
     return tuple(points)
 
 
@@ -214,13 +216,17 @@ def _rule(name: str, memory: Memory, patterns: Tensor, couplings: Tensor | None)
     lowest = None if couplings is None else spins.margins(couplings, patterns).amin((1, 2))
     return Rule(
         name=name,
-        overlaps=tuple(over_seeds(m, -1.0, 1.0) for m in curve.mean(1).T),
-        radius=over_seeds(spins.basin_radius(curve, SHARES).mean(1), 0.0, 0.5),
-        stable=over_seeds(stable.mean(1), 0.0, 1.0),
-        fixed=over_seeds((stable == 1).float().mean(1), 0.0, 1.0),
-        asymmetry=None if couplings is None else over_seeds(spins.asymmetry(couplings), 0.0, 1.0),
-        lowest_margin=None if lowest is None else over_seeds(lowest),
-        floor=None if lowest is None else over_seeds(_floors(lowest, patterns.shape[-1]), 0.0, 1.0),
+        overlaps=tuple(mean_over_seeds(m, -1.0, 1.0) for m in curve.mean(1).T),
+        radius=mean_over_seeds(spins.basin_radius(curve, SHARES).mean(1), 0.0, 0.5),
+        stable=mean_over_seeds(stable.mean(1), 0.0, 1.0),
+        fixed=mean_over_seeds((stable == 1).float().mean(1), 0.0, 1.0),
+        asymmetry=None
+        if couplings is None
+        else mean_over_seeds(spins.asymmetry(couplings), 0.0, 1.0),
+        lowest_margin=None if lowest is None else mean_over_seeds(lowest),
+        floor=None
+        if lowest is None
+        else mean_over_seeds(_floors(lowest, patterns.shape[-1]), 0.0, 1.0),
     )
 
 
@@ -234,8 +240,8 @@ def _train(patterns: Float[Tensor, "S P N"]) -> tuple[Tensor, Training]:
     def look(step: int, couplings: Tensor) -> None:
         if step in STEPS:
             margins = spins.margins(couplings, patterns).flatten(1)
-            lowest.append(over_seeds(margins.amin(1)))
-            median.append(over_seeds(margins.median(1).values))
+            lowest.append(mean_over_seeds(margins.amin(1)))
+            median.append(mean_over_seeds(margins.median(1).values))
             density.append(_density(margins[0].cpu().numpy()))
 
     couplings = spins.pseudo_likelihood(patterns, STEPS[-1], on_step=look)

@@ -5,17 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
-
+from attractor.machine.files import write_atomically
 from attractor.report import words
-from attractor.report.curves import Line, decimal
-from attractor.report.figures import DARK
+from attractor.report.curves import Line
+from attractor.report.template import fill
 from attractor.results.estimate import Estimate
 from attractor.theory_page.charts import all_figures
 from attractor.theory_page.story import same_story
@@ -54,7 +51,9 @@ def standfirst(theory: Theory) -> list[str]:
         a, b = train.at(x), test.at(x)
         assert a is not None
         assert b is not None
-        return f"{decimal(a.value)} on training and {decimal(b.value)} on unseen patterns"
+        return (
+            f"{words.decimal(a.value)} on training and {words.decimal(b.value)} on unseen patterns"
+        )
 
     said = [
         f"When patterns share features, the overlap after retrieval is {pair(first)} at {first:g} "
@@ -113,30 +112,19 @@ def _fine_percent(x: float) -> str:
 
 def render(theory: Theory) -> str:
     """Return the page as text."""
-    loader = PackageLoader("attractor.report", "templates")
-    env = Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
     rows = [
         (f"{r.load:g}", r.rule,
          (_cell(r.radius, words.percent), _cell(r.floor, _fine_percent), _cell(r.stable,
          words.percent),
-          _cell(r.fixed, words.percent), _cell(r.lowest_margin, decimal), _cell(r.asymmetry,
+          _cell(r.fixed, words.percent), _cell(r.lowest_margin, words.decimal), _cell(r.asymmetry,
           words.nats)))
         for r in theory.numbers
     ]  # fmt: skip
-    env.filters["unbroken"] = words.unbroken
-    # The macros of the sweep report name these filters.
-    env.filters |= {f.__name__: f for f in (words.nats, words.count, words.time, words.visible)}
-    return env.get_template("theory.html.j2").render(
+    return fill(
+        "theory.html.j2",
         headline=headline(theory), standfirst=standfirst(theory), figures=all_figures(theory),
         rows=rows,
-        facts=theory.facts, swap=DARK, plotly=get_plotlyjs(), outcomes={},
+        facts=theory.facts, outcomes={},
     )  # fmt: skip
 
 
@@ -151,9 +139,10 @@ def write_page(theory: Theory, out: Path) -> Path:
     network = [line for line in theory.recovery if line.name == "network"]
     if network:
         spins = [line for line in theory.manifold if line.split != "features"]
-        _write(out / PICTURE, same_story(spins, network))
-    _write(out / NUMBERS, json.dumps(_plain(theory), indent=1))
-    return _write(out / FILE, render(theory))
+        write_atomically(out / PICTURE, same_story(spins, network))
+    write_atomically(out / NUMBERS, json.dumps(_plain(theory), indent=1))
+    write_atomically(out / FILE, render(theory))
+    return out / FILE
 
 
 def _plain(content: Any) -> Any:
@@ -165,13 +154,3 @@ def _plain(content: Any) -> Any:
     if dataclasses.is_dataclass(content):
         return {f.name: _plain(getattr(content, f.name)) for f in dataclasses.fields(content)}
     return content
-
-
-def _write(path: Path, text: str) -> Path:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path

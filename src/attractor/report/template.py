@@ -1,0 +1,29 @@
+"""The frame of every page: a template filled with words and figures, in one file that opens from
+disk, loads nothing and needs no network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from attractor.report import words
+from attractor.report.figures import DARK
+
+FILTERS = (words.nats, words.count, words.time, words.visible, words.unbroken)
+
+
+def fill(template: str, **content: Any) -> str:
+    """Return the page as text; a name that the template needs and nobody gave is an error."""
+    env = Environment(
+        loader=PackageLoader("attractor.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Text of models and corpora may hold what HTML does not allow; what is marked safe is ours.
+    env.finalize = lambda value: words.printable(value) if type(value) is str else value
+    env.filters |= {f.__name__: f for f in FILTERS}
+    return env.get_template(template).render(swap=DARK, plotly=get_plotlyjs(), **content)
