@@ -17,7 +17,7 @@ from attractor.cli.commands import main
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack
 from attractor.data.tokenizer import Tokenizer
-from attractor.measurements.measuring import Texts
+from attractor.measurements.texts import Texts
 from attractor.theory import EmpiricalDenoiser, MarkovDenoiser, bigram_source
 
 GOLDEN = Path(__file__).parents[1] / "golden"

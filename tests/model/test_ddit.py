@@ -10,7 +10,7 @@ from attractor import LogLinear, UniformProcess
 from attractor.config.presets import preset
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
-from attractor.runs.run import parameter_count
+from attractor.runs.measure import parameter_count
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

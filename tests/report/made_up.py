@@ -8,9 +8,11 @@ import random
 from pathlib import Path
 from typing import Any
 
-from attractor.measurements.rows import BLIND
-from attractor.report.sections import SCORES, SECTIONS
+from attractor.measurements import ALL
+from attractor.measurements.membership import BLIND, MEMBERSHIP
 
+SECTIONS = [section for measurement in ALL for section in measurement.sections]
+SCORES = tuple(trace.split for trace in MEMBERSHIP.sections[0].traces)
 SIZES = (16, 64, 256, 1024, 2048, 4096, 16384)
 TIMES = (0.15, 0.5)
 SEEDS = (0, 1)
@@ -132,7 +134,7 @@ def _more(n: int, seed: int) -> list[dict[str, Any]]:
             for at in places:
                 value = 0.2 + 0.1 * i + 0.3 * _fall(n, 900) + (0 if at is None else 0.1 / (1 + at))
                 found.append(
-                    measured(n, seed, trace.split, trace.measurement, value, 0.05) | {"at": at}
+                    measured(n, seed, trace.split, trace.quantity, value, 0.05) | {"at": at}
                 )
     scores = ("recovery at t = 0.15", *SCORES)
     found += [measured(n, seed, name, "auroc", 0.9, 0.05) for name in scores[:1]]

@@ -22,7 +22,8 @@ import tiny
 from attractor.config.presets import preset
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset
-from attractor.runs.run import DATA, is_finished, prepare, run
+from attractor.runs.folder import DATA, is_finished, prepare
+from attractor.runs.run import run
 
 STEPS = 60
 

@@ -21,8 +21,9 @@ from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.probes import recovery
 from attractor.runs import train as training
+from attractor.runs.folder import is_finished
 from attractor.runs.monitor import monitor
-from attractor.runs.run import is_finished, run_alone
+from attractor.runs.run import run_alone
 from attractor.train.checkpoints import checkpoint_paths
 from attractor.train.state import Check, Progress
 

@@ -29,7 +29,8 @@ from attractor.machine.files import (
     restore,
     write_atomically,
 )
-from attractor.runs.run import CONFIG, claimed, is_finished, run_alone
+from attractor.runs.folder import CONFIG, claimed, is_finished
+from attractor.runs.run import run_alone
 from attractor.train.logbook import Logbook
 from faults import Machine, Stopped
 

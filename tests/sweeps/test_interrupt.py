@@ -14,7 +14,7 @@ import pytest
 
 import tiny
 from attractor.machine.files import is_locked
-from attractor.runs.run import is_finished
+from attractor.runs.folder import is_finished
 
 
 def children(pid: int) -> list[int]:

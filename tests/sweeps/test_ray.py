@@ -25,7 +25,7 @@ from attractor.cli.commands import main
 from attractor.config.presets import preset
 from attractor.config.settings import SweepConfig
 from attractor.machine.files import is_locked
-from attractor.runs.run import is_finished
+from attractor.runs.folder import is_finished
 from attractor.sweeps.attempt import FAILED
 from attractor.sweeps.cluster import ray_executor
 from attractor.sweeps.plan import plan

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from attractor.analysis.statistics import difference_interval
 from attractor.config.settings import ProbeConfig
-from attractor.measurements.measuring import Texts, measure
-from attractor.measurements.rows import rows_of
+from attractor.measurements import measure, rows_of
+from attractor.measurements.texts import Texts
 from attractor.probes import (
     conditional_entropy,
     fixed_points,

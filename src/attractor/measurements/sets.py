@@ -55,7 +55,7 @@ def joined(made: ProbeConfig, asked: ProbeConfig) -> ProbeConfig:
         settings |= m.conditions(made)
         if m.axis is not None:
             more = getattr(asked, m.axis) if m in chosen else ()
-            settings[m.axis] = tuple(dict.fromkeys((*getattr(made, m.axis), *more)))
+            settings[m.axis] = tuple(sorted({*getattr(made, m.axis), *more}))
     return _with(asked, settings | {"measure": tuple(m.name for m in wanted(both))})
 
 

@@ -1,0 +1,62 @@
+"""What belongs into one set of measurements, what it lacks, and what must stand apart."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from attractor.config.settings import ProbeConfig
+from attractor.measurements.sets import agree, joined, lacking, spelled_out
+
+MADE = ProbeConfig(measure=("recovery", "entropy"), t=(0.3, 0.8), rows=8, test_rows=10)
+
+
+def asked(**changes: object) -> ProbeConfig:
+    return dataclasses.replace(MADE, **changes)  # type: ignore[arg-type]
+
+
+def missing(made: ProbeConfig, wanted: ProbeConfig) -> dict[str, tuple[float, ...]]:
+    return {measurement.name: config.t for measurement, config in lacking(made, wanted)}
+
+
+def test_nothing_is_missing_of_what_is_there() -> None:
+    for same in (MADE, asked(measure=("entropy",)), asked(t=(0.8,)), spelled_out(MADE)):
+        assert agree(MADE, same)
+        assert not lacking(MADE, same)
+
+
+def test_more_measurements_and_more_times_are_added() -> None:
+    more = asked(measure=("recovery", "likelihood"), t=(0.3, 0.5))
+    assert agree(MADE, more)
+    assert missing(MADE, more) == {"recovery": (0.5,), "likelihood": (0.3, 0.5)}
+    whole = joined(MADE, more)
+    assert whole.t == (0.3, 0.5, 0.8)
+    assert whole.measure == ("recovery", "entropy", "entropy_by_outcome", "likelihood")
+    assert not lacking(whole, more)
+    assert not lacking(whole, MADE)
+
+
+def test_settings_of_what_is_not_there_yet_may_be_anything() -> None:
+    more = asked(measure=("likelihood",), nelbo_draws=3, repeats=5)
+    assert agree(MADE, more)  # repeats belong to recovery, which is not asked for
+    whole = joined(MADE, more)
+    assert (whole.nelbo_draws, whole.repeats) == (3, MADE.repeats)
+
+
+def test_other_conditions_stand_apart() -> None:
+    for other in (asked(rows=7), asked(seed=1), asked(steps=20), asked(entropy_t=1e-3)):
+        assert not agree(MADE, other)
+    assert agree(MADE, asked(basin_rows=5))  # no basin is measured
+    assert agree(MADE, asked(measure=("entropy",), steps=20))  # entropy takes no steps
+
+
+def test_a_new_smallest_time_leaves_the_ablation_where_it_was_made() -> None:
+    made = asked(measure=("ablation",), ablation_steps=(8, 16))
+    more = asked(measure=("ablation",), ablation_steps=(16, 32), t=(0.1,))
+    assert [config.ablation_steps for _, config in lacking(made, more)] == [(32,)]
+    assert joined(made, more).ablation_steps == (8, 16, 32)
+
+
+def test_measurements_of_another_version_are_left_alone() -> None:
+    made = asked(measure=("recovery", "telepathy"))
+    assert agree(made, MADE)
+    assert missing(made, MADE) == {"entropy": MADE.t, "entropy_by_outcome": MADE.t}

@@ -1,0 +1,223 @@
+"""Measurements are added to a finished sweep without training, also to one of an earlier version,
+whose runs are named by hashes that held what was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attractor import AttractorError
+from attractor.cli import main
+from attractor.config.settings import ProbeConfig
+from attractor.machine.files import locked
+from attractor.results.tables import RESULTS, TOKENS, Row, read_results, write_rows
+from attractor.runs.measure import places, probe_run
+from attractor.sweeps import run as sweeps
+from attractor.sweeps.attempt import attempt
+from attractor.sweeps.run import config_of, measure_sweep, planned_runs, summarize, sweep
+
+EARLIER = Path(__file__).parents[1] / "data" / "earlier_sweep"
+SMALL, LARGE = "32574323f4e5", "cc405909ee86"
+"""Its runs, n = 8 and n = 64, by the names that the earlier version gave them."""
+
+
+def here(runs: list[Any], data: Path, out: Path, watch: object, **_: object) -> None:
+    """Instead of processes side by side."""
+    for run in runs:
+        attempt(run, data, out)
+
+
+@pytest.fixture
+def earlier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sweep of an earlier version; its optimizers are gone, so that nothing can be trained."""
+    monkeypatch.setattr(sweeps, "execute", here)
+    return Path(shutil.copytree(EARLIER, tmp_path / "earlier"))
+
+
+def quietly(event: object) -> None:
+    pass
+
+
+def weights(folder: Path) -> dict[str, str]:
+    files = sorted(folder.glob("*/checkpoint/*/*"))
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def names(run: Path) -> set[str]:
+    return {row.measurement for row in read_results(run).rows}
+
+
+def test_it_opens_and_its_runs_are_found_by_what_they_train(earlier: Path) -> None:
+    assert [run.run_id for run in planned_runs(earlier)] == [LARGE, SMALL]
+    (page,) = summarize(earlier)
+    assert "n = 8" in page.read_text()
+
+
+def test_what_is_missing_is_measured_and_nothing_is_trained(earlier: Path) -> None:
+    before = weights(earlier)
+    old = {(r.split, r.measurement, r.t, r.at): r.value for r in read_results(earlier / SMALL).rows}
+    config = config_of(earlier)
+    more = dataclasses.replace(config.probe, t=(0.5,), measure=("recovery", "ablation"))
+    measure_sweep(earlier, more, quietly)
+    assert weights(earlier) == before
+    found = read_results(earlier / SMALL)
+    assert found.times() == [0.3, 0.5, 0.8]
+    assert "recovery_steps" in names(earlier / SMALL)
+    new = {(r.split, r.measurement, r.t, r.at): r.value for r in found.rows}
+    assert {key: new[key] for key in old} == old
+    rows = json.loads((earlier / "transition.json").read_text())["rows"]
+    assert sorted({row["t"] for row in rows}) == [0.3, 0.5, 0.8]
+
+
+def test_numbers_that_were_added_are_those_that_would_have_been_measured_at_once(
+    earlier: Path, tmp_path: Path
+) -> None:
+    whole = Path(shutil.copytree(EARLIER / SMALL, tmp_path / "alone" / SMALL))
+    shutil.copytree(EARLIER / "data", tmp_path / "alone" / "data")
+    (whole / RESULTS).unlink()
+    (whole / TOKENS).unlink()
+    probe = dataclasses.replace(config_of(earlier).probe, t=(0.3, 0.5, 0.8), measure=())
+    run = next(run for run in planned_runs(earlier) if run.run_id == SMALL)
+    settings = dataclasses.replace(probe, rows=run.config.probe.rows)
+    for part in (dataclasses.replace(settings, t=(0.5,), measure=("recovery",)), settings):
+        probe_run(earlier / SMALL, part)
+    probe_run(whole, settings)
+
+    def values(folder: Path) -> list[tuple[object, ...]]:
+        return sorted(map(repr, read_results(folder).rows))  # type: ignore[arg-type]
+
+    assert values(earlier / SMALL) == values(whole)
+
+
+def test_the_same_again_measures_nothing(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = config_of(earlier).probe
+    measure_sweep(earlier, probe, quietly)
+    before = [(earlier / run / TOKENS).stat().st_mtime_ns for run in (SMALL, LARGE)]
+    measure_sweep(earlier, probe, quietly)
+    assert [(earlier / run / TOKENS).stat().st_mtime_ns for run in (SMALL, LARGE)] == before
+
+
+def test_the_command_of_the_sweep_keeps_the_models(earlier: Path) -> None:
+    config = config_of(earlier)
+    probe = dataclasses.replace(config.probe, measure=("recovery", "entropy", "ablation"))
+    before, folders = weights(earlier), {p.name for p in earlier.iterdir() if p.is_dir()}
+    sweep(dataclasses.replace(config, probe=probe), earlier, quietly, executor=here)
+    assert weights(earlier) == before
+    assert {p.name for p in earlier.iterdir() if p.is_dir()} == folders
+    assert "recovery_steps" in names(earlier / LARGE)
+    assert "judge_nats" in names(earlier / LARGE)  # what was there stays
+
+
+def test_another_way_of_measuring_stands_beside_the_first(earlier: Path) -> None:
+    before = (earlier / SMALL / TOKENS).read_bytes(), (earlier / SMALL / RESULTS).read_bytes()
+    other = dataclasses.replace(config_of(earlier).probe, seed=1)
+    (page,) = measure_sweep(earlier, other, quietly)
+    after = (earlier / SMALL / TOKENS).read_bytes(), (earlier / SMALL / RESULTS).read_bytes()
+    assert after == before
+    first, second = places(earlier / SMALL)
+    assert first.folder == earlier / SMALL
+    assert second.folder.parent == earlier / SMALL / "probes"
+    assert second.made is not None
+    assert second.made.seed == 1
+    shown = json.loads((earlier / "measurements.json").read_text())["provenance"]
+    assert shown["other_sets"] == ["seed = 0"]
+    assert "Also measured, and not shown" in page.read_text()
+    measure_sweep(earlier, dataclasses.replace(other, seed=0), quietly)  # and back again
+    shown = json.loads((earlier / "measurements.json").read_text())["provenance"]
+    assert shown["other_sets"] == ["seed = 1"]
+
+
+def test_the_command_line_takes_the_settings_of_the_sweep(
+    earlier: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["measure", str(earlier), "--t", "0.6"]) == 0
+    assert "t = 0.6" in capsys.readouterr().out
+    assert read_results(earlier / SMALL).times() == [0.3, 0.6, 0.8]
+
+
+def forget(earlier: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    content = json.loads((earlier / "sweep.json").read_text())
+    change(content)
+    (earlier / "sweep.json").write_text(json.dumps(content))
+
+
+def test_a_measure_that_no_longer_exists_is_named_and_its_numbers_stay(earlier: Path) -> None:
+    forget(earlier, lambda content: content["probe"]["measure"].append("telepathy"))
+    found = read_results(earlier / SMALL)
+    odd = Row(split="test", t=None, measurement="thoughts_read", value=0.5, sequences=3)
+    write_rows(earlier / SMALL, [*found.rows, odd], found.provenance)
+    with pytest.warns(UserWarning, match="asks for telepathy, which this version does not measure"):
+        (page,) = summarize(earlier)
+    assert "of another version, and not shown: thoughts_read" in page.read_text()
+    with pytest.warns(UserWarning, match="telepathy"):
+        measure_sweep(earlier, ProbeConfig(**_of(earlier, t=(0.4,))), quietly)
+    assert "thoughts_read" in names(earlier / SMALL)
+
+
+def _of(earlier: Path, **changes: Any) -> dict[str, Any]:
+    with pytest.warns(UserWarning, match="telepathy"):
+        probe = config_of(earlier).probe
+    return dataclasses.asdict(probe) | changes
+
+
+def test_a_damaged_run_is_named_and_the_others_stay(earlier: Path) -> None:
+    summarize(earlier)
+    damaged = earlier / LARGE / RESULTS
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    whole = (earlier / SMALL / RESULTS).read_bytes()
+    with pytest.raises(AttractorError, match=r"the results of n = 64 are gone .*, or damaged"):
+        measure_sweep(earlier, config_of(earlier).probe, quietly)
+    assert (earlier / SMALL / RESULTS).read_bytes() == whole
+
+
+def test_results_of_another_schema_are_named(earlier: Path) -> None:
+    found = read_results(earlier / LARGE)
+    write_rows(earlier / LARGE, found.rows, dataclasses.replace(found.provenance, schema=99))
+    with pytest.raises(AttractorError, match="are of schema 99, and only 2 can be read"):
+        summarize(earlier)
+
+
+def test_nothing_is_added_while_somebody_works_on_the_sweep(
+    earlier: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with locked(earlier):
+        assert main(["measure", str(earlier), "--t", "0.6"]) == 2
+    assert "is in use by process" in capsys.readouterr().err
+    assert read_results(earlier / SMALL).times() == [0.3, 0.8]
+
+
+def test_a_sweep_without_a_trained_model_is_named(earlier: Path) -> None:
+    for run in (SMALL, LARGE):
+        shutil.rmtree(earlier / run)
+    with pytest.raises(AttractorError, match="has no finished model to measure"):
+        measure_sweep(earlier, config_of(earlier).probe, quietly)
+
+
+def test_a_stop_between_arrays_and_numbers_loses_nothing(
+    earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The arrays are new, the numbers and the config still tell of the old ones."""
+    from attractor.runs import measure as module
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    more = dataclasses.replace(config_of(earlier).probe, measure=("ablation",), rows=8)
+    before = names(earlier / SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_rows", stop)
+        with pytest.raises(KeyboardInterrupt):
+            probe_run(earlier / SMALL, more)
+    assert names(earlier / SMALL) == before
+    probe_run(earlier / SMALL, more)
+    assert names(earlier / SMALL) == before | {"recovery_steps"}
+    tokens = read_results(earlier / SMALL).tokens
+    ablated = tokens.filter([m == "ablation" for m in tokens["measurement"].to_pylist()])
+    assert len(ablated) == 5 * (8 + 10)  # reverse steps, training and unseen rows: none twice
