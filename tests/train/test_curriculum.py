@@ -11,11 +11,11 @@ from attractor.config.settings import RunConfig, SweepConfig, TrainConfig
 from attractor.model.ddit import DDiT, Embedding
 from attractor.process.absorbing import AbsorbingProcess
 from attractor.process.gaussian import GAMMA, gamma_at, signal
+from attractor.process.interfaces import Mixture
 from attractor.process.nelbo import nelbo
 from attractor.train.loop import train
 from attractor.train.objective import antithetic_times, batch_loss, noisy_batch
 from attractor.train.state import Progress
-from attractor.types import Mixture
 
 V = 30
 DUO = TrainConfig(

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from attractor.config.settings import ProbeConfig
 from attractor.measurements import measure
@@ -17,7 +18,7 @@ from attractor.model.denoiser import Denoiser
 from attractor.probes import Recovery, conditionals, novelty, own_distances, recovery, sample
 from attractor.results.tables import Block
 from attractor.results.thresholds import NEAR
-from attractor.types import AttractorError, Tensor
+from attractor.types import AttractorError
 
 STEPS = 32
 """Reverse steps of an audit unless it says otherwise: few, so that a large model on two cores is

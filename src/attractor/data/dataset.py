@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from attractor.data.corpus import read_documents
 from attractor.data.packing import check_length, open_rows, pack, write_rows
@@ -27,7 +28,7 @@ from attractor.data.stream import (
 from attractor.data.subsets import SplitCounts, check_share, split_documents
 from attractor.data.tokenizer import FILE_NAMES, UNK, Tokenizer, make_tokenizer
 from attractor.machine.files import locked
-from attractor.types import AttractorError, Int
+from attractor.types import AttractorError
 
 HUB_SETTINGS = ("subset", "split", "test_split", "revision")
 MOST_UNKNOWN = 0.1

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
-from attractor.types import AttractorError, Int
+from attractor.types import AttractorError
 
 __all__ = ["open_rows", "pack", "prefix", "write_rows"]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from attractor.data.duplicates import Digests, NearDuplicates, Seen, digest
 from attractor.data.packing import check_length
@@ -20,7 +21,7 @@ from attractor.data.sources import TextSource
 from attractor.data.subsets import SplitCounts
 from attractor.data.tokenizer import Tokenizer
 from attractor.machine.files import write_atomically
-from attractor.types import AttractorError, Int
+from attractor.types import AttractorError
 
 BATCH = 1_000
 """Documents that are tokenized together; also those that the paper's code wraps together."""

@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from attractor.types import AttractorError, Mixture
+from attractor.process.interfaces import Mixture
+from attractor.types import AttractorError
 
 
 class DDiT(nn.Module):

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from attractor.types import Mixture
+from attractor.process.interfaces import Mixture
 
 GAMMA = (-3.5, -1.75)
 """Log noise-to-signal ratio at t = 0 and t = 1 of the published training runs, linear in

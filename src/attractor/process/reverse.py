@@ -18,8 +18,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.process.forward import ForwardProcess
+from attractor.process.interfaces import Blocks, LogProbs, Noise
 from attractor.process.reductions import reduce_blocks
-from attractor.types import AttractorError, Blocks, LogProbs, Noise
+from attractor.types import AttractorError
 
 NoiseRemoval = Literal["ancestral", "greedy"]
 T_MIN = 1e-5

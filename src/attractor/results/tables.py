@@ -7,7 +7,6 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+import attractor
 from attractor.machine.files import write_atomically
 from attractor.results.outcomes import Outcomes
 from attractor.types import AttractorError
@@ -25,10 +25,7 @@ RESULTS, TOKENS = "results.parquet", "tokens.parquet"
 
 def code_version() -> str:
     """Version of the installed package."""
-    try:
-        return version("attractor")
-    except PackageNotFoundError:
-        return "unknown"
+    return attractor.__version__
 
 
 @dataclass(frozen=True, kw_only=True)

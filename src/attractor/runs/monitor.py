@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from torch import Tensor
 
 from attractor.analysis.statistics import difference_interval
 from attractor.config.settings import MonitorConfig
@@ -15,7 +16,7 @@ from attractor.probes import conditional_entropy, recovery, sample
 from attractor.process.forward import ForwardProcess
 from attractor.results.estimate import Estimate
 from attractor.train.state import Check
-from attractor.types import AttractorError, Tensor
+from attractor.types import AttractorError
 
 
 def monitor(

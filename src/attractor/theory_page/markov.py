@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
+from torch import Tensor
 
 from attractor.analysis.statistics import mean_interval
 from attractor.config.presets import preset
@@ -20,7 +21,6 @@ from attractor.results.estimate import Estimate
 from attractor.theory.solvable import EmpiricalDenoiser, MarkovDenoiser
 from attractor.theory.sources import random_source
 from attractor.train.loop import train
-from attractor.types import Tensor
 
 VOCAB, LENGTH, CONCENTRATION = 16, 16, 0.1
 """of the Markov source"""

@@ -14,8 +14,9 @@ from attractor.model.ddit import DDiT
 from attractor.process.chunked import Tokens
 from attractor.process.forward import ForwardProcess
 from attractor.process.gaussian import GAMMA, gamma_at, gaussian_latent, noise_width, signal
+from attractor.process.interfaces import Mixture
 from attractor.process.uniform import UniformProcess
-from attractor.types import AttractorError, Mixture
+from attractor.types import AttractorError
 
 
 class Times(NamedTuple):
