@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from attractor.measurements.measuring import Texts
 from toy import hub_folder
 
 from attractor import AttractorError, adapters
@@ -17,7 +18,6 @@ from attractor.cli.commands import main
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack
 from attractor.data.tokenizer import Tokenizer
-from attractor.measurements.measuring import Texts
 from attractor.theory import EmpiricalDenoiser, MarkovDenoiser, bigram_source
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -10,12 +10,12 @@ from typing import Any
 
 import made_up
 import pytest
+from attractor.report.profiles import sections
 
 from attractor.report import words
 from attractor.report.charts import all_figures, model_sizes
 from attractor.report.figures import log_ticks
 from attractor.report.page import stars, warnings
-from attractor.report.profiles import sections
 from attractor.report.tables import models
 from attractor.report.view import find, read_report
 from attractor.results.estimate import Estimate

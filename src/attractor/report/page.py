@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from attractor.machine.units import duration
 from attractor.measurements import ALL
 from attractor.report import words
 from attractor.report.beside import locations
@@ -161,7 +162,7 @@ def provenance(report: Report) -> list[tuple[str, str]]:
     ]
     return [
         *facts,
-        *([("Time for the sweep", words.duration(report.elapsed_s))] if report.elapsed_s else []),
+        *([("Time for the sweep", duration(report.elapsed_s))] if report.elapsed_s else []),
     ]
 
 
