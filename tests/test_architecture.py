@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from docs.architecture import PICTURE, STEPS, WORDS, Contract, draw, read_contract
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT))
-
-from docs.architecture import PICTURE, STEPS, WORDS, Contract, draw, read_contract  # noqa: E402
 
 
 def test_the_picture_is_drawn_from_the_contract() -> None:
