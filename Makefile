@@ -6,13 +6,13 @@ BIN := .venv/bin
 
 setup: .venv/.installed
 
-.venv/.installed: pyproject.toml
+.venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "attractor needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	# Without an NVIDIA driver torch comes as its CPU build, from its own index if that can be reached.
 	command -v nvidia-smi >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet --no-deps --retries 0 --timeout 10 \
 	  --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 demo: setup

@@ -1,28 +1,51 @@
-"""The tables of measurements in README and documentation, made of the registry.
+"""The tables in README and documentation that are made of the registry of measurements.
 
 `python -m docs.tables` writes them between their markers; a test says where they are out of date.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from attractor.measurements import ALL
 from attractor.measurements.measurement import Measurement
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"README.md": "docs/measurements/", "docs/measurements/index.md": ""}
-"""Files with a table, and how they refer to the pages of the measurements."""
 BEGIN, END = "<!-- measurements: made by python -m docs.tables -->", "<!-- end of measurements -->"
 
 
-def table(prefix: str) -> str:
-    """Every measurement, with its word on the command line, its page and its question."""
+def measurements(prefix: str) -> str:
+    """Every measurement, with its word on the command line, its page and its question.
+
+    Args:
+        prefix: how the file refers to the folder of the pages.
+    """
     rows = [f"| {_word(m)} | {_question(m, prefix)} |" for m in ALL]
     return "\n".join(["| measurement | question |", "|---|---|", *rows])
 
 
-def written(text: str, prefix: str) -> str:
+def numbers() -> str:
+    """Every number that a measurement gives, by its name in the files."""
+    rows = [
+        f"| `{q.name}` | {q.unit.name} | {q.title} | [{m.name}](measurements/{m.page}.md) |"
+        for m in ALL
+        for q in m.quantities
+    ]
+    head = ["| number | unit | what it is | measurement |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows])
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "README.md": partial(measurements, "docs/measurements/"),
+    "docs/measurements/index.md": partial(measurements, ""),
+    "docs/file-formats.md": numbers,
+}
+"""Files with a table, and what makes it."""
+
+
+def written(text: str, table: str) -> str:
     """A page with its table as it should be.
 
     Raises:
@@ -32,7 +55,7 @@ def written(text: str, prefix: str) -> str:
     _, end, tail = rest.partition(END)
     if not end:
         raise ValueError(f"the page lacks {BEGIN!r} or {END!r}")
-    return f"{head}{BEGIN}\n\n{table(prefix)}\n\n{END}{tail}"
+    return f"{head}{BEGIN}\n\n{table}\n\n{END}{tail}"
 
 
 def title(measurement: Measurement) -> str:
@@ -50,5 +73,5 @@ def _question(measurement: Measurement, prefix: str) -> str:
 
 
 if __name__ == "__main__":
-    for name, prefix in PAGES.items():
-        (ROOT / name).write_text(written((ROOT / name).read_text(), prefix))
+    for name, table in TABLES.items():
+        (ROOT / name).write_text(written((ROOT / name).read_text(), table()))
