@@ -29,7 +29,7 @@ def measurements(prefix: str) -> str:
 def numbers() -> str:
     """Every number that a measurement gives, by its name in the files."""
     rows = [
-        f"| `{q.name}` | {q.unit.name} | {q.title} | [{m.name}](measurements/{m.page}.md) |"
+        f"| `{q.name}` | {q.unit.name} | {q.title} | [{m.name}]({m.page}.md) |"
         for m in ALL
         for q in m.quantities
     ]
@@ -37,10 +37,18 @@ def numbers() -> str:
     return "\n".join([*head, *rows])
 
 
+def index() -> str:
+    """Both, as the index of the measurements has them."""
+    return f"{measurements('')}\n\n## Numbers\n\n{NOTE}\n\n{numbers()}"
+
+
+NOTE = (
+    "These are the numbers in `results.parquet` and `measurements.json`; a unit bounds every "
+    "interval of its numbers."
+)
 TABLES: dict[str, Callable[[], str]] = {
     "README.md": partial(measurements, "docs/measurements/"),
-    "docs/measurements/index.md": partial(measurements, ""),
-    "docs/file-formats.md": numbers,
+    "docs/measurements/index.md": index,
 }
 """Files with a table, and what makes it."""
 
