@@ -13,6 +13,7 @@ from attractor.measurements.basin import BASIN
 from attractor.measurements.entropy import ENTROPY
 from attractor.measurements.entropy_by_outcome import ENTROPY_BY_OUTCOME
 from attractor.measurements.entropy_gap import ENTROPY_GAP
+from attractor.measurements.exact_match import EXACT_MATCH
 from attractor.measurements.fixed_points import FIXED_POINTS
 from attractor.measurements.generative_perplexity import GENERATIVE_PERPLEXITY
 from attractor.measurements.likelihood import LIKELIHOOD
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 ALL: tuple[Measurement, ...] = (
     RECOVERY,
+    EXACT_MATCH,
     BASIN,
     FIXED_POINTS,
     ABLATION,
