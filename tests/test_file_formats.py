@@ -19,7 +19,7 @@ from attractor.analysis.summary import Case, model_detector, models_summary
 from attractor.analysis.transition import Agreement
 from attractor.audits.measure import Effort
 from attractor.audits.run import Subject, audit, texts_of_run
-from attractor.cli.commands import main
+from attractor.cli import main
 from attractor.config.settings import SweepConfig
 from attractor.data.dataset import open_dataset
 from attractor.data.stream import State

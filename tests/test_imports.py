@@ -20,14 +20,18 @@ LIGHT = [
     "machine.files",
     "machine.units",
     "cli.commands",
+    "measurements",
 ]
 """Packages, each with all its modules, and modules that never load torch."""
+RUNS = "attractor.measurements.subject"
+"""Holds a model and its text: what measurements import when they run, and not before."""
 
 
 def modules_of(name: str) -> list[str]:
     module = importlib.import_module(f"attractor.{name}")
     inside = pkgutil.walk_packages(getattr(module, "__path__", []), f"{module.__name__}.")
-    return [module.__name__, *(found.name for found in inside)]
+    names = [module.__name__, *(found.name for found in inside)]
+    return [name for name in names if name != RUNS]
 
 
 def run(script: str, *arguments: str) -> str:

@@ -62,8 +62,8 @@ def test_the_interval_covers(tmp_path: Path) -> None:
 
 
 def test_a_memorizer_returns_its_rows_whole_and_no_others() -> None:
-    """The stored rows differ in nearly every token, so that a third of one tells which it is; unseen
-    rows, the null, never come back whole."""
+    """The stored rows differ in nearly every token, so that what is left of one tells which it was;
+    unseen rows, the null, never come back whole."""
     source = random_source(24, 1.0, seed=1)
     stored, unseen = source.sample(8, 24, seed=2), source.sample(8, 24, seed=3)
     memorizer = EmpiricalDenoiser(stored, 24)

@@ -155,7 +155,7 @@ def test_a_measure_that_no_longer_exists_is_named_and_its_numbers_stay(earlier: 
     write_rows(earlier / SMALL, [*found.rows, odd], found.provenance)
     with pytest.warns(UserWarning, match="asks for telepathy, which this version does not measure"):
         (page,) = summarize(earlier)
-    assert "of another version, and not shown: thoughts_read" in page.read_text()
+    assert "Of another version, and not shown: thoughts_read" in page.read_text()
     with pytest.warns(UserWarning, match="telepathy"):
         measure_sweep(earlier, ProbeConfig(**_of(earlier, t=(0.4,))), quietly)
     assert "thoughts_read" in names(earlier / SMALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import io
 import operator
@@ -18,6 +19,7 @@ import tyro
 
 import attractor
 from attractor.cli import commands
+from attractor.config.identity import run_config_from_dict
 from attractor.config.presets import preset
 from attractor.config.settings import ProbeConfig, RunConfig
 from attractor.machine.processes import processes
@@ -66,7 +68,7 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
         "demo": commands.Demo(),
         "sweep": commands.Sweep(config=base, out=tyro.MISSING),
         "train": commands.Train(config=single, out=tyro.MISSING),
-        "probe": commands.Probe(run=tyro.MISSING, config=base.probe),
+        "probe": commands.Probe(run=tyro.MISSING, config=_probe_of(arguments) or base.probe),
         "measure": commands.Measure(sweep=tyro.MISSING, config=_probe_of(arguments) or base.probe),
         "generate": commands.Generate(run=tyro.MISSING),
         "audit": commands.Audit(model=tyro.MISSING),
@@ -93,15 +95,25 @@ def _show_version() -> None:
 
 
 def _probe_of(arguments: list[str]) -> ProbeConfig | None:
-    """What the sweep that `attractor measure` is given was measured with: the defaults there."""
+    """What the sweep that `attractor measure` is given, or the run of `attractor probe`, was
+    measured with: the defaults there."""
     words = [Path(argument) for argument in arguments[1:] if not argument.startswith("-")]
     folders = [word for word in words if word.is_dir()]
-    if arguments[:1] != ["measure"] or not folders:
+    if arguments[:1] not in (["measure"], ["probe"]) or not folders:
         return None
-    from attractor.sweeps.run import SWEEP, config_of
+    if arguments[0] == "measure":
+        from attractor.sweeps.run import SWEEP, config_of
 
-    sweep = next((folder for folder in folders if (folder / SWEEP).is_file()), None)
-    return None if sweep is None else config_of(sweep).probe
+        sweep = next((folder for folder in folders if (folder / SWEEP).is_file()), None)
+        return None if sweep is None else config_of(sweep).probe
+    from attractor.measurements import known
+    from attractor.runs.folder import CONFIG, read_json
+
+    run = next((folder for folder in folders if (folder / CONFIG).is_file()), None)
+    if run is None:
+        return None
+    probe = run_config_from_dict(read_json(run / CONFIG)).probe
+    return dataclasses.replace(probe, measure=known(probe.measure))
 
 
 def _value_of(option: str, arguments: list[str]) -> str | None:
