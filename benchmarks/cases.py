@@ -21,7 +21,7 @@ from torch import Tensor
 from attractor import UniformProcess, probes
 from attractor.config.presets import preset
 from attractor.config.settings import TrainConfig
-from attractor.machine.processes import Precision, autocast, pick_device
+from attractor.machine.device import Precision, autocast, pick_device
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.process.fused import nelbo_loss

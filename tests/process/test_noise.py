@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from attractor import AttractorError
-from attractor.machine.processes import pick_device
+from attractor.machine.device import pick_device
 from attractor.process.noise import CountedNoise, philox, row_address
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from attractor.adapters import duo, gidd, lightning, mdlm, own_run, published
 from attractor.adapters.family import Family, Settings, Weights
 from attractor.adapters.source import Source, find_source
-from attractor.machine.processes import pick_device
+from attractor.machine.device import pick_device
 from attractor.model.denoiser import Denoiser
 from attractor.types import AttractorError
 

@@ -39,10 +39,10 @@ from attractor.data.dataset import read_rows
 from attractor.data.packing import prefix
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
 from attractor.machine.files import atomic_directory, write_atomically
+from attractor.machine.units import duration
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.process.registry import process_name
-from attractor.report.words import duration
 from attractor.results.estimate import Estimate
 from attractor.results.tables import Arrays, Block, code_version, read_arrays, write_tokens
 from attractor.runs.folder import CONFIG, data_of, is_finished, read_json

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from attractor.machine.units import size
 from attractor.types import AttractorError
 
 LOCK = ".lock"
@@ -124,7 +125,7 @@ def require_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise AttractorError(
-            f"{what} needs {_size(needed)} in '{folder}', but only {_size(free)} are free there; "
+            f"{what} needs {size(needed)} in '{folder}', but only {size(free)} are free there; "
             "make room and start "
             "again: nothing is lost"
         )
@@ -140,9 +141,9 @@ def naming_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         free = shutil.disk_usage(path.parent).free
-        wants = f"needs up to {_size(needed)} to go on" if needed else "could not be written"
+        wants = f"needs up to {size(needed)} to go on" if needed else "could not be written"
         raise AttractorError(
-            f"the disk is full: '{path}' {wants}, {_size(free)} are free; make room and start again"
+            f"the disk is full: '{path}' {wants}, {size(free)} are free; make room and start again"
         ) from None
 
 
@@ -200,7 +201,3 @@ def _flock(lock: TextIO, kind: int) -> bool:
 
 def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.replaced")
-
-
-def _size(n: int) -> str:
-    return f"{n / 1e9:,.2f} GB" if n >= 1e9 else f"{n / 1e6:,.1f} MB"

@@ -1,4 +1,4 @@
-"""The machine that computes: device, precision, cores, and the processes that share the work."""
+"""The cores of this machine, and the processes that share the work."""
 
 from __future__ import annotations
 
@@ -6,53 +6,11 @@ import contextlib
 import functools
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
-from attractor.types import AttractorError
-
-Precision = Literal["float32", "bf16"]
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """The device to compute on: "auto" takes a GPU where there is one.
-
-    Raises:
-        AttractorError: if the device is unknown or not there.
-    """
-    if name == "auto" and processes().count > 1:
-        return processes().accelerator.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros((), device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        raise AttractorError(
-            f"device = {name!r} cannot be used here: {str(error).splitlines()[0]}"
-        ) from None
-    return device
-
-
-def autocast(
-    device: torch.device, precision: Precision
-) -> contextlib.AbstractContextManager[object]:
-    """The context in which a network computes; float32 is left alone."""
-    if precision == "float32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
-
-
-def upload(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on a device; a GPU copies it from pinned memory, in turn, while this process goes
-    on."""
-    return (
-        tensor.pin_memory().to(device, non_blocking=True)
-        if device.type == "cuda"
-        else tensor.to(device)
-    )
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 def cores() -> int:
@@ -97,6 +55,8 @@ class Processes:
         """Largest over processes."""
         if self.count == 1:
             return value
+        import torch
+
         return int(
             self.accelerator.gather(torch.tensor([value], device=self.accelerator.device)).max()
         )
@@ -149,6 +109,7 @@ def processes() -> Processes:
     """Those that `torchrun` or `accelerate launch` started together with this one."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Processes()
+    import torch
     from accelerate import Accelerator
 
     return Processes(Accelerator(cpu=not torch.cuda.is_available()))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.machine.files import write_atomically
+from attractor.machine.units import duration
 from attractor.measurements import ALL
 from attractor.report import words
 from attractor.report.beside import locations
@@ -157,7 +158,7 @@ def provenance(report: Report) -> list[tuple[str, str]]:
     ]
     return [
         *facts,
-        *([("Time for the sweep", words.duration(report.elapsed_s))] if report.elapsed_s else []),
+        *([("Time for the sweep", duration(report.elapsed_s))] if report.elapsed_s else []),
     ]
 
 

@@ -198,14 +198,6 @@ def seeds_note(report: Report, curves: tuple[Curve, ...]) -> str:
     return f"{lines} Bands: 95% intervals over sequences and over the spread between seeds{few}."
 
 
-def duration(seconds: float) -> str:
-    """Write a duration in the largest unit that fits."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.1f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
-
-
 def printable(text: str) -> str:
     """Show control characters, which HTML does not allow, as U+FFFD."""
     return "".join(c if c.isprintable() or c in "\n\t\u00a0" else "\ufffd" for c in text)

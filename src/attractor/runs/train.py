@@ -13,8 +13,9 @@ import torch
 
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset
+from attractor.machine.device import pick_device
 from attractor.machine.files import naming_full_disk
-from attractor.machine.processes import pick_device, processes
+from attractor.machine.processes import processes
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.probes import likelihood

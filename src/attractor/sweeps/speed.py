@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from attractor.config.settings import SweepConfig
-from attractor.machine.processes import pick_device
+from attractor.machine.device import pick_device
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.probes import likelihood, random_tokens

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attractor.analysis.statistics import mean_interval
 from attractor.config.presets import preset
-from attractor.machine.processes import pick_device
+from attractor.machine.device import pick_device
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.model.network import NetworkDenoiser

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from attractor.machine.processes import pick_device
+from attractor.machine.device import pick_device
+from attractor.machine.units import duration
 from attractor.report.curves import Line
-from attractor.report.words import duration
 from attractor.results.estimate import Estimate
 from attractor.theory.capacities import basin_floor, max_margin
 from attractor.theory.solvable import MarkovDenoiser

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from attractor.config.settings import TrainConfig
-from attractor.machine.processes import Precision, processes
+from attractor.machine.device import Precision
+from attractor.machine.processes import processes
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
 from attractor.train.objective import NoisyBatch, batch_loss

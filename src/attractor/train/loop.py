@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from attractor.config.settings import TrainConfig
-from attractor.machine.processes import processes, upload
+from attractor.machine.device import upload
+from attractor.machine.processes import processes
 from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
 from attractor.train.accumulate import Gradients

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from attractor.config.settings import TrainConfig
-from attractor.machine.processes import Precision, autocast, upload
+from attractor.machine.device import Precision, autocast, upload
 from attractor.model.ddit import DDiT
 from attractor.process.chunked import Tokens
 from attractor.process.forward import ForwardProcess
