@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.cli.commands import main, parse
+from attractor.cli import main, parse
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.cli.commands import parse
+from attractor.cli import parse
 
 ROOT = Path(__file__).parents[1]
 

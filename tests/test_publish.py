@@ -11,7 +11,7 @@ import torch
 import attractor
 import tiny
 from attractor import AttractorError
-from attractor.cli.commands import main
+from attractor.cli import main
 from attractor.config.settings import RunConfig
 from attractor.data.tokenizer import Tokenizer
 from attractor.publish import export, push

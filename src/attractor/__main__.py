@@ -2,7 +2,7 @@
 
 import sys
 
-from attractor.cli.commands import main
+from attractor.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

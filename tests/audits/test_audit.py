@@ -14,7 +14,7 @@ from toy import hub_folder
 from attractor import AttractorError, adapters
 from attractor.audits.measure import Effort
 from attractor.audits.run import Subject, audit, texts_from_files
-from attractor.cli.commands import main
+from attractor.cli import main
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack
 from attractor.data.tokenizer import Tokenizer

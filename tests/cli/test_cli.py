@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import tiny
-from attractor.cli.commands import main
+from attractor.cli import main
 
 PLAN = ["sweep", "--out", "x", "--dry-run", "--adaptive"]
 FAST = [
@@ -51,6 +52,11 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert f"attractor {command}" in text
     if command not in ("report",):
         assert "default:" in text
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"attractor {version('attractor')}\n"
 
 
 @pytest.mark.parametrize(
@@ -283,8 +289,8 @@ def test_a_tokenizer_of_another_size_is_refused(
 def test_a_reader_that_goes_away_does_not_change_the_exit_code() -> None:
     """`attractor audit --gate | head` must not say 1, which is a verdict."""
     script = (
-        "import sys; from attractor.cli.console import _say; "
-        "[_say('x' * 100) for _ in range(5000)]; sys.exit(3)"
+        "import sys; from attractor.cli.terminal import say; "
+        "[say('x' * 100) for _ in range(5000)]; sys.exit(3)"
     )
     writer = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -20,7 +20,7 @@ import torch.distributed as dist
 from safetensors.torch import load_file
 
 import tiny
-from attractor.cli.commands import main
+from attractor.cli import main
 from attractor.machine.processes import Processes
 from attractor.model.ddit import DDiT
 from attractor.results.tables import read_arrays, read_results

@@ -21,7 +21,7 @@ import pytest
 
 import tiny
 from attractor import AttractorError
-from attractor.cli.commands import main
+from attractor.cli import main
 from attractor.config.presets import preset
 from attractor.config.settings import SweepConfig
 from attractor.machine.files import is_locked

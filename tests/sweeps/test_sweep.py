@@ -17,7 +17,7 @@ import torch
 import attractor
 import tiny
 from attractor import AttractorError
-from attractor.cli.commands import main
+from attractor.cli import main
 from attractor.config.identity import (
     config_hash,
     run_config_from_dict,

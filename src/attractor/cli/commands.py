@@ -1,31 +1,28 @@
-"""The command line: thin, every word of it a config or a call."""
+"""The commands: their options, each default written once, and a call for each.
+
+What a call needs is imported inside it, because the options alone have to be there in an instant:
+torch takes seconds to load, and `--help` does not need it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import functools
-import io
-import operator
-import re
-import signal
 import sys
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import tyro
 
-import attractor
 from attractor.config.presets import preset
 from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
-from attractor.machine.processes import processes
-from attractor.types import AttractorError
 
 Folder = tyro.conf.Positional[Path]
 DEMO = "demo"
+WATTS = 100.0
+"""Power of this machine unless stated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +41,7 @@ class Sweep:
     """throw away what the directory holds"""
     dry_run: bool = False
     """print the plan and what it takes: this machine is timed for a few seconds; then stop"""
-    watts: float = 100.0
+    watts: float = WATTS
     """power of this machine, for the energy in the plan"""
     status: bool = False
     """print what is done, running, failed and left in the directory, and stop"""
@@ -65,18 +62,22 @@ class Sweep:
     """of each Ray task; by default 1 if any node has one"""
 
     def __call__(self) -> None:  # noqa: D102
-        from attractor.cli import console
-
         precision = self.precision if self.adaptive else None
         if self.status:
-            console.show_status(self.out)
+            from attractor.cli.tables import show_status
+
+            show_status(self.out)
         elif self.dry_run:
-            console.show_plan(
+            from attractor.cli.plan import show_plan
+
+            show_plan(
                 self.config, self.workers, self.watts, precision=precision, at_once=self.at_once
             )
         else:
+            from attractor.cli.run import run_sweep
+
             with self._executor() as executor:
-                console.run_sweep(
+                run_sweep(
                     self.config,
                     self.out,
                     executor,
@@ -134,18 +135,19 @@ class Train:
     """print the plan and stop"""
 
     def __call__(self) -> None:  # noqa: D102
-        from attractor.cli import console
-
         if self.dry_run:
-            c = self.config
+            from attractor.cli.plan import show_plan
+
             shared = {
-                f.name: getattr(c, f.name)
-                for f in dataclasses.fields(c)
+                f.name: getattr(self.config, f.name)
+                for f in dataclasses.fields(self.config)
                 if f.name not in ("n_train", "seed")
             }
-            console.show_plan(SweepConfig(sizes=(c.n_train,), **shared))
+            show_plan(SweepConfig(sizes=(self.config.n_train,), **shared), None, WATTS)
         else:
-            console.run_training(self.config, self.out, self.force)
+            from attractor.cli.run import run_training
+
+            run_training(self.config, self.out, self.force)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,9 +164,9 @@ class Probe:
     """text column of .jsonl and .parquet files"""
 
     def __call__(self) -> None:  # noqa: D102
-        from attractor.cli import console
+        from attractor.cli.run import run_probe
 
-        console.run_probe(self.run, self.config, self.text, self.column)
+        run_probe(self.run, self.config, self.text, self.column)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,9 +180,9 @@ class Measure:
     """models measured side by side; by default one for each core, or one on a GPU"""
 
     def __call__(self) -> None:  # noqa: D102
-        from attractor.cli import console
+        from attractor.cli.run import run_measure
 
-        console.run_measure(self.sweep, self.config, self.workers)
+        run_measure(self.sweep, self.config, self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,11 +206,11 @@ class Generate:
 
     def __call__(self) -> None:  # noqa: D102
         from attractor import adapters
-        from attractor.cli import console
+        from attractor.cli.run import run_generate
         from attractor.model.sharpened import Sharpened
 
         denoiser = adapters.load(self.run, cast(adapters.Weights, self.weights))
-        console.run_generate(
+        run_generate(
             self.run,
             Sharpened(denoiser, self.temperature, self.top_p),
             self.n,
@@ -262,11 +264,11 @@ class Audit:
     """what the checkpoint does not tell, such as n_heads=12 seq_len=1024"""
 
     def __call__(self) -> int:  # noqa: D102
-        from attractor.cli import console
+        from attractor.cli.audit import run_audit
 
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         gate, into = given.pop("gate"), given.pop("out")
-        found = console.run_audit(into=into, **given)
+        found = run_audit(into=into, **given)
         return found.verdict.exit_code if gate else 0
 
 
@@ -285,9 +287,9 @@ class Reference:
     """generations of each model"""
 
     def __call__(self) -> None:  # noqa: D102
-        from attractor.cli import console
+        from attractor.cli.audit import run_reference
 
-        console.run_reference(self.sweep, self.out, self.name, self.n)
+        run_reference(self.sweep, self.out, self.name, self.n)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -361,9 +363,9 @@ class Twins:
     """a sweep directory"""
 
     def __call__(self) -> None:  # noqa: D102
-        from attractor.cli import console
+        from attractor.cli.run import run_twins
 
-        console.run_twins(self.sweep)
+        run_twins(self.sweep)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -394,97 +396,3 @@ class Theory:
             on_progress=print,
         )
         print(page)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run a command; exit code 2 and one line on bad input."""
-    arguments = sys.argv[1:] if argv is None else argv
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(
-            signal.SIGTERM, lambda *_: sys.exit(143)
-        )  # unwinds, so that nothing half-written stays
-    try:
-        command = parse(arguments)
-        if processes().count > 1 and not isinstance(command, Train):
-            raise AttractorError(
-                f"only `train` runs in several processes, and this is one of {processes().count}"
-            )
-        return command() or 0
-    except (AttractorError, OSError) as error:
-        print(f"attractor: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("attractor: interrupted; the same command again goes on from here", file=sys.stderr)
-        return 130
-
-
-def parse(arguments: list[str]) -> Callable[[], int | None]:
-    """The command the arguments ask for; the defaults of a config are those of `--preset`.
-
-    Raises:
-        AttractorError: in one line, if they make no sense.
-    """
-    base = preset(_value_of("--preset", arguments) or DEMO)
-    single = RunConfig(data=base.data, model=base.model, train=base.train, probe=base.probe)
-    commands: dict[str, object] = {
-        "demo": Demo(),
-        "sweep": Sweep(config=base, out=tyro.MISSING),
-        "train": Train(config=single, out=tyro.MISSING),
-        "probe": Probe(run=tyro.MISSING, config=base.probe),
-        "measure": Measure(sweep=tyro.MISSING, config=_probe_of(arguments) or base.probe),
-        "generate": Generate(run=tyro.MISSING),
-        "audit": Audit(model=tyro.MISSING),
-        "reference": Reference(sweep=tyro.MISSING, out=tyro.MISSING, name=tyro.MISSING),
-        "push": Push(run=tyro.MISSING, hub_id=tyro.MISSING),
-        "report": Report(sweep=tyro.MISSING),
-        "twins": Twins(sweep=tyro.MISSING),
-        "theory": Theory(),
-    }
-    kinds = [
-        Annotated[type(c), tyro.conf.subcommand(name, default=c)] for name, c in commands.items()
-    ]
-    command: Any = functools.reduce(operator.or_, kinds)
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                command, args=arguments, prog="attractor", description=attractor.__doc__
-            )
-    except SystemExit as stop:
-        if stop.code in (0, None):
-            raise
-        raise AttractorError(_in_one_line(complaint.getvalue())) from None
-
-
-def _probe_of(arguments: list[str]) -> ProbeConfig | None:
-    """What the sweep that `attractor measure` is given was measured with: the defaults there."""
-    if arguments[:1] != ["measure"]:
-        return None
-    from attractor.sweeps.run import SWEEP, config_of
-
-    folders = (Path(argument) for argument in arguments[1:] if not argument.startswith("-"))
-    sweep = next((folder for folder in folders if (folder / SWEEP).is_file()), None)
-    return None if sweep is None else config_of(sweep).probe
-
-
-def _value_of(option: str, arguments: list[str]) -> str | None:
-    """The value of an option before the parser, which needs it for its defaults, has run."""
-    for i, argument in enumerate(arguments):
-        if argument == option and i + 1 < len(arguments):
-            return arguments[i + 1]
-        if argument.startswith(option + "="):
-            return argument.partition("=")[2]
-    return None
-
-
-def _in_one_line(box: str) -> str:
-    """The message in a framed complaint of the parser, without its title, its frame and its
-    repetition of the help."""
-    lines = [line.strip(" │|") for line in box.splitlines()[1:]]
-    message: list[str] = []
-    for line in lines:
-        is_rule = not line.strip("─-╭╮╰╯+ ")
-        if is_rule and message:
-            break
-        message += [] if is_rule else [line]
-    return re.sub(r"^Error parsing __tyro\S+ ", "", " ".join(message)) or box.strip()

@@ -1,0 +1,112 @@
+"""What `attractor audit` and `attractor reference` do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from attractor import adapters
+from attractor.audits.measure import Effort, check_effort
+from attractor.audits.page import Audit, headline, standfirst
+from attractor.audits.run import (
+    PAGE,
+    Subject,
+    audit,
+    texts_from_files,
+    texts_of_run,
+    tokenizer_beside,
+    write_reference_of,
+)
+from attractor.cli.terminal import out, say
+from attractor.types import AttractorError
+
+
+def run_audit(
+    *,
+    model: str,
+    train: Path | None,
+    test: Path | None,
+    own_data: bool,
+    column: str,
+    tokenizer: Path | None,
+    reference: Path | None,
+    into: Path | None,
+    weights: adapters.Weights,
+    revision: str | None,
+    family: str | None,
+    settings: tuple[str, ...],
+    **effort: Any,
+) -> Audit:
+    """Audit a model and say where the page is."""
+    _require_both_or_none(train, test, own_data)
+    amount = Effort(**effort)
+    check_effort(amount)
+    denoiser = adapters.load(
+        model, weights, family=family, revision=revision, **_values_of(settings)
+    )
+    if denoiser.seq_len is None:
+        raise AttractorError(f"'{model}' does not tell how long its sequences are")
+    found, length, texts = tokenizer_beside(model, tokenizer), denoiser.seq_len, None
+    if own_data:
+        texts = texts_of_run(Path(model), amount.rows)
+    elif train and test:
+        texts = texts_from_files(
+            train, test, column, found, length, denoiser.process.vocab_size, amount.rows
+        )
+    name = Path(model).expanduser().resolve().name if Path(model).expanduser().exists() else model
+    folder = into or Path("audits") / name.replace("/", "--")
+    with out.status("auditing") as status:
+        made = audit(
+            Subject(name, denoiser, length, found, texts),
+            folder,
+            amount,
+            reference,
+            lambda what: status.update(what),
+        )
+    say("\n".join([headline(made.verdict), *standfirst(made)]))
+    say(f"page  {folder / PAGE}")
+    return made
+
+
+def run_reference(sweep: Path, target: Path, name: str, n: int) -> None:
+    """Write reference curves of a finished sweep."""
+    with out.status("auditing") as status:
+        made = write_reference_of(
+            sweep, target, name, Effort(n=n, minutes=0), lambda what: status.update(what)
+        )
+    for point in made.points:
+        numbers = "  ".join(f"{key} {e.value:.3f}" for key, e in point.numbers.items())
+        say(f"n = {point.n_train:,}  advantage {point.advantage.value:.3f}  {numbers}")
+    say(f"reference  {target}")
+
+
+def _require_both_or_none(train: Path | None, test: Path | None, own_data: bool) -> None:
+    if own_data and (train or test):
+        raise AttractorError(
+            "--own-data takes the rows of the run: give it without --train and --test"
+        )
+    if train and not test:
+        raise AttractorError(
+            "--train needs --test beside it: text of the same kind that the model has not seen, "
+            "without which memorized text cannot be told from easy text; "
+            "an audit without data needs neither"
+        )
+    if test and not train:
+        raise AttractorError(
+            "--test is compared with --train: give both; an audit without data needs neither"
+        )
+
+
+def _values_of(given: tuple[str, ...]) -> dict[str, Any]:
+    """`name=value` pairs; a value is JSON where it can be read as such, else text."""
+    found: dict[str, Any] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not (name.isidentifier() and equals):
+            raise AttractorError(f"--settings takes name=value, not {pair!r}")
+        try:
+            found[name] = json.loads(value.lower() if value in ("True", "False") else value)
+        except ValueError:
+            found[name] = value
+    return found

@@ -1,0 +1,73 @@
+"""Progress bars, one for each model that is trained and one for text that is packed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from attractor.cli.terminal import out
+from attractor.data.stream import Packed
+from attractor.machine.units import size
+from attractor.sweeps.follow import RunEvent
+from attractor.train.state import Progress as Line
+
+
+def progress_bars() -> Progress:
+    """The frame that bars are added to; it is drawn while it is entered."""
+    return Progress(
+        TextColumn("{task.description:>12}"), BarColumn(20), TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=out,
+    )  # fmt: skip
+
+
+class Watcher:
+    """One bar for each model, from its first report to its last."""
+
+    def __init__(self, bars: Progress, steps: int) -> None:
+        self.bars, self.steps = bars, steps
+        self.tasks: dict[str, TaskID] = {}
+
+    def __call__(self, event: RunEvent) -> None:  # noqa: D102
+        if event.run.run_id not in self.tasks:
+            self.tasks[event.run.run_id] = self.bars.add_task(
+                event.run.title, total=self.steps, note=""
+            )
+        task = self.tasks[event.run.run_id]
+        if event.progress is None:
+            self.bars.update(task, note="measured")
+        else:
+            advance(self.bars, task, event.progress)
+
+
+def advance(bars: Progress, task: TaskID, line: Line) -> None:
+    """Move a model's bar to the step of a line of its metrics, and say what the line says."""
+    loss = "not finite" if line.loss is None else f"{line.loss:.3f}"
+    note = f"loss {loss}  {line.tokens_per_s:,.0f} tok/s"
+    if line.validation_nelbo is not None:
+        note += f"  validation {line.validation_nelbo:.3f}"
+    if line.check is not None:
+        note += f"  recovery {line.check.recovery_train:.2f}, {line.check.recovery_test:.2f} unseen"
+    bars.update(task, completed=line.step, note=note)
+
+
+def packing_bar(bars: Progress) -> Callable[[Packed], None]:
+    """A bar, without an end, for a corpus that is streamed."""
+    tasks: list[TaskID] = []
+
+    def show(packed: Packed) -> None:
+        tasks[:] = tasks or [bars.add_task("packing", total=None, note="")]
+        bars.update(
+            tasks[0],
+            note=f"{packed.documents:,} documents, {size(packed.characters)}, {packed.rows:,} rows",
+        )
+
+    return show

@@ -1,0 +1,99 @@
+"""What a sweep would do and take, without doing it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from rich.table import Table
+
+from attractor.cli.terminal import out, say
+from attractor.config.settings import SweepConfig
+from attractor.machine.units import duration, size
+from attractor.sweeps.devices import GPUS, UTILISATION
+from attractor.sweeps.forecast import Forecast, at_a_time, forecast
+from attractor.sweeps.search import most_sizes
+from attractor.types import AttractorError
+
+
+def show_plan(
+    config: SweepConfig,
+    workers: int | None,
+    watts: float,
+    *,
+    precision: float | None = None,
+    at_once: int = 1,
+) -> None:
+    """What a sweep would do and take, without doing it: this machine is timed for a few seconds.
+
+    Of an adaptive one, which has a precision, the most it can take.
+    """
+    if not 0 < watts < math.inf:
+        raise AttractorError(f"watts = {watts} must be positive")
+    if workers is not None and workers < 1:
+        raise AttractorError(f"workers = {workers} must be at least 1")
+    together = None if precision is None else at_once
+    most = len(config.sizes) if precision is None else most_sizes(config, precision, at_once)
+    times = ", ".join(f"{t:g}" for t in config.probe.t)
+    say(f"noise     {config.process}")
+    say(f"sizes     {', '.join(f'{n:g}' for n in config.sizes)}")
+    if precision is not None:
+        say(
+            f"adaptive  sizes between the smallest and the largest, {at_once} at a time, until n* "
+            f"is known to a factor of {precision:g};\n"
+            f"          the plan is for {most:,} of each model, about the most it can take"
+        )
+    say(
+        f"training  {config.train.steps:,} steps of {config.train.batch_size} rows of "
+        f"{config.data.seq_len} tokens"
+    )
+    say(
+        f"probes    up to {config.probe.rows} + {config.probe.test_rows} rows, t = {times}, "
+        f"{config.probe.steps} steps"
+    )
+    with out.status("timing this machine"):
+        found = [
+            each._replace(runs=most * len(config.seeds))
+            for each in forecast(config, workers, together)
+        ]
+    out.print(_plan_table(found, at_a_time(config, workers, together), watts))
+    say(
+        "A model's column is one run, the last one the whole sweep. FLOPs: 6 x parameters outside "
+        "the token embedding\n"
+        "x tokens, and 2 x for tokens of the probes. This machine was timed for a few seconds: "
+        "good to a factor of 2.\n"
+        f"GPUs are counted at {UTILISATION:.0%} of the datasheet's dense bf16 rate, one at a time, "
+        "at board power."
+    )
+
+
+def _plan_table(found: list[Forecast], side_by_side: int, watts: float) -> Table:
+    table = Table("", *(f.model or "a model" for f in found), "in all", box=None)
+    total = sum(f.runs for f in found)
+
+    def add(what: str, show: Callable[[float], str], each: list[float], shared: int = 1) -> None:
+        table.add_row(
+            what,
+            *map(show, each),
+            show(sum(x * f.runs for x, f in zip(each, found, strict=True)) / shared),
+        )
+
+    table.add_row("models", *(f"{f.runs:,}" for f in found), f"{total:,}, {side_by_side} at a time")
+    table.add_row("parameters", *(f"{f.cost.parameters:,}" for f in found))
+    add("tokens", lambda x: f"{x:,.0f}" if x < 1e9 else f"{x:.2e}", [f.cost.tokens for f in found])
+    add("FLOPs, training", lambda x: f"{x:.2e}", [f.cost.train_flops for f in found])
+    add("FLOPs, probes", lambda x: f"{x:.2e}", [f.cost.probe_flops for f in found])
+    add("disk", size, [f.cost.disk for f in found])
+    add("this machine, training", duration, [f.training for f in found], side_by_side)
+    add("this machine, probes", duration, [f.probing for f in found], side_by_side)
+    add(f"  at {watts:g} W", _energy, [f.seconds * watts / side_by_side for f in found])
+    for gpu in GPUS:
+        seconds = [f.seconds_on(gpu) for f in found]
+        add(gpu.name, duration, seconds)
+        add(f"  at {gpu.watts:g} W", _energy, [s * gpu.watts for s in seconds])
+    return table
+
+
+def _energy(joules: float) -> str:
+    kwh = joules / 3.6e6
+    return f"{kwh:,.1f} kWh" if kwh >= 1 else f"{1000 * kwh:,.1f} Wh"

@@ -1,0 +1,127 @@
+"""What was measured and what is going on, as tables and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from rich.table import Table
+
+from attractor.cli.terminal import out, say
+from attractor.config.settings import ProbeConfig
+from attractor.data.subsets import SplitCounts
+from attractor.machine.units import duration
+from attractor.results.estimate import FEW
+from attractor.results.tables import Row
+from attractor.sweeps.attempt import FAILED
+from attractor.sweeps.status import State, read_status
+
+
+def show_status(folder: Path) -> None:
+    """What is done, running, failed and waiting in a sweep's folder, and the time left."""
+    status = read_status(folder)
+    table = Table("run", "model", "state", "step", "left", box=None)
+    for run, state, line, left in status.runs:
+        step = "" if line is None else f"{line.step:,} of {run.config.train.steps:,}"
+        table.add_row(run.run_id, run.title, state, step, "" if left is None else duration(left))
+    out.print(table)
+    counts = ", ".join(f"{status.count(state)} {state}" for state in get_args(State))
+    left = status.seconds_left
+    waits = (
+        f"{duration(left)} left with {max(1, status.count('running'))} at a time"
+        if left is not None
+        else "unknown"
+    )
+    say(f"{counts}; time left: {waits}")
+    for run, state, _, _ in status.runs:
+        if state == "failed":
+            say(f"failed: {run.title}, see {folder / run.run_id / FAILED}")
+
+
+def note_data(counts: SplitCounts, rows: int, probe: ProbeConfig) -> None:
+    """What became of the corpus."""
+    say(
+        f"{counts.documents:,} documents: {counts.duplicates:,} exact duplicates and "
+        f"{counts.near_duplicates:,} near-duplicates of test documents dropped; "
+        f"{counts.train_documents:,} to train ({rows:,} rows), "
+        f"{counts.test_documents:,} held out; "
+        f"{probe.rows} training and {probe.test_rows} unseen rows are probed"
+    )
+
+
+def show_transition(content: dict[str, Any], model: str = "") -> None:
+    """The rows of transition.json as a table, and where the transition is."""
+    columns = (
+        "n",
+        "t",
+        "recovery train",
+        "recovery test",
+        "entropy train",
+        "entropy test",
+        "broken test",
+    )
+    table = Table(*columns, box=None, title=model or None)
+    for train, test in _pairs(content["rows"]):
+        broken = test["unstable_rate"]
+        cells = [
+            _interval(row[name], *row[interval])
+            for name, interval in (
+                ("recovery_rate", "recovery_ci"),
+                ("conditional_entropy", "entropy_ci"),
+            )
+            for row in (train, test)
+        ]
+        table.add_row(
+            f"{train['n_train']:,}",
+            f"{train['t']:g}",
+            *cells,
+            "" if broken is None else f"{broken:.2f}",
+        )
+    out.print(table)
+    for found in content["transition"]:
+        say(f"t = {found['t']:g}: n* {_located(found)}")
+    say(
+        f"entropy: n* {_located(content['entropy_transition'])}   (95% intervals over sequences; "
+        "entropies in nats)"
+    )
+
+
+def show_rows(rows: list[Row], title: str) -> None:
+    """Every measurement of one model."""
+    table = Table(
+        "measurement", "of", "t", "value", "95% interval", "sequences", title=title, box=None
+    )
+    shown = [row for row in rows if row.at is None or row.measurement in ("tpr", "recovery_steps")]
+    for row in shown:
+        t = ", ".join(f"{x:g}" for x in (row.t, row.at) if x is not None)
+        interval = "" if row.low is None else f"{row.low:.3f} to {row.high:.3f}"
+        table.add_row(
+            row.measurement, row.split, t, f"{row.value:.3f}", interval, str(row.sequences)
+        )
+    out.print(table)
+    few = sum(row.sequences < FEW for row in shown)
+    if few:
+        say(f"{few} of these intervals rest on fewer than {FEW} sequences: take them as rough")
+
+
+def _pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    test = {(row["n_train"], row["seed"], row["t"]): row for row in rows if row["split"] == "test"}
+    for row in rows:
+        if row["split"] == "train":
+            yield row, test[row["n_train"], row["seed"], row["t"]]
+
+
+def _located(found: dict[str, Any]) -> str:
+    if found["n_star"] is None:
+        return (
+            "not located: "
+            f"{found.get('reason') or 'the curve has no half-way point inside the sizes'}"
+        )
+    if found["ci"] is None:
+        return f"= {found['n_star']:,.0f}, without an interval: {found.get('reason')}"
+    return "= {:,.0f} [{:,.0f}, {:,.0f}]".format(found["n_star"], *found["ci"])
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
