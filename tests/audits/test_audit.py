@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from attractor.measurements.measuring import Texts
 from toy import hub_folder
 
 from attractor import AttractorError, adapters

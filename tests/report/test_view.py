@@ -10,7 +10,6 @@ from typing import Any
 
 import made_up
 import pytest
-from attractor.report.profiles import sections
 
 from attractor.report import words
 from attractor.report.charts import all_figures, model_sizes
