@@ -72,7 +72,9 @@ def test_public_names_are_listed_and_others_are_none() -> None:
         attractor.denoiser  # noqa: B018
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["sweep", "--help"], ["sweep"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["sweep", "--help"], ["measure", "--help"], ["sweep"]]
+)
 def test_the_command_line_explains_itself_without_torch(arguments: list[str]) -> None:
     script = (
         "import sys\n"
