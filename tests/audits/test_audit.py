@@ -12,7 +12,7 @@ from toy import hub_folder
 
 from attractor import AttractorError, adapters
 from attractor.audits.measure import Effort
-from attractor.audits.run import Subject, audit, texts_from_files
+from attractor.audits.run import Audited, audit, texts_from_files
 from attractor.cli import main
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack
@@ -53,7 +53,7 @@ def test_the_exact_generalizer(
         rows=len(texts.train)
     )  # at 60 the upper end at t = 0.15 reaches "in transition"
     found = audit(
-        Subject("source", language, LENGTH, tokenizer, texts), tmp_path / "out", every_row
+        Audited("source", language, LENGTH, tokenizer, texts), tmp_path / "out", every_row
     )
     assert found.misfit == []
     assert (found.alone.word, found.verdict.word, found.verdict.exit_code) == (
@@ -81,7 +81,7 @@ def test_the_exact_generalizer(
 def test_the_exact_memorizer(texts: Texts, tokenizer: Tokenizer, tmp_path: Path) -> None:
     stored = Texts(texts.train[:20], *texts[1:2], texts.train[:20], *texts[3:])
     model = EmpiricalDenoiser(torch.from_numpy(stored.train).long(), tokenizer.vocab_size)
-    found = audit(Subject("store", model, LENGTH, tokenizer, stored), tmp_path / "out", EFFORT)
+    found = audit(Audited("store", model, LENGTH, tokenizer, stored), tmp_path / "out", EFFORT)
     assert (found.alone.word, found.verdict.word, found.verdict.exit_code) == (
         "memorizing",
         "memorizing",
@@ -120,7 +120,7 @@ def test_a_model_that_always_says_one_word_passes_no_gate(
 ) -> None:
     """It treats training and unseen text alike, and has no structure that could be missed."""
     model = EmpiricalDenoiser(torch.full((1, LENGTH), 7), tokenizer.vocab_size)
-    found = audit(Subject("collapsed", model, LENGTH, tokenizer, texts), tmp_path / "out", EFFORT)
+    found = audit(Audited("collapsed", model, LENGTH, tokenizer, texts), tmp_path / "out", EFFORT)
     assert (found.alone.word, found.verdict.word, found.verdict.exit_code) == (
         "undecided",
         "undecided",
@@ -133,7 +133,7 @@ def test_unequal_noise_is_no_reference(tmp_path: Path) -> None:
     model = adapters.load(GOLDEN / "gidd_hf")
     assert model.seq_len is not None
     found = audit(
-        Subject("both", model, model.seq_len), tmp_path / "out", Effort(n=4, minutes=0, steps=4)
+        Audited("both", model, model.seq_len), tmp_path / "out", Effort(n=4, minutes=0, steps=4)
     )
     assert any("hybrid" in reason for reason in found.misfit)
     assert found.verdict.word == "undecided"
@@ -142,7 +142,7 @@ def test_unequal_noise_is_no_reference(tmp_path: Path) -> None:
 def test_time_that_is_up_leaves_fewer_generations_and_the_same_ones(
     language: MarkovDenoiser, tmp_path: Path
 ) -> None:
-    subject = Subject("source", language, LENGTH)
+    subject = Audited("source", language, LENGTH)
     short = audit(subject, tmp_path / "short", Effort(n=500, minutes=1e-6, steps=4))
     long = audit(subject, tmp_path / "long", Effort(n=24, minutes=0, steps=4))
     assert short.generations == 8
@@ -230,4 +230,4 @@ def test_bad_input_is_one_line(
 def test_another_folder_is_not_overwritten(tmp_path: Path, language: MarkovDenoiser) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(AttractorError, match="not empty"):
-        audit(Subject("source", language, LENGTH), tmp_path, Effort(n=4, minutes=0, steps=4))
+        audit(Audited("source", language, LENGTH), tmp_path, Effort(n=4, minutes=0, steps=4))

@@ -57,7 +57,7 @@ SHOWN = 8
 """Passages and generations on the page."""
 
 
-class Subject(NamedTuple):
+class Audited(NamedTuple):
     """What is audited."""
 
     name: str
@@ -69,7 +69,7 @@ class Subject(NamedTuple):
 
 
 def audit(
-    subject: Subject,
+    subject: Audited,
     out: Path,
     effort: Effort = Effort(),  # noqa: B008
     reference: Path | None = None,
@@ -109,7 +109,7 @@ def audit(
     return found
 
 
-def _blocks(subject: Subject, effort: Effort, watch: Callable[[str], None]) -> Iterator[Block]:
+def _blocks(subject: Audited, effort: Effort, watch: Callable[[str], None]) -> Iterator[Block]:
     for block in measure_alone(subject.denoiser, subject.length, effort, watch):
         own = block.original if block.measurement == "echoes" else None
         yield block
@@ -118,7 +118,7 @@ def _blocks(subject: Subject, effort: Effort, watch: Callable[[str], None]) -> I
 
 
 def _judged(
-    subject: Subject, effort: Effort, curves: Reference, arrays: Arrays, seconds: float
+    subject: Audited, effort: Effort, curves: Reference, arrays: Arrays, seconds: float
 ) -> Audit:
     process = subject.denoiser.process
     numbers = evidence.alone(arrays, effort.seed)
@@ -200,7 +200,7 @@ def _text(row: np.ndarray, tokenizer: Tokenizer | None) -> str:
 
 
 def _facts(
-    subject: Subject, effort: Effort, generations: int, seconds: float
+    subject: Audited, effort: Effort, generations: int, seconds: float
 ) -> tuple[tuple[str, str], ...]:
     process, texts = subject.denoiser.process, subject.texts
     counts = f"{generations:,}" + (

@@ -11,7 +11,7 @@ from attractor.audits.measure import Effort, check_effort
 from attractor.audits.page import Audit, headline, standfirst
 from attractor.audits.run import (
     PAGE,
-    Subject,
+    Audited,
     audit,
     texts_from_files,
     texts_of_run,
@@ -58,7 +58,7 @@ def run_audit(
     folder = into or Path("audits") / name.replace("/", "--")
     with out.status("auditing") as status:
         made = audit(
-            Subject(name, denoiser, length, found, texts),
+            Audited(name, denoiser, length, found, texts),
             folder,
             amount,
             reference,

@@ -17,6 +17,7 @@ from attractor.report.tables import Table, tables, write_tables
 from attractor.report.template import fill
 from attractor.report.vector import STYLE, write_figures
 from attractor.report.view import Curve, Report, Star, find, read_report
+from attractor.results.outcomes import OUTCOME_NAMES
 from attractor.types import AttractorError
 
 FILE = "report.html"
@@ -178,7 +179,7 @@ def render(report: Report) -> str:
         absent=absent(report),
         facts=provenance(report),
         names=words.NAMES,
-        outcomes=words.OUTCOME_NAMES,
+        outcomes=OUTCOME_NAMES,
     )
 
 

@@ -11,12 +11,6 @@ from attractor.results.estimate import Estimate
 from attractor.results.units import PROBABILITY, SHARE, Unit
 
 UNSURE = " (without an interval)"
-OUTCOME_NAMES = {
-    "recovered": "recovered",
-    "failed": "failed",
-    "unstable": "broken",
-    "stable": "unchanged",
-}
 NAMES = {"train": "training", "test": "unseen", "generated": "generated", "random": "random tokens"}
 
 
