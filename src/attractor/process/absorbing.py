@@ -15,7 +15,7 @@ from attractor.process.uniform import categorical
 from attractor.types import AttractorError
 
 TEXT, MASKED = 0, 1
-"""Kinds of tokens."""
+"""The two kinds of tokens, each with a coin of its own: text and masks."""
 
 
 class MaskedProcess(ForwardProcess):
@@ -89,6 +89,8 @@ class AbsorbingProcess(MaskedProcess):
     ) -> Float[Tensor, "*n"]:
         """(b - a) / (1 - a) for a mask, which then does move, whatever the network says; 0 for a
         visible token."""
+        # No bound but the probability itself: a mask has p_z = 0, so here the thinning of `reverse`
+        # rejects nothing, and a token once shown never moves again.
         return (alpha_s - alpha_t) / (1 - alpha_t) if kind == MASKED else torch.zeros_like(alpha_s)
 
     def jump(
@@ -127,19 +129,23 @@ class AbsorbingProcess(MaskedProcess):
         bias: Float[Tensor, "V"] | None,
         tokens: Tokens,
     ) -> Float[Tensor, ""]:
-        """Weighted cross-entropy; the output layer runs at masked tokens only."""
+        """Weighted sum of the NELBO; the output layer runs at masked tokens only."""
+        # The NELBO is zero at visible tokens, and so is its gradient: at a mean time of 1/2 this
+        # saves half of the output layer.
         masked = tokens.x_t == self.mask
         chosen = Tokens(*(field[masked] for field in tokens))
         return chunked_loss(hidden[masked], weight, bias, chosen, by_autograd(self._cross_entropy))
 
     def _cross_entropy(self, logits: Tensor, tokens: Tokens) -> Tensor:
+        # Twice negative: of dalpha, which falls, and of the cross-entropy.
         at_x_0 = self.text_logits(logits).log_softmax(-1).gather(-1, tokens.x_0[:, None])[:, 0]
         return (tokens.weight * tokens.dalpha / (1 - tokens.alpha) * at_x_0).sum()
 
     def distribution(
         self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]
     ) -> Float[Tensor, "*n V"]:
-        """Never the mask; a visible token is carried over (MDLM, section 3.2.3)."""
+        """Log-probabilities of clean tokens: zero probability for the mask, and a visible token is
+        carried over (MDLM, section 3.2.3)."""
         carried = torch.full_like(logits, -torch.inf).scatter_(-1, x_t[..., None], 0.0)
         return torch.where(
             x_t[..., None] == self.mask, self.text_logits(logits).log_softmax(-1), carried
@@ -148,8 +154,8 @@ class AbsorbingProcess(MaskedProcess):
     def readings(self, x_t: Int[Tensor, "B L"]) -> Iterator[Reading]:
         """Each position in turn behind a mask: a visible token would merely be copied.
 
-        L calls of the denoiser for a batch of rows. There are no fewer: two positions behind masks
-        at once would not see each other, and their entropies would be larger.
+        That costs L calls of the denoiser for a batch of rows, and fewer will not do: two positions
+        behind masks at once would not see each other, and their entropies would be larger.
         """
         for position in range(x_t.shape[1]):
             where = torch.zeros_like(x_t, dtype=torch.bool)

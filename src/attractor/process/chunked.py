@@ -4,6 +4,10 @@ logits.
 The logits of a batch, tokens times V, are the largest tensor of a training step. The gradient of a
 loss with respect to them is formed chunk by chunk of rows while they are there, carried through the
 output layer at once, and the logits are forgotten.
+
+Two sizes are at work (see `process.reductions`). A *chunk* of rows is made by one matrix product,
+which wants many rows to run at full speed; the loss then walks through it in *blocks* that stay in
+a core's cache.
 """
 
 from __future__ import annotations
@@ -27,9 +31,11 @@ class Tokens(NamedTuple):
     x_0: Tensor
     """clean token"""
     alpha: Tensor
+    """alpha(t) at the token's time, in (0, 1)"""
     dalpha: Tensor
+    """d alpha / d t at the token's time, negative"""
     weight: Tensor
-    """of the token in the sum"""
+    """weight of the token in the sum"""
 
     def split(self, rows: int) -> list[Tokens]:
         """Consecutive parts of `rows` tokens."""
@@ -41,11 +47,14 @@ Kernel = Callable[[Tensor, Tokens], Tensor]
 
 
 def by_autograd(loss: Callable[[Tensor, Tokens], Tensor]) -> Kernel:
-    """The kernel of a summed loss whose gradient is not written out."""
+    """The kernel of a summed loss whose gradient is not written out, by automatic
+    differentiation."""
 
     def kernel(logits: Tensor, tokens: Tokens) -> Tensor:
+        # Kernels run in the forward pass of an autograd function, where gradients are switched off.
         with torch.enable_grad():
-            value = loss(leaf := logits.detach().requires_grad_(), tokens)
+            leaf = logits.detach().requires_grad_()
+            value = loss(leaf, tokens)
         (gradient,) = torch.autograd.grad(value, leaf)
         logits.copy_(gradient)
         return value.detach()
@@ -65,12 +74,23 @@ def chunked_loss(
 
     The gradient flows to hidden, weight and bias. Under autocast the three matrix products are in
     its precision, all else and the sums over chunks in that of `hidden`.
+
+    Args:
+        hidden: input of the output layer, (M, H).
+        weight: of the output layer, (V, H).
+        bias: of the output layer, (V,), or None.
+        tokens: what the kernel knows of the M tokens.
+        kernel: the loss, which turns logits into their own gradient.
     """
     return _ChunkedLoss.apply(kernel, hidden, weight, bias, *tokens)
 
 
 class _ChunkedLoss(torch.autograd.Function):
-    """Forms all gradients in the forward pass; the backward pass only scales them."""
+    """Forms all gradients in the forward pass; the backward pass only scales them.
+
+    That is possible because the loss is a number: whatever is done with it later, the gradient of
+    the result is this gradient times one factor.
+    """
 
     @staticmethod
     def forward(
@@ -85,13 +105,13 @@ class _ChunkedLoss(torch.autograd.Function):
         vocab, precision = len(weight), _product_precision(hidden)
         w = weight.to(precision)
         b = weight.new_zeros(vocab) if bias is None else bias
-        grad_hidden, grad_weight, grad_bias = (
-            torch.empty_like(hidden),
-            torch.zeros_like(weight),
-            torch.zeros_like(b),
-        )
+        grad_hidden = torch.empty_like(hidden)
+        grad_weight = torch.zeros_like(weight)
+        grad_bias = torch.zeros_like(b)
         loss = hidden.new_zeros(())
         rows = chunk_rows(vocab, hidden.device)
+        # One buffer for the logits of every chunk and, in their place, for their gradient: fresh
+        # memory for each chunk would cost page faults.
         buffer = hidden.new_empty(min(rows, len(hidden)), vocab)
         chunks = zip(
             hidden.split(rows), grad_hidden.split(rows), Tokens(*tokens).split(rows), strict=True
@@ -100,7 +120,7 @@ class _ChunkedLoss(torch.autograd.Function):
             h, logits = h.to(precision), buffer[: len(h)]
             _product(h, w.T, out=logits)
             loss += _to_gradient(kernel, logits, b, part, grad_bias)
-            gradient = logits.to(precision)
+            gradient = logits.to(precision)  # by now `logits` holds it
             _product(gradient, w, out=grad_h)
             _add_product(gradient.T, h, total=grad_weight)
         ctx.save_for_backward(grad_hidden, grad_weight, None if bias is None else grad_bias)
@@ -110,15 +130,8 @@ class _ChunkedLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Scale what the forward pass has formed."""
-        return (
-            None,
-            *(None if g is None else g * grad for g in ctx.saved_tensors),
-            None,
-            None,
-            None,
-            None,
-            None,
-        )
+        scaled = (None if g is None else g * grad for g in ctx.saved_tensors)
+        return (None, *scaled, *[None] * len(Tokens._fields))
 
 
 def _to_gradient(
@@ -139,7 +152,8 @@ def _to_gradient(
 
 
 def _product_precision(hidden: Tensor) -> torch.dtype:
-    """Of matrix products: that of autocast where it is on."""
+    """The precision of matrix products: that of autocast where it is on."""
+    # Asked for by hand, since autocast leaves operations that write to an `out` alone.
     device = hidden.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
 

@@ -30,15 +30,26 @@ class ForwardProcess(ABC):
     is still the clean one with probability alpha, and otherwise drawn from a law that depends on
     alpha alone.
 
+    In formulas z is the noisy token x_t, x the clean one, p the denoiser's distribution at their
+    position, and for times s < t, a = alpha(t) <= b = alpha(s). The ancestral step from t to s is
+    the posterior, cut into two so that the part without the network can be drawn first (see
+    `process.reverse`): a `coin` of probability c says whether the token *may* move, and `jump`
+    draws x_s given that it may,
+
+        posterior(v) = (1 - c) 1{v = z} + c P(jump lands on v).
+
     Args:
         vocab_size: V, at least 2; a mask counts.
-        schedule: alpha(t) and its derivative.
+        schedule: alpha(t) and its derivative; log-linear unless given.
+
+    Raises:
+        AttractorError: for fewer than two tokens.
     """
 
     mask_id: int | None = None
-    """A token that is noise and never text, if the process has one."""
+    """The token that is noise and never text; None where there is no such token."""
     kinds: int = 1
-    """Kinds of tokens with coins of their own."""
+    """How many kinds of tokens there are that have coins of their own."""
 
     def __init__(self, vocab_size: int, schedule: Schedule | None = None) -> None:
         if vocab_size < 2:
@@ -52,12 +63,18 @@ class ForwardProcess(ABC):
     def corrupt(
         self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]
     ) -> Tensor:
-        """Draw x_t given x_0, (B, L). `noise`, on [0, 1), decides first whether and then to
-        what."""
+        """Draw x_t given x_0, (B, L).
+
+        Args:
+            x_0: clean tokens.
+            t: time of each row, in [0, 1].
+            noise: uniforms on [0, 1) for each token: the first decides whether it is replaced, the
+                second by what.
+        """
 
     @abstractmethod
     def prior(self, noise: Float[Tensor, "B L 2"]) -> Int[Tensor, "B L"]:
-        """Draw tokens at t = 1, where nothing of the text is left."""
+        """Draw tokens at t = 1, where nothing of the text is left, from uniforms on [0, 1)."""
 
     @abstractmethod
     def posterior(
@@ -67,14 +84,20 @@ class ForwardProcess(ABC):
         alpha_s: Float[Tensor, "B"],
         alpha_t: Float[Tensor, "B"],
     ) -> Float[Tensor, "B L V"]:
-        """Distribution of x_s given x_t for s < t, with `probs` in the place of x_0."""
+        """Distribution of x_s given x_t for s < t, with `probs`, (B, L, V), in the place of x_0."""
 
     @abstractmethod
     def coin(
         self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = 0
     ) -> Float[Tensor, "*n"]:
         """Probability that a token *may* move between t and s: a bound that holds whatever the
-        network says."""
+        network says.
+
+        Args:
+            alpha_s: alpha at the time to go to.
+            alpha_t: alpha at the time to come from, smaller.
+            kind: which kind of token it is, see `kind`.
+        """
 
     def kind(self, x_t: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
         """Which kind of token each is, in 0 ... kinds - 1."""
@@ -89,13 +112,17 @@ class ForwardProcess(ABC):
         alpha_t: Float[Tensor, "M"],
         noise: Float[Tensor, "M 3"],
     ) -> Int[Tensor, "M"]:
-        """Draw x_s from the posterior *given that the coin came up*; coin and jump together are the
-        posterior."""
+        """Draw x_s of M tokens from the posterior *given that the coin came up*; coin and jump
+        together are the posterior.
+
+        The three uniforms of a token decide whether it does move, from where the new token comes
+        (network or noise), and which it is.
+        """
 
     @abstractmethod
     def frozen(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Tensor:
-        """Boolean, shape of the arguments: the posterior's largest entry is x_t itself whatever the
-        network says."""
+        """Whether the posterior's largest entry is x_t itself whatever the network says; Boolean,
+        of the shape of the arguments."""
 
     @abstractmethod
     def nelbo(
@@ -106,8 +133,8 @@ class ForwardProcess(ABC):
         alpha_t: Float[Tensor, "B"],
         dalpha_t: Float[Tensor, "B"],
     ) -> Float[Tensor, "B L"]:
-        """Negative evidence lower bound per token and per unit of time, in nats, never negative up
-        to rounding."""
+        """Negative evidence lower bound per token and per unit of time, (B, L), in nats, never
+        negative up to rounding."""
 
     @abstractmethod
     def loss(
@@ -117,8 +144,8 @@ class ForwardProcess(ABC):
         bias: Float[Tensor, "V"] | None,
         tokens: Tokens,
     ) -> Float[Tensor, ""]:
-        """Weighted sum of the NELBO of M tokens, for logits `hidden @ weight.T + bias` that are
-        never kept."""
+        """Weighted sum of the NELBO of M tokens, in nats, for logits `hidden @ weight.T + bias`
+        that are never kept."""
 
     def distribution(
         self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]
@@ -129,6 +156,7 @@ class ForwardProcess(ABC):
     def readings(self, x_t: Int[Tensor, "B L"]) -> Iterator[Reading]:
         """What to show a denoiser so that the distribution of every token given *the others* is
         read once."""
+        # One look is enough: a denoiser's distribution leaves the token's own noisy value out.
         yield Reading(x_t, torch.ones_like(x_t, dtype=torch.bool))
 
     def prior_cost(self) -> float:
@@ -138,5 +166,6 @@ class ForwardProcess(ABC):
 
     @property
     def text_size(self) -> int:
-        """Ids among which text lies: all of them, but for a mask that was added at the end."""
+        """Number of ids among which text lies: all of them, but for a mask that was added at the
+        end."""
         return self.vocab_size - (self.mask_id == self.vocab_size - 1)

@@ -51,6 +51,7 @@ def nelbo_loss(
 def _kernel(device_type: str) -> Kernel:
     """`_nelbo_and_gradient`: as it stands, or where Triton is at hand compiled to a few passes over
     the logits."""
+    # Rows differ in number from chunk to chunk: `dynamic` keeps torch from compiling for each.
     if device_type != "cuda" or importlib.util.find_spec("triton") is None:
         return _nelbo_and_gradient
     return torch.compile(_nelbo_and_gradient, dynamic=True)
@@ -78,6 +79,7 @@ def _nelbo_and_gradient(logits: Float[Tensor, "m V"], tokens: Tokens) -> Tensor:
     n = vocab + y
     k = weight * da / (vocab * a * (1 + y_z))
 
+    # The only V-wide memory: `u`, which is the logits' own, and `r`, used twice.
     u = torch.softmax(logits, -1, out=logits).mul_(y)
     u_z, u_x = u.gather(1, z), u.gather(1, x)
     r = u.log1p()
@@ -86,7 +88,9 @@ def _nelbo_and_gradient(logits: Float[Tensor, "m V"], tokens: Tokens) -> Tensor:
     loss = k * (at_z + log_sum + y * u_x.log1p() - (1 + y) * y.log1p())
 
     r = torch.div(u, torch.add(u, 1, out=r), out=r)
-    grad_z, grad_x = k * n * u_z * (y_z - u_z) / (1 + u_z) ** 2, k * y * u_x / (1 + u_x)
-    total = k * r.sum(1, keepdim=True) + grad_z + grad_x
+    grad_z = k * n * u_z * (y_z - u_z) / (1 + u_z) ** 2
+    grad_x = k * y * u_x / (1 + u_x)
+    total = k * r.sum(1, keepdim=True) + grad_z + grad_x  # sum_w g_w
+    # In place, g_v - p_v sum_w g_w; z and x may be one token, and then get both of their terms.
     u.mul_(-total / y).addcmul_(r, k).scatter_add_(1, z, grad_z).scatter_add_(1, x, grad_x)
     return loss.sum()

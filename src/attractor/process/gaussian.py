@@ -22,9 +22,10 @@ between."""
 TAU = 1e-3
 """Temperature of the softmax, of the same."""
 KEPT = 16
-"""Largest noise values that are drawn: what the next would get of the softmax is below float32's
-last bit."""
+"""How many of the largest noise values are drawn: what the next would get of the softmax is below
+float32's last bit."""
 _WIDTH, _NODES = 9.0, 257
+"""The quadrature runs over [-9, 9] standard deviations, beyond which lies a mass of 2e-19."""
 
 
 class Signal(NamedTuple):
@@ -63,15 +64,17 @@ def signal(gamma: Float[Tensor, "*n"], vocab_size: int) -> Signal:
     """
     m = torch.exp(-gamma.double() / 2)
     x = torch.linspace(-_WIDTH, _WIDTH, _NODES, dtype=m.dtype, device=m.device)
+    # Phi^(V-1) by its logarithm, which keeps its digits where Phi is next to 1.
     largest = torch.exp((vocab_size - 1) * torch.special.log_ndtr(m[..., None] + x) - x**2 / 2)
-    largest *= 2 * _WIDTH / (_NODES - 1) / math.sqrt(2 * math.pi)
-    share, by_m = largest.sum(-1), (largest * x).sum(-1)
+    largest *= 2 * _WIDTH / (_NODES - 1) / math.sqrt(2 * math.pi)  # step, norm of the density
+    share, by_m = largest.sum(-1), (largest * x).sum(-1)  # I and dI/dm
     scale = 1 / (vocab_size - 1)
+    # d alpha / d gamma = d alpha / dI * dI/dm * dm/dgamma, and dm/dgamma = -m / 2.
     return Signal((vocab_size * share - 1) * scale, -m / 2 * vocab_size * by_m * scale)
 
 
 def noise_width(vocab_size: int) -> int:
-    """Uniform numbers that `gaussian_latent` wants for a token."""
+    """How many uniform numbers `gaussian_latent` wants for a token."""
     return 1 + 2 * min(KEPT, vocab_size - 1)
 
 
@@ -96,6 +99,8 @@ def gaussian_latent(
     """
     kept = noise.shape[-1] // 2
     clean, values, places = noise.split([1, kept, kept], -1)
+    # Slot 0 is the clean token, which alone has the signal; the others hold pure noise, of which
+    # only the largest can win, and by symmetry any tokens may be the ones that have them.
     eps = torch.cat([torch.special.ndtri(clean), largest_normals(values, vocab_size - 1)], -1)
     w = torch.sigmoid(gamma.double()).sqrt()[..., None] * eps
     w[..., 0] += torch.sigmoid(-gamma.double()).sqrt()

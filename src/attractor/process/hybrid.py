@@ -34,10 +34,15 @@ class ByKind(NamedTuple):
     """A number for tokens of text and one for the mask, each of alpha's shape."""
 
     text: Tensor
+    """the number for each token of text"""
     mask: Tensor
+    """the number for the mask"""
 
     def of(self, masked: Tensor) -> Tensor:
-        """That of each token's own kind; (B, ...) numbers for (B, ..., *) tokens."""
+        """The number of each token's own kind, where `masked` says which are masks.
+
+        The numbers are (B, ...) and `masked` is (B, ..., *): axes it has more are broadcast over.
+        """
         missing = (1,) * (masked.ndim - self.text.ndim)
         return torch.where(
             masked,
@@ -71,7 +76,7 @@ class HybridProcess(MaskedProcess):
         self.uniform_share, self.scale = uniform_share, noise_scale(vocab_size, uniform_share)
 
     def noise(self, alpha: Float[Tensor, "*n"]) -> ByKind:
-        """Shares m of noise at alpha."""
+        """The probabilities m at alpha: of being one given token of text, or the mask, as noise."""
         w = self._w(alpha)
         total = 1 + (self.vocab_size - 2) * self.scale * w + w**2
         return ByKind(self.scale * w / total, w**2 / total)
@@ -81,11 +86,10 @@ class HybridProcess(MaskedProcess):
     ) -> Int[Tensor, "B L"]:
         """Draw x_t given x_0: the clean token, a uniform one (perhaps itself), or the mask."""
         alpha = self.schedule.alpha(t)[:, None]
-        return torch.where(
-            noise[..., 0] < alpha,
-            x_0,
-            self._noisy(alpha, (noise[..., 0] - alpha) / (1 - alpha), noise),
-        )
+        # Above alpha the first uniform is uniform on [alpha, 1): stretched to [0, 1) it serves once
+        # more, to choose between text and mask.
+        source = (noise[..., 0] - alpha) / (1 - alpha)
+        return torch.where(noise[..., 0] < alpha, x_0, self._noisy(alpha, source, noise))
 
     def prior(self, noise: Float[Tensor, "B L 2"]) -> Int[Tensor, "B L"]:
         """Draw from the noise at t = 1."""
@@ -117,19 +121,22 @@ class HybridProcess(MaskedProcess):
             probs.shape
         )
         noise_t = self.noise(alpha_t).of(masked)
+        # q(z | x_s = v): noise that arrived after s, the same from every v, and, from v = z alone,
+        # no noise at all.
         arrival = (self._renewed(alpha_s, alpha_t).of(masked) * noise_t).expand(probs.shape)
         arrival = arrival.scatter_add(-1, z, (a / b).expand(z.shape))
-        return (
-            arrival
-            * (b * probs + self.noise(alpha_s).of(is_mask))
-            / (a * probs.gather(-1, z) + noise_t)
-        )
+        before = b * probs + self.noise(alpha_s).of(is_mask)  # q_s(v | probs)
+        return arrival * before / (a * probs.gather(-1, z) + noise_t)
 
     def coin(
         self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"], kind: int = 0
     ) -> Float[Tensor, "*n"]:
         """Noise arrived since s, as a share of all: q_t(z | probs) >= m_t(z). A mask that becomes a
         mask stays."""
+        # The exact probability that noise arrived after s is renewed m_t(z) / (a p_z + m_t(z)), and
+        # with p_z = 0 it is largest. What a mask then becomes is drawn from q_s, in which it would
+        # be a mask again with probability m_s(mask): that share is taken out of the coin and of
+        # `jump`.
         renewed = self._renewed(alpha_s, alpha_t)
         return renewed.mask * (1 - self.noise(alpha_s).mask) if kind == MASKED else renewed.text
 
@@ -147,6 +154,8 @@ class HybridProcess(MaskedProcess):
         p_z = torch.where(masked, 0, probs.gather(-1, x_t[:, None])[:, 0])
         noise_t = self.noise(alpha_t).of(masked)
         moves = noise[:, 0] * (alpha_t * p_z + noise_t) < noise_t
+        # [0, 1) in three parts: the network's share b, uniform text, and the mask at the end, which
+        # a source scaled by 1 - m_s(mask) never reaches.
         source = noise[:, 1] * torch.where(masked, 1 - at_s.mask, 1)
         token = torch.where(
             source < alpha_s, categorical(probs, noise[:, 2]), self._uniform_text(noise[:, 2])
@@ -157,18 +166,17 @@ class HybridProcess(MaskedProcess):
     def frozen(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Tensor:
         """True where even p_v = 1 at another token of text cannot outweigh staying, for text and
         for a mask."""
-        at_s, at_t, renewed = (
-            self.noise(alpha_s),
-            self.noise(alpha_t),
-            self._renewed(alpha_s, alpha_t),
-        )
+        at_s, at_t = self.noise(alpha_s), self.noise(alpha_t)
+        renewed = self._renewed(alpha_s, alpha_t)
+        # Numerators of the posterior, whose denominator all entries share. The best that another
+        # entry can have is p_v = 1 there; the token's own then has p_z = 0, its least.
         arrival = ByKind(renewed.text * at_t.text, renewed.mask * at_t.mask)
         leave = torch.maximum(alpha_s + at_s.text, at_s.mask) * arrival.text
         unmask = (alpha_s + at_s.text) * arrival.mask
         stay = alpha_t / alpha_s
-        return (leave <= at_s.text * (stay + arrival.text)) & (
-            unmask <= at_s.mask * (stay + arrival.mask)
-        )
+        text_stays = leave <= at_s.text * (stay + arrival.text)
+        mask_stays = unmask <= at_s.mask * (stay + arrival.mask)
+        return text_stays & mask_stays
 
     def nelbo(
         self,
@@ -186,14 +194,15 @@ class HybridProcess(MaskedProcess):
         m_text).
         """
         a, text, masked = alpha_t[:, None], self.noise(alpha_t).text[:, None], x_t == self.mask
-        gain = torch.log1p(
-            a[..., None] * log_probs.exp() / text[..., None]
-        )  # log of q_t(v | p) / m_text
+        # log of q_t(v | p) / m_text; at the mask it is 0, as it must be, since p is 0 there.
+        gain = torch.log1p(a[..., None] * log_probs.exp() / text[..., None])
         gain_x, gain_z = gain.gather(-1, torch.stack([x_0, x_t], -1)).unbind(-1)
         top = torch.log1p(a / text).expand_as(gain_x)  # the same of q_t(x_0 | x_0)
         divergence = a * top + text * top - a * gain_x - text * gain.sum(-1)
         right = x_t == x_0
         d = torch.where(masked, 0, gain_z - torch.where(right, top, 0))
+        # Noise arrives at z at a rate m(z) d/dt log(m(z) / alpha); over q_t(z | x_0), which is
+        # m(z), and a more where z is the clean token.
         rate = self._rate(alpha_t, dalpha_t).of(masked) * torch.where(right, text / (a + text), 1)
         return rate * (divergence + torch.expm1(-d) + d)
 
@@ -222,12 +231,16 @@ class HybridProcess(MaskedProcess):
 
     def _w(self, alpha: Tensor) -> Tensor:
         """The w of an alpha: alpha w^2 + (1 + alpha (V - 2)) B w = 1 - alpha."""
+        # The root of the quadratic in the form that neither cancels as w -> 0, where alpha -> 1,
+        # nor divides by an alpha that vanishes.
         linear = (1 + alpha * (self.vocab_size - 2)) * self.scale
         return 2 * (1 - alpha) / (linear + (linear**2 + 4 * alpha * (1 - alpha)).sqrt())
 
     def _renewed(self, alpha_s: Tensor, alpha_t: Tensor) -> ByKind:
         """Share of the noise at t that arrived after s, 1 - (m_s / b) / (m_t / a): m / a is B w or
         w^2 over 1 - B w."""
+        # Noise that was there at s survives until t only where no more arrives, as text does: with
+        # probability a / b. So m_t = (a / b) m_s + what arrived since.
         w_s, w_t = self._w(alpha_s), self._w(alpha_t)
         text = w_s * (1 - self.scale * w_t) / (w_t * (1 - self.scale * w_s))
         return ByKind(1 - text, 1 - text * w_s / w_t)
@@ -235,9 +248,8 @@ class HybridProcess(MaskedProcess):
     def _rate(self, alpha: Tensor, dalpha: Tensor) -> ByKind:
         """Time derivative of log(m / alpha)."""
         w, v = self._w(alpha), self.vocab_size - 2
-        slope = (w**2 + v * self.scale * w + 1) / (
-            2 * alpha * w + (1 + alpha * v) * self.scale
-        )  # -dw / dalpha
+        # -dw / dalpha, by differentiating the equation of `_w`.
+        slope = (w**2 + v * self.scale * w + 1) / (2 * alpha * w + (1 + alpha * v) * self.scale)
         text = -dalpha * slope / (w * (1 - self.scale * w))
         return ByKind(text, text * (2 - self.scale * w))
 
@@ -248,6 +260,7 @@ class HybridProcess(MaskedProcess):
         return torch.where(source < share, self._uniform_text(noise[..., 1]), self.mask)
 
     def _uniform_text(self, uniform: Tensor) -> Tensor:
+        # One of V - 1 tokens; those from the mask's id on move up by one to leave it out.
         token = uniform_token(uniform, self.vocab_size - 1)
         return token + (token >= self.mask)
 

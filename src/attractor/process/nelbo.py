@@ -64,7 +64,8 @@ def nelbo(
     top = vocab * a + c  # xbar at the clean token; it is c at every other
     xbar_z = torch.where(x_t == x_0, top, c)
     # sum_v xbar_v = V, and xbar takes two values only: the sum over v collapses to three logarithms
-    # of pbar.
+    # of pbar. It is (cross + entropy_of_xbar) / xbar_z, cut into the part with the denoiser's
+    # distribution and the part without.
     entropy_of_xbar = (vocab - 1) * c * c.log() + top * top.log()
     cross = (
         vocab * (stats.log_pbar_z - xbar_z.log())

@@ -26,6 +26,8 @@ class CountedNoise:
     """
 
     def __init__(self, seed: int, stream: str, t: float = 0.0) -> None:
+        # A digest and not Python's hash(), which is another in every process. What goes into it
+        # must never change its spelling: all published numbers depend on it.
         digest = hashlib.blake2b(
             repr((int(seed), stream, float(t))).encode(), digest_size=8
         ).digest()
@@ -38,6 +40,8 @@ class CountedNoise:
         repeats."""
         counter = (row & _MASK, position & _MASK, step & _MASK, (row >> 32) & _MASK)
         words = torch.stack(philox(counter, self.key), -1)
+        # The middle of each of 2^32 parts of (0, 1): never 0, whose logarithm the reverse process
+        # could not take, and never 1.
         return (words.double() + 0.5) * 2.0**-32
 
     def grid(self, row: Int[Tensor, "N"], length: int) -> Float[Tensor, "N L 4"]:
@@ -62,10 +66,10 @@ def philox(
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
-        p0, p1 = (
-            c0 * 0xD2511F53,
-            c2 * 0xCD9E8D57,
-        )  # int64 wraps, and the low 64 bits are all there is
+        # Products of two 32-bit words need 64 bits, and that is all the algorithm keeps of them:
+        # that int64 wraps to a negative number changes none. The shift copies the sign into the
+        # high bits, which the mask takes off.
+        p0, p1 = c0 * 0xD2511F53, c2 * 0xCD9E8D57
         c0, c1, c2, c3 = (
             ((p1 >> 32) & _MASK) ^ c1 ^ k0,
             p1 & _MASK,

@@ -37,14 +37,19 @@ def reduce_blocks(
     blocks: Iterable[Float[Tensor, "_ V"]], reduction: Callable[..., Tensor], *fields: Tensor
 ) -> Shaped[Tensor, "M ..."]:
     """`reduction(block, *parts)` of every block, in one tensor; the fields, (M, ...), are split as
-    the blocks are."""
+    the blocks are.
+
+    Args:
+        blocks: log-probabilities of M tokens in parts, in order.
+        reduction: what is wanted of a block, (m, V), and of the parts of the fields, (m, ...).
+        fields: what else is known of the M tokens.
+    """
     done, reduced = 0, None
     for block in blocks:
         part = slice(done, done + len(block))
         found = reduction(block, *(field[part] for field in fields))
-        if (
-            reduced is None
-        ):  # one tensor for all: many small ones would lie between the blocks' freed memory
+        if reduced is None:
+            # One tensor for all: many small ones would lie between the blocks' freed memory.
             reduced = found.new_empty(len(fields[0]), *found.shape[1:])
         reduced[part] = found
         done = part.stop
@@ -75,6 +80,7 @@ def _mean_log_prob(log_probs: Float[Tensor, "M V"]) -> tuple[Tensor, Tensor, Ten
     weighted = log_probs.exp().mul_(log_probs)
     mean = weighted.sum(-1)
     if mean.isnan().any():
+        # exp(-1e4) is 0 in every precision, and 0 times a finite number is 0.
         log_probs = log_probs.clamp(min=-1e4)
         weighted = log_probs.exp().mul_(log_probs)
         mean = weighted.sum(-1)

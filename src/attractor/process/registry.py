@@ -17,9 +17,12 @@ def make_process(name: ProcessName, text_size: int, uniform_share: float) -> For
     end.
 
     Args:
-        name: which.
-        text_size: tokens of text.
-        uniform_share: of a hybrid process; not used by the others.
+        name: which process.
+        text_size: number of tokens of text.
+        uniform_share: of a hybrid process, in (0, 1); not used by the others.
+
+    Raises:
+        AttractorError: if the vocabulary is too small, or the share outside its range.
     """
     if name == "uniform":
         return UniformProcess(text_size)
@@ -45,15 +48,13 @@ def process_settings(process: ForwardProcess) -> dict[str, Any]:
     }
     if process.mask_id is not None:
         settings["mask_id"] = process.mask_id
-    return (
-        {**settings, "uniform_share": process.uniform_share}
-        if isinstance(process, HybridProcess)
-        else settings
-    )
+    if isinstance(process, HybridProcess):
+        settings["uniform_share"] = process.uniform_share
+    return settings
 
 
 def process_name(process: ForwardProcess) -> ProcessName:
-    """What a process is called.
+    """The name under which `make_process` builds such a process.
 
     Raises:
         AttractorError: for a process of another kind.

@@ -6,6 +6,14 @@ noise. The probability that it does not stay is bounded by a *coin* which needs 
 position first draws the steps at which its coin comes up, by inversion; the network runs only for
 sequences with such a candidate, each at its own time. The law of the result is that of dense
 ancestral sampling on the same grid.
+
+Why it is the same law. With the coin's probability c, the posterior of a step is the mixture (1 -
+c) 1{v = z} + c J(v) for whatever the network says, where J is the law of `ForwardProcess.jump`
+(this is thinning, as for point processes). Coins of different steps and positions are independent
+of each other and of the network, so drawing all of them first changes no probability. A position
+whose coin does not come up stays as it is, and nobody needs to ask the network about it; between
+two of its candidates a row's tokens do not change at all, and so it may be brought forward to its
+next one without waiting for the other rows.
 """
 
 from __future__ import annotations
@@ -31,14 +39,15 @@ class Event(NamedTuple):
     """What a callback sees: rows about to move, just before they do."""
 
     rows: Int[Tensor, "R"]
-    """which sequences"""
+    """which sequences, as places in the batch that `reverse` was given"""
     t: Float[Tensor, "R"]
-    """their times; rows keep their own clocks"""
+    """the time at which each row is; rows keep their own clocks"""
     x_t: Int[Tensor, "R L"]
+    """their tokens before the move"""
     where: Bool[Tensor, "R L"]
-    """the candidate positions"""
+    """the candidate positions of each row"""
     log_probs: Float[Tensor, "M V"]
-    """the network's distributions at the candidates"""
+    """the network's distributions at the M candidates, row by row"""
 
 
 Callback = Callable[[Event], None]
@@ -55,6 +64,7 @@ def time_grid(t: float, steps: int) -> Float[Tensor, "S"]:
     if steps < 1:
         raise AttractorError(f"steps = {steps}: the reverse process needs at least one step")
     grid = torch.linspace(1, T_MIN, steps + 1, dtype=torch.float64)
+    # The tolerance lets a t that is meant to be a time of the grid, up to rounding, be that one.
     first = int((grid >= t - 1e-12).sum()) - 1
     return grid[max(first, 0) :]
 
@@ -88,9 +98,12 @@ def reverse(
         noise: random numbers addressed by row, position and step.
         rows: each sequence's address in `noise`.
         noise_removal: the last step, to t = 0: "ancestral" draws from the posterior, "greedy" takes
-            the likeliest.
+            the likeliest token of the network.
         batch_size: sequences in one call of the network.
         callback: sees every event.
+
+    Returns:
+        The sequences at t = 0.
 
     Raises:
         AttractorError: if batch_size < 1, or the denoiser gives no numbers.
@@ -102,23 +115,28 @@ def reverse(
     x = x_t.clone()
     grid = grid.to(x.device)
     candidates = _Candidates(process, grid, noise, x.shape[1])
+    # The step at which each position may move next; beyond `last` it never does again. Step k leads
+    # from grid[k] to grid[k + 1], and the step `last` from there to t = 0, where alpha is 1.
     pending = candidates.first(rows, x)
     last = len(grid) - 1
     alpha = torch.cat([process.schedule.alpha(grid), grid.new_ones(1)])
+    # A row that has come to its end makes place for one that waits, so batches stay full although
+    # rows need different numbers of steps.
     waiting = (pending <= last).any(1).nonzero()[:, 0]
     live = waiting[:0]
     while len(live) or len(waiting):
         refill = batch_size - len(live)
         live, waiting = torch.cat([live, waiting[:refill]]), waiting[refill:]
+        # Every row goes to its own next candidate. Rows of one call are at different times, which
+        # a denoiser must be able to take.
         step = pending[live].amin(1)
         where = pending[live] == step[:, None]
         chosen = _within_budget(where, process.vocab_size)
         now, step, where = live[chosen], step[chosen], where[chosen]
         t = grid[step]
         log_p = log_probs(x[now], t.float(), where)
-        if (
-            log_p[:, 0].isnan().any()
-        ):  # one token tells: a softmax with a NaN in it is NaN everywhere
+        # One token tells: a softmax with a NaN in it is NaN everywhere.
+        if log_p[:, 0].isnan().any():
             raise AttractorError(
                 f"the denoiser's distributions are NaN at t = {t.max().item():.3g} or below"
             )
@@ -127,11 +145,14 @@ def reverse(
         row, position = where.nonzero(as_tuple=True)
         at = (now[row], position)
         k = step[row]
+        # Step 0 of the noise has given the first candidates, so step k of the grid is k + 1 there.
+        # Of its four numbers three decide the jump, and the last where the next candidate is.
         u = noise.uniform(rows[at[0]], position, k + 1)
         moved = process.jump(x[at], log_p, alpha[k + 1], alpha[k], u[:, :3])
         if noise_removal == "greedy":
             moved = torch.where(k == last, log_p.argmax(-1), moved)
         x[at] = moved
+        # A token that has become one of another kind has another coin from here on.
         pending[at] = candidates.invert(k, u[:, 3], process.kind(moved))
         live = live[(pending[live] <= last).any(1)]
     return x
@@ -148,7 +169,17 @@ def settle(
     greedy noise removal.
 
     It has no coins. Steps at which the likeliest entry is the token itself whatever the network
-    says are not computed. `blocks` are the denoiser's distributions in parts.
+    says are not computed.
+
+    Args:
+        process: the token noise.
+        blocks: the denoiser's distributions in parts.
+        x_t: tokens at time grid[0].
+        grid: descending times, see `time_grid`.
+        batch_size: sequences in one call of the network.
+
+    Returns:
+        The sequences at t = 0.
     """
     alpha = process.schedule.alpha(grid)
     movable = (~process.frozen(alpha[1:], alpha[:-1])).nonzero()[:, 0].tolist()
@@ -163,11 +194,8 @@ def settle(
             a_t, a_s = (alpha[i].float().to(x.device).expand(x.numel()) for i in (k, k + 1))
             x = reduce_blocks(blocks(x, t), likeliest, x.flatten(), a_s, a_t).view(x.shape)
         t = grid[-1].float().to(x.device).expand(len(x))
-        settled.append(
-            reduce_blocks(blocks(x, t), lambda log_p, _: log_p.argmax(-1), x.flatten()).view(
-                x.shape
-            )
-        )
+        end = reduce_blocks(blocks(x, t), lambda log_p, _: log_p.argmax(-1), x.flatten())
+        settled.append(end.view(x.shape))
     return torch.cat(settled)
 
 
@@ -179,6 +207,8 @@ class _Candidates:
         alpha = process.schedule.alpha(grid)
         alpha_s = torch.cat([alpha[1:], alpha.new_ones(1)])
         coins = [process.coin(alpha_s, alpha, kind).clamp(max=1) for kind in range(process.kinds)]
+        # Entry m + 1 is log P(no coin came up at steps 0 ... m), entry 0 is 0. At the last step the
+        # noise goes to zero and a coin may be 1: its logarithm of minus infinity is meant.
         self.log_survival = [
             torch.cat([alpha.new_zeros(1), torch.log1p(-coin).cumsum(0)]) for coin in coins
         ]
@@ -196,23 +226,27 @@ class _Candidates:
     ) -> Int[Tensor, "*n"]:
         """The step of the next candidate after `step`; beyond the last one when there is none.
 
-        P(next > m) is the product of 1 - coin over steps + 1 ... m: the first m whose product is
-        below `uniform`.
+        P(next > m) is the product of 1 - coin over the steps after `step` up to m: the next
+        candidate is the first m whose product is no more than `uniform`.
         """
         following = torch.full_like(step, self.last + 1)
         for k, log_survival in enumerate(self.log_survival):
+            # That product is exp(log_survival[m + 1] - log_survival[step + 1]). The signs are
+            # turned since `searchsorted` wants ascending numbers.
             level = (log_survival[step + 1] + uniform.log()).contiguous()
-            following = torch.where(
-                kind == k, torch.searchsorted(-log_survival, -level) - 1, following
-            )
+            found = torch.searchsorted(-log_survival, -level) - 1
+            following = torch.where(kind == k, found, following)
+        # After the last step nothing follows, and its level may be minus infinity.
         return torch.where(step < self.last, following, self.last + 1)
 
 
 def _within_budget(
     where: Bool[Tensor, "R L"], vocab_size: int, entries: int = 2**25
 ) -> Bool[Tensor, "R"]:
-    """Which rows to run now, so that the output layer makes at most `entries` numbers; the others
-    can wait."""
+    """Which rows to run now, so that the output layer makes at most `entries` numbers (128 MiB in
+    float32); the others can wait."""
+    # Near the end all positions of all rows are candidates at once. One row runs in any case, or
+    # nothing would ever move; that rows wait changes no result, since their noise is counted.
     made = where.sum(1).cumsum(0) * vocab_size
     chosen = made <= entries
     chosen[0] = True

@@ -14,7 +14,7 @@ from attractor.types import AttractorError
 
 @runtime_checkable
 class Schedule(Protocol):
-    """What a process asks of a schedule; see `LogLinear`."""
+    """What a process asks of a schedule, for times t in [0, 1]; see `LogLinear`."""
 
     def alpha(self, t: Tensor) -> Tensor:
         """Probability that a token has not been resampled by time t, falling from 1 to about 0."""
@@ -57,4 +57,6 @@ class LogLinear:
 
     def sigma(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The noise level `-log alpha(t)` on which networks are conditioned."""
+        # By log1p: at the last time of the grid, 1e-5, the logarithm of alpha in float32 would have
+        # lost most of its digits.
         return -torch.log1p((self.eps - 1) * t)

@@ -61,6 +61,8 @@ class UniformProcess(ForwardProcess):
     ) -> Float[Tensor, "*n"]:
         """[(b - a) + (1 - a/b)(1 - b)] / (1 - a): the normaliser V a p_z + 1 - a is at least 1 -
         a."""
+        # The weights of both redraws over the least normaliser there can be. What that is too much,
+        # the factor (1 - a) / (V a p_z + 1 - a), is made up for in `jump`, once p_z is known.
         from_network, from_noise = _redraws(alpha_s, alpha_t)
         return ((from_network + from_noise) / (1 - alpha_t)).clamp(max=1)
 
@@ -97,7 +99,7 @@ class UniformProcess(ForwardProcess):
         alpha_t: Float[Tensor, "B"],
         dalpha_t: Float[Tensor, "B"],
     ) -> Float[Tensor, "B L"]:
-        """UDLM, eq. 18."""
+        """The NELBO of UDLM, eq. 18; see `process.nelbo.nelbo`."""
         return nelbo(log_probs, x_t, x_0, alpha_t, dalpha_t)
 
     def loss(
@@ -107,7 +109,7 @@ class UniformProcess(ForwardProcess):
         bias: Float[Tensor, "V"] | None,
         tokens: Tokens,
     ) -> Float[Tensor, ""]:
-        """The same with its gradient in closed form."""
+        """Weighted sum of that NELBO, with its gradient in closed form."""
         return nelbo_loss(hidden, weight, bias, *tokens)
 
 
@@ -115,11 +117,11 @@ def categorical(probs: Float[Tensor, "M V"], uniform: Float[Tensor, "M"]) -> Int
     """One token a row by inversion of the cumulative distribution; one uniform a row, and nothing
     V-wide in float64."""
     cumulative = probs.cumsum(-1)
+    # The sum of float32 probabilities is not quite 1: the uniform is scaled to what it is. Rounded
+    # up to the total, a threshold would miss all tokens.
     total = cumulative[:, -1:]
     threshold = uniform.to(probs.dtype)[:, None] * total
-    below = threshold.minimum(
-        total.nextafter(torch.zeros_like(total))
-    )  # rounded up to the total, it would miss all
+    below = threshold.minimum(total.nextafter(torch.zeros_like(total)))
     return torch.searchsorted(cumulative, below, right=True)[:, 0]
 
 
