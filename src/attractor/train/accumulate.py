@@ -1,5 +1,9 @@
 """Loss and gradients of a batch, in as many parts as fit into memory and over as many processes as
-there are."""
+there are.
+
+However a batch is cut, the gradient is that of the mean over all of its tokens: every part is
+divided by the tokens of the whole batch, so parts are summed and never averaged.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +23,14 @@ from attractor.types import AttractorError
 
 
 class Objective(nn.Module):
-    """The loss as a module, for what averages gradients over processes hooks into modules."""
+    """The loss as a module, since what averages gradients over processes hooks into modules."""
 
     def __init__(self, network: DDiT, process: ForwardProcess, precision: Precision) -> None:
         super().__init__()
         self.network, self.process, self.precision = network, process, precision
 
     def forward(self, tokens: int, *part: Tensor) -> Tensor:
-        """Sum over the rows of a part, divided by the tokens of the whole batch."""
+        """The NELBO summed over the rows of a part, divided by the tokens of the whole batch."""
         return batch_loss(self.network, self.process, NoisyBatch(*part), tokens, self.precision)
 
 
@@ -39,7 +43,11 @@ class Gradients:
     Args:
         network: the network; its parameters are replaced if they are to be spread over processes.
         process: the token noise.
-        config: of the training.
+        config: settings of the training.
+
+    Raises:
+        AttractorError: for a batch of fewer rows than there are processes, or an optimizer that
+            cannot work on weights that are spread.
     """
 
     def __init__(self, network: DDiT, process: ForwardProcess, config: TrainConfig) -> None:
@@ -49,6 +57,7 @@ class Gradients:
             )
         objective = Objective(network, process, config.precision)
         if processes().shards(config.shard):
+            # Muon's step is one of a whole matrix: a share of its rows has other singular vectors.
             if config.optimizer != "adamw":
                 raise AttractorError(
                     f"optimizer = {config.optimizer!r} needs whole matrices: with shard use adamw"
@@ -61,16 +70,20 @@ class Gradients:
         """The loss of the whole batch, nats per token.
 
         Args:
-            state: of the training.
+            state: of the training; its gradients are replaced, and `micro_batch` if memory ran out.
             batch: clean and noisy rows of all processes.
             seed: of the dropout.
 
         Raises:
-            AttractorError: if not even one row fits.
+            AttractorError: if not even one row fits, or a part does not fit where several processes
+                work together.
         """
+        # Every process draws the same whole batch and takes its share of it, so the noise of a row
+        # does not depend on how many processes there are. Dropout does: each process has its own.
         tokens, rows = batch.x_0.numel(), processes().share(len(batch.x_0))
         mine = NoisyBatch(*(field[rows] for field in batch))
         while True:
+            # A try that failed has left gradients of its first parts: each starts from nothing.
             state.optimizer.zero_grad()
             torch.manual_seed(seed + processes().rank)
             try:
@@ -78,6 +91,8 @@ class Gradients:
             except RuntimeError as error:
                 if not _is_memory(error):
                     raise
+            # Outside of the handler, where the error is gone, and with it the frames that held the
+            # tensors of the failed pass in memory.
             _halve(state, mine)
 
     def _accumulate(self, micro_batch: int, mine: NoisyBatch, tokens: int) -> Tensor:
@@ -86,18 +101,22 @@ class Gradients:
         for start in starts:
             part = (field[start : start + micro_batch] for field in mine)
             is_last = start == starts[-1]
+            # Processes exchange gradients once a step, in the last backward pass; until then each
+            # adds up its own.
             with contextlib.nullcontext() if is_last else processes().apart(self.objective):
                 loss = self.objective(tokens, *part)
-                (
-                    loss * processes().count
-                ).backward()  # the gradients are averaged, and their sum is wanted
+                # The exchange averages over processes, and the sum is wanted.
+                scaled = loss * processes().count
+                scaled.backward()
             losses.append(loss.detach())
         return torch.stack(losses).sum()
 
 
 def _halve(state: TrainState, mine: NoisyBatch) -> None:
+    """Let later passes take half as many rows; where that cannot be, say so."""
     rows = min(state.micro_batch, len(mine.x_0))
-    if processes().count > 1:  # the others are waiting for gradients
+    # The others are waiting for gradients of this pass, and would wait for ever.
+    if processes().count > 1:
         raise AttractorError(
             f"{rows} rows do not fit into memory: set --train.micro-batch {(rows + 1) // 2}"
         )
@@ -112,4 +131,5 @@ def _halve(state: TrainState, mine: NoisyBatch) -> None:
 
 def _is_memory(error: RuntimeError) -> bool:
     """Whether the memory of a device, or of the machine, was used up."""
+    # On the CPU torch raises a plain RuntimeError, which only its text tells from others.
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

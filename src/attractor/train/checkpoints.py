@@ -1,4 +1,15 @@
-"""When the state of a run is saved, which savings are kept, and where a run goes on."""
+"""When the state of a run is saved, which savings are kept, and where a run goes on.
+
+What a crash leaves, at each moment of a save:
+
+1. while the files are written: a hidden `*.partial` directory, which the next start removes;
+2. after the rename: the new checkpoint, whole, beside the older ones;
+3. while older ones are removed: a hidden `*.discarded.partial` directory, removed as in 1.
+
+metrics.jsonl is synced before a checkpoint that counts its bytes is written. So the lines that a
+checkpoint stands for are on the disk whenever it is, and what was written after them is cut off
+when the run goes on from there, to be written once more.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +36,10 @@ from attractor.types import AttractorError
 
 CHECKPOINT = "checkpoint"
 AGREE = 10
-"""Steps after which several processes ask each other whether to save or to stop."""
+"""Steps after which several processes ask each other whether to save or to stop: asking at every
+step would make each wait for all others."""
 GROUPS = ("model", "ema", "optimizer")
+"""Files of tensors in a checkpoint: last weights, averaged weights, moments of the optimizer."""
 
 
 def checkpoint_bytes(parameters: int) -> int:
@@ -65,14 +78,8 @@ class Checkpoints:
         log: Logbook,
         stop: PoliteStop,
     ) -> None:
-        self.run, self.header, self.seed, self.config, self.log, self.stop = (
-            run,
-            header,
-            seed,
-            config,
-            log,
-            stop,
-        )
+        self.run, self.header, self.seed = run, header, seed
+        self.config, self.log, self.stop = config, log, stop
         if processes().is_main:
             make_directory(run / CHECKPOINT)
             clear_up(run / CHECKPOINT)
@@ -86,6 +93,8 @@ class Checkpoints:
         Raises:
             AttractorError: if a checkpoint is of another schema or of another seed.
         """
+        # The main process alone decides which checkpoint is sound and takes the log back; the
+        # others learn from its step which one it was. Step 0 is a start without a checkpoint.
         if processes().is_main:
             self._resume(state)
         step = processes().largest(state.step)
@@ -95,6 +104,8 @@ class Checkpoints:
         processes().wait()
 
     def _resume(self, state: TrainState) -> None:
+        # From the newest on: a damaged checkpoint costs the steps since the one before, not the
+        # run.
         for path in checkpoint_paths(self.run):
             try:
                 saved, tensors = load_checkpoint(path, *GROUPS)
@@ -117,15 +128,20 @@ class Checkpoints:
         self.log.rewind(0)
 
     def after_step(self, state: TrainState) -> None:
-        """Save if it is due; leave if a stop was asked for."""
-        is_best = (
-            state.best is not None and state.best[0] == state.step
-        )  # every process has the same best
-        if processes().count > 1 and not (
-            is_best or state.is_due(min(AGREE, self.config.log_every))
-        ):
+        """Save if it is due; leave if a stop was asked for.
+
+        Raises:
+            KeyboardInterrupt: if Ctrl-C was pressed.
+            SystemExit: if another signal asked the process to end.
+        """
+        # Every process has the same best, so all of them go past this point at the same steps.
+        is_best = state.best is not None and state.best[0] == state.step
+        asks = is_best or state.is_due(min(AGREE, self.config.log_every))
+        if processes().count > 1 and not asks:
             return
         is_late = time.monotonic() - self.last >= 60 * self.config.checkpoint_minutes
+        # Clocks and signals differ from process to process. One number carries both wishes, the
+        # signal above the lowest bit, so that one exchange is enough; a signal also means to save.
         wish = processes().largest(2 * (self.stop.signal or 0) + is_late)
         is_late, self.stop.signal = bool(wish), wish // 2 or None
         if is_best or is_late or state.is_finished:
@@ -144,11 +160,14 @@ class Checkpoints:
                 f"the weights are not finite at step {state.step}; earlier checkpoints are kept"
             )
         self.last = time.monotonic()
-        tensors = state.tensors()
+        tensors = state.tensors()  # brings shares of weights together: all processes must call it
         if processes().is_main:
             self._save(state, tensors)
 
     def _save(self, state: TrainState, tensors: Groups) -> None:
+        # No state of a random generator and no place in the data is saved: both are functions of
+        # (seed, step), see `train.loop`. `log.position` syncs the metrics, before anything of the
+        # checkpoint is written.
         content = {
             **self.header,
             "step": state.step,
@@ -168,6 +187,8 @@ class Checkpoints:
             if kept < self.config.keep_checkpoints and is_sound(path):
                 kept += 1
             elif path != self._path(best):
+                # Renamed first, in one step: a crash in the middle of the removal must not leave
+                # half of a directory under the name of a checkpoint.
                 discarded = path.rename(path.with_name(f".{path.name}.discarded.partial"))
                 shutil.rmtree(discarded)
 

@@ -23,10 +23,12 @@ class Logbook:
     """
 
     def __init__(self, run: Path) -> None:
+        # For appending: a speed.jsonl keeps the lines of earlier attempts, and metrics.jsonl those
+        # up to the checkpoint from which the run goes on, see `rewind`.
         self._metrics, self._speed = (open(run / name, "ab") for name in (METRICS, SPEED))  # noqa: SIM115
 
     def write(self, line: Progress) -> None:
-        """Add a line."""
+        """Add a line to both files."""
         values = line._asdict() | {"check": line.check and line.check._asdict()}
         speed = {"step": line.step, "tokens_per_s": round(values.pop("tokens_per_s"), 1)}
         for file, content in ((self._metrics, values), (self._speed, speed)):

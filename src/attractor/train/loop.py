@@ -34,7 +34,8 @@ def train(
 ) -> TrainState:
     """Minimise the NELBO over the rows of a training set.
 
-    Data order, times, noise and dropout of a step are functions of (seed, step).
+    Data order, times, noise and dropout of a step are functions of (seed, step), so a run that goes
+    on from a checkpoint takes the very steps that it would have taken without a stop.
 
     Args:
         network: trained in place, on its own device.
@@ -46,11 +47,16 @@ def train(
         on_progress: called every `config.log_every` steps, and where something was estimated.
         checkpoints: where to start from, and what saves the state now and then.
 
+    Returns:
+        The state after the last step.
+
     Raises:
         AttractorError: if the loss is not finite at several steps in a row, or one row does not fit
             into memory.
     """
     device = network.vocab_embed.embedding.device
+    # Order matters. The template is copied before `Gradients` spreads the weights over processes;
+    # the optimizer, inside of the state, is made after that, for the parameters there are then.
     template = copy.deepcopy(network).cpu() if processes().shards(config.shard) else network
     if config.compile:
         network.compile_blocks()
@@ -59,6 +65,7 @@ def train(
     if checkpoints:
         checkpoints.resume(state)
     network.train()
+    # Dropout seeds the global generators at every step; whoever called gets theirs back untouched.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while not state.is_finished:
             x_0 = _batch(rows, state.step, config, seed, device)
@@ -85,4 +92,5 @@ def _batch(
 
 
 def _step_seed(seed: int, step: int) -> int:
+    # Hashed, so that neighbouring steps and seeds have nothing in common.
     return int(np.random.SeedSequence((seed, step)).generate_state(1, np.uint64)[0] >> 1)

@@ -55,6 +55,13 @@ def noisy_batch(
     """Draw times and noise for the rows of a step; all randomness is drawn on the CPU, so that
     devices agree.
 
+    Args:
+        process: the token noise.
+        x_0: clean rows.
+        step: number of the step, which says whether the curriculum still lasts.
+        config: range and power of the times, and the curriculum.
+        source: where random numbers come from.
+
     Raises:
         AttractorError: if the process has no such curriculum.
     """
@@ -77,7 +84,9 @@ def _latent_batch(
     """The same under Gaussian noise (Duo, arXiv:2506.10892): tokens and alpha are those of the
     argmax.
 
-    The NELBO is bounded on this range of noise, so times are uniform whatever `time_power`.
+    The network sees the softened latent, softmax(w / tau), and the loss is the NELBO of its argmax,
+    at the alpha that `signal` gives for the argmax. The NELBO is bounded on this range of noise, so
+    times are uniform whatever `time_power`.
     """
     if not isinstance(process, UniformProcess):
         raise AttractorError(
@@ -93,7 +102,9 @@ def _latent_batch(
     gamma = gamma_at(t)
     mixture, x_t = gaussian_latent(x_0, gamma[:, None].expand_as(x_0), process.vocab_size, noise)
     alpha, slope = signal(gamma, process.vocab_size)
-    dalpha = slope * (GAMMA[1] - GAMMA[0])
+    dalpha = slope * (GAMMA[1] - GAMMA[0])  # gamma is linear in t
+    # sigma = -log alpha holds of every schedule, so what the network learns here about a noise
+    # level it can use afterwards.
     return NoisyBatch(x_0, x_t, alpha.to(t), dalpha.to(t), -alpha.log().to(t), weight, *mixture)
 
 
@@ -107,6 +118,7 @@ def batch_loss(
     per_token = Tokens(
         batch.x_t.flatten(), batch.x_0.flatten(), *(x.repeat_interleave(length) for x in per_row)
     )
+    # A mixture of one token is that token, and a look-up costs less than a mean.
     seen = batch.x_t if batch.seen.shape[-1] == 1 else Mixture(batch.seen, batch.shares)
     with autocast(batch.x_0.device, precision):
         hidden = network.hidden(seen, batch.sigma).flatten(0, 1)
@@ -121,6 +133,12 @@ def antithetic_times(n: int, t_min: float, power: float, generator: torch.Genera
     With u uniform, t = u ** power has the density t ** (1/power - 1) / power, which is divided out
     again. The NELBO at a time t is large and rare, about 1/t on a share t of the tokens: a power of
     2 evens that out.
+
+    Args:
+        n: how many times to draw.
+        t_min: smallest time, in (0, 1).
+        power: see above; 1 draws uniform times.
+        generator: where random numbers come from.
     """
     u_min = t_min ** (1 / power)
     u = (torch.rand(n, generator=generator) + torch.arange(n)) / n

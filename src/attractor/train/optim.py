@@ -42,7 +42,16 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
 class Ema:
     """Exponential moving average of weights whose decay is ramped up as (1 + updates) / (10 +
-    updates), as in Duo."""
+    updates), as in Duo.
+
+    Without the ramp a decay of 0.9999 would keep the weights of the initialisation in the average
+    for tens of thousands of steps; with it the average of step k looks back over about k / 9 steps
+    until the decay itself is reached.
+
+    Args:
+        module: whose trainable parameters are averaged.
+        decay: largest decay, in [0, 1).
+    """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.live = [p for p in module.parameters() if p.requires_grad]
@@ -64,7 +73,20 @@ class Ema:
 
 def batch_rows(step: int, batch_size: int, n_train: int, seed: int) -> np.ndarray:
     """Row numbers of one step: the training set is permuted anew each epoch, and epochs follow
-    without a gap."""
+    without a gap.
+
+    Args:
+        step: number of the step, from 0.
+        batch_size: rows in a step.
+        n_train: rows of the training set.
+        seed: of the permutations.
+
+    Returns:
+        (batch_size,), a function of the arguments alone: a run that goes on from step k needs to
+        know nothing else to see the same rows.
+    """
+    # Rows are numbered through all epochs; a batch may lie in two of them, or, where the training
+    # set is smaller than the batch, in more.
     first = step * batch_size
     ordinal = np.arange(first, first + batch_size)
     epoch, place = ordinal // n_train, ordinal % n_train
@@ -73,6 +95,6 @@ def batch_rows(step: int, batch_size: int, n_train: int, seed: int) -> np.ndarra
     )
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=2)  # the epoch of this step, and the next one
 def _permutation(epoch: int, n_train: int, seed: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(n_train)

@@ -13,7 +13,8 @@ LIMIT = 10
 
 
 class Guard:
-    """Counts skipped steps on the device.
+    """Counts skipped steps on the device: the single bad batch is passed over, the training that
+    has blown up is stopped.
 
     Args:
         device: where the losses are.
@@ -24,9 +25,10 @@ class Guard:
 
     def check(self, loss: Tensor, grad_norm: Tensor) -> Tensor:
         """1.0 where the step must be skipped and 0.0 where it may be taken, float32 ()."""
+        # Arithmetic where one would write `if`: reading a number back would make the device wait.
         bad = (~(loss.isfinite() & grad_norm.isfinite())).float()
         total, row, longest = self.counts.unbind()
-        row = (row + 1) * bad
+        row = (row + 1) * bad  # back to zero after a step that could be taken
         self.counts = torch.stack([total + bad, row, torch.maximum(longest, row)])
         return bad
 

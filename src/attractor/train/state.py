@@ -66,7 +66,8 @@ class TrainState:
     Args:
         network: on its own device; it is trained in place.
         config: of the optimizer.
-        template: a network that is not spread over processes, for copies; by default the same.
+        template: a network that is not spread over processes, for copies; `network` itself unless
+            given.
     """
 
     def __init__(self, network: DDiT, config: TrainConfig, template: DDiT | None = None) -> None:
@@ -94,11 +95,15 @@ class TrainState:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         )
         skip = self.guard.check(loss.detach(), self.grad_norm)
-        self.optimizer.found_inf = skip  # type: ignore[attr-defined]  # what the fused step looks at
+        # The attribute by which gradient scalers tell a fused optimizer to leave everything as it
+        # is.
+        self.optimizer.found_inf = skip  # type: ignore[attr-defined]
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.config)
         self.optimizer.step()
         self.ema.update()
+        # Losses stay on the device until a line of metrics is due, see `read`; NaN marks a step
+        # that was skipped.
         self.losses.append(torch.where(skip > 0, torch.nan, loss.detach()))
         self.step += 1
         self._clock.steps += 1
@@ -152,7 +157,11 @@ class TrainState:
         }
 
     def numbers(self) -> dict[str, Any]:
-        """The rest, as JSON."""
+        """All of the state that is no tensor, as JSON.
+
+        Losses since the last line of metrics are in it too: otherwise the first line after a stop
+        would be the mean of fewer steps than without one.
+        """
         losses = torch.stack(self.losses).tolist() if self.losses else []
         return {
             "step": self.step,
@@ -173,7 +182,12 @@ class TrainState:
     def restore(
         self, tensors: Mapping[str, Mapping[str, Tensor]], numbers: Mapping[str, Any]
     ) -> None:
-        """Become the state that `tensors` and `numbers` described."""
+        """Become the state that `tensors` and `numbers` described.
+
+        Everything is copied into tensors that exist, since optimizer, averages and wrappers of the
+        network hold on to those. No process waits for another in here: where weights are spread,
+        each takes its own share of the whole tensors.
+        """
         weights = dict(self.network.named_parameters())
         for name, parameter in weights.items():
             parameter.copy_(spread_like(tensors["model"][name], parameter))
@@ -182,6 +196,8 @@ class TrainState:
         for key_and_name, value in tensors["optimizer"].items():
             key, _, name = key_and_name.partition(".")
             weight = weights[name]
+            # AdamW's count of steps is a single number for each weight, never spread; the fused
+            # optimizer wants it on the device of the weight.
             where = value.device if key == "step" and weight.device.type == "cpu" else weight.device
             mine = value if key == "step" else spread_like(value, weight)
             self.optimizer.state[weight][key] = mine.clone().to(where)

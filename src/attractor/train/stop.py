@@ -16,8 +16,8 @@ to the parent that passes it on."""
 
 
 class PoliteStop:
-    """While the block runs, SIGINT and SIGTERM are noted; a second one, `SAME` seconds later or
-    more, acts at once.
+    """While the block runs, SIGINT and SIGTERM are noted; a second one, more than `SAME` seconds
+    later, acts at once.
 
     A signal that is ignored outside stays ignored, and outside the main thread, where Python has no
     say over signals, nothing is changed.
@@ -39,7 +39,12 @@ class PoliteStop:
         self._give_back()
 
     def leave(self) -> None:
-        """Leave as the signal would have."""
+        """Leave as the signal would have, if one was noted; otherwise do nothing.
+
+        Raises:
+            KeyboardInterrupt: for SIGINT.
+            SystemExit: for SIGTERM, with 128 plus its number, as shells report such an end.
+        """
         if self.signal == signal.SIGINT:
             raise KeyboardInterrupt
         if self.signal is not None:
@@ -48,6 +53,7 @@ class PoliteStop:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             if time.monotonic() > self._since + SAME:
+                # With the handlers of before in place, the same signal does what it always does.
                 self._give_back()
                 signal.raise_signal(number)
             return

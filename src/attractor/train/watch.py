@@ -19,6 +19,7 @@ class Watch:
     check: Callable[[DDiT], Check] | None = None
     """basins and entropies, every `every` steps"""
     every: int = 1
+    """steps between two checks"""
     stop_after: int = 0
     """training ends after so many checks in a row that found memorization; 0 is never"""
 
@@ -32,12 +33,13 @@ class Watch:
         if self.validate and state.is_due(state.config.validate_every):
             nelbo = self.validate(state.averaged())
             if math.isfinite(nelbo):
-                state.best = min(
-                    state.best or (state.step, nelbo), (state.step, nelbo), key=lambda seen: seen[1]
-                )
+                now = (state.step, nelbo)
+                # Of two equal values the earlier one stays the best.
+                state.best = min(state.best or now, now, key=lambda seen: seen[1])
                 line = line._replace(validation_nelbo=nelbo)
         if self.check and state.is_due(self.every):
             check = self.check(state.averaged())
+            # In a row: one check in forty finds a gap where there is none, several do not.
             state.memorized = state.memorized + 1 if check.memorizes else 0
             state.stopped = 0 < self.stop_after <= state.memorized
             line = line._replace(check=check)
