@@ -1,4 +1,12 @@
-"""Weights on disk: safetensors and JSON in a directory that appears only when it is complete."""
+"""Weights on disk: safetensors and JSON in a directory that appears only when it is complete.
+
+    checkpoint/step-00000100/
+      model.safetensors ...   a file for each group of tensors
+      state.json              everything else, with the SHA-256 of each of those files and of itself
+
+A crash while it is written leaves a hidden directory and no checkpoint (see `machine.files`); a
+disk that loses or changes something later is found out by the checksums.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +25,7 @@ from attractor.types import AttractorError
 
 STATE = "state.json"
 SCHEMA = 2
+"""Version of the layout; 1 had no checksum of state.json itself."""
 SLACK = 2**20
 """Bytes of headers, names and JSON beside the tensors of a checkpoint, generously."""
 
@@ -41,6 +50,11 @@ def save_checkpoint(
 
     Checksums are of what was in memory, so that they tell of a disk that did not keep it.
 
+    Args:
+        path: where the directory is to be.
+        tensors: by group and name.
+        state: everything else, as JSON.
+
     Raises:
         AttractorError: if the disk has too little room; how much is needed is said.
     """
@@ -54,6 +68,7 @@ def save_checkpoint(
             )
             checksums[f"{name}.safetensors"] = hashlib.sha256(content).hexdigest()
             (partial / f"{name}.safetensors").write_bytes(content)
+        # Written last, since it holds the checksums of the others.
         full = {"schema": SCHEMA, **state, "checksums": checksums}
         (partial / STATE).write_text(json.dumps({**full, "checksum": _digest(full)}, indent=1))
 
@@ -71,7 +86,8 @@ def read_state(path: Path) -> dict[str, Any]:
         raise DamagedCheckpoint(f"'{path}' is not a checkpoint: {error}") from None
     if not isinstance(state, dict) or "checksums" not in state:
         raise DamagedCheckpoint(f"'{path / STATE}' is not the state of a checkpoint")
-    if state.get("schema") == 1:  # had no checksum of its own
+    # Asked before the checksum, which states of this schema do not have.
+    if state.get("schema") == 1:
         raise _other_schema(path, 1)
     if state.pop("checksum", None) != _digest(state):
         raise DamagedCheckpoint(
@@ -116,6 +132,7 @@ def _read_group(file: Path, state: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def _digest(state: dict[str, Any]) -> str:
+    # Of the content and not of the bytes of the file, in which the digest itself stands.
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 

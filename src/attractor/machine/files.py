@@ -1,5 +1,13 @@
 """Files that survive a crash: written beside their place, synced to disk, then renamed; and a lock
-for a directory."""
+for a directory.
+
+A rename within a file system is one step: whoever opens the name finds the old content or the new.
+But it only orders names. Without the sync before it, a power failure may leave the new name with
+half of its content; without the sync of the folder after it, the rename itself may be lost.
+
+Names of what is unfinished start with a dot: `.NAME.PID.partial` is being written, `.NAME.replaced`
+was set aside by a writer that is about to put the new one in its place.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +26,7 @@ from typing import TextIO
 from attractor.types import AttractorError
 
 LOCK = ".lock"
+"""File of the lock in a folder; what it says is for people, the lock is one of the kernel."""
 
 
 @contextlib.contextmanager
@@ -43,6 +52,8 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             yield partial
             for place in [*partial.rglob("*"), partial]:
                 sync(place)
+            # A directory that is not empty cannot be replaced in one step: between these two
+            # renames there is none, and `restore` knows what to do about that.
             if path.exists():
                 path.rename(_aside(path))
             partial.rename(path)
@@ -57,6 +68,8 @@ def restore(path: Path) -> None:
     renames."""
     aside = _aside(path)
     if aside.exists():
+        # If the new one is there, the writer had come past its second rename, and only had not yet
+        # removed the old one.
         if path.exists():
             shutil.rmtree(aside)
         else:
@@ -65,8 +78,11 @@ def restore(path: Path) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes | Callable[[Path], None]) -> None:
-    """Write a file that is either the old one or the whole new one; `content` may be what writes it
-    to a given path.
+    """Write a file that is at every moment either the old one or the whole new one.
+
+    Args:
+        path: the file.
+        content: what to write, or a function that writes it to the path that it is given.
 
     Raises:
         AttractorError: if the disk is full.
@@ -88,6 +104,7 @@ def write_atomically(path: Path, content: str | bytes | Callable[[Path], None]) 
 def clear_up(folder: Path) -> None:
     """Undo what writers that were killed left half-done in a folder that nobody else is writing
     to."""
+    # First bring back what was set aside, then throw away what was not finished.
     for aside in folder.glob(".*.replaced"):
         restore(folder / aside.name[1:].removesuffix(".replaced"))
     for left in folder.glob(".*.partial"):
@@ -120,7 +137,8 @@ def sha256(file: Path) -> str:
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:
-    """Raise AttractorError, with both numbers, unless `needed` bytes are free where `folder` is."""
+    """Raise AttractorError, which names both numbers, unless `needed` bytes are free on the disk of
+    `folder`; `what` is what needs them."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise AttractorError(
@@ -132,8 +150,8 @@ def require_space(folder: Path, needed: int, what: str) -> None:
 
 @contextlib.contextmanager
 def naming_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
-    """Turn the error of a full disk, or of a used-up quota, into one clear line; with the bytes
-    `needed`, if known."""
+    """Turn the error of a full disk, or of a used-up quota, into one clear AttractorError, which
+    says how many bytes are `needed` if that is known."""
     try:
         yield
     except OSError as error:
@@ -157,14 +175,18 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         InUseError: if another process, which is named, has it.
     """
+    # Whoever works has the lock alone (EX); whoever asks, `is_locked`, shares it for a moment (SH).
+    # So where EX cannot be had but SH can, nobody works here and somebody is only asking: try
+    # again.
     with (folder / LOCK).open("a+") as lock:
         while not _flock(lock, fcntl.LOCK_EX):
             if not _flock(lock, fcntl.LOCK_SH):
                 lock.seek(0)
                 holder = lock.read() or "another process"
                 raise InUseError(f"'{folder}' is in use by {holder}; wait for it or stop it")
-            fcntl.flock(lock, fcntl.LOCK_UN)  # two who wait must not keep each other out
-            time.sleep(0.01)  # nobody works here, but somebody is asking whether anybody does
+            # Two who wait here must not keep each other out with the shares they now have.
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            time.sleep(0.01)
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
@@ -189,8 +211,8 @@ def is_unused(path: Path) -> bool:
 
 
 def _flock(lock: TextIO, kind: int) -> bool:
-    """Whether the lock was to be had at once; one that this process has of another kind is given
-    up."""
+    """Whether a lock of a kind, LOCK_EX or LOCK_SH, was to be had at once; one of the other kind
+    that this handle has is given up for it."""
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -14,8 +14,10 @@ def first_line(error: Exception) -> str:
 def why_closed(
     repo: str, revision: str | None = None, kind: Literal["model", "dataset"] = "model"
 ) -> str | None:
-    """Why the Hub does not give a repository, or None; asked once, where its client would try again
-    for minutes."""
+    """Why the Hub does not give a repository, or None if it does.
+
+    It is asked once and for ten seconds at most, where its client would try again for minutes.
+    """
     from huggingface_hub import HfApi
 
     try:
@@ -26,7 +28,8 @@ def why_closed(
 
 
 def download(repo: str, file: str, revision: str | None = None) -> Path:
-    """A file of a model, from the cache alone where the Hub does not give it.
+    """The path of a file of a model, from the Hub, or from the local cache alone where the Hub does
+    not give it.
 
     Raises:
         ConnectionError: if neither has it; the message says why.

@@ -14,6 +14,7 @@ from torch import Tensor
 from attractor.types import AttractorError
 
 Precision = Literal["float32", "bf16"]
+"""In what the network computes; weights, loss and optimizer are float32 in both cases."""
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -48,11 +49,10 @@ def autocast(
 def upload(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on a device; a GPU copies it from pinned memory, in turn, while this process goes
     on."""
-    return (
-        tensor.pin_memory().to(device, non_blocking=True)
-        if device.type == "cuda"
-        else tensor.to(device)
-    )
+    # From memory that may be swapped out, torch would have to wait for the copy.
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def cores() -> int:
@@ -77,24 +77,26 @@ class Processes:
         self.is_main = self.rank == 0
 
     def share(self, n: int) -> slice:
-        """Which of n rows are this process's: consecutive ones, as many as the others', to one
-        row."""
+        """Which of n rows are this process's: consecutive ones, and as many as every other process
+        has, give or take one."""
         return slice(n * self.rank // self.count, n * (self.rank + 1) // self.count)
 
     def total(self, part: Tensor) -> Tensor:
-        """Sum over processes."""
+        """Sum of a tensor over processes; each of them gets it."""
         return part if self.count == 1 else self.accelerator.reduce(part, "sum")
 
     def joined(self, part: Tensor, n: int) -> Tensor:
-        """All n rows, of which each process has its share."""
+        """All n rows, of which each process has its share; each of them gets all."""
         if self.count == 1:
             return part
+        # A sum in which all terms but one are zero: shares may differ by a row, which a gather of
+        # equal parts would not take.
         whole = part.new_zeros(n, *part.shape[1:])
         whole[self.share(n)] = part
         return self.total(whole)
 
     def largest(self, value: int) -> int:
-        """Largest over processes."""
+        """Largest of one number over processes; each of them gets it."""
         if self.count == 1:
             return value
         return int(
@@ -108,15 +110,17 @@ class Processes:
         )
 
     def wrapped(self, module: torch.nn.Module) -> torch.nn.Module:
-        """The module, whose backward pass averages gradients over processes."""
+        """The module, wrapped so that its backward pass averages gradients over processes."""
         return module if self.count == 1 else self.accelerator.prepare(module)
 
     def sharded(self, module: torch.nn.Module, units: Iterable[torch.nn.Module]) -> torch.nn.Module:
-        """The same, each process with a share of every weight; those of a unit are brought together
-        where it runs."""
+        """The module, with each process holding a share of every weight (FSDP2); the weights of a
+        unit, such as a block, are brought together while it runs."""
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
+        # Units first: what is left for the module is then only the weights outside of them, and no
+        # process ever needs room for all weights at once.
         mesh = init_device_mesh(self.accelerator.device.type, (self.count,))
         for unit in (*units, module):
             fully_shard(unit, mesh=mesh)
@@ -124,7 +128,8 @@ class Processes:
 
     @contextlib.contextmanager
     def apart(self, module: torch.nn.Module) -> Iterator[None]:
-        """A context in which the gradients of a wrapped module only add up here."""
+        """A context in which backward passes of a wrapped module add gradients up in this process
+        and exchange none."""
         if self.count == 1:
             yield
             return
@@ -139,7 +144,7 @@ class Processes:
                 yield
 
     def wait(self) -> None:
-        """Until all have come here."""
+        """Return once all processes have come here."""
         if self.count > 1:
             self.accelerator.wait_for_everyone()
 
@@ -147,6 +152,7 @@ class Processes:
 @functools.cache
 def processes() -> Processes:
     """Those that `torchrun` or `accelerate launch` started together with this one."""
+    # Imported only where it is needed, since it is slow to import: one process has no use for it.
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Processes()
     from accelerate import Accelerator
@@ -178,6 +184,8 @@ def spread_like(tensor: Tensor, like: Tensor) -> Tensor:
 
     if not isinstance(like, DTensor):
         return tensor
+    # By default the first process would send the shares out; None says that everybody has the whole
+    # tensor, so each cuts its own and nobody waits.
     return distribute_tensor(
         tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None
     )
