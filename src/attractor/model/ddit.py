@@ -2,6 +2,10 @@
 
 Parameter names, shapes and arithmetic are those of the DDiT used by MDLM, Duo and UDLM (after
 Peebles & Xie, arXiv:2212.09748), so their weights load as they are.
+
+Who asks for the distributions at a few positions only (`where`) pays for those alone in the last
+block and the output layer. All earlier blocks must run everywhere: every position gives keys and
+values to the next one.
 """
 
 from __future__ import annotations
@@ -52,12 +56,8 @@ class DDiT(nn.Module):
     def hidden_matrices(self) -> list[nn.Parameter]:
         """Weights that take one hidden state to another: attention and MLP, not the modulation by
         the noise level."""
-        return [
-            p
-            for m in self.blocks
-            for n, p in m.named_parameters()
-            if p.ndim == 2 and "adaLN" not in n
-        ]
+        named = (pair for block in self.blocks for pair in block.named_parameters())
+        return [p for name, p in named if p.ndim == 2 and "adaLN" not in name]
 
     def compile_blocks(self) -> None:
         """Compile the blocks; they share what is compiled, and a new number of rows costs one more
@@ -85,8 +85,14 @@ class DDiT(nn.Module):
         sigma: Float[Tensor, "B"],
         where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L H"] | Float[Tensor, "M H"]:
-        """What the projection to the vocabulary sees, at every position, or at those of `where`
-        only."""
+        """What the projection to the vocabulary sees, at every position, or at the M true ones of
+        `where` only.
+
+        Args:
+            x_t: noisy tokens, or several for each position with their shares.
+            sigma: noise level of each row.
+            where: positions that are wanted; all unless given.
+        """
         x = self.vocab_embed(x_t)
         condition = F.silu(self.sigma_map(sigma))
         rotation = self.rotary_emb(x.shape[1])
@@ -121,6 +127,7 @@ class Embedding(nn.Module):
         """Look tokens up; of a mixture, the mean by their shares."""
         if isinstance(seen, Tensor):
             return F.embedding(seen, self.embedding)
+        # The sum over the vocabulary of share times embedding, without a V-wide tensor of shares.
         tokens, shares = (field.flatten(0, 1) for field in seen)
         mean = F.embedding_bag(tokens, self.embedding, per_sample_weights=shares, mode="sum")
         return mean.unflatten(0, seen.tokens.shape[:2])
@@ -196,10 +203,12 @@ class TransformerBlock(nn.Module):
         return torch.addcmul(x, gate_mlp, F.dropout(branch, self.dropout, self.training))
 
     def at(
-        self, x: Float[Tensor, "B L H"], condition: Float[Tensor, "B C"], rotation: tuple[Tensor,
-        Tensor],
+        self,
+        x: Float[Tensor, "B L H"],
+        condition: Float[Tensor, "B C"],
+        rotation: tuple[Tensor, Tensor],
         where: Bool[Tensor, "B L"],
-    ) -> Float[Tensor, "M H"]:  # fmt: skip
+    ) -> Float[Tensor, "M H"]:
         """One block in evaluation, at the M true positions of `where`: all others only give keys
         and values."""
         row, position = where.nonzero(as_tuple=True)
@@ -227,19 +236,26 @@ class TransformerBlock(nn.Module):
         return self.attn_out(y.transpose(1, 2).reshape(batch, length, hidden))
 
     def attention_at(
-        self, x: Float[Tensor, "B L H"], rotation: tuple[Tensor, Tensor], row: Int[Tensor, "M"],
+        self,
+        x: Float[Tensor, "B L H"],
+        rotation: tuple[Tensor, Tensor],
+        row: Int[Tensor, "M"],
         position: Int[Tensor, "M"],
-    ) -> Float[Tensor, "M H"]:  # fmt: skip
+    ) -> Float[Tensor, "M H"]:
         """The same for M queries; rows have unequal numbers of them and are padded to the
         largest."""
         batch, length, hidden = x.shape
         head = (self.n_heads, hidden // self.n_heads)
+        # The joint projection is cut by its outputs, so that queries are computed where they are
+        # wanted, keys and values everywhere.
         w_q, w_kv = self.attn_qkv.weight.split([hidden, 2 * hidden])
         kv = F.linear(x, w_kv).view(batch, length, 2, *head)
         cos, sin = (r.to(kv.dtype)[:, None] for r in rotation)
         q = _Rotate.apply(
             F.linear(x[row, position], w_q).view(-1, *head), cos[position], sin[position]
         )
+        # `row` ascends: a query's slot is its place after the first query of its row. What the
+        # slots that stay empty attend to is never read.
         slot = torch.arange(len(row), device=row.device) - torch.searchsorted(row, row)
         queries = q.new_zeros(batch, int(torch.bincount(row, minlength=batch).max()), *head)
         queries[row, slot] = q
@@ -282,7 +298,11 @@ def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 
 
 class _Rotate(torch.autograd.Function):
-    """Rotate queries and keys; the backward pass rotates back."""
+    """Rotate queries and keys; the backward pass rotates back.
+
+    A rotation is undone by the opposite angle, so the gradient needs no input that was kept: only
+    cosines and sines, which all blocks share.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -299,7 +319,8 @@ class _Rotate(torch.autograd.Function):
 def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """The two halves of the last axis turned by an angle, written straight into place."""
     x1, x2 = x.chunk(2, -1)
-    if torch.compiler.is_compiling():  # which places results by itself, and knows no slice as `out`
+    # The compiler places results by itself, and knows no slice as `out`.
+    if torch.compiler.is_compiling():
         return torch.cat([x1 * cos - x2 * sin, x2 * cos + x1 * sin], -1)
     y = torch.empty_like(x)
     y1, y2 = y.chunk(2, -1)
@@ -309,6 +330,8 @@ def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def _zero_linear(n_in: int, n_out: int) -> nn.Linear:
+    # adaLN-zero: with modulation and gates at zero every block starts as the identity, and with the
+    # output layer at zero the first distributions are uniform.
     layer = nn.Linear(n_in, n_out)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)

@@ -24,6 +24,7 @@ class Denoiser(ABC):
     """
 
     process: ForwardProcess
+    """The token noise that the distributions belong to."""
     seq_len: int | None = None
     """Tokens in a sequence; None if any length will do."""
     device: torch.device = torch.device("cpu")
@@ -36,9 +37,15 @@ class Denoiser(ABC):
         t: Float[Tensor, "B"],
         where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
-        """Log-probabilities in nats, float32 or wider; t in [0, 1] may differ from row to row.
+        """The log-probabilities of clean tokens, in nats, float32 or wider.
 
-        With `where`, only at its M true positions, in row-major order.
+        Args:
+            x_t: noisy tokens.
+            t: time of each row, in [0, 1]; rows may be at different times.
+            where: positions that are wanted; all unless given.
+
+        Returns:
+            (B, L, V); with `where`, (M, V) at its M true positions in row-major order.
         """
 
     def blocks(
@@ -54,6 +61,5 @@ class Denoiser(ABC):
         (B, L, V).
         """
         wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
-        yield from self.log_probs(x_t, t, wanted).split(
-            block_rows(self.process.vocab_size, x_t.device)
-        )
+        rows = block_rows(self.process.vocab_size, x_t.device)
+        yield from self.log_probs(x_t, t, wanted).split(rows)

@@ -65,18 +65,13 @@ class NetworkDenoiser(Denoiser):
         wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
         with torch.no_grad():
             hidden, tokens = self.network.hidden(x_t, self._sigma(t), wanted), x_t[wanted]
-        vocab = self.process.vocab_size
-        layer, rows, few = (
-            self.network.output_layer.linear,
-            *(f(vocab, hidden.device) for f in (chunk_rows, block_rows)),
-        )
-        buffer = hidden.new_empty(
-            min(rows, len(hidden)), vocab
-        )  # fresh memory for each chunk would cost page faults
+        vocab, layer = self.process.vocab_size, self.network.output_layer.linear
+        rows, few = chunk_rows(vocab, hidden.device), block_rows(vocab, hidden.device)
+        # Fresh memory for each chunk would cost page faults.
+        buffer = hidden.new_empty(min(rows, len(hidden)), vocab)
         for h, chunk in zip(hidden.split(rows), tokens.split(rows), strict=True):
-            with (
-                torch.no_grad()
-            ):  # and not around a yield: whoever reads the blocks may want gradients
+            # Not around a yield, where it would hold for whoever reads the blocks, too.
+            with torch.no_grad():
                 logits = torch.addmm(layer.bias, h, layer.weight.T, out=buffer[: len(h)])
             for block, noisy in zip(logits.split(few), chunk.split(few), strict=True):
                 yield self.process.distribution(block, noisy)

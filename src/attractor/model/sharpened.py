@@ -34,11 +34,8 @@ class Sharpened(Denoiser):
         if not 0 < top_p <= 1:
             raise AttractorError(f"top_p = {top_p} is outside (0, 1]")
         self.denoiser, self.temperature, self.top_p = denoiser, temperature, top_p
-        self.process, self.seq_len, self.device = (
-            denoiser.process,
-            denoiser.seq_len,
-            denoiser.device,
-        )
+        self.process, self.seq_len = denoiser.process, denoiser.seq_len
+        self.device = denoiser.device
 
     def log_probs(
         self,
@@ -53,6 +50,7 @@ class Sharpened(Denoiser):
 
 def _nucleus(log_probs: Float[Tensor, "*n V"], top_p: float) -> Float[Tensor, "*n V"]:
     """A token is kept if the likelier ones together stay below `top_p`: always the likeliest."""
+    # `before` excludes the token itself, so the one that crosses `top_p` is in.
     ordered, order = log_probs.sort(-1, descending=True)
     before = ordered.exp().cumsum(-1) - ordered.exp()
     outside = torch.zeros_like(before, dtype=torch.bool).scatter_(-1, order, before >= top_p)
