@@ -12,20 +12,24 @@ TEXT8_TRAIN, TEXT8_TEST = 0.90, 0.95
 
 
 class Corpus(NamedTuple):
-    """One of them."""
+    """One named corpus: where it is and how its text is restored."""
 
     hub_id: str
-    """empty if it is not on the Hub as plain data"""
+    """data set of the Hub, `owner/name`; empty if it is not there as plain data"""
     subset: str = ""
+    """configuration of that data set; empty if it has only one"""
     revision: str = ""
+    """branch, tag or commit of that data set; empty for the newest"""
     train: str = "train"
+    """split of training text"""
     test: str = ""
     """split of unseen text; empty if documents are held out"""
     files: tuple[str, str] = ("", "")
     """patterns of its original files: training, unseen"""
     detokenize: Callable[[str], str] = str
+    """undoes the tokenization that the corpus was published with"""
     from_web: str = ""
-    """where the original files are"""
+    """where the original files are on the web"""
 
 
 LM1B_TAR = (
@@ -34,29 +38,32 @@ LM1B_TAR = (
 _PARQUET = "refs/convert/parquet"
 _LM1B = [
     (r"http : / / ", "http://"), (r"https : / / ", "https://"), (r" '(\w+)", r"'\1"),
-    (r" (\w+) \. ", r" \1. "),
-    (r" (\w+) \.$", r" \1."), (r" \? ", "? "), (r" \?$", "?"), (r" ! ", "! "), (r" !$", "!"),
-    (r" , ", ", "),
-    (r" : ", ": "), (r" ; ", "; "), (r" / ", "/"), (r'" ([^"]+) "', r'"\1"'), (r"' ([^']+) '",
-    r"'\1'"),
-    (r"\( ([^()]+) \)", r"(\1)"), (r"\[ ([^\[\]]+) \]", r"[\1]"), (r"\$ ", "$"), (r"£ ", "£"),
+    (r" (\w+) \. ", r" \1. "), (r" (\w+) \.$", r" \1."),
+    (r" \? ", "? "), (r" \?$", "?"), (r" ! ", "! "), (r" !$", "!"),
+    (r" , ", ", "), (r" : ", ": "), (r" ; ", "; "), (r" / ", "/"),
+    (r'" ([^"]+) "', r'"\1"'), (r"' ([^']+) '", r"'\1'"),
+    (r"\( ([^()]+) \)", r"(\1)"), (r"\[ ([^\[\]]+) \]", r"[\1]"),
+    (r"\$ ", "$"), (r"£ ", "£"),
 ]  # fmt: skip
 """The rules with which the code of MDLM, UDLM, Duo and the paper undoes LM1B's tokenization, in
 their order."""
 _WIKITEXT = [
-    (r"s '", "s'"), (r"/' [0-9]/", r"/'[0-9]/"), (r" @-@ ", "-"), (r" @,@ ", ","), (r" @\.@ ", "."),
-    (r" : ", ": "),
-    (r" ; ", "; "), (r" \. ", ". "), (r" ! ", "! "), (r" \? ", "? "), (r" , ", ", "),
-    (r"\(\s*([^)]*?)\s*\)", r"(\1)"), (r"\[\s*([^\]]*?)\s*\]", r"[\1]"), (r"{\s*([^}]*?)\s*}",
-    r"{\1}"),
-    (r'"\s*([^"]*?)\s*"', r'"\1"'), (r"'\s*([^']*?)\s*'", r"'\1'"), (r"= = = =", "===="), (r"= = =",
-    "==="),
-    (r"= =", "=="), (r" ° ", "°"), (r" \n", "\n"), (r"\n ", "\n"), (r" N ", " 1 "), (r" 's", "'s"),
+    (r"s '", "s'"), (r"/' [0-9]/", r"/'[0-9]/"),
+    (r" @-@ ", "-"), (r" @,@ ", ","), (r" @\.@ ", "."),
+    (r" : ", ": "), (r" ; ", "; "), (r" \. ", ". "), (r" ! ", "! "), (r" \? ", "? "),
+    (r" , ", ", "),
+    (r"\(\s*([^)]*?)\s*\)", r"(\1)"), (r"\[\s*([^\]]*?)\s*\]", r"[\1]"),
+    (r"{\s*([^}]*?)\s*}", r"{\1}"),
+    (r'"\s*([^"]*?)\s*"', r'"\1"'), (r"'\s*([^']*?)\s*'", r"'\1'"),
+    (r"= = = =", "===="), (r"= = =", "==="), (r"= =", "=="),
+    (r" ° ", "°"), (r" \n", "\n"), (r"\n ", "\n"), (r" N ", " 1 "), (r" 's", "'s"),
 ]  # fmt: skip
-"""The rules that are in use for WikiText since Megatron-LM, in their order."""
+"""The rules that are in use for WikiText since Megatron-LM, in their order: slips such as the
+second one, whose pattern matches nothing in practice, are part of what papers trained on."""
 
 
 def _rules(pairs: list[tuple[str, str]]) -> Callable[[str], str]:
+    # The order matters, since later rules see what earlier ones made.
     compiled = [(re.compile(pattern), put) for pattern, put in pairs]
 
     def apply(text: str) -> str:

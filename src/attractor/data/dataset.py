@@ -40,9 +40,12 @@ class Dataset(NamedTuple):
     """Memory-mapped rows; every training set is a prefix of `train`."""
 
     train: np.memmap
+    """shuffled training rows, (N, L)"""
     test: np.memmap
+    """shuffled unseen rows, (M, L)"""
     tokenizer: Tokenizer
     counts: SplitCounts
+    """documents read, dropped and kept"""
 
 
 def prepare_dataset(
@@ -67,11 +70,18 @@ def prepare_dataset(
 
     Args:
         folder: to write into.
+        source: the text, see `DataConfig.source`.
+        column: of the text in files and data sets that have columns.
+        tokenizer: "bpe" or "char" to train one, else the path or Hub id of one.
+        vocab_size: of a trained "bpe" tokenizer.
+        seq_len: tokens in a row, markers included.
+        test_share: share of documents held out, in (0, 1).
+        seed: of the split and of the shuffle.
+        wrap: "continuous", or "paper" for rows as the paper's code makes them.
         building: where a stream keeps what it has packed, so that it goes on from there; inside
             `folder` unless given.
-        on_progress: hears of a stream.
-
-    The other arguments are those of `DataConfig`.
+        on_progress: is told how far the packing of a stream has come.
+        hub: `subset`, `split`, `test_split` and `revision` of a data set of the Hub.
 
     Raises:
         AttractorError: for bad input, see `read_documents`, `find_source`, `split_documents`,
@@ -84,16 +94,9 @@ def prepare_dataset(
         target.mkdir(parents=True, exist_ok=True)
         with locked(target):
             made = _tokenizer(target, tokenizer, stream, vocab_size, test_share, seed)
+            paper = wrap == "paper"
             _prepare_stream(
-                folder,
-                target,
-                stream,
-                made,
-                seq_len,
-                test_share,
-                seed,
-                wrap == "paper",
-                on_progress,
+                folder, target, stream, made, seq_len, test_share, seed, paper, on_progress
             )
         shutil.rmtree(target)
         return open_dataset(folder)
@@ -123,10 +126,18 @@ def _tokenizer(
 
 
 def _prepare_stream(
-    folder: Path, building: Path, source: TextSource, tokenizer: Tokenizer, seq_len: int,
-    test_share: float, seed: int,
-    as_in_paper: bool, on_progress: Callable[[Packed], None],
-) -> None:  # fmt: skip
+    folder: Path,
+    building: Path,
+    source: TextSource,
+    tokenizer: Tokenizer,
+    seq_len: int,
+    test_share: float,
+    seed: int,
+    as_in_paper: bool,
+    on_progress: Callable[[Packed], None],
+) -> None:
+    # The paper's code takes the first id of an encoded marker as its id. BERT's tokenizer begins
+    # all that it encodes with [CLS], so that both markers become [CLS].
     eos_id = tokenizer.bos_id if as_in_paper and tokenizer.is_bert else tokenizer.eos_id
     wrapping = Wrapping(seq_len, tokenizer.bos_id, eos_id, as_in_paper)
     unseen = unseen_documents(source, test_share, seed)
@@ -170,6 +181,7 @@ def read_rows(
             f"the text '{path}' needs the model's tokenizer, and none lies beside the model"
         )
     rows = pack(tokenizer.encode(documents), seq_len, tokenizer.bos_id, tokenizer.eos_id)
+    # A tokenizer without an unknown token has unk_id = -1, which no row holds.
     unknown = float((rows == tokenizer.unk_id).mean())
     if unknown > MOST_UNKNOWN:
         raise AttractorError(

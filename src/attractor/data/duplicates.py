@@ -1,7 +1,11 @@
 """Duplicates among more documents than fit into memory: 64-bit digests instead of text.
 
-Two different documents share a digest with a probability of n^2 / 2^65: one in 37,000 for 30
-million documents.
+Among n documents, two different ones share a digest with a probability of about n^2 / 2^65: 1 in
+41,000 for 30 million documents.
+
+Near-duplicates are found exactly, by counting the shingles (word 8-grams) that two documents have
+in common, and not estimated by MinHash: only few documents, the unseen ones, are compared with all
+others, and an index of their shingles fits into memory.
 """
 
 from __future__ import annotations
@@ -19,12 +23,14 @@ from attractor.data.subsets import GRAM_WORDS, NEAR_DUPLICATE_SHARE
 Digests = NDArray[np.uint64]
 Indices = NDArray[np.int64]
 MERGE = 2**19
-"""Digests that are kept apart before they are sorted into the rest."""
+"""New digests that are kept in a set before they are sorted into the array of all others: a set
+takes some ten times the memory, and sorting all for each new one would take for ever."""
 BASE = np.uint64(0x9E3779B97F4A7C15)
+"""Of the rolling hash of shingles, odd: 2^64 over the golden ratio."""
 
 
 def digest(document: str, key: str = "") -> int:
-    """64 bits of a document."""
+    """64 bits that stand for a document; with another key, other bits."""
     return int.from_bytes(
         hashlib.blake2b(document.encode(), digest_size=8, key=key.encode()).digest(), "little"
     )
@@ -42,15 +48,13 @@ class Seen:
         self.new: set[int] = set()
 
     def add(self, documents: Sequence[str]) -> list[bool]:
-        """Remember the documents; which of them were not known."""
+        """Remember the documents, and say of each whether it is the first of its kind."""
         digests = [digest(document) for document in documents]
         found = np.array(digests, np.uint64)
-        at = np.searchsorted(self.old, found)
-        known = (
-            self.old[np.minimum(at, len(self.old) - 1)] == found
-            if len(self.old)
-            else np.zeros(len(found), bool)
-        )
+        known = np.zeros(len(found), bool)
+        if len(self.old):
+            at = np.searchsorted(self.old, found)
+            known = self.old[np.minimum(at, len(self.old) - 1)] == found
         fresh = []
         for value, is_known in zip(digests, known.tolist(), strict=True):
             fresh.append(not is_known and value not in self.new)
@@ -71,21 +75,23 @@ class Seen:
 
 
 class NearDuplicates:
-    """Tells documents that share half of their word 8-grams, of the shorter text, with one of a few
-    known ones.
+    """Tells documents that share at least half of their word 8-grams, counted in the shorter text,
+    with one of a few known ones.
 
     Args:
-        known: such as the test documents.
+        known: the documents to compare with, such as all unseen ones.
     """
 
     def __init__(self, known: Sequence[str]) -> None:
+        # An inverted index: the grams of all known documents in order, and beside each its
+        # document.
         every, owner = grams(known)
         order = every.argsort(kind="stable")
         self.grams, self.owner = every[order], owner[order]
         self.sizes = np.bincount(owner, minlength=len(known))
 
     def among(self, documents: Sequence[str]) -> list[bool]:
-        """Which of the documents are such."""
+        """Say of each document whether it is a near-duplicate of a known one."""
         own, document = grams(documents)
         sizes = np.bincount(document, minlength=len(documents))
         low = np.searchsorted(self.grams, own)
@@ -93,14 +99,15 @@ class NearDuplicates:
         shared[shared] = self.grams[low[shared]] == own[shared]
         own, document, low = own[shared], document[shared], low[shared]
         count = np.searchsorted(self.grams, own, "right") - low
-        # Each shared gram meets every known document that has it.
+        # Each shared gram meets every known document that has it: a run of `count` places of the
+        # index from `low` on. All runs are written out one after the other, without a loop.
         first = np.repeat(low - np.cumsum(count) + count, count)
         pairs = np.stack([np.repeat(document, count), self.owner[first + np.arange(len(first))]])
         (which, who), together = np.unique(pairs, axis=1, return_counts=True)
+        # Every pair stands for one gram, since the grams of a document are different.
+        near = together >= NEAR_DUPLICATE_SHARE * np.minimum(sizes[which], self.sizes[who])
         found = np.zeros(len(documents), bool)
-        found[
-            which[together >= NEAR_DUPLICATE_SHARE * np.minimum(sizes[which], self.sizes[who])]
-        ] = True
+        found[which[near]] = True
         return found.tolist()
 
 
@@ -113,20 +120,22 @@ def grams(documents: Sequence[str]) -> tuple[Digests, Indices]:
     """
     words = [re.findall(r"\w+", document.lower()) for document in documents]
     lengths = np.fromiter(map(len, words), np.int64, len(words))
-    codes = np.fromiter(
-        map(hash, itertools.chain.from_iterable(words)), np.int64, lengths.sum()
-    ).view(np.uint64)
+    # Python's own hash is the quickest there is, and another one in every process.
+    hashes = map(hash, itertools.chain.from_iterable(words))
+    codes = np.fromiter(hashes, np.int64, lengths.sum()).view(np.uint64)
     widths = np.minimum(lengths, GRAM_WORDS)
     counts = np.where(lengths > 0, lengths - widths + 1, 0)
     document = np.repeat(np.arange(len(words)), counts)
-    # The n-th gram of a document starts at its n-th word.
-    start = np.arange(len(document)) + np.repeat(
-        np.cumsum(lengths) - lengths - np.cumsum(counts) + counts, counts
-    )
+    # The n-th gram of a document starts at its n-th word: from the place of a gram among all grams
+    # to the place of its first word among all words, by the difference of where a document begins.
+    first_word, first_gram = np.cumsum(lengths) - lengths, np.cumsum(counts) - counts
+    start = np.arange(len(document)) + np.repeat(first_word - first_gram, counts)
+    # A polynomial in BASE modulo 2^64, for all grams at once, a word of each at a time.
     rolled = np.zeros(len(document), np.uint64)
     for i in range(GRAM_WORDS):
         inside = slice(None) if (widths >= GRAM_WORDS).all() else i < widths[document]
         rolled[inside] = rolled[inside] * BASE + codes[start[inside] + i]
+    # Sorted by document, then by gram: repeats within a document are neighbours and go.
     order = np.lexsort((rolled, document))
     rolled, document = rolled[order], document[order]
     new = np.ones(len(rolled), bool)

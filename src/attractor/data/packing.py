@@ -23,14 +23,21 @@ def pack(
     """Pack documents into rows `[BOS] chunk [EOS]` of `seq_len` tokens, int32.
 
     The documents, each followed by EOS, are concatenated and cut into chunks of `seq_len - 2`; an
-    incomplete last chunk is dropped.
+    incomplete last chunk is dropped. So a row may begin and end in the middle of a document, and
+    all rows are of one length without padding.
 
-    Raises `AttractorError` if `seq_len < 4` or if the documents do not fill one row.
+    Args:
+        encoded: token ids of each document, without markers.
+        seq_len: L, at least 4.
+        bos_id: id of the marker at the beginning.
+        eos_id: id of the marker at the end.
+
+    Raises:
+        AttractorError: if `seq_len < 4` or if the documents do not fill one row.
     """
     check_length(seq_len)
-    stream = np.fromiter(
-        (token for document in encoded for token in (*document, eos_id)), dtype=np.int32
-    )
+    tokens = (token for document in encoded for token in (*document, eos_id))
+    stream = np.fromiter(tokens, dtype=np.int32)
     chunk = seq_len - 2
     n_rows = len(stream) // chunk
     if n_rows == 0:
@@ -70,7 +77,8 @@ def save_array(path: Path, array: np.ndarray) -> None:
 def open_rows(path: str | Path) -> np.memmap:
     """Map a file of `write_rows` into memory, read-only, (N, L).
 
-    Raises `AttractorError` if the file is missing or does not hold a matrix of integers.
+    Raises:
+        AttractorError: if the file is missing or does not hold a matrix of integers.
     """
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -95,8 +103,13 @@ def prefix(rows: Int[np.ndarray, "N L"], n: int, name: str = "n_train") -> Int[n
     """Return the first `n` rows (a view), so that every smaller training set lies inside every
     larger one.
 
-    Raises `AttractorError` if `n` is below 1 or exceeds the number of rows; `name` is what its
-    setting is called.
+    Args:
+        rows: shuffled rows.
+        n: how many to take.
+        name: what the setting of `n` is called, for messages.
+
+    Raises:
+        AttractorError: if `n` is below 1 or exceeds the number of rows.
     """
     if n < 1:
         raise AttractorError(f"{name}={n} must be at least 1 row")

@@ -26,10 +26,12 @@ LARGE = 2**27
 TEXT8_PIECE = 2**16
 """Characters of text8, which has no documents, that are taken for one."""
 PARQUET_ROWS = 2_000
+"""Rows of a Parquet file that are in memory at a time."""
 FROM_HUB = ("train-*.parquet train/*.parquet", "test-*.parquet test/*.parquet")
 """Files of a data set of the Hub that was downloaded, as its authors or as the Hub cut them."""
 
 Documents = Callable[[], Iterator[str]]
+"""Starts a stream of documents from its beginning."""
 
 
 class TextSource(NamedTuple):
@@ -60,11 +62,14 @@ def find_source(
             raise AttractorError(
                 f"'{name}' is not on the Hub: download {corpus.from_web} and give '{name}:PATH'"
             )
-        known = corpus._replace(subset=subset or corpus.subset,
-        revision=revision or corpus.revision,
-                                train=split or corpus.train,
-                                test=test_split or corpus.test)  # fmt: skip
+        known = corpus._replace(
+            subset=subset or corpus.subset,
+            revision=revision or corpus.revision,
+            train=split or corpus.train,
+            test=test_split or corpus.test,
+        )
         return _hub(known, column, source)
+    # A path that exists is that path, whatever it looks like; a suffix says that a path was meant.
     here = Path(source).expanduser()
     if source != BUILTIN and not here.exists() and HUB_ID.fullmatch(source) and not here.suffix:
         asked = Corpus(
@@ -123,9 +128,8 @@ def _originals(path: Path, pattern: str) -> list[str]:
         return []
     if path.is_file():
         with _tar(path) as archive:
-            for member in _entries(
-                archive, path
-            ):  # the first is enough: the whole would have to be unpacked
+            # The first is enough: to see all names, the whole archive would have to be unpacked.
+            for member in _entries(archive, path):
                 if member.isfile() and _matches(member.name, pattern):
                     return [member.name]
         return []
@@ -217,9 +221,8 @@ def _open(corpus: Corpus, split: str, source: str) -> Any:
             return datasets.load_dataset(corpus.hub_id, streaming=True, **settings)
         with _offline():
             return datasets.load_dataset(corpus.hub_id, streaming=False, **settings)
-    except (
-        Exception
-    ) as error:  # the library raises its own, the client's, its HTTP library's and the system's
+    # The library raises errors of its own, the client's, its HTTP library's and the system's.
+    except Exception as error:
         reason = closed or first_line(error)
     by_hand = f"hf download --repo-type dataset {corpus.hub_id} --local-dir FOLDER"
     by_hand += f" --revision {corpus.revision}" if corpus.revision else ""
@@ -234,7 +237,8 @@ def _open(corpus: Corpus, split: str, source: str) -> Any:
 
 @contextlib.contextmanager
 def _offline() -> Iterator[None]:
-    """The library as if started with HF_HUB_OFFLINE=1, so that it looks into its cache alone."""
+    """A context in which the library is as if started with HF_HUB_OFFLINE=1: it looks into its
+    cache alone."""
     import datasets
     from huggingface_hub import constants
 

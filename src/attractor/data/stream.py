@@ -1,5 +1,16 @@
 """Packing of text that is too much for memory: in one pass, in bounded memory, and taken up again
-where it stopped."""
+where it stopped.
+
+In a folder of their own lie
+
+    rows.bin      rows of int32, one after the other, only ever appended to
+    seen-N.npy    sorted digests of the first N documents, for duplicates
+    state.json    how many documents and rows count, and the tokens that do not fill a row yet
+
+written in this order. state.json names the other two, by N and by its number of rows, so it is what
+makes a save valid: after a crash before it is replaced, the old one still fits to its own
+seen-N.npy (the newer is ignored), and rows beyond its number are cut off.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +48,14 @@ STATE, ROWS = "state.json", "rows.bin"
 
 
 class Packed(NamedTuple):
-    """What packing says of its progress."""
+    """What packing says of its progress: how much it has taken and made so far."""
 
     documents: int
+    """documents taken from the source"""
     characters: int
+    """characters of those"""
     rows: int
+    """rows written"""
 
 
 @dataclass(kw_only=True)
@@ -50,29 +64,32 @@ class State:
     on."""
 
     documents: int = 0
-    """taken from the source"""
+    """documents taken from the source, whatever became of them"""
     characters: int = 0
+    """characters of those"""
     rows: int = 0
-    """in the file"""
+    """rows in the file"""
     left: list[int]
     """tokens that do not fill a row yet"""
     held_out: int = 0
+    """documents left out because they are among the unseen"""
     duplicates: int = 0
+    """documents left out as copies of earlier ones"""
     near_duplicates: int = 0
+    """documents left out because they nearly are unseen ones"""
     train_documents: int = 0
+    """documents that were packed"""
 
 
 class Wrapping(NamedTuple):
-    """How documents become rows `[BOS] chunk [EOS]`.
-
-    As the paper wraps them: the tokens that are left after each 1,000 documents are dropped, and no
-    duplicate is.
-    """
+    """How documents become rows `[BOS] chunk [EOS]`."""
 
     seq_len: int
+    """tokens in a row, the markers included"""
     bos_id: int
     eos_id: int
     as_in_paper: bool = False
+    """drop the tokens that are left over after each 1,000 documents, and no duplicate document"""
 
     def rows(
         self, left: list[int], encoded: Iterable[list[int]]
@@ -105,14 +122,18 @@ def train_sample(source: TextSource, test_share: float, seed: int) -> Iterator[s
 
 def unseen_documents(source: TextSource, test_share: float, seed: int) -> list[str]:
     """Different unseen documents: of the source's own test split, or held out by their digest; the
-    first 16 MB."""
+    first 16 million characters.
+
+    Raises:
+        AttractorError: if there is none.
+    """
     if source.test is not None:
         candidates = _stripped(source.test())
     else:
         candidates = (
             text for text in _stripped(source.train()) if _is_held_out(text, test_share, seed)
         )
-    kept: dict[str, None] = {}
+    kept: dict[str, None] = {}  # a set that keeps its order
     taken = 0
     for document in candidates:
         taken += 0 if document in kept else len(document)
@@ -128,14 +149,30 @@ def unseen_documents(source: TextSource, test_share: float, seed: int) -> list[s
 
 
 def pack_stream(
-    folder: Path, source: TextSource, tokenizer: Tokenizer, wrapping: Wrapping, unseen: list[str],
+    folder: Path,
+    source: TextSource,
+    tokenizer: Tokenizer,
+    wrapping: Wrapping,
+    unseen: list[str],
     test_share: float,
-    seed: int, on_progress: Callable[[Packed], None] = lambda packed: None,
-) -> SplitCounts:  # fmt: skip
+    seed: int,
+    on_progress: Callable[[Packed], None] = lambda packed: None,
+) -> SplitCounts:
     """Write the rows of all training documents into `folder/rows.bin`, or go on where that stopped.
 
     Exact duplicates and near-duplicates of unseen documents are dropped, unless the rows are to be
     as in the paper.
+
+    Args:
+        folder: of the rows and of the state, which nobody else writes to.
+        source: the documents.
+        tokenizer: turns them into tokens.
+        wrapping: turns tokens into rows.
+        unseen: documents that must not be trained on.
+        test_share: share of documents held out by their digest, where the source has no unseen
+            split of its own.
+        seed: of that choice.
+        on_progress: is told after every batch of documents.
 
     Raises:
         AttractorError: if the documents do not fill one row; errors of the source.
@@ -143,16 +180,16 @@ def pack_stream(
     check_length(wrapping.seq_len)
     state, seen = _read_state(folder)
     known, near = set(unseen), NearDuplicates([] if wrapping.as_in_paper else unseen)
+    # Documents that count already are read again and passed over, which costs no tokenizing;
+    # batches begin at the same documents as without a stop, which the paper's wrapping depends on.
     documents = itertools.islice(_stripped(source.train()), state.documents, None)
     saved = state.characters
     with (folder / ROWS).open("ab") as file:
-        file.truncate(state.rows * wrapping.seq_len * 4)
+        file.truncate(state.rows * wrapping.seq_len * 4)  # rows of a save that was not finished
         while batch := list(itertools.islice(documents, BATCH)):
-            kept = (
-                batch
-                if wrapping.as_in_paper
-                else _chosen(batch, state, seen, known, near, source, test_share, seed)
-            )
+            kept = batch
+            if not wrapping.as_in_paper:
+                kept = _chosen(batch, state, seen, known, near, source, test_share, seed)
             rows, state.left = wrapping.rows(state.left, tokenizer.encode(kept))
             file.write(rows.tobytes())
             state.documents += len(batch)
@@ -168,8 +205,12 @@ def pack_stream(
             f"'{source.name}' does not fill one row: seq_len={wrapping.seq_len} needs more text"
         )
     return SplitCounts(
-        state.documents, state.duplicates, state.near_duplicates, state.train_documents, len(unseen)
-    )  # fmt: skip
+        documents=state.documents,
+        duplicates=state.duplicates,
+        near_duplicates=state.near_duplicates,
+        train_documents=state.train_documents,
+        test_documents=len(unseen),
+    )
 
 
 def shuffled(rows: Path, seq_len: int, out: Path, seed: int) -> None:
@@ -191,6 +232,8 @@ def shuffled(rows: Path, seq_len: int, out: Path, seed: int) -> None:
         np.lib.format.write_array_header_1_0(file, header)
         for start in range(0, n, len(block)):
             part = order[start : start + len(block)]
+            # Within a block the file is read from its beginning to its end, whatever the order in
+            # memory: disks like it better.
             for i in part.argsort().tolist():
                 ordered.seek(int(part[i]) * 4 * seq_len)
                 ordered.readinto(block[i])
@@ -198,10 +241,15 @@ def shuffled(rows: Path, seq_len: int, out: Path, seed: int) -> None:
 
 
 def _chosen(
-    batch: list[str], state: State, seen: Seen, known: set[str], near: NearDuplicates,
+    batch: list[str],
+    state: State,
+    seen: Seen,
+    known: set[str],
+    near: NearDuplicates,
     source: TextSource,
-    test_share: float, seed: int,
-) -> list[str]:  # fmt: skip
+    test_share: float,
+    seed: int,
+) -> list[str]:
     """The documents of a batch that are to be trained on; what becomes of the others is counted."""
     kept = []
     for document, is_fresh, is_near in zip(batch, seen.add(batch), near.among(batch), strict=True):
@@ -217,8 +265,8 @@ def _chosen(
 
 
 def _is_held_out(document: str, test_share: float, seed: int) -> bool:
-    """By its digest, so that it is known without the others, and copies of a document stay
-    together."""
+    """Whether a document is to be unseen: by its digest, so that it is known without the others,
+    and copies of a document stay together."""
     return digest(document, f"held out {seed}") < test_share * 2**64
 
 
@@ -227,6 +275,7 @@ def _stripped(documents: Iterable[str]) -> Iterator[str]:
 
 
 def _read_state(folder: Path) -> tuple[State, Seen]:
+    """How far an earlier try came; the beginning, if there was none or its files do not fit."""
     try:
         state = State(**json.loads((folder / STATE).read_text()))
         return state, Seen(np.load(_seen(folder, state)))

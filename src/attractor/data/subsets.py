@@ -14,7 +14,9 @@ from attractor.types import AttractorError
 __all__ = ["Split", "SplitCounts", "nested_sizes", "split_documents"]
 
 GRAM_WORDS = 8
+"""Words of a shingle: long enough that two documents share one only where one is copied."""
 NEAR_DUPLICATE_SHARE = 0.5
+"""Share of shingles in common, of the shorter document, from which two are near-duplicates."""
 
 Gram = tuple[str, ...]
 
@@ -56,7 +58,8 @@ def split_documents(documents: Sequence[str], test_share: float, seed: int) -> S
     near-duplicate if for any test document `|A & B| / min(|A|, |B|) >= 0.5`, where A and B are the
     two sets of 8-grams of lower-cased words.
 
-    Raises `AttractorError` for a test share outside (0, 1) or if either side would be empty.
+    Raises:
+        AttractorError: for a test share outside (0, 1) or if either side would be empty.
     """
     check_share(test_share)
     unique = list(dict.fromkeys(documents))
@@ -80,6 +83,8 @@ def split_documents(documents: Sequence[str], test_share: float, seed: int) -> S
 
 
 def _without_near_duplicates(candidates: Iterable[str], test: Iterable[str]) -> list[str]:
+    # From each gram to the test documents that hold it: a candidate is compared only with documents
+    # that share something with it, not with all.
     test_grams = [_grams(document) for document in test]
     holders: defaultdict[Gram, list[int]] = defaultdict(list)
     for index, grams in enumerate(test_grams):
@@ -113,8 +118,9 @@ def nested_sizes(sizes: Sequence[int | float], available: int) -> list[int]:
     (0, 1] is a fraction of `available`, rounded, at least one row: 1.0 means all rows, 1 means one.
     Equal sizes are merged.
 
-    Raises `AttractorError` if no size is given, or for a size that is not positive, has a
-    fractional part above 1, or exceeds `available`.
+    Raises:
+        AttractorError: if no size is given, or for a size that is not positive, is above 1 and not
+            whole, or exceeds `available`.
     """
     if not sizes:
         raise AttractorError("no training-set size given: at least one count or fraction is needed")

@@ -48,6 +48,7 @@ class Tokenizer:
                 f"the tokenizer has no beginning and end token; looked for: {wanted}"
             )
         self.bos_id, self.eos_id = (vocabulary[name] for name in names)
+        # -1, which no token has, where there is none: byte-level tokenizers know every text.
         self.unk_id = vocabulary.get(UNK, vocabulary.get("<unk>", -1))
         self.is_bert = names == ("[CLS]", "[SEP]")
         # Not the number of tokens: ids may have gaps, and the model needs a row for the largest.
@@ -67,8 +68,8 @@ class Tokenizer:
         """Train byte-level BPE, which round-trips every text; a small corpus may yield fewer than
         `vocab_size` tokens.
 
-        Raises `AttractorError` if the 256 bytes and the special tokens do not fit into
-        `vocab_size`.
+        Raises:
+            AttractorError: if the 256 bytes and the special tokens do not fit into `vocab_size`.
         """
         smallest = BYTES + len(TRAINED_SPECIALS)
         if vocab_size < smallest:
@@ -105,8 +106,9 @@ class Tokenizer:
         """Load a `tokenizer.json`, a BERT `vocab.txt` (BOS is [CLS], EOS is [SEP]), or a folder
         that holds one.
 
-        Raises `AttractorError` if there is no such file, it is not a tokenizer, or it has no known
-        BOS and EOS.
+        Raises:
+            AttractorError: if there is no such file, it is not a tokenizer, or it has no known BOS
+                and EOS.
         """
         path = Path(path)
         if path.is_dir():
@@ -143,9 +145,10 @@ class Tokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of the tokens, without special tokens.
 
-        Raises `AttractorError` for an id outside the vocabulary.
+        Raises:
+            AttractorError: for an id outside the vocabulary.
         """
-        self._tokens(ids)
+        self._tokens(ids)  # raises for ids that the backend would silently leave out
         return self._backend.decode([i for i in ids if i not in self._special_ids])
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
@@ -153,7 +156,10 @@ class Tokenizer:
         shown by name.
 
         A token that is only a part of a UTF-8 character is shown as the replacement character
-        U+FFFD. Raises `AttractorError` for an id outside the vocabulary.
+        U+FFFD.
+
+        Raises:
+            AttractorError: for an id outside the vocabulary.
         """
         tokens = self._tokens(ids)
         return [
@@ -183,7 +189,13 @@ class Tokenizer:
 def make_tokenizer(kind: str, documents: Iterable[str], vocab_size: int) -> Tokenizer:
     """Train a tokenizer on the documents ("bpe" or "char") or load it (`kind` is a path).
 
-    `vocab_size` is used by "bpe" alone.
+    Args:
+        kind: "bpe", "char", a path, or the Hub id of a model.
+        documents: text to train on.
+        vocab_size: tokens of a "bpe" tokenizer; not used by the others.
+
+    Raises:
+        AttractorError: if there is no such tokenizer, or `vocab_size` is too small.
     """
     if kind == "bpe":
         return Tokenizer.train_bpe(documents, vocab_size)
