@@ -23,7 +23,7 @@ class Radii(NamedTuple):
 
     per_sequence: Float[Tensor, "N"]
     resolution: float
-    """of the bisection, in corruption time"""
+    """how finely the bisection resolves corruption time, 2^-rounds"""
 
 
 def basin_radii(
@@ -53,18 +53,19 @@ def basin_radii(
         raise AttractorError(f"rounds = {rounds} must be at least 1")
     x_0 = check_tokens(denoiser, tokens)
     rows = row_address(len(x_0), device=x_0.device)
+    # One draw for all times: a larger t corrupts the same tokens to the same values, and more.
     noise = CountedNoise(seed, "basin").grid(rows, x_0.shape[1])[..., :2]
-    low, radius = (
-        torch.zeros(len(x_0), dtype=torch.float64),
-        torch.zeros(len(x_0), dtype=torch.float64),
-    )
+    low = torch.zeros(len(x_0), dtype=torch.float64)  # largest t tried from which a row returned
+    radius = torch.zeros(len(x_0), dtype=torch.float64)
     for k in range(1, rounds + 1):
         level = low + 2.0**-k
+        # Rows that are at the same level run together; in round k there are at most 2^(k-1) levels.
         for t in level.unique().tolist():
             at = (level == t).nonzero()[:, 0].to(x_0.device)
             found = _once(denoiser, x_0[at], t, noise[at], rows[at], steps, seed)
             rate = found.rate_per_sequence().cpu()
-            returned = ~(rate < RETURNED)  # a sequence in which nothing was changed has returned
+            # A sequence in which nothing was changed has a rate of NaN, and has returned.
+            returned = ~(rate < RETURNED)
             here = at.cpu()[returned]
             low[here] = t
             radius[here] = found.perturbed[0].double().mean(1).cpu()[returned]

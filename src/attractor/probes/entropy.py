@@ -45,17 +45,19 @@ class Entropy(NamedTuple):
 
 
 class Conditionals(NamedTuple):
-    """What the distribution of each token given its context says of it, each (N, L), nats."""
+    """What the distribution p of each token given its context says of it, each (N, L), in nats."""
 
     entropy: Float[Tensor, "N L"]
+    """-sum_v p_v log p_v"""
     log_prob: Float[Tensor, "N L"]
-    """of the token that is there"""
+    """log p of the token that is there"""
     log_spread: Float[Tensor, "N L"]
     """standard deviation of log p_v under p"""
 
     def min_k(self, share: float = 0.2) -> Float[Tensor, "N"]:
         """Min-K%++ (arXiv:2404.02936) of each sequence: the mean over its `share` least likely
         tokens of (log p(x) - E log p) / sd(log p); high for text that was trained on."""
+        # E log p is minus the entropy.
         score = (self.log_prob + self.entropy) / self.log_spread.clamp(min=1e-6)
         k = max(1, round(share * score.shape[1]))
         return score.topk(k, 1, largest=False).values.mean(1)
@@ -86,15 +88,21 @@ def conditional_entropy(
 def conditionals(
     denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
 ) -> Conditionals:
-    """Entropy, log-probability and spread at every token, from one pass of the network; see
-    `conditional_entropy`."""
+    """Entropy, log-probability and spread at every token, from one pass of the network.
+
+    Arguments and errors are those of `conditional_entropy`.
+    """
     return Conditionals(*_of_every_token(denoiser, tokens, t, seed, moments, 3).unbind(-1))
 
 
 def _of_every_token(
-    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float, seed: int,
-    reduction: Callable[[Tensor, Tensor], Tensor], *shape: int,
-) -> Float[Tensor, "N L ..."]:  # fmt: skip
+    denoiser: Denoiser,
+    tokens: Int[Tensor, "N L"] | np.ndarray,
+    t: float,
+    seed: int,
+    reduction: Callable[[Tensor, Tensor], Tensor],
+    *shape: int,
+) -> Float[Tensor, "N L ..."]:
     """What `reduction` says, in numbers of some shape, of the distribution at every token and of
     the token there."""
     check_time(t)
@@ -104,8 +112,10 @@ def _of_every_token(
     )
     times = noise.new_full((len(x_0),), t)
     x_t = denoiser.process.corrupt(x_0, times, noise[..., :2])
+    # Each process fills its own rows of zeros, and the sum at the end is all of them.
     found = torch.zeros(*x_0.shape, *shape, device=x_0.device)
     for part in batches(denoiser, x_t):
+        # Among all readings of a batch, every position is asked for exactly once.
         for shown, where in denoiser.process.readings(x_t[part]):
             blocks = denoiser.blocks(shown, times[part].float(), where)
             found[part][where] = reduce_blocks(blocks, reduction, x_0[part][where]).float()

@@ -34,6 +34,9 @@ def sample(
         callback: sees every event of the reverse process, such as a `Trajectory`.
         first: number of the first sequence, for whoever generates in parts.
 
+    Returns:
+        (n, L) tokens on the CPU.
+
     Raises:
         AttractorError: if n < 1, or no length is known.
     """
@@ -47,10 +50,16 @@ def sample(
     rows = row_address(n, device=denoiser.device) + first
     x_1 = denoiser.process.prior(CountedNoise(seed, "prior", 1.0).grid(rows, length)[..., :2])
     noise = CountedNoise(seed, "generate", 1.0)
-    mine = processes().share(n) if callback is None else slice(None)  # who watches sees every row
+    # Several processes share the rows, unless somebody watches, who is to see all of them.
+    mine = processes().share(n) if callback is None else slice(None)
     end = reverse(
-        denoiser.process, denoiser.log_probs, x_1[mine], time_grid(1.0, steps), noise, rows[mine],
+        denoiser.process,
+        denoiser.log_probs,
+        x_1[mine],
+        time_grid(1.0, steps),
+        noise,
+        rows[mine],
         noise_removal,
         callback=callback,
-    )  # fmt: skip
+    )
     return (processes().joined(end, n) if callback is None else end).cpu()

@@ -25,25 +25,31 @@ class Judge(ABC):
 
     @abstractmethod
     def nats(self, tokens: Ids) -> Values:
-        """Nats per token of each sequence, (N, L) to (N,); the token is that of the measured
-        model."""
+        """Nats per token of each sequence, (N, L) to (N,).
+
+        Tokens are those of the measured model, also where the judge splits the text into others.
+        """
 
 
 class _Level(NamedTuple):
-    """Grams of one length: a context, then a token."""
+    """Grams of one length: a context, then a token.
+
+    A gram or context of any length is one integer, a key. It is built from the *place* of a shorter
+    one in the sorted table of the level below, and one more token, so that keys stay small.
+    """
 
     contexts: Ids
-    """sorted keys: the context one token shorter, and its first token"""
+    """sorted keys: place of the context one token shorter, times V + 1, plus the first token"""
     grams: Ids
-    """sorted keys: context, and last token"""
+    """sorted keys: place of the context, times V, plus the last token"""
     counts: Values
     """of each gram; below the highest level, how many different tokens come before it"""
     discounts: Values
-    """taken from counts of 0, 1, 2, and 3 or more"""
+    """what is taken from a count of 0, 1, 2, and 3 or more"""
     total: Values
-    """counts of each context"""
+    """sum of the counts of each context's grams"""
     freed: Values
-    """what the discounts took from each context"""
+    """what the discounts took from each context: the weight of the level below"""
 
 
 class NGramJudge(Judge):
@@ -67,20 +73,24 @@ class NGramJudge(Judge):
                 f"{vocab_size}"
             )
         self.vocab_size, self.order = vocab_size, order
+        # Of every place in the text: the context of its gram, as a place in the table of contexts.
+        # The empty context is the only one of its length.
         context = np.zeros(rows.size, dtype=np.int64)
         keys = [np.zeros(1, dtype=np.int64)]
         found = []
         for k in range(1, order + 1):
-            grams, first, inverse = np.unique(
-                context * vocab_size + rows.ravel(), return_index=True, return_inverse=True
-            )
-            found.append((grams, first, inverse))
-            longer, context = np.unique(
-                context * (vocab_size + 1) + self._before(rows, k), return_inverse=True
-            )
+            gram_keys = context * vocab_size + rows.ravel()
+            found.append(np.unique(gram_keys, return_index=True, return_inverse=True))
+            # The context of the next level begins a token earlier.
+            context_keys = context * (vocab_size + 1) + self._before(rows, k)
+            longer, context = np.unique(context_keys, return_inverse=True)
             keys.append(longer)
         self.levels = []
         for k, (grams, _, inverse) in enumerate(found):
+            # The longest grams count how often they occur. A shorter one counts in how many
+            # different ways it is continued to the left: each different gram of the next level,
+            # taken where it first occurs, counts once. So "Francisco", which follows only "San",
+            # gets little where the context is unknown, however often it occurs.
             seen = inverse if k + 1 == order else inverse[found[k + 1][1]]
             counts = np.bincount(seen, minlength=len(grams)).astype(np.float64)
             self.levels.append(self._level(keys[k], grams, counts))
@@ -88,15 +98,17 @@ class NGramJudge(Judge):
     def probabilities(self, tokens: Ids) -> Values:
         """P(token | those before it in its row), (N, L)."""
         tokens = np.asarray(tokens, dtype=np.int64)
+        # From the shortest context to the longest, each level mixed with the one below it. A
+        # context that the text does not have is -1, and so are all longer ones: there p stays as it
+        # is.
         context = np.zeros(tokens.size, dtype=np.int64)
         p = np.full(tokens.size, 1 / self.vocab_size)
         for k, level in enumerate(self.levels):
             if k:
                 longer = context * (self.vocab_size + 1) + self._before(tokens, k)
                 context = _find(level.contexts, np.where(context < 0, -1, longer))
-            gram = _find(
-                level.grams, np.where(context < 0, -1, context * self.vocab_size + tokens.ravel())
-            )
+            gram_keys = context * self.vocab_size + tokens.ravel()
+            gram = _find(level.grams, np.where(context < 0, -1, gram_keys))
             count = np.where(gram < 0, 0, level.counts[gram])
             kept = np.maximum(count - level.discounts[np.minimum(count, 3).astype(int)], 0)
             p = np.where(context < 0, p, (kept + level.freed[context] * p) / level.total[context])
@@ -108,11 +120,12 @@ class NGramJudge(Judge):
 
     def _before(self, rows: Ids, k: int) -> Ids:
         """The token k places before each; V before the beginning of a row."""
-        return np.pad(rows, ((0, 0), (k, 0)), constant_values=self.vocab_size)[
-            :, : rows.shape[1]
-        ].ravel()
+        padded = np.pad(rows, ((0, 0), (k, 0)), constant_values=self.vocab_size)
+        return padded[:, : rows.shape[1]].ravel()
 
     def _level(self, contexts: Ids, grams: Ids, counts: Values) -> _Level:
+        # The discounts of Chen and Goodman: D_i = i - (i + 1) Y n_{i+1} / n_i with Y = n_1 / (n_1 +
+        # 2 n_2), of the numbers n_i of grams that are counted i times.
         often = np.array([np.sum(counts == i) for i in range(5)], dtype=np.float64)
         discounts = np.array([0, 0.5, 1, 1.5])  # where there is too little text to estimate them
         if often[1:].all():
@@ -156,9 +169,8 @@ class HuggingFaceJudge(Judge):
         self.decode, self.batch_size = decode, batch_size
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.tokenizer.padding_side = (
-            "right"  # so that positions count from the beginning of each text
-        )
+        # So that positions count from the beginning of each text.
+        self.tokenizer.padding_side = "right"
 
     @torch.inference_mode()
     def nats(self, tokens: Ids) -> Values:
@@ -166,10 +178,8 @@ class HuggingFaceJudge(Judge):
         tokens is given."""
         found = []
         for start in range(0, len(tokens), self.batch_size):
-            texts = [
-                self.decode(row)
-                for row in np.asarray(tokens)[start : start + self.batch_size].tolist()
-            ]
+            rows = np.asarray(tokens)[start : start + self.batch_size].tolist()
+            texts = [self.decode(row) for row in rows]
             batch = self.tokenizer(texts, return_tensors="pt", padding=True)
             ids, there = batch["input_ids"], batch["attention_mask"][:, 1:]
             if not ids.shape[1]:

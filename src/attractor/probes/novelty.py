@@ -1,5 +1,10 @@
 """Is a generated text a copy? Edit distances to the training set, and the longest training n-gram
-in it."""
+in it.
+
+Both are exact. Edit distances cost L^2 a pair, so for long rows a bound that costs next to nothing
+first sorts out the pairs that cannot be near; longest overlaps come from a suffix array, in which
+each one is found by bisection.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +43,12 @@ class Novelty(NamedTuple):
 
 
 def novelty(generated: Ids, corpus: Ids) -> Novelty:
-    """Compare generated sequences, (G, L), with each other and with every training sequence, (N,
-    L).
+    """Compare generated sequences with each other and with every training sequence.
+
+    Args:
+        generated: token ids, (G, L).
+        corpus: token ids of the training set, (N, L); it may be mapped from a file, and is read in
+            parts.
 
     Raises:
         AttractorError: for fewer than two generated sequences, no training sequence, or different
@@ -65,6 +74,8 @@ def nearest_distances(generated: Ids, corpus: Ids) -> NDArray[np.int32]:
     is L // 2 + 1."""
     most, step = generated.shape[1] // 2, max(1, PAIRS // len(generated))
     parts = (np.asarray(corpus[start : start + step]) for start in range(0, len(corpus), step))
+    # Up to 64 tokens the distance is computed in the bits of a machine word, and no bound is
+    # cheaper.
     if generated.shape[1] <= WORD:
         own = _strings(generated)
         return np.min([_edit_distances(own, _strings(rows), most).min(1) for rows in parts], 0)
@@ -76,12 +87,13 @@ def _likely(generated: Ids, parts: Iterable[Ids], most: int) -> Iterator[NDArray
 
     An edit distance is at least the number of tokens that two sequences of one length do not have
     in common, in whatever order, and that number is one product of sparse matrices: nearly all
-    pairs need nothing else.
+    pairs need nothing else. No near pair is missed, so the result is exact.
     """
     known, own = np.unique(_features(generated)), _strings(generated)
     bags = _bags(generated, known)
     for rows in parts:
         near = (bags @ _bags(rows, known).T).toarray() >= generated.shape[1] - most
+        # Only training rows that are near to something are turned into strings.
         wanted = near.any(0)
         others, near = np.array(_strings(rows[wanted]), dtype=object), near[:, wanted]
         nearest = np.full(len(generated), most + 1, dtype=np.int32)
@@ -93,22 +105,25 @@ def _likely(generated: Ids, parts: Iterable[Ids], most: int) -> Iterator[NDArray
 def _features(rows: Ids) -> Ids:
     """Each token with how often its row had it before, as one number, (N, L), sorted by token.
 
-    Two rows have as many of these numbers in common as tokens.
+    Two rows have as many of these numbers in common as tokens: what is compared are multisets, and
+    the number turns "the second a" into an element of its own, so that sets are enough.
     """
+    # In the sorted row equal tokens are neighbours: the number of earlier ones is the distance to
+    # the beginning of their run.
     ordered, place = np.sort(rows.astype(np.int64), 1), np.arange(rows.shape[1])
     begins = np.where(np.diff(ordered, axis=1, prepend=-1) != 0, place, 0)
     return ordered * rows.shape[1] + place - np.maximum.accumulate(begins, 1)
 
 
 def _bags(rows: Ids, known: Ids) -> sparse.csr_array:
-    """Which of the known features each row has, (N, F)."""
+    """Which of the known features each row has, (N, F), as zeros and ones."""
+    # Features that no generated sequence has are left out: they add nothing to a product.
     features = _features(rows)
     at = np.searchsorted(known, features).clip(max=len(known) - 1)
     there = known[at] == features
     ends = np.concatenate([[0], there.sum(1).cumsum()])
-    return sparse.csr_array(
-        (np.ones(ends[-1], dtype=np.int32), at[there], ends), shape=(len(rows), len(known))
-    )
+    ones = np.ones(ends[-1], dtype=np.int32)
+    return sparse.csr_array((ones, at[there], ends), shape=(len(rows), len(known)))
 
 
 def own_distances(generated: Ids) -> NDArray[np.int32]:
@@ -137,6 +152,8 @@ class SuffixArray:
 
     def __init__(self, rows: Ids) -> None:
         self.length = rows.shape[1]
+        # `rank` orders the suffixes that start at each place by their first h tokens; equal ones
+        # have equal ranks. The rank at place + h is that of the h tokens after these.
         rank = np.unique(rows, return_inverse=True)[1].reshape(rows.shape).astype(np.int64)
         h = 1
         while h < self.length:
@@ -146,6 +163,7 @@ class SuffixArray:
             rank = np.unique(pairs, return_inverse=True)[1].reshape(rows.shape).astype(np.int64)
             h *= 2
         self.order = rank.ravel().argsort(kind="stable")
+        # A row's end is -1, below every token, so that all suffixes can be read at one length.
         self.padded = np.pad(rows.astype(np.int64), ((0, 0), (0, self.length)), constant_values=-1)
 
     def matches(self, queries: Ids) -> Ids:
@@ -154,6 +172,8 @@ class SuffixArray:
         return np.stack(found)
 
     def _matches(self, query: Ids) -> Ids:
+        # Every suffix of the query looks for its place in the order, all by one bisection. What has
+        # most in common with it is then one of the two neighbours of that place.
         length = len(query)
         padded = np.concatenate([query, np.full(self.length, -2)])  # unlike the end of a row
         suffixes = np.lib.stride_tricks.sliding_window_view(padded, self.length)[:length]
@@ -166,13 +186,11 @@ class SuffixArray:
             at = np.arange(length)
             smaller = differs.any(1) & (there[at, first] < suffixes[at, first])
             active = low < high
-            low, high = (
-                np.where(active & smaller, middle + 1, low),
-                np.where(active & ~smaller, middle, high),
-            )
-        around = (
-            self._suffixes(np.clip(low + i, 0, len(self.order) - 1)) == suffixes for i in (-1, 0)
-        )
+            low = np.where(active & smaller, middle + 1, low)
+            high = np.where(active & ~smaller, middle, high)
+        neighbours = (np.clip(low + i, 0, len(self.order) - 1) for i in (-1, 0))
+        around = [self._suffixes(at) == suffixes for at in neighbours]
+        # The product of equalities is 1 up to the first difference.
         return np.max([same.cumprod(1).sum(1) for same in around], 0)
 
     def _suffixes(self, at: Ids) -> Ids:

@@ -23,9 +23,13 @@ class Recovery(NamedTuple):
     """Tokens before, between and after; R repeats of N sequences."""
 
     t: float
+    """corruption time, in (0, 1]"""
     original: Int[Tensor, "N L"]
+    """clean tokens"""
     corrupted: Int[Tensor, "R N L"]
+    """the same under noise"""
     recovered: Int[Tensor, "R N L"]
+    """what the reverse process made of them"""
 
     @property
     def outcomes(self) -> Outcomes[Tensor]:
@@ -77,6 +81,7 @@ class FixedPoints(NamedTuple):
     """Which tokens stay under the deterministic reverse process, without any corruption."""
 
     stays: Bool[Tensor, "N L"]
+    """whether each token ends as it began"""
 
     @property
     def tokens(self) -> float:
@@ -128,14 +133,18 @@ def recovery(
     process = denoiser.process
     noise = CountedNoise(seed, "corrupt", t).grid(rows, length)
     x_t = process.corrupt(x_0.repeat(repeats, 1), noise.new_full((len(rows),), t), noise[..., :2])
-    mine = (
-        processes().share(len(rows)) if callback is None else slice(None)
-    )  # who watches sees every row
+    # Several processes share the rows, unless somebody watches, who is to see all of them.
+    mine = processes().share(len(rows)) if callback is None else slice(None)
     end = reverse(
-        process, denoiser.log_probs, x_t[mine], time_grid(t, steps), CountedNoise(seed, "reverse",
-        t), rows[mine],
-        batch_size=batch_size, callback=callback,
-    )  # fmt: skip
+        process,
+        denoiser.log_probs,
+        x_t[mine],
+        time_grid(t, steps),
+        CountedNoise(seed, "reverse", t),
+        rows[mine],
+        batch_size=batch_size,
+        callback=callback,
+    )
     end = processes().joined(end, len(rows)) if callback is None else end
     return Recovery(
         t, x_0.cpu(), x_t.view(repeats, n, length).cpu(), end.view(repeats, n, length).cpu()
@@ -150,6 +159,12 @@ def fixed_points(
     Each step takes the likeliest entry of the posterior, and the noise removal the likeliest token
     of the network. A step can move a token only near the end of the grid, so the result hardly
     depends on t.
+
+    Args:
+        denoiser: what is probed.
+        tokens: clean sequences, (N, L).
+        t: time in (0, 1] from which the grid is run.
+        steps: of the grid from 1 to 1e-5.
 
     Raises:
         AttractorError: for t outside (0, 1] or tokens the denoiser does not know.

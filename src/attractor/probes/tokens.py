@@ -27,6 +27,7 @@ def check_tokens(denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray) ->
         AttractorError: if they are not an (N, L) integer matrix with ids and length the denoiser
             knows.
     """
+    # Copied, since a memory map is read-only, and torch warns of such memory.
     tokens = torch.as_tensor(np.array(tokens) if isinstance(tokens, np.ndarray) else tokens)
     if tokens.ndim != 2 or tokens.is_floating_point() or not tokens.numel():
         raise AttractorError(
@@ -49,7 +50,8 @@ def check_tokens(denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray) ->
 
 
 def batches(denoiser: Denoiser, tokens: Int[Tensor, "N L"]) -> Iterator[slice]:
-    """Slices of this process's rows whose (rows, L, V) tensor stays within `ENTRIES` numbers."""
+    """Slices of this process's rows, at most 256, whose (rows, L, V) tensor stays within `ENTRIES`
+    numbers."""
     size = max(1, min(256, ENTRIES // (tokens.shape[1] * denoiser.process.vocab_size)))
     mine = processes().share(len(tokens))
     for start in range(mine.start, mine.stop, size):

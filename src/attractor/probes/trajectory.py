@@ -55,8 +55,10 @@ class Trajectory:
     def __call__(self, event: Event) -> None:
         """Add one event."""
         row = event.where.nonzero(as_tuple=True)[0]
+        # Part k > 0 holds the times in ((k - 1) / PATH_BINS, k / PATH_BINS]. The last step is apart, since
+        # there every token is a candidate.
         part = (event.t * PATH_BINS).ceil().clamp(max=PATH_BINS).long()
-        part[event.t <= T_MIN] = 0  # every token is a candidate there
+        part[event.t <= T_MIN] = 0
         at = (event.rows * len(PATH_TIMES) + part)[row].cpu()
         self.total.index_add_(0, at, torch.stack(shape_of(event.log_probs), 1).double().cpu())
         self.count.index_add_(0, at, torch.ones(len(at), dtype=torch.float64))

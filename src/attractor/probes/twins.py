@@ -27,6 +27,7 @@ class Twins(NamedTuple):
         """The same for a sequence of the first and all *other* sequences of the second: agreement
         without the noise."""
         n = len(self.first)
+        # Against all of the second, less the one that came from the same noise.
         same = torch.stack([(own == self.second).double().mean(1).sum() for own in self.first])
         return (same - self.agreement()) / (n - 1)
 
@@ -44,6 +45,14 @@ def twins(
 
     Models that have learned the law agree although they saw no common text; models that memorize do
     not.
+
+    Args:
+        first: one model.
+        second: the other, of the same vocabulary.
+        n: sequences that each writes, at least 2.
+        seq_len: tokens in each; the models' own unless given.
+        steps: of the reverse grid.
+        seed: of the noise that both get.
 
     Raises:
         AttractorError: for n < 2, or models of different vocabularies.
