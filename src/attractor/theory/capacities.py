@@ -12,7 +12,7 @@ from scipy import optimize, special
 from attractor.types import AttractorError
 
 LEAST = 1e-300
-"""Smallest load: below it float64 cannot hold the reciprocal."""
+"""Smallest load, in patterns per spin: below it float64 cannot hold the reciprocal."""
 
 
 class Retrieval(NamedTuple):
@@ -21,7 +21,7 @@ class Retrieval(NamedTuple):
     load: float
     """patterns per spin"""
     overlap: float
-    """of the attractor with the stored pattern"""
+    """overlap of the attractor with the stored pattern, 1 where they are the same"""
 
 
 def gardner_capacity(kappa: float) -> float:
@@ -29,13 +29,18 @@ def gardner_capacity(kappa: float) -> float:
     + kappa phi(kappa).
 
     Gardner, J. Phys. A 21, 257 (1988), for random patterns. The margin of a spin is xi_i h_i /
-    |J_i|.
+    |J_i|. At kappa = 0 the capacity is 2 patterns per spin.
+
+    Args:
+        kappa: margin that all spins of all patterns are to have, at least 0.
 
     Raises:
         AttractorError: for kappa < 0, where the formula does not hold.
     """
     if not 0 <= kappa < math.inf:
         raise AttractorError(f"kappa = {kappa} is outside [0, inf)")
+    # Gardner's integral over the normal density phi of (z + kappa)^2 from z = -kappa on, in closed
+    # form by parts.
     density = math.exp(-kappa * kappa / 2) / math.sqrt(2 * math.pi)
     return float(1 / ((1 + kappa * kappa) * special.ndtr(kappa) + kappa * density))
 
@@ -53,16 +58,18 @@ def max_margin(load: float) -> float:
             "per spin"
         )
     # Phi >= 1/2 gives alpha_c <= 2 / (1 + kappa^2), so the margin is at most sqrt(2 / load).
-    return float(
-        optimize.brentq(
-            lambda k: 1 / gardner_capacity(k) - 1 / load, 0, math.sqrt(2 / load), xtol=1e-13
-        )
-    )
+    # Reciprocals are compared, since they grow like a polynomial where the capacity fades away.
+    highest = math.sqrt(2 / load)
+    margin = optimize.brentq(lambda k: 1 / gardner_capacity(k) - 1 / load, 0, highest, xtol=1e-13)
+    return float(margin)
 
 
 def hopfield_capacity() -> Retrieval:
     """The largest load with retrieval in Hopfield's network at T = 0, and the overlap there:
     0.13791 and 0.9674."""
+    # Every retrieval state is a y > 0 with a load of its own, see `_hopfield_load`: the capacity is
+    # the top of that curve. On its far side, at larger y and so larger overlap, are the stable
+    # states.
     y = optimize.minimize_scalar(
         lambda y: -_hopfield_load(y), bounds=(0.5, 4), method="bounded", options={"xatol": 1e-12}
     )
@@ -83,15 +90,18 @@ def hopfield_overlap(load: float) -> float:
             f"load = {load} is outside [{LEAST:g}, {top.load:.6f}]: Hopfield's network retrieves "
             "nothing there"
         )
+    # Far out the load is 1 / (2 y^2), so that 2 / sqrt(load) lies beyond the state that is sought.
     y_top = float(special.erfinv(top.overlap))
-    return math.erf(
-        optimize.brentq(lambda y: _hopfield_load(y) - load, y_top, y_top + 2 / math.sqrt(load))
-    )
+    y_end = y_top + 2 / math.sqrt(load)
+    return math.erf(optimize.brentq(lambda y: _hopfield_load(y) - load, y_top, y_end))
 
 
 def hebb_error(load: float) -> float:
     """Share of spins of a stored pattern that Hebb's couplings flip in one synchronous step:
     erfc(1/sqrt(2 load))/2.
+
+    The field on a spin is its own pattern's, of size 1, plus the cross-talk of all others, which is
+    Gaussian with a variance of the load; the spin flips where the cross-talk wins.
 
     Raises:
         AttractorError: unless load is positive and finite.

@@ -36,12 +36,22 @@ def ordinary_posterior(
 
     It is r_l(v) (alpha 1{v = x_t[l]} + (1 - alpha)/V), normalised over v.
 
+    Args:
+        log_r: what a `Denoiser` returns.
+        x_t: the noisy tokens it was asked about.
+        alpha_t: alpha at each row's time, in [0, 1].
+
+    Returns:
+        (B, L, V), float64.
+
     Raises:
         AttractorError: for tokens outside the vocabulary or alpha outside [0, 1].
     """
     vocab = log_r.shape[-1]
     x_t = check_tokens(x_t, vocab)
     _check_each_row("alpha", alpha_t, len(x_t))
+    # Up to a factor that falls out when it is normalised, r is multiplied at x_t[l] alone, by
+    # (alpha + (1 - alpha)/V) / ((1 - alpha)/V) = 1 + V alpha / (1 - alpha).
     noise = (1 - alpha_t.double()).clamp(min=CLEAN)[:, None, None]
     gain = torch.log1p(vocab * (1 - noise) / noise).expand(*x_t.shape, 1)
     return log_r.double().scatter_add(-1, x_t[..., None], gain).log_softmax(-1)
@@ -98,6 +108,7 @@ class EmpiricalDenoiser(Denoiser):
         """Return log r in float64."""
         x_t = _check_question(self, x_t, t, where)
         wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
+        # Rows are taken in parts, each of which fills its own stretch of the result.
         log_r = self.law.new_empty(int(wanted.sum()), self.process.vocab_size)
         size = max(1, PAIRS // len(self.law))
         done = 0
@@ -125,6 +136,7 @@ class EmpiricalDenoiser(Denoiser):
     def _agreements(self, x_t: Integer[Tensor, "B L"]) -> Integer[Tensor, "B K"]:
         """How many tokens of each row agree with each pattern; no (B, K, L) array is made."""
         agrees = torch.empty(len(x_t), len(self.law), dtype=torch.bool, device=self.device)
+        # The narrowest integers that can count to L: this is a matter of memory traffic.
         count = torch.zeros_like(agrees, dtype=torch.uint8 if x_t.shape[1] < 256 else torch.int32)
         for pattern, x in zip(self.by_position, x_t.to(self.by_position.dtype).T, strict=True):
             count += torch.eq(pattern, x[:, None], out=agrees).view(torch.uint8)
@@ -137,16 +149,17 @@ class EmpiricalDenoiser(Denoiser):
         # In float64 what underflows here is below 1e-280 of the largest weight, whichever position
         # is left out.
         weight = ((count - count.amax(1, keepdim=True)) * log_odds[:, None]).exp_().mul_(self.law)
+        # Where in the result the distribution of each wanted position goes, in row-major order.
         place = (where.flatten().cumsum(0) - 1).view(where.shape)
         for position in where.any(0).nonzero()[:, 0].tolist():
             rows = where[:, position].nonzero()[:, 0]
             token = self.by_position[position].long().expand(len(rows), -1)
-            mass = weight.new_zeros(len(rows), self.process.vocab_size).scatter_add_(
-                1, token, weight[rows]
-            )
-            without_own = mass.log_().scatter_add_(
-                1, x_t[rows, position, None], -log_odds[rows, None]
-            )
+            # The weight of all patterns, collected by the token that they have here.
+            mass = weight.new_zeros(len(rows), self.process.vocab_size)
+            mass.scatter_add_(1, token, weight[rows])
+            # Leaving this position out takes one agreement from those patterns that have x_t here.
+            own = x_t[rows, position, None]
+            without_own = mass.log_().scatter_add_(1, own, -log_odds[rows, None])
             log_r[place[rows, position]] = without_own.log_softmax(-1).clamp_(min=FLOOR)
 
 
@@ -185,6 +198,8 @@ class MarkovDenoiser(Denoiser):
         x_t = _check_question(self, x_t, t, where)
         agrees = torch.nn.functional.one_hot(x_t, self.process.vocab_size)
         evidence = agrees * _log_odds(self, t)[:, None, None]  # log q(x_t | v) up to a constant
+        # A message takes the evidence of the token that it leaves, not of the one that it comes to:
+        # so where the two meet, at l, the evidence of l itself is in neither.
         forward = [self.initial.log().expand(len(x_t), -1)]
         backward = [torch.zeros_like(forward[0])]
         for e in evidence.unbind(1)[:-1]:
@@ -231,6 +246,7 @@ class MarkovDenoiser(Denoiser):
         """
         path = self.transition[:, :, None] * self.transition  # P(j, k | i)
         joint = stationary_law(self.transition)[:, None, None] * path
+        # H(j | i, k) = H(i, j, k) - H(i, k).
         return (torch.special.entr(joint).sum() - torch.special.entr(joint.sum(1)).sum()).item()
 
 
@@ -290,6 +306,8 @@ def stationary_law(transition: Float[Tensor, "V V"]) -> Float[Tensor, "V"]:
     Raises:
         AttractorError: if there is more than one, or a row of `transition` is no law.
     """
+    # (P^T - 1) pi = 0 together with sum pi = 1: V + 1 equations, of full rank V where pi is the
+    # only solution. Least squares because one of them follows from the others.
     transition, vocab = _laws(transition), len(transition)
     system = torch.cat([transition.T, transition.new_ones(1, vocab)])
     system[:vocab].diagonal().sub_(1)

@@ -14,8 +14,13 @@ from attractor.types import AttractorError
 
 
 def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) -> MarkovDenoiser:
-    """A stationary Markov source whose transition rows are Dirichlet draws; a small concentration
-    makes them peaked.
+    """A stationary Markov source whose transition rows are Dirichlet draws.
+
+    Args:
+        vocab_size: V, at least 2.
+        concentration: of the Dirichlet law, positive; a small one makes the rows peaked, so that a
+            token says much about the next one.
+        seed: of the draw.
 
     Raises:
         AttractorError: for fewer than two tokens, or a concentration or seed outside its range.
@@ -30,6 +35,8 @@ def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) ->
     gamma = torch.distributions.Gamma(
         torch.full((vocab_size, vocab_size), concentration).double(), 1.0
     )
+    # Gamma draws divided by their sum are a Dirichlet draw. These distributions take no generator
+    # of their own, so the global one is seeded and given back as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         weights = gamma.sample() + 1e-3 * concentration  # no step is impossible
@@ -56,8 +63,7 @@ def bigram_source(
         raise AttractorError(f"smoothing = {smoothing} must be positive and finite")
     tokens = check_tokens(tokens, vocab_size)
     pairs = (tokens[:, :-1] * vocab_size + tokens[:, 1:]).flatten()
-    transition = (
-        torch.bincount(pairs, minlength=vocab_size**2).view(vocab_size, vocab_size) + smoothing
-    )
+    counts = torch.bincount(pairs, minlength=vocab_size**2).view(vocab_size, vocab_size)
+    transition = counts + smoothing
     initial = torch.bincount(tokens[:, 0], minlength=vocab_size) + smoothing
     return MarkovDenoiser(transition / transition.sum(1, keepdim=True), initial / initial.sum())

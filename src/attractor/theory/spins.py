@@ -29,7 +29,13 @@ RETURNED = 0.95
 def random_patterns(
     p: int, n: int, seed: int = 0, device: torch.device | str = "cpu"
 ) -> Float[Tensor, "P N"]:
-    """Independent fair spins.
+    """Patterns of independent fair spins.
+
+    Args:
+        p: patterns, at least 1.
+        n: spins in each, at least 10.
+        seed: of the draw.
+        device: where the patterns live.
 
     Raises:
         AttractorError: for n < 10 or p < 1.
@@ -44,8 +50,11 @@ class HiddenManifold(NamedTuple):
     arXiv:2303.16880)."""
 
     features: Float[Tensor, "D N"]
+    """the features F, each a pattern of fair spins"""
     train: Float[Tensor, "P N"]
+    """patterns to store"""
     test: Float[Tensor, "Q N"]
+    """unseen patterns of the same features"""
 
 
 def hidden_manifold(
@@ -85,14 +94,12 @@ def hidden_manifold(
     features = _signs(torch.randn(d, n, generator=_generator(seed, 1), device="cpu"))
 
     def mix(count: int, stream: int) -> Tensor:
-        chosen = (
-            torch.rand(count, d, generator=_generator(seed, stream), device="cpu")
-            .topk(active, 1)
-            .indices
-        )
-        signs = _signs(
-            torch.randn(count, active, generator=_generator(seed, stream + 1), device="cpu")
-        )
+        # Generators of their own for choice and signs, filled row by row: the first patterns are
+        # the same however many follow.
+        lots = torch.rand(count, d, generator=_generator(seed, stream), device="cpu")
+        chosen = lots.topk(active, 1).indices
+        signs = torch.randn(count, active, generator=_generator(seed, stream + 1), device="cpu")
+        signs = _signs(signs)
         return (signs[..., None] * features[chosen]).sum(1).sign().to(device)
 
     return HiddenManifold(features.to(device), mix(p, 2), mix(test, 4))
@@ -108,28 +115,24 @@ def flip(patterns: Float[Tensor, "*S P N"], share: float, seed: int = 0) -> Floa
     _check_spin_values(patterns)
     if not 0 <= share <= 0.5:
         raise AttractorError(f"share = {share} is outside [0, 1/2]")
-    order = (
-        torch.rand(patterns.shape, generator=_generator(seed, 6), device="cpu")
-        .argsort(-1)
-        .argsort(-1)
-    )
-    return torch.where(
-        order.to(patterns.device) < round(share * patterns.shape[-1]), -patterns, patterns
-    )
+    # The second argsort turns an order into ranks: each spin's place in a random order that does
+    # not depend on the share.
+    lots = torch.rand(patterns.shape, generator=_generator(seed, 6), device="cpu")
+    order = lots.argsort(-1).argsort(-1).to(patterns.device)
+    return torch.where(order < round(share * patterns.shape[-1]), -patterns, patterns)
 
 
 # ---- learning rules
-# --------------------------------------------------------------------------------------------------
 
 
 def hebb(patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S N N"]:
-    """J = xi^T xi / N without its diagonal."""
+    """Hebb's couplings, J = xi^T xi / N without its diagonal."""
     _check_spin_values(patterns)
     return without_diagonal(patterns.mT @ patterns / patterns.shape[-1])
 
 
 def projector(patterns: Float[Tensor, "*S P N"]) -> Float[Tensor, "*S N N"]:
-    """Onto the span of the patterns; its mean diagonal is P/N for independent ones.
+    """The projector onto the span of the patterns; its mean diagonal is P/N for independent ones.
 
     Raises:
         AttractorError: unless there are fewer patterns than spins.
@@ -177,11 +180,14 @@ def pseudo_likelihood(
     if steps < 1:
         raise AttractorError(f"steps = {steps}: at least 1 is needed")
     couplings = patterns.new_zeros((*patterns.shape[:-2], patterns.shape[-1], patterns.shape[-1]))
+    # With weights w = 1 - tanh(xi h) and the spectral norm |xi|, the curvature is |xi|^2 where h =
+    # 0 and at most 2 max(w) |xi|^2 everywhere: it fades with the weights, hence the division below.
     length = 1 / torch.linalg.matrix_norm(patterns, ord=2)[..., None, None] ** 2
     for step in range(steps):
         # xi - tanh h = xi (1 - tanh(xi h)), and 1 - tanh x = 2 sigmoid(-2x) keeps its digits where
         # tanh is 1.
         weighted = 2 * patterns * (-2 * patterns * (patterns @ couplings.mT)).sigmoid()
+        # Symmetric couplings tie the spins together, and all must take one step length.
         largest = weighted.abs().amax((-2, -1) if symmetric else -2, keepdim=True)
         storage = without_diagonal((weighted / largest.clamp(min=1e-30)).mT @ patterns)
         couplings = couplings + length * ((storage + storage.mT) / 2 if symmetric else storage)
@@ -202,7 +208,6 @@ def without_diagonal(couplings: Float[Tensor, "*S N N"]) -> Float[Tensor, "*S N 
 
 
 # ---- memories and retrieval
-# ------------------------------------------------------------------------------------------
 
 
 class Memory(ABC):
@@ -267,6 +272,10 @@ class DenseMemory(Memory):
     ) -> Float[Tensor, "*S R M"]:
         """sum_mu xi_i [F(rest + 1) - F(rest - 1)], where rest = m - xi_i s_i takes one of two
         values."""
+        # Where pattern and spin agree, rest + 1 = m and rest - 1 = m - 2; where not, m + 2 and m.
+        # So three values of F a pattern serve all spins, and the choice between the two
+        # differences, (agreeing + opposing + xi_i s_i (agreeing - opposing)) / 2, is linear in xi_i
+        # s_i.
         overlap = state @ self.patterns.mT
         top = overlap.amax(-1, keepdim=True)
         lower, middle, upper = (self._energy(overlap + shift, top) for shift in (-2.0, 0.0, 2.0))
@@ -275,6 +284,8 @@ class DenseMemory(Memory):
         return (mixed + state[..., at] * (agreeing - opposing).sum(-1, keepdim=True)) / 2
 
     def _energy(self, overlap: Tensor, top: Tensor) -> Tensor:
+        """F in units of its largest value in a state, which is F(top + 2) for powers and F(top) for
+        the exponential."""
         if self.degree is None:
             return (overlap - top).exp()
         return (overlap.clamp(min=0) / (top + 2).clamp(min=1)) ** self.degree
@@ -373,9 +384,8 @@ def retrieval_curve(
 ) -> Float[Tensor, "*S P K"]:
     """Overlap of each pattern with what the dynamics makes of it after each share of its spins was
     flipped."""
-    return torch.stack(
-        [overlap(retrieve(memory, flip(patterns, share, seed)), patterns) for share in shares], -1
-    )
+    ends = (retrieve(memory, flip(patterns, share, seed)) for share in shares)
+    return torch.stack([overlap(end, patterns) for end in ends], -1)
 
 
 def basin_radius(curve: Float[Tensor, "*S P K"], shares: Sequence[float]) -> Float[Tensor, "*S P"]:
@@ -384,11 +394,14 @@ def basin_radius(curve: Float[Tensor, "*S P K"], shares: Sequence[float]) -> Flo
 
     It has come back when 95% of its spins are right; the radius is 0 if it does not even stay.
     """
+    # A share of right spins is an overlap of twice that less one; the product ends the count at the
+    # first share from which the pattern did not come back.
     reached = (curve >= 2 * RETURNED - 1).long().cumprod(-1).sum(-1)
     return curve.new_tensor([0.0, *shares])[reached]
 
 
 def _update(state: Tensor, field: Tensor) -> Tensor:
+    """The sign of the field, and the old spin where there is none."""
     return torch.where(field == 0, state, field.sign())
 
 
@@ -397,8 +410,9 @@ def _signs(normal: Tensor) -> Tensor:
 
 
 def _generator(seed: int, stream: int = 0) -> torch.Generator:
-    """On the CPU, so that a seed means the same on every device."""
+    """A generator on the CPU, so that a seed means the same on every device."""
     check_seed(seed)
+    # Sixteen streams a seed; 16 seed + stream stays below 2^63.
     return torch.Generator().manual_seed(16 * seed + stream)
 
 
