@@ -23,7 +23,8 @@ FAMILIES: dict[str, Family] = {
         gidd.FAMILY,
     )
 }
-"""By name, in the order in which they are asked; see docs/adapters.md for how to add one."""
+"""All families by name, in the order in which they are asked whether a checkpoint is theirs; see
+docs/adapters.md for how to add one."""
 
 
 def load(
@@ -44,9 +45,11 @@ def load(
         path: a run directory or one of its `checkpoint/step-*`; a Lightning checkpoint; a folder in
             the layout of the Hub; or a Hub id `owner/name`, with `/path/of/a/file.ckpt` behind it
             for one file.
-        weights: "ema" for the averaged weights, "raw" for the last ones.
-        device: "auto", "cpu", "cuda", ...
-        family: which layout it is, where it cannot be told: one of `FAMILIES`.
+        weights: "ema" for the averaged weights, "raw" for the last ones. They are chosen here,
+        once:
+            a Denoiser never changes its weights.
+        device: where the model computes: "cpu", "cuda", ..., or "auto" for a GPU where there is
+        one. family: which layout it is, where it cannot be told: one of `FAMILIES`.
         revision: of a Hub model: branch, tag or commit.
         settings: what the checkpoint does not tell, such as `n_heads`; the error names what is
             missing.

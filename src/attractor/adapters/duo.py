@@ -19,7 +19,7 @@ from attractor.types import AttractorError
 
 
 def recognises(source: Source) -> bool:
-    """By the model type."""
+    """Whether config.json names one of these model types."""
     return source.config.get("model_type") in ("duo", "udlm")
 
 

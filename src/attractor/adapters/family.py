@@ -14,11 +14,16 @@ from attractor.types import AttractorError
 
 Weights = Literal["ema", "raw"]
 KINDS: dict[str, tuple[type, ...]] = {
-    "algo": (str,), "time_conditioning": (bool,), "n_heads": (int,), "seq_len": (int,),
+    "algo": (str,),
+    "time_conditioning": (bool,),
+    "n_heads": (int,),
+    "seq_len": (int,),
     "mask_id": (int,),
-    "eps": (float, int), "p_uniform": (float, int), "t_eps": (float, int),
-}  # fmt: skip
-"""Types of settings that families share."""
+    "eps": (float, int),
+    "p_uniform": (float, int),
+    "t_eps": (float, int),
+}
+"""Types of settings that families share; the first of several is the one that messages name."""
 
 
 class Settings:
@@ -33,11 +38,14 @@ class Settings:
         self.given, self.where = dict(given), where
 
     def read(self, **found: Any) -> dict[str, Any]:
-        """Every setting of a family; None stands for one that the checkpoint does not tell.
+        """Every setting of a family, from the checkpoint or else from the caller.
+
+        Args:
+            found: what the checkpoint says of each; None stands for one that it does not tell.
 
         Raises:
-            AttractorError: if one is told by nobody, or differently by both, or the caller names
-                another one.
+            AttractorError: if one is told by nobody, or differently by both, or is of another type,
+                or the caller names one that there is not.
         """
         unknown = sorted(self.given.keys() - found.keys())
         if unknown:
@@ -50,9 +58,8 @@ class Settings:
                     f"{name} = {self.given[name]!r} was given, but '{self.where}' says "
                     f"{value!r:.60}"
                 )
-        missing = [
-            name for name, value in found.items() if value is None and name not in self.given
-        ]
+        untold = [name for name, value in found.items() if value is None]
+        missing = [name for name in untold if name not in self.given]
         if missing:
             example = ", ".join(f"{name}=..." for name in missing)
             raise AttractorError(
@@ -61,6 +68,7 @@ class Settings:
         settings: dict[str, Any] = {
             name: self.given.get(name, value) for name, value in found.items()
         }
+        # By `type` and not `isinstance`: True is an int to Python, and no number of heads.
         for name, value in settings.items():
             if name in KINDS and type(value) not in KINDS[name]:
                 kind = KINDS[name][0].__name__
@@ -78,9 +86,11 @@ class Family(NamedTuple):
     """One layout of checkpoints."""
 
     name: str
+    """what `attractor.load(..., family=...)` calls it"""
     recognises: Callable[[Source], bool]
-    """whether a source is of this family; it must not raise"""
+    """whether a source is of this family; it must not raise but for damaged files"""
     load: Callable[[Source, Weights, Settings, torch.device], Denoiser]
+    """makes a Denoiser of a source"""
 
 
 def published_only(source: Source, weights: Weights) -> None:

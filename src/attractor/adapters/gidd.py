@@ -25,7 +25,8 @@ LEAST_SHARE = math.exp(-20)
 
 
 def recognises(source: Source) -> bool:
-    """By the model type and a setting of its noise."""
+    """Whether config.json names this model type, which others use too, and has a setting of GIDD's
+    noise."""
     return source.config.get("model_type") == "dit" and "p_uniform" in source.config
 
 
@@ -38,6 +39,8 @@ def load(
     network, vocab_size, said = read_network(
         source, settings, NAMES, p_uniform=p_uniform, t_eps=t_eps
     )
+    # GIDD's own code trains with a share of exp(-20) where the setting is 0; a share of 0 would be
+    # another process, the absorbing one.
     share = max(said["p_uniform"], LEAST_SHARE)
     process = HybridProcess(
         vocab_size, GiddSchedule(vocab_size, share, said["t_eps"]), uniform_share=share

@@ -49,6 +49,8 @@ def read_network(
     tensors = source.tensors(source.content, prefix)
     shape = read_shape(tensors, where)
     said = {name: config.get(theirs) for name, theirs in names._asdict().items()}
+    # Neither can be read from weights: the rows' length is in none of their shapes, and heads are a
+    # way to look at a matrix. Both are the configuration's or the caller's to say.
     seq_len, n_heads = said.pop("seq_len"), said.pop("n_heads")
     require_shape(shape, where, **said, **({"n_heads": n_heads} if shape.n_heads else {}))
     found = settings.read(n_heads=n_heads or shape.n_heads, seq_len=seq_len, **more)

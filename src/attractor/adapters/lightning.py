@@ -43,8 +43,10 @@ def load(
     where, content = str(source.path), source.content
 
     def says(path: str) -> Any:
+        """A setting of the training run by its dotted path; None if it is not told."""
         return told(content.get("hyper_parameters"), f"config.{path}")
 
+    # Averages replace the parameters; what has none, such as rotary tables, stays as it is.
     raw = source.tensors(content["state_dict"], PREFIX)
     tensors = raw if weights == "raw" else raw | _averages(source, raw)
     shape = read_shape(tensors, where)
@@ -86,6 +88,9 @@ def _averages(source: Source, raw: dict[str, Tensor]) -> dict[str, Tensor]:
     shadow = ema.get("shadow_params") if isinstance(ema, dict) else None
     if not isinstance(shadow, list):
         raise AttractorError(f"'{source.path}' holds no averaged weights: use weights = 'raw'")
+    # The code that wrote them went through `parameters()`, which has no buffers, and the state_dict
+    # lists parameters in the same order. Shapes are compared one by one, since that is all there is
+    # to tell an order that differs.
     names = [name for name in raw if not BUFFER.match(name)]
     values = [source.tensor(value, "ema.shadow_params") for value in shadow]
     if [value.shape for value in values] != [raw[name].shape for name in names]:
@@ -96,6 +101,8 @@ def _averages(source: Source, raw: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _require_known(where: str, known: dict[str, Any], says: Callable[[str], Any]) -> None:
+    """Refuse a checkpoint that says of itself what would be read wrongly; untold is taken for
+    known."""
     for path, value in known.items():
         if says(path) not in (None, value):
             raise AttractorError(

@@ -17,7 +17,7 @@ from attractor.process.schedule import LogLinear
 
 
 def recognises(source: Source) -> bool:
-    """By the model type."""
+    """Whether config.json names this model type."""
     return source.config.get("model_type") == "mdlm"
 
 

@@ -29,14 +29,21 @@ class NetworkShape(NamedTuple):
 def read_shape(tensors: Mapping[str, Tensor], where: str) -> NetworkShape:
     """The shape of the DDiT that some tensors, by their public names, make up.
 
+    The layout is that of MDLM, Duo and UDLM: `vocab_embed.embedding` is (V, H), `sigma_map.mlp.0`
+    takes features of the noise level to (C,), `blocks.K.` are numbered from 0 without a gap, and
+    linear weights are (out, in) as torch has them.
+
+    Args:
+        tensors: by name.
+        where: the checkpoint, for messages.
+
     Raises:
         AttractorError: if a tensor is missing or not of the right rank.
     """
     vocab_size, hidden_size = _matrix(tensors, "vocab_embed.embedding", where).shape
     cond_dim = len(_matrix(tensors, "sigma_map.mlp.0.weight", where))
-    blocks = {
-        int(found[1]) for name in tensors if (found := re.match(r"blocks\.(\d{1,6})\.", name))
-    }
+    matches = (re.match(r"blocks\.(\d{1,6})\.", name) for name in tensors)
+    blocks = {int(match[1]) for match in matches if match}
     if not blocks or blocks != set(range(len(blocks))):
         raise AttractorError(f"'{where}' has no transformer blocks, or some of them are missing")
     return NetworkShape(
@@ -69,6 +76,8 @@ def build_network(
         raise AttractorError(
             f"n_heads = {n_heads!r}: a width of {hidden_size} must be a multiple of 2 n_heads"
         )
+    # The initialisation draws random numbers, all of which are overwritten: whoever loads a model
+    # must not find the global generator moved on.
     with torch.random.fork_rng(devices=[]):
         network = DDiT(shape.vocab_size, hidden_size, n_blocks, n_heads, cond_dim, dropout=0.0)
     return fill(
@@ -110,12 +119,12 @@ def _matrix(tensors: Mapping[str, Tensor], name: str, where: str) -> Tensor:
 def _heads(tensors: Mapping[str, Tensor], hidden_size: int) -> int | None:
     """From the rotary tables, where they were saved: a number for each pair of a head, or for each
     part."""
+    # inv_freq is (head / 2,), and cos_cached (1, L, 3, 1, head), the 3 for queries, keys and
+    # values.
     half = tensors.get("rotary_emb.inv_freq")
     table = tensors.get("rotary_emb.cos_cached")
     if half is not None and half.ndim == 1 and len(half):
         return hidden_size // (2 * len(half))
-    return (
-        hidden_size // table.shape[-1]
-        if table is not None and table.ndim == 5 and table.shape[-1]
-        else None
-    )
+    if table is not None and table.ndim == 5 and table.shape[-1]:
+        return hidden_size // table.shape[-1]
+    return None

@@ -16,10 +16,11 @@ from attractor.train.checkpoints import checkpoint_paths
 from attractor.types import AttractorError
 
 FILES = {"ema": "ema", "raw": "model"}
+"""The group of tensors in a checkpoint for each choice of weights."""
 
 
 def recognises(source: Source) -> bool:
-    """A run directory, or one of its checkpoints."""
+    """Whether this is a run directory, or one of its checkpoints."""
     return (source.path / STATE).is_file() or bool(checkpoint_paths(source.path))
 
 

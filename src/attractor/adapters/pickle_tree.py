@@ -1,9 +1,14 @@
 """What a pickle describes, as an inert tree: nothing is called, imported or opened, whatever the
 pickle asks for.
 
-A pickle is a program for a small stack machine. The machine here knows containers, numbers and
-text; a class or a function is only ever its name, and a call of one a `Placeholder` that holds the
-arguments.
+A pickle is a program for a small stack machine. Python's own machine looks classes and functions up
+by name and calls them, which is how a pickle runs whatever code its author wants. The machine here
+knows containers, numbers and text; a class or a function is only ever its name, and a call of one a
+`Placeholder` that holds the arguments. So there is no list of what is forbidden that could have a
+gap: what is not built here is inert.
+
+Bytes are cut into instructions by the standard library's `pickletools.genops`, which executes none
+of them. Names of instructions below are those of `pickletools`.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ MAX_STEPS = 2**22
 """Instructions of a pickle: a checkpoint with a tokenizer in it has a tenth of them, and each may
 make an object."""
 _MARK = object()
+"""On the stack, where a container of unknown length begins; no value of a pickle can be it."""
 
 
 class Global(NamedTuple):
@@ -68,9 +74,11 @@ def read_tree(stream: BinaryIO, call: Call = lambda name, args: NotImplemented) 
             for step, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
                 if opcode.name == "STOP":
                     return machine.pop()
+                # Few bytes can ask for much: without a limit, a small file would fill the memory.
                 if step == MAX_STEPS:
                     raise ValueError(f"it has more than {MAX_STEPS} instructions")
                 machine.step(opcode.name, argument)
+    # What a machine that trusts its program runs into when the program is wrong.
     except (IndexError, KeyError, TypeError, UnicodeError, OverflowError, AttributeError) as error:
         raise ValueError(f"it is damaged: {type(error).__name__} at byte {stream.tell()}") from None
     raise ValueError("it ends early")
@@ -132,6 +140,7 @@ class _Machine:
             return
         if not isinstance(target, dict) or len(flat) % 2:
             raise ValueError("it is damaged: items for something that is no dictionary")
+        # Anything else may not be hashable, or be made to collide; names of tensors are text.
         for key, value in zip(flat[::2], flat[1::2], strict=True):
             if isinstance(key, str | int | float | bytes | Global | None):
                 target[key] = value
@@ -169,6 +178,7 @@ class _Machine:
         self.reduce(kind, (args, keywords))
 
 
+# Instructions whose argument is the value itself.
 _PUSH = frozenset(
     """
     INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING
@@ -176,6 +186,8 @@ _PUSH = frozenset(
     BINBYTES8 BYTEARRAY8
     """.split()  # noqa: SIM905
 )
+# Instructions that push the same each time. Sets become lists, for their elements may not be
+# hashable here.
 _CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,
@@ -186,6 +198,8 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
     "EMPTY_TUPLE": tuple,
     "MARK": lambda: _MARK,
 }
+# All others, with the machine and their argument. Those of extension registries and of buffers
+# outside of the pickle are missing on purpose, and refused like any that is unknown.
 _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "POP": lambda m, a: m.stack.pop(),
     "POP_MARK": lambda m, a: m.since_mark(),

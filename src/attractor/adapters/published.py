@@ -20,7 +20,7 @@ NAMES = Names(hidden_size="hidden_size", seq_len="seq_len")
 
 
 def recognises(source: Source) -> bool:
-    """By the model type."""
+    """Whether config.json names this model type."""
     return source.config.get("model_type") == MODEL_TYPE
 
 

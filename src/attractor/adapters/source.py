@@ -40,7 +40,12 @@ class Source:
 
     @functools.cached_property
     def config(self) -> dict[str, Any]:
-        """The JSON settings beside the weights; empty if there are none."""
+        """The JSON settings beside the weights; empty if there are none.
+
+        Raises:
+            AttractorError: if the file is damaged.
+        """
+        # A config.json beside a file of any other name may well belong to something else.
         file = (self.path if self.path.is_dir() else self.path.parent) / CONFIG
         beside = self.path.is_dir() or self.path.name in (SAFE, PICKLED)
         return read_json(file) if beside and file.is_file() else {}
@@ -82,7 +87,11 @@ class Source:
         }
 
     def tensor(self, value: Any, name: str) -> Tensor:
-        """One tensor, read if it has not been."""
+        """One tensor, read from the file if it has not been.
+
+        Raises:
+            AttractorError: if `value` is no tensor, or its numbers cannot be read.
+        """
         if isinstance(value, TensorRef) and self._torch_file is not None:
             return self._torch_file.tensor(value)
         if not isinstance(value, Tensor):
@@ -105,6 +114,7 @@ class Source:
             raise AttractorError(f"'{index}' is damaged: it has no weight_map of names")
         tensors: dict[str, Any] = {}
         for name in sorted(set(found.values())):
+            # No "/" and no leading dot: an index must not make us read ../../something.
             if not re.fullmatch(r"\w[\w.-]*\.safetensors", name):
                 raise AttractorError(
                     f"'{index}' names the shard {name[:100]!r}: it must be a plain *.safetensors"
@@ -145,7 +155,11 @@ def find_source(where: str | Path, revision: str | None = None) -> Source:
 
 def told(tree: Any, path: str) -> Any:
     """A number, text or flag at a dotted path of a pickled tree, through the placeholders of
-    OmegaConf; else None."""
+    OmegaConf; else None.
+
+    Lightning pickles settings as OmegaConf objects. What they hold is in their state: "_content" of
+    a dictionary, "_val" of a single value.
+    """
     for key in path.split("."):
         tree = _unwrapped(tree)
         tree = tree.get(key) if isinstance(tree, dict) else None
@@ -164,7 +178,7 @@ def read_json(file: Path) -> dict[str, Any]:
             raise AttractorError(f"'{file}' is larger than {MAX_JSON} bytes")
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, AttractorError):
+        if isinstance(error, AttractorError):  # a ValueError too
             raise
         raise AttractorError(f"'{file}' cannot be read: {error!s:.200}") from None
     if not isinstance(content, dict):
@@ -218,14 +232,13 @@ def _from_hub(repo: str, file: str, revision: str | None) -> Path:
     try:
         if file:
             return download(repo, file, revision)
+        # Python files of a repository are never fetched. Pickled weights are only where there are
+        # no others: most repositories that have both have the same ones twice.
         wanted = ["*.json", "*.txt", "*.safetensors"]
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
         if not any(folder.glob("*.safetensors")):
-            folder = Path(
-                snapshot_download(
-                    repo, revision=revision, allow_patterns=["*.json", "*.txt", PICKLED]
-                )
-            )
+            wanted = ["*.json", "*.txt", PICKLED]
+            folder = Path(snapshot_download(repo, revision=revision, allow_patterns=wanted))
         return folder
     except Exception as error:  # the client raises its own, its HTTP library's and the system's
         raise AttractorError(
