@@ -21,11 +21,14 @@ from attractor.config.settings import (
 from attractor.types import AttractorError, ProcessName
 
 SCHEMA = 1
+"""Version of the JSON of a config."""
 
 
 def to_dict(config: object) -> dict[str, Any]:
     """A config, or a dictionary, as plain JSON types."""
     plain = config if isinstance(config, dict) else dataclasses.asdict(config)  # type: ignore[call-overload]
+    # Through JSON and back, so that tuples are lists here as they are in what was read from a file:
+    # both must have the same hash.
     return json.loads(json.dumps(plain))
 
 
@@ -118,9 +121,13 @@ def _from_dict(kind: type[Whole], values: dict[str, Any], complaint: str) -> Who
 
 
 def _without_free(values: dict[str, Any]) -> dict[str, Any]:
+    """What is left when settings are taken out that change no number, and those that are younger
+    than the first runs and at their default: the hash of an old run must not change because there
+    is a new setting."""
     kept = {key: value for key, value in values.items() if key not in _FREE_NAMES}
+    # Who only watches changes nothing; who may end the training does.
     if not kept.get("monitor", {}).get("stop_after"):
-        kept.pop("monitor", None)  # who only watches changes nothing
+        kept.pop("monitor", None)
     kept = {key: value for key, value in kept.items() if key not in _LATER or value != _LATER[key]}
     return {
         key: _without_free(value) if isinstance(value, dict) else value
@@ -143,6 +150,7 @@ _LATER = {
 
 
 def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    # JSON has lists only, and the fields of a config are tuples.
     return {
         key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
     }

@@ -13,13 +13,16 @@ from attractor.types import AttractorError
 
 
 def paper_fractions() -> tuple[float, ...]:
-    """The 54 nested fractions of the paper's sweep."""
+    """The 54 nested fractions of the paper's sweep: 17 evenly spaced from 0.0001 to 0.01, then 0.02
+    to 0.07 by 0.01, then 0.10 to 1.00 by 0.03."""
     low = [0.0001 + i * (0.01 - 0.0001) / 16 for i in range(17)]
     middle = [i / 100 for i in range(2, 8)]
     high = [i / 100 for i in range(10, 101, 3)]
+    # Rounded, since the last bit of a float would make another size, and so another run, of it.
     return tuple(round(f, 8) for f in (*low, *middle, *high))
 
 
+# The demo is made to take minutes on a CPU; all others are the paper's settings.
 PRESETS: dict[str, SweepConfig] = {
     "demo": SweepConfig(
         sizes=(32, 64, 128, 256, 1024, 32768),

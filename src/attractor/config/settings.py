@@ -1,4 +1,7 @@
-"""Every setting, each default written once; frozen, hashed, and never handed to mathematics."""
+"""Every setting, each default written once; frozen, hashed, and never handed to mathematics.
+
+The text under each field is its help on the command line.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ import tyro
 from attractor.types import AttractorError, ProcessName
 
 LATER = {"later": True}
-"""Marks a setting that came after the first runs: it belongs to a config's identity where it is not
-its default."""
+"""Marks a setting that came after the first runs: it is part of a config's identity only where it
+is not at its default, so that older runs keep their names."""
 FREE = {"free": True}
 """Marks a setting that changes no number that is measured: it is no part of a config's identity."""
 
@@ -48,37 +51,43 @@ def _check_curriculum(process: ProcessName, train: TrainConfig) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which text, cut how."""
+    """The text, and how it is cut into rows of tokens."""
 
     source: str = "bible"
-    """"bible" (built in, World English Bible); the path of a .txt, .jsonl or .parquet file or a
-    folder of those; a data set of the Hub, owner/name; or lm1b, openwebtext, wikitext, text8, with
-    :PATH behind it where the files are here"""
+    """Where the text comes from: "bible", the World English Bible, which is built in; the path of a
+    .txt, .jsonl or .parquet file, or of a folder of those; a data set of the Hugging Face Hub,
+    owner/name; or one of lm1b, openwebtext, wikitext and text8, followed by :PATH if its files are
+    on this machine."""
     column: str = "text"
-    """text column of .jsonl and .parquet files and of data sets"""
+    """Name of the column that holds the text in .jsonl and .parquet files and in data sets."""
     subset: str = field(default="", metadata=LATER)
-    """of a data set of the Hub that has several"""
+    """Which subset to take of a data set of the Hub that has several."""
     split: str = field(default="", metadata=LATER)
-    """of a data set of the Hub to train on; its own "train" unless given"""
+    """Which split of a data set of the Hub to train on; "train" unless given."""
     test_split: str = field(default="", metadata=LATER)
-    """of a data set of the Hub with unseen text; documents of `split` are held out unless given"""
+    """Which split of a data set of the Hub is unseen text; unless given, documents of the training
+    split are held out."""
     revision: str = field(default="", metadata=LATER)
-    """branch, tag or commit of a data set of the Hub"""
+    """Branch, tag or commit of a data set of the Hub; the newest unless given."""
     wrap: Literal["continuous", "paper"] = field(default="continuous", metadata=LATER)
-    """"paper" packs rows bit for bit as the paper's code does: duplicates stay, what is left after
-    each 1,000 documents is dropped, and with BERT's tokenizer [CLS] stands for both markers; only
-    for text that is streamed"""
+    """How documents are packed into rows: "continuous" lets nothing but the last incomplete row go;
+    "paper" packs bit for bit as the paper's code does, where duplicates stay, the tokens left over
+    after each 1,000 documents are dropped, and with BERT's tokenizer [CLS] stands for both markers.
+    The latter is for text that is streamed."""
     tokenizer: str = "bpe"
-    """"bpe" or "char", trained on the training split; the path of a tokenizer.json or vocab.txt; or
-    a Hub id"""
+    """How text becomes tokens: "bpe" (byte-level byte pairs) or "char" (characters) trains a
+    tokenizer on the training split; the path of a tokenizer.json or vocab.txt, or the Hub id of a
+    model, takes a ready one."""
     vocab_size: int = 512
-    """tokens of a trained "bpe" tokenizer; not used by the others"""
+    """Number of different tokens of a trained "bpe" tokenizer, at least 259; the others do not use
+    it."""
     seq_len: int = 128
-    """tokens in a row, [BOS] and [EOS] included"""
+    """Tokens in a row, the markers [BOS] and [EOS] included; at least 4."""
     test_share: float = 0.1
-    """share of documents held out"""
+    """Share of the documents that is held out as unseen text, between 0 and 1; not used where the
+    source has unseen text of its own."""
     seed: int = 0
-    """of the one shuffle"""
+    """Seed of the split into training and unseen text and of the order of the rows."""
 
     def __post_init__(self) -> None:
         _within(self, 0, 2**63, "seed")
@@ -86,18 +95,19 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Shape of the diffusion transformer."""
+    """The shape of the diffusion transformer."""
 
     hidden_size: int = 256
-    """width of the residual stream"""
+    """Width of the residual stream, a multiple of twice the number of heads."""
     n_blocks: int = 8
-    """transformer blocks"""
+    """Number of transformer blocks."""
     n_heads: int = 8
-    """attention heads"""
+    """Number of attention heads in a block."""
     cond_dim: int = 128
-    """width of the noise-level embedding"""
+    """Width of the embedding of the noise level."""
     dropout: float = 0.1
-    """in the residual branches while training"""
+    """Share of each residual branch's entries that training sets to zero, from 0 up to but not
+    including 1."""
 
     def __post_init__(self) -> None:
         _positive(self, "hidden_size", "n_blocks", "n_heads", "cond_dim")
@@ -120,61 +130,70 @@ MODELS = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Steps on the NELBO."""
+    """How a model is trained: by steps that make the NELBO, a bound on the nats per token,
+    smaller."""
 
     steps: int = 1_000_000
-    """optimizer steps"""
+    """Number of optimizer steps."""
     batch_size: int = 512
-    """rows in a step"""
+    """Rows in a step, over all processes."""
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """"muon" makes the steps of hidden matrices orthogonal and uses AdamW for the rest: about half
-    as many steps on small models"""
+    """What turns gradients into steps: "adamw"; or "muon", which makes the steps of hidden matrices
+    orthogonal and uses AdamW for all other weights, and needs about half as many steps on small
+    models."""
     lr: float = 3e-4
-    """peak learning rate"""
+    """Peak learning rate, reached at the end of the warm-up."""
     warmup: int = 2_500
-    """steps of linear warm-up"""
+    """Steps over which the learning rate rises linearly to its peak; 0 is none."""
     decay: Literal["constant", "cosine"] = "constant"
-    """learning rate after the warm-up; "cosine" ends at a hundredth of the peak"""
+    """The learning rate after the warm-up: "constant" keeps the peak, "cosine" falls to a hundredth
+    of it at the last step."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """of AdamW"""
+    """Decays of the two moments of AdamW, each from 0 up to but not including 1."""
     weight_decay: float = 0.0
-    """of AdamW"""
+    """Decoupled weight decay: every step takes this share, times the learning rate, off each
+    weight."""
     micro_batch: int = 0
-    """rows in one forward and backward pass, whose gradients add up to those of the batch; 0 is the
-    whole batch, halved for as long as it does not fit into memory"""
+    """Rows in one forward and backward pass; the gradients of all passes of a step add up to those
+    of its batch. 0 takes the whole batch at once, and half of it for as long as it does not fit
+    into memory."""
     clip: float = 1.0
-    """largest gradient norm"""
+    """Largest norm of the gradient; a larger gradient is scaled down to it."""
     ema: float = 0.9999
-    """decay of the averaged weights, ramped up as (1 + step) / (10 + step)"""
+    """Decay, for each step, of the averaged weights, which are those that are measured; it is
+    ramped up as (1 + step) / (10 + step)."""
     precision: Literal["float32", "bf16"] = "float32"
-    """bf16 runs the network under autocast; weights and loss stay in float32"""
+    """Precision in which the network computes; with "bf16" weights and loss stay in float32."""
     compile: bool = False
-    """compile the network's blocks with torch.compile: a minute at the start, meant for GPUs (a CPU
-    gains nothing)"""
+    """Compile the network's blocks with torch.compile. That takes a minute at the start and is
+    meant for GPUs; a CPU gains nothing."""
     t_min: float = 1e-3
-    """smallest training time"""
+    """Smallest time t at which the network is trained, between 0 and 1; t = 0 is clean text, t = 1
+    nothing but noise."""
     time_power: float = 1.0
-    """times are t = u ** time_power with u uniform, and weighted accordingly: 1 is uniform; 2
-    estimates the same loss with less variance, which pays where training is short"""
+    """Training times are t = u ** time_power with u uniform, and weighted so that the loss stays
+    the same: 1 draws t uniformly; 2 estimates the loss with less variance, which pays where
+    training is short."""
     curriculum: Annotated[Literal["none", "duo"], tyro.conf.arg(aliases=("--curriculum",))] = "none"
-    """"duo" starts with steps on softened Gaussian noise whose argmax is the noisy token, as the
-    paper's models were trained; needs uniform noise"""
+    """What the first steps see: "duo" shows softened Gaussian noise whose largest entry is the
+    noisy token, as the paper's models were trained, and needs uniform noise; "none" shows noisy
+    tokens from the beginning."""
     curriculum_steps: int | None = None
-    """steps of the curriculum; by default the first half of all"""
+    """Steps of the curriculum; by default the first half of all."""
     log_every: int = 100
-    """steps between lines of metrics.jsonl, which has one at every estimate, too"""
+    """Steps between two lines of metrics.jsonl, which also has a line for every estimate."""
     validate_every: int = 5_000
-    """steps between estimates of the validation NELBO"""
+    """Steps between two estimates of the NELBO of unseen rows."""
     validation_rows: int = 256
-    """held-out rows of that estimate"""
+    """Unseen rows of that estimate."""
     checkpoint_minutes: float = field(default=10.0, metadata=FREE)
-    """most that is lost when the machine stops; a checkpoint is also saved at the best validation,
-    at the end, and on Ctrl-C or SIGTERM"""
+    """Minutes between two checkpoints, and so the most that is lost when the machine stops. One is
+    also saved at the best validation, at the end, and on Ctrl-C or SIGTERM."""
     shard: bool = field(default=False, metadata=FREE)
-    """of several processes each holds a share of the weights, averages and moments (FSDP), for
-    models too large for one device"""
+    """Let each of several processes hold a share of the weights, averages and moments (FSDP), for
+    models too large for one device."""
     keep_checkpoints: int = field(default=2, metadata=FREE)
-    """newest checkpoints kept beside the one of the best validation"""
+    """How many of the newest checkpoints are kept, beside the one of the best validation."""
 
     def __post_init__(self) -> None:
         _positive(self, "steps", "batch_size", "lr", "time_power", "clip", "t_min")
@@ -201,40 +220,46 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeConfig:
-    """What is measured, on how much."""
+    """What is measured on a trained model, and on how much text."""
 
     t: tuple[float, ...] = (0.05, 0.1, 0.25, 0.5, 1.0)
-    """corruption times in (0, 1]"""
+    """Times at which sequences are corrupted before the model restores them, each above 0 and at
+    most 1: at time t about a share t of the tokens is noise."""
     rows: int = 500
-    """training sequences; at most the smallest training set, so that they are the same rows at
-    every size"""
+    """Training sequences that are measured; at most as many as the smallest training set has, so
+    that they are the same at every size."""
     test_rows: int = 500
-    """unseen sequences"""
+    """Unseen sequences that are measured."""
     repeats: int = 1
-    """independent corruptions of each row"""
+    """How often each sequence is corrupted, each time with noise of its own."""
     steps: int = 1_000
-    """steps of the reverse process from t = 1"""
+    """Steps of the reverse process from t = 1 to 0; a sequence corrupted at t takes about t times
+    as many."""
     entropy_t: float = 1e-5
-    """time at which conditional entropy is measured"""
+    """Time at which the conditional entropy is measured, above 0 and at most 1; near 0 it is the
+    entropy, in nats, of a token given all others."""
     nelbo_draws: int = 16
-    """times per row in the estimate of the NELBO"""
+    """Times at which each sequence is looked at in the estimate of the NELBO."""
     generated: int = 500
-    """sequences the model writes by itself for the entropy gap"""
+    """Sequences that the model writes by itself, whose entropy is compared with that of training
+    and of unseen text."""
     measure: tuple[str, ...] = ()
-    """what is measured, by the names of the documentation; "all" is everything, "generations" all
-    that looks at the model's own text, and without a name it is what is on by default: all but
-    ablation, recovery against the number of reverse steps"""
+    """What is measured, by the names of the documentation. "all" stands for everything, and
+    "generations" for all that is asked of the model's own text. Without a name it is all but
+    "ablation", which measures recovery for several numbers of reverse steps."""
     basin_rows: int = 200
-    """rows of each kind whose basin radius is found, at most those that are probed"""
+    """Sequences of each kind, training and unseen, whose basin radius is found; at most those that
+    are measured."""
     basin_rounds: int = 4
-    """rounds of the bisection of the basin radius"""
+    """Rounds of the bisection of the basin radius; r rounds find the corruption time to 2^-r."""
     ablation_steps: tuple[int, ...] = (16, 64, 250, 1000, 2000)
-    """reverse steps compared by the ablation, at the smallest t"""
+    """Numbers of reverse steps that the ablation compares, at the smallest corruption time."""
     judge: str = "ngram"
-    """of generative perplexity: "ngram" (Kneser-Ney, of unseen rows that are not probed) or the
-    folder of a causal language model of Hugging Face"""
+    """The language model that judges the model's own text (generative perplexity): "ngram", which
+    is fitted by Kneser-Ney smoothing to unseen rows that are not measured, or the folder of a
+    causal language model of Hugging Face."""
     seed: int = 0
-    """of the counted noise"""
+    """Seed of all noise of the measurements."""
 
     def __post_init__(self) -> None:
         _positive(self, "repeats", "steps", "nelbo_draws", "basin_rounds")
@@ -259,21 +284,24 @@ class ProbeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorConfig:
-    """What is watched while a model trains."""
+    """What is watched while a model trains: small checks of whether it begins to memorize."""
 
     every: int = 0
-    """steps between checks; 0 is never"""
+    """Steps between two checks; 0 is never."""
     rows: int = 16
-    """training rows, unseen rows and own generations of a check"""
+    """Training rows, unseen rows and sequences written by the model itself in a check, this many of
+    each; at least 2."""
     t: float = 0.3
-    """corruption time in (0, 1]"""
+    """Time at which rows are corrupted in a check, above 0 and at most 1."""
     steps: int = 32
-    """steps of the reverse process from t = 1"""
+    """Steps of the reverse process from t = 1 to 0 in a check."""
     stop_after: int = 0
-    """end the training at the onset of memorization: so many checks in a row whose recovery gap,
-    training minus unseen, lies above zero with its interval; 0 is never"""
+    """End the training at the onset of memorization, which is this many checks in a row that find
+    training rows restored more often than unseen ones, beyond the 95% interval of the difference; 0
+    is never."""
     track: Literal["none", "trackio", "wandb"] = field(default="none", metadata=FREE)
-    """also stream every line of metrics there; needs the extra `track`"""
+    """Where every line of metrics is sent, beside the file on disk; anything but "none" needs the
+    extra `track`."""
 
     def __post_init__(self) -> None:
         _positive(self, "steps")
@@ -291,13 +319,15 @@ class RunConfig:
     """One model: trained on the first `n_train` rows, then measured."""
 
     n_train: int = 1_000
-    """training rows"""
+    """Number of training rows: the first so many of the shuffled corpus."""
     seed: int = 0
-    """of initialisation, data order and training noise"""
+    """Seed of the initial weights, the order of the data and the noise of training."""
     process: ProcessName = "uniform"
-    """what a noisy token is: any token, a mask, or a mixture of both"""
+    """What noise makes of a token: any token ("uniform"), a mask ("absorbing"), or one or the other
+    ("hybrid")."""
     uniform_share: float = 0.2
-    """of a hybrid process: share of uniform noise where it is largest"""
+    """Share of uniform noise in a hybrid process, at the noise level where it is largest; between 0
+    and 1."""
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -317,16 +347,19 @@ class SweepConfig:
     """Models over nested training sets."""
 
     sizes: tuple[float, ...]
-    """training-set sizes: counts of rows, or fractions in (0, 1], where 1 is all of them"""
+    """Training-set sizes, each either a number of rows or a fraction of all rows, above 0 and at
+    most 1, where 1 is all of them."""
     seeds: tuple[int, ...] = (0,)
-    """training seeds; each size is trained once for each"""
+    """Seeds of training; a model is trained for every size and every seed."""
     process: ProcessName = "uniform"
-    """what a noisy token is: any token, a mask, or a mixture of both"""
+    """What noise makes of a token: any token ("uniform"), a mask ("absorbing"), or one or the other
+    ("hybrid")."""
     uniform_share: float = 0.2
-    """of a hybrid process: share of uniform noise where it is largest"""
+    """Share of uniform noise in a hybrid process, at the noise level where it is largest; between 0
+    and 1."""
     models: tuple[str, ...] = ()
-    """named models (demo, tiny, small, medium), each trained at every size; none: the one that
-    `model` describes"""
+    """Named shapes of models (demo, tiny, small, medium), each of which is trained at every size;
+    unless given, the one shape that the settings of the model describe."""
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -349,7 +382,8 @@ class SweepConfig:
                 raise AttractorError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
 
     def each_model(self) -> dict[str, SweepConfig]:
-        """A sweep of each model by its name; that of a single model has none."""
+        """One sweep for each named model, by its name; a sweep without named models is itself the
+        only one, under an empty name."""
         alone = {
             name: dataclasses.replace(self, models=(), model=MODELS[name]) for name in self.models
         }
