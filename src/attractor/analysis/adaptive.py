@@ -17,6 +17,7 @@ class Decision(NamedTuple):
     """Sizes to measure next; none, and the search is over."""
 
     sizes: tuple[int, ...]
+    """training-set sizes, in rows"""
     reason: str
     """why these, or why none"""
     found: Transition
@@ -45,8 +46,11 @@ def decide(
             `recovery_transition`.
         test: the same of unseen sequences.
         candidates: sizes there are to choose from, increasing.
-        precision: largest ratio of the ends of the interval of `n_star`, above 1.
-        at_once: sizes to measure side by side.
+        precision: largest ratio of the ends of the interval of `n_star` that is good enough, above
+        1. at_once: sizes to measure side by side.
+
+    Returns:
+        What to measure next, and what is known so far.
     """
     ends = tuple(int(n) for n in (candidates[0], candidates[-1]) if n not in sizes)
     unknown = Transition(None, None, None)
@@ -55,18 +59,18 @@ def decide(
     found = recovery_transition(sizes, train, test) if len(sizes) >= MIN_SIZES else unknown
     if found.ci is not None and found.ci[1] <= precision * found.ci[0]:
         return Decision((), f"n* is known to a factor of {found.ci[1] / found.ci[0]:.2f}", found)
+    # While there are too few sizes for a fit, the measured gap itself tells between which two of
+    # them it falls.
     step = _step(sizes, train, test) if found.n_star is None else _around(sizes, found.n_star)
     if step is None:
-        reason = (
-            found.reason
-            or "the gap does not fall to its half between the smallest and the largest size"
-        )
+        nothing = "the gap does not fall to its half between the smallest and the largest size"
+        reason = found.reason or nothing
         return Decision((), reason, found._replace(reason=reason))
     window = step
     if found.n_star is not None and found.width is not None and step[1] <= precision * step[0]:
-        reach = 10 ** (
-            found.width / 2
-        )  # the sequences limit the interval: the whole fall of the curve tells more
+        # The sizes around the place are near enough, so the sequences limit its interval: sizes
+        # over the whole fall of the curve tell more than one more between those two.
+        reach = 10 ** (found.width / 2)
         window = found.n_star / reach, found.n_star * reach
     chosen = _middles(sizes, candidates, *window, at_once)
     where = f"between {window[0]:,.0f} and {window[1]:,.0f}"
@@ -76,9 +80,9 @@ def decide(
 def _step(sizes: Values, train: Values, test: Values) -> tuple[float, float] | None:
     """Neighbouring sizes between which the gap first falls below half of its top; None if it does
     not."""
-    gap = np.nanmean(train, tuple(range(train.ndim - 1))) - np.nanmean(
-        test, tuple(range(test.ndim - 1))
-    )
+    # The last axis is that of sizes; whatever comes before it is averaged over.
+    known, unseen = (np.nanmean(x, tuple(range(x.ndim - 1))) for x in (train, test))
+    gap = known - unseen
     below = np.flatnonzero(gap < gap.max() / 2)
     if gap[0] <= 0 or not len(below) or below[0] == 0:
         return None
@@ -96,10 +100,15 @@ def _middles(
     reach into a window."""
     chosen: list[int] = []
     while len(chosen) < count:
+        # What is chosen counts as measured, so that the next one goes elsewhere.
         measured = np.union1d(sizes, chosen)
-        holes = [(a, b) for a, b in pairwise(measured) if a < high and b > low]
-        inside = [(b / a, c[np.abs(np.log(c**2 / (a * b))).argmin()]) for a, b in holes
-                  if len(c := candidates[(candidates > a) & (candidates < b)])]  # fmt: skip
+        inside = []
+        for a, b in pairwise(measured):
+            between = candidates[(candidates > a) & (candidates < b)]
+            if a < high and b > low and len(between):
+                # The middle in log n is sqrt(a b), where c^2 / (a b) is 1.
+                nearest = between[np.abs(np.log(between**2 / (a * b))).argmin()]
+                inside.append((b / a, nearest))
         if not inside:
             break
         chosen.append(int(max(inside)[1]))

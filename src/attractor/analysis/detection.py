@@ -16,6 +16,7 @@ from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
 SHUFFLES = 200
+"""Permutations of the labels behind `auroc_shuffled`."""
 
 
 class Detection(NamedTuple):
@@ -47,6 +48,10 @@ def auroc(positive: Values, negative: Values) -> Estimate:
     Statistics in Medicine 25, 559, method 5), which stays meaningful where the samples are
     perfectly separated.
 
+    Args:
+        positive: scores of the positive cases, (m,).
+        negative: scores of the negative cases, (n,).
+
     Raises:
         AttractorError: for fewer than two of either, or scores that are not numbers.
     """
@@ -55,29 +60,20 @@ def auroc(positive: Values, negative: Values) -> Estimate:
     value = float(_placements(positive, negative)[0].mean())
     z, more = stats.norm.ppf((1 + LEVEL) / 2), (m + n) / 2 - 1
 
+    # The interval is of all areas from which the one found is within z standard deviations, taken
+    # at that area and not at the one found, where they may be zero.
     def excess(area: float) -> float:
-        variance = (
-            area
-            * (1 - area)
-            / (m * n)
-            * (1 + more * (1 - area) / (2 - area) + more * area / (1 + area))
-        )
+        inflation = 1 + more * (1 - area) / (2 - area) + more * area / (1 + area)
+        variance = area * (1 - area) / (m * n) * inflation
         return (value - area) ** 2 - z**2 * variance
 
-    low = (
-        0.0
-        if value == 0
-        else float(optimize.brentq(excess, 0, value - 1e-12))
-        if excess(0) > 0
-        else 0.0
-    )
-    high = (
-        1.0
-        if value == 1
-        else float(optimize.brentq(excess, value + 1e-12, 1))
-        if excess(1) > 0
-        else 1.0
-    )
+    # `excess` is positive at the ends, where the variance vanishes, but for an end that is the
+    # value itself; next to the value it is negative.
+    low, high = 0.0, 1.0
+    if value > 0 and excess(0) > 0:
+        low = float(optimize.brentq(excess, 0, value - 1e-12))
+    if value < 1 and excess(1) > 0:
+        high = float(optimize.brentq(excess, value + 1e-12, 1))
     return Estimate(value, low, high, min(m, n))
 
 
@@ -100,6 +96,8 @@ def auroc_gain(scores: tuple[Values, Values], others: tuple[Values, Values]) -> 
             f"scores of {sum(map(len, scores))} and {sum(map(len, others))} cases: give the same "
             "ones"
         )
+    # DeLong: an area is the mean of the placements of either kind, so the covariance of two areas
+    # is that of their placements, over the positive cases plus over the negative ones.
     parts = zip(_placements(*scores), _placements(*others), strict=True)
     covariance = np.sum([np.cov(x, y) / len(x) for x, y in parts], axis=0)
     scale = float(np.sqrt(covariance[0, 0] * covariance[1, 1]))
@@ -115,10 +113,8 @@ def auroc_gain(scores: tuple[Values, Values], others: tuple[Values, Values]) -> 
 
 
 def _checked(positive: Values, negative: Values, least: int) -> tuple[Values, Values]:
-    positive, negative = (
-        np.asarray(positive, dtype=np.float64),
-        np.asarray(negative, dtype=np.float64),
-    )
+    positive = np.asarray(positive, dtype=np.float64)
+    negative = np.asarray(negative, dtype=np.float64)
     m, n = len(positive), len(negative)
     if min(m, n) < least or np.isnan(positive).any() or np.isnan(negative).any():
         raise AttractorError(
@@ -134,12 +130,11 @@ def _placements(positive: Values, negative: Values) -> tuple[Values, Values]:
     it; ties half."""
 
     def below(a: Values, b: Values) -> Values:
+        # As many of b lie below as `left` says, as many are below or equal as `right` says: the
+        # mean of both counts ties half.
         ordered = np.sort(b)
-        found: Values = (
-            (np.searchsorted(ordered, a, "left") + np.searchsorted(ordered, a, "right"))
-            / 2
-            / len(b)
-        )
+        left, right = (np.searchsorted(ordered, a, side) for side in ("left", "right"))
+        found: Values = (left + right) / 2 / len(b)
         return found
 
     return below(positive, negative), 1 - below(negative, positive)
@@ -149,6 +144,8 @@ def auroc_shuffled(positive: Values, negative: Values, seed: int = 0) -> Estimat
     """AUROC with labels shuffled: the mean over `SHUFFLES` permutations, and what 95% of them lie
     between."""
     m, n = len(positive), len(negative)
+    # The area is Mann and Whitney's U over m n, and U is the sum of the positive ranks less the
+    # smallest that it can be: a permutation costs one sum.
     ranks = stats.rankdata(np.concatenate([positive, negative]))
     drawn = np.random.default_rng(seed).permuted(np.tile(ranks, (SHUFFLES, 1)), axis=1)[:, :m]
     areas = (drawn.sum(1) - m * (m + 1) / 2) / (m * n)
@@ -165,6 +162,8 @@ def detection_at(positive: Values, negative: Values, level: float) -> Detection:
     positive, negative = _checked(positive, negative, least=1)
     if not 0 <= level <= 1:
         raise AttractorError(f"level = {level} is outside [0, 1]")
+    # Thresholds ascend and false positives fall with them: the first that is allowed is the lowest,
+    # and so the one with the most true positives.
     scores = np.unique(np.concatenate([positive, negative]))
     wrong = (negative[None] >= scores[:, None]).mean(1)
     allowed = np.flatnonzero(wrong <= level + 1e-12)

@@ -15,6 +15,7 @@ from attractor.types import AttractorError
 Values = NDArray[np.float64]
 Counts = NDArray[np.int64]
 RESAMPLES = 400
+"""Bootstrap samples behind an interval, and random splits behind `chance`."""
 EFFECTS = ("hedges_g", "cliffs_delta")
 """Differences with a sign, which resampling does not move."""
 
@@ -49,19 +50,23 @@ def distances(a: Values, b: Values, seed: int = 0) -> dict[str, Distance]:
             raise AttractorError(
                 f"{len(sample)} numbers, {np.isfinite(sample).sum()} finite: at least 2 are needed"
             )
+    # A sample, a bootstrap sample and half of a random split all have the same values, only each a
+    # different number of times. So all statistics are computed from counts on one sorted grid of
+    # values, hundreds of samples in one matrix product.
     points, place = np.unique(np.concatenate([a, b]), return_inverse=True)
-    halves = np.split(place, [len(a)])
-    value = _compared(points, *(_counts(half[None], len(points)) for half in halves))
-    samples = _compared(
-        points, *(_counts(_drawn(half, seed + i), len(points)) for i, half in enumerate(halves))
-    )
+
+    def compared(first: Counts, second: Counts) -> dict[str, Values]:
+        return _compared(points, _counts(first, len(points)), _counts(second, len(points)))
+
+    first, second = np.split(place, [len(a)])
+    value = compared(first[None], second[None])
+    samples = compared(_drawn(first, seed), _drawn(second, seed + 1))
     shuffled = np.random.default_rng(seed).permuted(np.tile(place, (RESAMPLES, 1)), axis=1)
-    chance = _compared(
-        points, *(_counts(half, len(points)) for half in np.split(shuffled, [len(a)], axis=1))
-    )
+    chance = compared(*np.split(shuffled, [len(a)], axis=1))
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     found = {}
     for name, (number,) in value.items():
+        # Hedges' g has no value where neither sample has any spread.
         if np.isfinite([number, *samples[name], *chance[name]]).all():
             low, high = np.quantile(samples[name], tails).tolist()
             below = float(np.quantile(np.abs(chance[name]), LEVEL))
@@ -80,15 +85,17 @@ def _drawn(place: Counts, seed: int) -> Counts:
 
 def _counts(places: Counts, points: int) -> Counts:
     """How often each of R samples, (R, n), has each point, (R, points)."""
+    # One count over all samples, each with a range of numbers of its own.
     row = np.arange(len(places))[:, None] * points
-    return np.bincount((row + places).ravel(), minlength=len(places) * points).reshape(
-        len(places), points
-    )
+    counts = np.bincount((row + places).ravel(), minlength=len(places) * points)
+    return counts.reshape(len(places), points)
 
 
 def _compared(points: Values, a: Counts, b: Counts) -> dict[str, Values]:
     """Statistics of R pairs of samples, given by how often each has each of the sorted points, (R,
     P)."""
+    # KS, Wasserstein and energy are the largest, the absolute and the squared difference of the two
+    # distribution functions, which are steps between neighbouring points.
     size_a, size_b = int(a[0].sum()), int(b[0].sum())
     share_a, share_b = a / size_a, b / size_b
     below_a, below_b = share_a.cumsum(1), share_b.cumsum(1)
@@ -98,6 +105,8 @@ def _compared(points: Values, a: Counts, b: Counts) -> dict[str, Values]:
     freedom = size_a + size_b - 2
     spread = np.sqrt(np.maximum(squares, 0) / freedom)
     spread[spread <= 1e-7 * np.abs(points).max()] = np.nan  # rounding, not spread
+    # P(b < x) is below_b - share_b and P(b > x) is 1 - below_b: their difference, averaged over a,
+    # is Cliff's delta.
     return {
         "ks": np.abs(apart).max(1),
         "wasserstein": np.abs(apart[:, :-1]) @ steps,

@@ -15,7 +15,9 @@ from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
 LEVEL = 0.95
+"""How often an interval is to cover the truth."""
 RESAMPLES = 2000
+"""Bootstrap samples behind an interval."""
 FEW_SEEDS = 5
 """Training seeds below which the spread between them is hardly known."""
 
@@ -41,9 +43,8 @@ def mean_interval(
     if share and np.ptp(values) == 0 and mean in (0.0, 1.0):
         exact = stats.binomtest(round(mean * n), n).proportion_ci(LEVEL, method="exact")
         return Estimate(mean, float(exact.low), float(exact.high), n)
-    return Estimate(
-        mean, *bca(mean, resampled_means(values[:, None], seed)[:, 0], values - mean, n), n
-    )
+    samples = resampled_means(values[:, None], seed)[:, 0]
+    return Estimate(mean, *bca(mean, samples, values - mean, n), n)
 
 
 def difference_interval(a: Values, b: Values, seed: int = 0) -> Estimate:
@@ -55,6 +56,7 @@ def difference_interval(a: Values, b: Values, seed: int = 0) -> Estimate:
     a, b = _checked(a), _checked(b)
     n, value = min(len(a), len(b)), float(a.mean() - b.mean())
     means_a, means_b = resampled_means(a[:, None], seed), resampled_means(b[:, None], seed + 1)
+    # By how much the difference moves when a sequence of either sample gets a little more weight.
     influence = np.concatenate([(a - a.mean()) / len(a), (b.mean() - b) / len(b)])
     return Estimate(value, *bca(value, (means_a - means_b)[:, 0], influence, n), n)
 
@@ -71,6 +73,8 @@ def ratio_interval(part: Values, whole: Values, seed: int = 0) -> Estimate:
     n = len(part)
     if n < 2:
         raise AttractorError(f"{n} sequences with a token: an interval needs at least 2")
+    # The influence of a sequence on a ratio of sums is, up to a factor, what it has of `part`
+    # beyond its due.
     value = float(part.sum() / whole.sum())
     counts = _weights(n, seed, RESAMPLES, 0)
     samples = (counts @ part) / (counts @ whole)
@@ -93,12 +97,17 @@ def bca(
             deviation.
         n: sequences behind it.
         level: how often it is to cover.
+
+    Returns:
+        Both ends.
     """
+    # Samples equal to the value count half, or a discrete statistic would look biased.
     below = (np.mean(samples < value) + np.mean(samples <= value)) / 2
     tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1))
     levels = np.clip([tail, 1 - tail], 1e-12, 1 - 1e-12)  # two sequences have tails of 1e-71
     spread = np.sum(influence**2)
-    if 0 < below < 1 and spread > 0:  # otherwise bias and acceleration are not defined: percentiles
+    # Where bias and acceleration are not defined, plain percentiles are left.
+    if 0 < below < 1 and spread > 0:
         bias = stats.norm.ppf(below)
         acceleration = np.sum(influence**3) / (6 * spread**1.5)
         shifted = bias + stats.norm.ppf(levels)
@@ -116,11 +125,10 @@ def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
     than there are seeds: resampling two seeds could only show their two values again. See `widened`
     for what both together cover.
     """
-    value = float(np.mean([e.value for e in estimates]))
+    values = [e.value for e in estimates]
+    value = float(np.mean(values))
     low, high = np.mean([e.ends() for e in estimates], axis=0).tolist()
-    return Estimate(
-        value, *widened(value, low, high, seed_reach([e.value for e in estimates])), estimates[0].n
-    )
+    return Estimate(value, *widened(value, low, high, seed_reach(values)), estimates[0].n)
 
 
 def seed_reach(values: Sequence[float] | Values) -> float:
@@ -158,6 +166,7 @@ def resampled_means(
     """
     total, count = _totals(curves)
     weights = _weights(curves.shape[-2], seed, resamples, stream)
+    # Seeds are summed, not drawn. A point at which no drawn sequence has a value is 0 / 0, NaN.
     with np.errstate(invalid="ignore"):
         return (weights @ total.sum(0)) / (weights @ count.sum(0))
 
@@ -186,6 +195,8 @@ def delete_one(curves: NDArray[np.float64], axis: int = 1) -> NDArray[np.float64
     total, count = _totals(curves)
     if axis == 0 and len(total) == 1:
         return np.empty((0, curves.shape[-1]))
+    # The sum of all less that of the one: with axis 1, of a sequence over seeds; with 0, of a seed
+    # over sequences.
     total, count = (x.sum((0, 1)) - x.sum(1 - axis) for x in (total, count))
     with np.errstate(invalid="ignore"):
         return total / count
@@ -234,16 +245,14 @@ def clustered_share(hits: Values, trials: Values) -> Estimate:
         raise AttractorError("0 trials: a share needs at least 1")
     share, effective = float(hits.sum()) / total, float(clusters)
     if clusters > 1 and 0 < share < 1:
-        variance = (
-            clusters / (clusters - 1) * float(((hits - share * trials) ** 2).sum()) / total**2
-        )
+        # So many independent trials would have the variance that the clusters show, and never more
+        # than there are; the ratio of tails is for a variance that is itself known from few
+        # clusters.
+        squares = float(((hits - share * trials) ** 2).sum())
+        variance = clusters / (clusters - 1) * squares / total**2
         tails = stats.t.ppf((1 + LEVEL) / 2, [max(total - 1, 1), clusters - 1])
-        effective = (
-            share
-            * (1 - share)
-            / max(variance, share * (1 - share) / total)
-            * (tails[0] / tails[1]) ** 2
-        )
+        binomial = share * (1 - share)
+        effective = binomial / max(variance, binomial / total) * (tails[0] / tails[1]) ** 2
     return clopper_pearson(share * effective, effective)._replace(n=clusters)
 
 

@@ -22,6 +22,7 @@ from attractor.results.tables import Row, RunResults
 from attractor.types import AttractorError
 
 SCHEMA = 1
+"""Version of the layout of transition.json."""
 Values = NDArray[np.float64]
 
 
@@ -52,7 +53,11 @@ class RecoveryCurves(NamedTuple):
 
 
 def recovery_curves(runs: list[RunResults], t: float) -> RecoveryCurves:
-    """What `recovery_transition` takes."""
+    """The curves that `recovery_transition` takes, at one corruption time t.
+
+    Raises:
+        AttractorError: if a size lacks a seed that another has.
+    """
 
     def recovered(split: str) -> Values:
         return _curves(runs, lambda run: run.outcomes(split, t).rate_per_sequence())
@@ -68,15 +73,12 @@ def places(runs: list[RunResults], times: list[float]) -> dict[str, Any]:
     recovery = {t: recovery_transition(*recovery_curves(runs, t)) for t in times}
     train = _curves(runs, lambda run: run.per_sequence("entropy", "train"))
     entropy, change = entropy_transition(sizes, train), entropy_bend(sizes, train)
-    judged = all(run.has("judge", "generated") for run in runs)
-    peak = (
-        perplexity_peak(sizes, _curves(runs, lambda run: run.per_sequence("judge", "generated")))
-        if judged
-        else None
-    )
-    found = {f"recovery at t = {t:g}": place for t, place in recovery.items()} | {
-        "entropy": entropy
-    }
+    peak = None
+    if all(run.has("judge", "generated") for run in runs):
+        nats = _curves(runs, lambda run: run.per_sequence("judge", "generated"))
+        peak = perplexity_peak(sizes, nats)
+    found = {f"recovery at t = {t:g}": place for t, place in recovery.items()}
+    found["entropy"] = entropy
     if peak is not None:
         found["generative perplexity"] = peak
     return {
@@ -101,11 +103,14 @@ def models_summary(models: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[
     """
 
     def labelled(key: str) -> list[dict[str, Any]]:
-        found = [(label, summary[key]) for label, summary in models if summary[key] is not None]
-        parts = [
-            (label, content if isinstance(content, list) else [content]) for label, content in found
-        ]
-        return [{**label, **entry} for label, entries in parts for entry in entries]
+        """Every entry under a key of every model; a single entry is a list of one, None is none."""
+        entries = []
+        for label, summary in models:
+            content = summary[key]
+            if content is not None:
+                parts = content if isinstance(content, list) else [content]
+                entries += [{**label, **entry} for entry in parts]
+        return entries
 
     whole = {"schema": SCHEMA, "elapsed_s": max(summary["elapsed_s"] for _, summary in models)}
     return {**whole, **{key: labelled(key) for key in models[0][1] if key not in whole}}
@@ -137,7 +142,8 @@ class Case(NamedTuple):
 
 
 def case_of(run: RunResults) -> Case:
-    """Does this model memorize?"""
+    """What recovery at the smallest time, and the entropy of its own generations, say of a
+    model."""
     t = run.times()[0]
     (low, _), (_, high) = (run.row(split, "recovery_rate", t).ends() for split in ("train", "test"))
     return Case(low > high, run.value("generated", "conditional_entropy"))
@@ -176,10 +182,15 @@ def model_detector(
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    return {"split": row.split, "t": row.t, "at": row.at, "measurement": row.measurement,
-    "value": row.value,
-            "ci": None if row.low is None else [row.low, row.high],
-            "sequences": row.sequences}  # fmt: skip
+    return {
+        "split": row.split,
+        "t": row.t,
+        "at": row.at,
+        "measurement": row.measurement,
+        "value": row.value,
+        "ci": None if row.low is None else [row.low, row.high],
+        "sequences": row.sequences,
+    }
 
 
 def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
@@ -206,7 +217,8 @@ def _curves(runs: list[RunResults], per_sequence: Callable[[RunResults], Values]
         AttractorError: if a size lacks a seed that another has.
     """
     found = {(run.provenance.seed, run.provenance.n_train): per_sequence(run) for run in runs}
-    seeds, sizes = (sorted({key[i] for key in found}) for i in (0, 1))
+    seeds = sorted({seed for seed, _ in found})
+    sizes = sorted({size for _, size in found})
     for key in itertools.product(seeds, sizes):
         if key not in found:
             raise AttractorError(

@@ -1,5 +1,11 @@
 """Where memorization turns into generalization: half-way points, peaks and bends of curves against
-log n."""
+log n.
+
+Every place is found three times over: on the mean curve, which gives its value; on mean curves over
+resampled sequences, which give its interval; and on mean curves without each sequence and without
+each training seed (jackknife), which give the interval's acceleration and its widening by the
+spread between seeds. So `half`, `summit` and `bend` take many curves at once, (R, S).
+"""
 
 from __future__ import annotations
 
@@ -25,12 +31,15 @@ from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
 MIN_SIZES, MIN_SIZES_BEND = 4, 5
+"""Sizes below which a half-way point or a peak, and a bend, are not looked for."""
 MIN_RISE = 0.1
 """Nats by which entropy must rise for its half to mean anything."""
 RESAMPLES = 400
+"""Bootstrap curves, each of which is fitted."""
 TRAIN, TEST, OWN = 0, 1, 2
 """Streams of the bootstrap: curves of the same sequences are resampled together."""
 TAILS = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+"""Quantiles between which a two-sided interval lies."""
 
 
 class Places(NamedTuple):
@@ -46,14 +55,18 @@ class Logistics(NamedTuple):
     each (R,)."""
 
     top: Values
+    """value to which the curve tends at small n"""
     log_n_star: Values
+    """where it has fallen to half of that"""
     scale: Values
+    """how slowly it falls, in log n"""
     inside: NDArray[np.bool_]
     """as in `Places`"""
 
     @property
     def width(self) -> Values:
         """Decades of n over which each curve falls from 90% to 10% of its top."""
+        # The logistic is 0.9 and 0.1 at log n_star -+ scale log 9.
         return self.scale * np.log(81) / np.log(10)
 
 
@@ -110,19 +123,23 @@ def fit_logistics(sizes: Values, curves: Values) -> Logistics:
     around its best.
 
     For a given shape b the best top is y.b / b.b, so only the two shape parameters are searched.
+    With that top the sum of squares is y.y - (y.b)^2 / b.b: the best shape has the largest second
+    term. A search and no gradient method, since hundreds of curves must be fitted and none may end
+    in a local minimum.
     """
     log_n = np.log(sizes)
     low, high = log_n[0], log_n[-1]
     span = high - low
+    # Scales from all of the measured range down to a step within a 200th of it.
     scales = np.log(span) - np.linspace(0, np.log(200), 25)
-    centre, log_scale = (
-        g.ravel() for g in np.meshgrid(np.linspace(low, high, 101), scales, indexing="ij")
-    )
-    shape = expit(
-        -(log_n - centre[:, None]) / np.exp(log_scale)[:, None]
-    )  # the same for every curve
+    grid = np.meshgrid(np.linspace(low, high, 101), scales, indexing="ij")
+    centre, log_scale = (axis.ravel() for axis in grid)
+    shape = expit(-(log_n - centre[:, None]) / np.exp(log_scale)[:, None])  # one for all curves
+    # A negative y.b would want a negative top: such a shape explains nothing.
     best = (np.maximum(curves @ shape.T, 0) ** 2 / (shape**2).sum(1)).argmax(1)
     top, m, log_s = np.zeros(len(curves)), centre[best], log_scale[best]
+    # Around the best of each curve, as far as the grid's next points, 9 by 9; then four times
+    # finer.
     reach_centre, reach_scale = span / 100, np.log(200) / 24
     around, rows = np.linspace(-1, 1, 9), np.arange(len(curves))
     for _ in range(5):
@@ -135,7 +152,7 @@ def fit_logistics(sizes: Values, curves: Values) -> Logistics:
         at = (rows, (np.maximum(overlap, 0) ** 2 / norm).argmax(1))
         top, m, log_s = overlap[at] / norm[at], centres[at], log_scales[at]
         reach_centre, reach_scale = reach_centre / 4, reach_scale / 4
-    margin = span / 1000
+    margin = span / 1000  # a place at the very end of the range was not found but stopped by it
     return Logistics(top, m, np.exp(log_s), (top > 0) & (m > low + margin) & (m < high - margin))
 
 
@@ -154,6 +171,8 @@ def summit(sizes: Values, curves: Values) -> Places:
     k, rows = np.clip(top, 1, len(sizes) - 2), np.arange(len(curves))
     left, right = log_n[k - 1] - log_n[k], log_n[k + 1] - log_n[k]
     fall_left, fall_right = (curves[rows, k + i] - curves[rows, k] for i in (-1, 1))
+    # The vertex of the parabola through (0, 0), (left, fall_left) and (right, fall_right): sizes
+    # are not evenly spaced. Three points on a line have none.
     below = 2 * (left * fall_right - right * fall_left)
     with np.errstate(invalid="ignore", divide="ignore"):
         vertex = (left**2 * fall_right - right**2 * fall_left) / below
@@ -165,12 +184,16 @@ def bend(sizes: Values, curves: Values) -> Places:
     """Where the slope changes: the joint of the continuous pair of lines in log n that fits best;
     curves are (R, S)."""
     log_n = np.log(sizes)
+    # For a given joint the pair of lines is a sum of three functions: constant, slope, and
+    # additional slope beyond the joint. In an orthonormal basis of those, what a fit explains is
+    # the sum of squares of the curve's coefficients, so no fit has to be solved for.
     joints = np.linspace(log_n[1], log_n[-2], 201)
     beyond = log_n - joints[:, None]
     lines = np.stack([np.ones_like(beyond), beyond, np.maximum(beyond, 0)], -1)
     basis = np.linalg.qr(lines).Q  # (joints, S, 3)
     explained = (np.einsum("jsk,rs->rjk", basis, curves) ** 2).sum(-1)
     best = explained.argmax(1)
+    # A joint must explain more than one straight line does, beyond rounding.
     straight = np.linalg.qr(np.stack([np.ones_like(log_n), log_n], 1)).Q
     gained = explained.max(1) - ((curves @ straight) ** 2).sum(1)
     return Places(joints[best], (best > 0) & (best < 200) & (gained > 1e-9 * (curves**2).sum(1)))
@@ -188,10 +211,15 @@ def recovery_transition(sizes: Values, train: Values, test: Values, seed: int = 
             between training seeds is added to it, see `statistics.widened`.
     """
     a, b = _curves(sizes, train, seed, TRAIN), _curves(sizes, test, seed, TEST)
-    without = np.concatenate([a.without - b.mean, a.mean - b.without])
-    gap = Curves(a.mean - b.mean, a.resampled - b.resampled, without,
-    a.without_seed - b.without_seed,
-                 min(a.sequences, b.sequences))  # fmt: skip
+    # Training and unseen sequences are independent samples, resampled apart; a seed is one model,
+    # and leaves both curves.
+    gap = Curves(
+        mean=a.mean - b.mean,
+        resampled=a.resampled - b.resampled,
+        without=np.concatenate([a.without - b.mean, a.mean - b.without]),
+        without_seed=a.without_seed - b.without_seed,
+        sequences=min(a.sequences, b.sequences),
+    )
     return _half(sizes, gap)
 
 
@@ -243,10 +271,11 @@ def perplexity_peak(sizes: Values, nats: Values, seed: int = 0) -> Transition:
         return _none(
             f"generative perplexity is highest at the {'largest' if top else 'smallest'} size"
         )
-    if (
-        _least(curves, lambda c: c[:, top] - np.maximum(c[:, 0], c[:, -1]), TAILS[0] / between)
-        < MIN_RISE
-    ):
+
+    def above_ends(curve: Values) -> Values:
+        return curve[:, top] - np.maximum(curve[:, 0], curve[:, -1])
+
+    if _least(curves, above_ends, TAILS[0] / between) < MIN_RISE:
         return _none(
             f"generative perplexity does not surely rise by {MIN_RISE} nats above its ends"
         )
@@ -265,12 +294,13 @@ def agreements(found: dict[str, Transition]) -> list[Agreement]:
     for (first, a), (second, b) in itertools.combinations(located.items(), 2):
         assert a.n_star is not None
         assert b.n_star is not None
-        apart, reach = (
-            np.log(b.n_star / a.n_star),
-            max(a.reach, b.reach),
-        )  # nor does the grid resolve a distance better
+        apart = np.log(b.n_star / a.n_star)
+        # Places of the same sequences move together from draw to draw, and those of one seed do:
+        # the difference is taken draw by draw and seed by seed, not of two intervals.
         low, high = np.nanquantile(b.samples - a.samples, TAILS)
         low, high = widened(apart, low, high, seed_reach(b.seeds - a.seeds))
+        # The grid of sizes resolves a distance no better than a place.
+        reach = max(a.reach, b.reach)
         ends = np.array([min(low, apart - reach), max(high, apart + reach)]) / np.log(10)
         pairs.append(
             Agreement(first, second, float(apart / np.log(10)), (float(ends[0]), float(ends[1])))
@@ -288,9 +318,8 @@ def _half(sizes: Values, curves: Curves) -> Transition:
         return found
     width = float(fit_logistics(sizes, curves.mean[None]).width[0])
     below, above = _neighbours(sizes, found.n_star)
-    if found.ci is not None and width < np.log10(
-        above / below
-    ):  # between two sizes, and nothing says where
+    # The whole fall lies between two sizes, and nothing says where: all of that step is possible.
+    if found.ci is not None and width < np.log10(above / below):
         found = found._replace(ci=(min(found.ci[0], below), max(found.ci[1], above)))
     return found._replace(width=width)
 
@@ -303,17 +332,20 @@ def _located(
     at = find(sizes, curves.mean[None])
     if not at.inside[0]:
         return _none(nothing)
-    log_n, places, without_seed = (
-        float(at.log_n[0]),
-        find(sizes, curves.resampled),
-        find(sizes, curves.without_seed),
-    )
+    log_n = float(at.log_n[0])
+    places = find(sizes, curves.resampled)
+    without_seed = find(sizes, curves.without_seed)
     inside, seeds = int(places.inside.sum()), len(without_seed.log_n)
     found = Transition(
-        float(np.exp(log_n)), None, None, warning=_warning(curves.sequences, seeds),
-        samples=np.where(places.inside, places.log_n, np.nan), seeds=_pseudo(log_n,
-        without_seed.log_n),
-    )  # fmt: skip
+        n_star=float(np.exp(log_n)),
+        ci=None,
+        width=None,
+        warning=_warning(curves.sequences, seeds),
+        samples=np.where(places.inside, places.log_n, np.nan),
+        seeds=_pseudo(log_n, without_seed.log_n),
+    )
+    # Bootstrap curves without the place are open ends: with more than a tail of them, an end of the
+    # interval is not known, and the place comes without one.
     if inside < (1 + LEVEL) / 2 * len(places.inside):
         reason = (
             f"only {inside} of {len(places.inside)} bootstrap curves have it inside the "
@@ -335,11 +367,9 @@ def _located(
 
 
 def _warning(sequences: int, seeds: int) -> str | None:
-    said = (
-        [f"the interval rests on {sequences} sequences, fewer than {FEW}"]
-        if sequences < FEW
-        else []
-    )
+    said = []
+    if sequences < FEW:
+        said.append(f"the interval rests on {sequences} sequences, fewer than {FEW}")
     if 1 < seeds < FEW_SEEDS:
         said.append(
             f"the spread between training runs is known from {seeds} seeds only, fewer than "
@@ -362,11 +392,9 @@ def _curves(sizes: Values, table: Values, seed: int, stream: int) -> Curves:
         raise AttractorError(f"curves of {table.shape[-2]} sequences: an interval needs at least 2")
     without_value = sizes[np.isnan(table).all(tuple(range(table.ndim - 1)))]
     if len(without_value) or np.isinf(table).any():
-        where = (
-            f"at n = {without_value[0]:g} no sequence has a value"
-            if len(without_value)
-            else "a value is infinite"
-        )
+        where = "a value is infinite"
+        if len(without_value):
+            where = f"at n = {without_value[0]:g} no sequence has a value"
         raise AttractorError(f"{where}: a curve needs finite ones at every size")
     mean = np.nanmean(table.reshape(-1, table.shape[-1]), 0)
     resampled = resampled_means(table, seed, RESAMPLES, stream)
