@@ -55,8 +55,8 @@ class Trajectory:
     def __call__(self, event: Event) -> None:
         """Add one event."""
         row = event.where.nonzero(as_tuple=True)[0]
-        # Part k > 0 holds the times in ((k - 1) / PATH_BINS, k / PATH_BINS]. The last step is apart, since
-        # there every token is a candidate.
+        # Part k > 0 holds the times in ((k - 1) / PATH_BINS, k / PATH_BINS]. The last step is
+        # apart, since there every token is a candidate.
         part = (event.t * PATH_BINS).ceil().clamp(max=PATH_BINS).long()
         part[event.t <= T_MIN] = 0
         at = (event.rows * len(PATH_TIMES) + part)[row].cpu()
