@@ -203,7 +203,7 @@ def pseudo_likelihood_loss(
 
 
 def without_diagonal(couplings: Float[Tensor, "*S N N"]) -> Float[Tensor, "*S N N"]:
-    """No spin acts on itself."""
+    """The couplings with a diagonal of zero: no spin acts on itself."""
     return couplings - torch.diag_embed(couplings.diagonal(dim1=-2, dim2=-1))
 
 
@@ -240,7 +240,7 @@ class Couplings(Memory):
     def field(
         self, state: Float[Tensor, "*S R N"], at: slice = slice(None)
     ) -> Float[Tensor, "*S R M"]:
-        """Fields of the couplings."""
+        """The fields sum_j J_ij s_j on the spins `at`."""
         return state @ self.couplings[..., at, :].mT
 
 
@@ -312,7 +312,7 @@ class ModernHopfield(Memory):
     def field(
         self, state: Float[Tensor, "*S R N"], at: slice = slice(None)
     ) -> Float[Tensor, "*S R M"]:
-        """The attended mean of the patterns."""
+        """The mean of the patterns, weighted by attention, at the spins `at`."""
         attention = (self.beta * state @ self.patterns.mT).softmax(-1)
         return attention @ self.patterns[..., at]
 
