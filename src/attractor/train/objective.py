@@ -103,8 +103,8 @@ def _latent_batch(
     mixture, x_t = gaussian_latent(x_0, gamma[:, None].expand_as(x_0), process.vocab_size, noise)
     alpha, slope = signal(gamma, process.vocab_size)
     dalpha = slope * (GAMMA[1] - GAMMA[0])  # gamma is linear in t
-    # sigma = -log alpha holds of every schedule, so what the network learns here about a noise
-    # level it can use afterwards.
+    # sigma is -log alpha, as under the log-linear schedule: what the network learns here about a
+    # noise level it can use afterwards.
     return NoisyBatch(x_0, x_t, alpha.to(t), dalpha.to(t), -alpha.log().to(t), weight, *mixture)
 
 
