@@ -20,7 +20,8 @@ from attractor.probes import (
     sample,
     twins,
 )
-from attractor.probes.trajectory import TIMES, shape_of
+from attractor.probes.trajectory import shape_of
+from attractor.results.thresholds import PATH_TIMES
 from attractor.theory.solvable import EmpiricalDenoiser
 from attractor.theory.sources import random_source
 
@@ -38,7 +39,7 @@ def test_trajectory_of_known_denoisers() -> None:
     watch = Trajectory(30)
     sample(Ignorant(), 30, seq_len=12, steps=100, callback=watch)
     means = watch.means()
-    assert means["entropy"].shape == (30, len(TIMES))
+    assert means["entropy"].shape == (30, len(PATH_TIMES))
     for name, value in (
         ("entropy", math.log(V)),
         ("uncertainty", 1 - 1 / V),

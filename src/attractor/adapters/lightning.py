@@ -28,7 +28,7 @@ UNIFORM, ABSORBING = ("duo", "duo_base", "udlm"), ("mdlm",)
 
 
 def recognises(source: Source) -> bool:
-    """A pickled dictionary with a `state_dict` of a backbone."""
+    """Whether this is a pickled dictionary with a `state_dict` of a backbone."""
     state = source.content.get("state_dict") if source.path.is_file() else None
     return isinstance(state, dict) and any(
         isinstance(name, str) and name.startswith(PREFIX) for name in state

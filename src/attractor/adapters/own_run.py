@@ -27,8 +27,8 @@ def recognises(source: Source) -> bool:
 def load(
     source: Source, weights: Weights, settings: Settings, device: torch.device
 ) -> NetworkDenoiser:
-    """The last checkpoint of a run, or the one that was named."""
-    settings.read()
+    """The Denoiser of the last checkpoint of a run, or of the one that was named."""
+    settings.read()  # everything is told: whoever gives a setting is wrong
     where, name = str(source.path), FILES[weights]
     state, groups = load_checkpoint(_latest(source.path), name)
     shape = read_shape(groups[name], where)

@@ -93,7 +93,7 @@ class _Machine:
         self.call = call
 
     def step(self, name: str, argument: Any) -> None:
-        """One opcode."""
+        """Carry out one instruction, by the name that `pickletools` gives it."""
         if name in _PUSH:
             self.stack.append(argument)
         elif name in _CONSTANTS:
@@ -146,10 +146,13 @@ class _Machine:
                 target[key] = value
 
     def reduce(self, kind: Any, args: Any) -> None:
+        # Where Python would call `kind`. What `call` knows is built, all else is kept as it was
+        # said.
         built = self.call(kind, args) if isinstance(kind, Global) else NotImplemented
         self.stack.append(Placeholder(kind, args) if built is NotImplemented else built)
 
     def build(self, state: Any) -> None:
+        # Where Python would set the object's attributes, or let it set them itself.
         if isinstance(target := self.top(), Placeholder):
             target.state = state
 

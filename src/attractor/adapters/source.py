@@ -187,7 +187,11 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def _without_wrappers(group: dict[str, Any], where: Path) -> dict[str, Any]:
-    """The same by the names before wrapping, in the same order."""
+    """The group by the names before wrapping, in the same order.
+
+    Raises:
+        AttractorError: if two names become one.
+    """
     plain: dict[str, Any] = {}
     for name, value in group.items():
         bare = WRAPPER.sub("", name) if isinstance(name, str) else name

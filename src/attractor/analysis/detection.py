@@ -23,7 +23,7 @@ class Detection(NamedTuple):
     """True positives at the largest false-positive rate that is not above a level."""
 
     rate: Estimate
-    """of true positives, Clopper-Pearson"""
+    """the rate of true positives, with Clopper and Pearson's interval"""
     false_positives: float
     """the rate reached; with N negatives it is a multiple of 1/N"""
     threshold: float
@@ -210,6 +210,7 @@ def transfer(
 def best_threshold(scores: Values, positive: NDArray[np.bool_]) -> float:
     """The middle of the gap between two scores that separates the kinds with the highest balanced
     accuracy."""
+    # Every threshold that tells cases apart differently, with those that call all or none positive.
     distinct = np.unique(scores)
     cuts = np.concatenate([[-np.inf], (distinct[1:] + distinct[:-1]) / 2, [np.inf]])
     above = scores[None] >= cuts[:, None]

@@ -138,7 +138,7 @@ class Case(NamedTuple):
     memorizing: bool
     """the intervals of training and of unseen recovery do not overlap at the smallest time"""
     entropy: float | None
-    """of its own generations, nats; None where they were not measured"""
+    """entropy of its own generations, nats per token; None where they were not measured"""
 
 
 def case_of(run: RunResults) -> Case:
@@ -160,6 +160,7 @@ def model_detector(
             that one.
         held_out: what a group is called.
     """
+    # A memorizing model is sure of what it writes: the score is minus the entropy.
     entropies = [v.entropy for v in cases if v.entropy is not None]
     if len(entropies) < len(cases):
         return {"reason": "the models' own generations were not measured"}

@@ -103,7 +103,7 @@ class Transition(NamedTuple):
     """half a step of the grid of sizes at n_star, in log n"""
 
     def plain(self) -> dict[str, Any]:
-        """What is written down of it."""
+        """What transition.json holds of it."""
         values = self._asdict()
         return {key: values[key] for key in ("n_star", "ci", "width", "reason", "warning")}
 
@@ -157,7 +157,7 @@ def fit_logistics(sizes: Values, curves: Values) -> Logistics:
 
 
 def half(sizes: Values, curves: Values) -> Places:
-    """Half-way points of falling curves, (R, S)."""
+    """Half-way points of R falling curves, (R, S), by the fit of a logistic."""
     fit = fit_logistics(sizes, curves)
     return Places(fit.log_n_star, fit.inside)
 
@@ -409,6 +409,7 @@ def _pseudo(value: float, without: Values) -> Values:
 
 def _least(curves: Curves, of: Callable[[Values], Values], tail: float = TAILS[0]) -> float:
     """Lower end of the interval of a number of a curve."""
+    # The upper end is of no interest here: it is set to the value.
     value = float(of(curves.mean[None])[0])
     low = float(np.nanquantile(of(curves.resampled), tail))
     return widened(value, low, value, seed_reach(_pseudo(value, of(curves.without_seed))))[0]

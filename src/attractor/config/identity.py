@@ -43,7 +43,7 @@ def identity(config: object) -> dict[str, Any]:
 
 
 def training_identity(config: object) -> dict[str, Any]:
-    """The same without what is measured: everything on which the trained weights depend."""
+    """The settings on which the trained weights depend: all of `identity` but what is measured."""
     return {key: value for key, value in identity(config).items() if key != "probe"}
 
 
@@ -106,6 +106,7 @@ Whole = TypeVar("Whole", RunConfig, SweepConfig)
 
 def _from_dict(kind: type[Whole], values: dict[str, Any], complaint: str) -> Whole:
     require_known_schema(values, complaint.partition(" ")[0])
+    # Files from before there was a monitor do not have its part.
     parts = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig, "probe": ProbeConfig}
     parts |= {"monitor": MonitorConfig} if "monitor" in values else {}
     if values.get("process", "uniform") not in get_args(ProcessName):

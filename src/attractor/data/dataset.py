@@ -104,6 +104,8 @@ def prepare_dataset(
         raise AttractorError(
             f"wrap = 'paper' is for text that is streamed, and '{source}' is read at once"
         )
+    # The tokenizer is trained on the training split alone: merges learned from unseen text would be
+    # knowledge of it.
     split = split_documents(read_documents(source, column), test_share, seed)
     made = make_tokenizer(tokenizer, split.train, vocab_size)
     for name, documents in ((TRAIN, split.train), (TEST, split.test)):

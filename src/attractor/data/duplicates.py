@@ -65,7 +65,7 @@ class Seen:
         return fresh
 
     def all(self) -> Digests:
-        """Every digest, ascending."""
+        """Every digest that has been seen, ascending."""
         if self.new:
             # They are different, so sorting is enough: np.union1d makes a hash table of them all.
             self.old = np.concatenate([self.old, np.fromiter(self.new, np.uint64, len(self.new))])

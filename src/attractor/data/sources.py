@@ -105,6 +105,7 @@ def _local(name: str, corpus: Corpus, path: Path, column: str) -> TextSource:
         text = _text8(path)
         first, last = int(TEXT8_TRAIN * len(text)), int(TEXT8_TEST * len(text))
         return TextSource(lambda: _pieces(text[:first]), lambda: _pieces(text[last:]), name)
+    # Somebody may have the files as they were published, or as the Hub has cut them anew.
     patterns = corpus.files if _originals(path, corpus.files[0]) else FROM_HUB
     if not _originals(path, patterns[0]):
         raise AttractorError(
@@ -183,6 +184,7 @@ def _text8(path: Path) -> str:
             text = file.read_text()
     except (OSError, KeyError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise AttractorError(f"'{file}' is not text8: {error}") from None
+    # text8 is 27 characters and nothing else, which is how a wrong file is told.
     odd = sorted(set(text) - set("abcdefghijklmnopqrstuvwxyz \n"))
     if odd or len(text) < 40:
         raise AttractorError(
@@ -199,6 +201,7 @@ def _hub(corpus: Corpus, column: str, source: str) -> TextSource:
     """Splits of a data set of the Hub: streamed, or from the copy that was downloaded before."""
     _open(corpus, corpus.train, source)  # fails now and not after an hour
 
+    # Opened once more for each pass, so that every pass begins at the beginning.
     def stream(split: str) -> Documents:
         def documents() -> Iterator[str]:
             for row in _open(corpus, split, source):
@@ -261,6 +264,7 @@ def _text(file: Path, column: str) -> Iterator[str]:
 
 
 def _lines(handle: Any, name: str) -> Iterator[str]:
+    # Lines end with "\n" alone: other signs that Unicode or old machines end lines with are text.
     text = io.TextIOWrapper(handle, encoding="utf-8", newline="\n")
     try:
         for line in text:

@@ -185,7 +185,7 @@ def pack_stream(
     documents = itertools.islice(_stripped(source.train()), state.documents, None)
     saved = state.characters
     with (folder / ROWS).open("ab") as file:
-        file.truncate(state.rows * wrapping.seq_len * 4)  # rows of a save that was not finished
+        file.truncate(state.rows * wrapping.seq_len * 4)  # drops rows of after the last save
         while batch := list(itertools.islice(documents, BATCH)):
             kept = batch
             if not wrapping.as_in_paper:

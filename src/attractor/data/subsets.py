@@ -62,6 +62,8 @@ def split_documents(documents: Sequence[str], test_share: float, seed: int) -> S
         AttractorError: for a test share outside (0, 1) or if either side would be empty.
     """
     check_share(test_share)
+    # Copies go before the split, or one of two could be training text and the other unseen. Of near
+    # copies the one in training goes, so that the unseen text does not depend on what it is like.
     unique = list(dict.fromkeys(documents))
     order = np.random.default_rng(seed).permutation(len(unique))
     shuffled = [unique[i] for i in order]

@@ -40,6 +40,7 @@ class Tokenizer:
     """
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
+        # The first pair that the vocabulary has: our own names before those of BERT and GPT-2.
         vocabulary = backend.get_vocab(with_added_tokens=True)
         names = next((pair for pair in BOS_EOS_NAMES if set(pair) <= vocabulary.keys()), None)
         if names is None:
@@ -53,6 +54,8 @@ class Tokenizer:
         self.is_bert = names == ("[CLS]", "[SEP]")
         # Not the number of tokens: ids may have gaps, and the model needs a row for the largest.
         self.vocab_size = 1 + max(vocabulary.values())
+        # Text that spells a special token stays text, and what a file says of truncation and
+        # padding is for somebody else's rows.
         backend.encode_special_tokens = True
         backend.no_truncation()
         backend.no_padding()

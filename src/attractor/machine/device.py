@@ -24,6 +24,7 @@ def pick_device(name: str = "auto") -> torch.device:
         return processes().accelerator.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    # A name may be well formed and the device not there: only using it tells.
     try:
         device = torch.device(name)
         torch.zeros((), device=device).item()
@@ -46,8 +47,7 @@ def autocast(
 def upload(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on a device; a GPU copies it from pinned memory, in turn, while this process goes
     on."""
-    return (
-        tensor.pin_memory().to(device, non_blocking=True)
-        if device.type == "cuda"
-        else tensor.to(device)
-    )
+    # From memory that may be swapped out, torch would have to wait for the copy.
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

@@ -132,7 +132,7 @@ def sync(path: Path) -> None:
 
 
 def sha256(file: Path) -> str:
-    """Checksum of a file."""
+    """The SHA-256 of a file's content, in hexadecimal digits."""
     with file.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
@@ -166,7 +166,7 @@ def naming_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
 
 
 class InUseError(AttractorError):
-    """Another process works in a folder."""
+    """Raised where another process works in a folder that is wanted."""
 
 
 @contextlib.contextmanager
@@ -196,6 +196,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def is_locked(folder: Path) -> bool:
     """Whether a process works in a folder now."""
+    # The share is given up at once, when the file is closed; see `locked` for who may notice it.
     try:
         with (folder / LOCK).open() as lock:
             return not _flock(lock, fcntl.LOCK_SH)

@@ -131,8 +131,8 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def gathered(tensor: Tensor) -> Tensor:
-    """The same, in the memory of the machine if it was spread: there may be no room for all of them
-    on the device."""
+    """The tensor as `whole` brings it together, but in the memory of the machine if it was spread:
+    there may be no room for all tensors of a checkpoint on the device."""
     all_of_it = whole(tensor)
     return tensor if all_of_it is tensor else all_of_it.cpu()
 

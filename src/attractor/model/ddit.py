@@ -146,7 +146,9 @@ class TimestepEmbedder(nn.Module):
         self.register_buffer("frequencies", frequencies, persistent=False)
 
     def forward(self, sigma: Float[Tensor, "B"]) -> Float[Tensor, "B C"]:
-        """Embed the noise level."""
+        """Embed the noise level of each row."""
+        # Frequencies from 1 down to 1 / 10,000 in even steps of their logarithm, so that small and
+        # large noise levels can both be told apart.
         angle = sigma[:, None].float() * self.get_buffer("frequencies")
         return self.mlp(torch.cat([angle.cos(), angle.sin()], -1))
 
@@ -162,6 +164,7 @@ class Rotary(nn.Module):
 
     def forward(self, length: int) -> tuple[Float[Tensor, "L D2"], Float[Tensor, "L D2"]]:
         """Cosines and sines of every position, for one half of a head."""
+        # Made anew for each call: tables would have to be kept at the longest length seen.
         inv_freq = self.get_buffer("inv_freq")
         angle = torch.outer(
             torch.arange(length, device=inv_freq.device, dtype=torch.float32), inv_freq
@@ -193,7 +196,7 @@ class TransformerBlock(nn.Module):
         condition: Float[Tensor, "B C"],
         rotation: tuple[Tensor, Tensor],
     ) -> Float[Tensor, "B L H"]:
-        """One block."""
+        """The hidden states after this block, at every position."""
         shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = self.modulation(
             condition
         )
@@ -213,6 +216,8 @@ class TransformerBlock(nn.Module):
         and values."""
         row, position = where.nonzero(as_tuple=True)
         modulation = self.modulation(condition)
+        # Normalised and modulated at every position, since all of them give keys and values; from
+        # the attention on, everything is at the M positions, with the modulation of their rows.
         branch = self.attention_at(
             _modulate(self.norm1(x), *modulation[:2]), rotation, row, position
         )
@@ -289,7 +294,8 @@ class LayerNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x: Float[Tensor, "*n H"]) -> Float[Tensor, "*n H"]:
-        """Normalise the last axis."""
+        """Normalise the last axis, to mean 0 and variance 1 times the weight."""
+        # In float32 also under autocast: a variance in bf16 has two or three digits.
         return F.layer_norm(x.float(), self.weight.shape, self.weight.float())
 
 

@@ -53,7 +53,7 @@ def basin_radii(
         raise AttractorError(f"rounds = {rounds} must be at least 1")
     x_0 = check_tokens(denoiser, tokens)
     rows = row_address(len(x_0), device=x_0.device)
-    # One draw for all times: a larger t corrupts the same tokens to the same values, and more.
+    # One draw for all times: a larger t corrupts the same tokens, and more.
     noise = CountedNoise(seed, "basin").grid(rows, x_0.shape[1])[..., :2]
     low = torch.zeros(len(x_0), dtype=torch.float64)  # largest t tried from which a row returned
     radius = torch.zeros(len(x_0), dtype=torch.float64)

@@ -30,12 +30,12 @@ class Entropy(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Nats per token."""
+        """Mean entropy, in nats per token."""
         return self.per_token.mean().item()
 
     @property
     def vanishing(self) -> Bool[Tensor, "N L"]:
-        """Tokens below 0.01 nats."""
+        """Whether the entropy of each token is below 0.01 nats."""
         return self.per_token < VANISHING
 
     @property

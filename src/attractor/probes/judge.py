@@ -43,7 +43,8 @@ class _Level(NamedTuple):
     grams: Ids
     """sorted keys: place of the context, times V, plus the last token"""
     counts: Values
-    """of each gram; below the highest level, how many different tokens come before it"""
+    """how often each gram occurs; below the highest level, how many different tokens come before
+    it"""
     discounts: Values
     """what is taken from a count of 0, 1, 2, and 3 or more"""
     total: Values

@@ -80,6 +80,8 @@ def _rate(denoiser: Denoiser, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
     """NELBO per unit of time at time t, (B, L)."""
     process = denoiser.process
     x_t = process.corrupt(x_0, t, noise)
+    # A block of tokens is taken for a batch of rows of one token each, which a NELBO can be asked
+    # about: so every token brings its own alpha.
     per_row = (process.schedule.alpha(t), process.schedule.dalpha(t))
     per_token = (x.repeat_interleave(x_0.shape[1]) for x in per_row)
 

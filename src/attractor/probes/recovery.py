@@ -33,7 +33,7 @@ class Recovery(NamedTuple):
 
     @property
     def outcomes(self) -> Outcomes[Tensor]:
-        """What became of each token."""
+        """What became of each token: stable, recovered, failed or unstable."""
         return Outcomes(self.original, self.corrupted, self.recovered)
 
     @property
@@ -44,7 +44,7 @@ class Recovery(NamedTuple):
 
     @property
     def restored(self) -> Bool[Tensor, "R N L"]:
-        """Tokens that end up right."""
+        """Whether each token ends up right, perturbed or not."""
         return self.outcomes.restored
 
     def rate_per_sequence(self) -> Float[Tensor, "N"]:

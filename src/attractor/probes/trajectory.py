@@ -28,6 +28,7 @@ class Shape(NamedTuple):
 
 def shape_of(log_probs: Float[Tensor, "M V"]) -> Shape:
     """The shape of each row's distribution."""
+    # Minus infinity times zero is NaN: log-probabilities are clamped where they are multiplied.
     p = log_probs.exp()
     top = p.topk(2, -1).values
     uncertainty = 1 - (p * p).sum(-1)
@@ -53,7 +54,7 @@ class Trajectory:
         self.count = torch.zeros(n * len(PATH_TIMES), dtype=torch.float64)
 
     def __call__(self, event: Event) -> None:
-        """Add one event."""
+        """Add the distributions at the candidates of one event."""
         row = event.where.nonzero(as_tuple=True)[0]
         # Part k > 0 holds the times in ((k - 1) / PATH_BINS, k / PATH_BINS]. The last step is
         # apart, since there every token is a candidate.

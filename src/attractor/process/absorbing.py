@@ -46,7 +46,8 @@ class MaskedProcess(ForwardProcess):
         return (x_t == self.mask).long()
 
     def text_logits(self, logits: Float[Tensor, "*n V"]) -> Float[Tensor, "*n V"]:
-        """The logits with that of the mask at minus infinity."""
+        """The logits, with that of the mask at minus infinity."""
+        # `index_fill` and not an assignment: the logits may be in use by autograd.
         at = torch.tensor([self.mask], device=logits.device)
         return logits.index_fill(-1, at, -torch.inf)
 
@@ -67,7 +68,7 @@ class AbsorbingProcess(MaskedProcess):
         return torch.where(noise[..., 0] >= self.schedule.alpha(t)[:, None], self.mask, x_0)
 
     def prior(self, noise: Float[Tensor, "B L 2"]) -> Int[Tensor, "B L"]:
-        """Nothing but masks."""
+        """Draw tokens at t = 1, which are all masks."""
         return torch.full(noise.shape[:-1], self.mask, device=noise.device)
 
     def posterior(
@@ -101,7 +102,7 @@ class AbsorbingProcess(MaskedProcess):
         alpha_t: Float[Tensor, "M"],
         noise: Float[Tensor, "M 3"],
     ) -> Int[Tensor, "M"]:
-        """To a token of the network."""
+        """A mask becomes a token drawn from the network; a visible token stays."""
         return torch.where(x_t == self.mask, categorical(log_probs.exp(), noise[:, 2]), x_t)
 
     def frozen(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> Tensor:

@@ -38,7 +38,7 @@ class Tokens(NamedTuple):
     """weight of the token in the sum"""
 
     def split(self, rows: int) -> list[Tokens]:
-        """Consecutive parts of `rows` tokens."""
+        """The same in consecutive parts of `rows` tokens; the last may be shorter."""
         return [Tokens(*part) for part in zip(*(field.split(rows) for field in self), strict=True)]
 
 
@@ -143,6 +143,7 @@ def _to_gradient(
 ) -> Tensor:
     """The summed loss of some rows; *their logits, still without bias, are overwritten* with its
     gradient."""
+    # The bias is added and its gradient summed here, while the block is in the cache.
     rows = block_rows(logits.shape[1], logits.device)
     losses = []
     for block, part in zip(logits.split(rows), tokens.split(rows), strict=True):

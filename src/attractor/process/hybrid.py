@@ -213,13 +213,13 @@ class HybridProcess(MaskedProcess):
         bias: Float[Tensor, "V"] | None,
         tokens: Tokens,
     ) -> Float[Tensor, ""]:
-        """The NELBO itself, a few rows at a time."""
+        """Weighted sum of the NELBO, whose gradient autograd finds, a few rows at a time."""
         return chunked_loss(hidden, weight, bias, tokens, by_autograd(self._weighted_nelbo))
 
     def distribution(
         self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]
     ) -> Float[Tensor, "*n V"]:
-        """Never the mask."""
+        """Log-probabilities of clean tokens: zero probability for the mask."""
         return self.text_logits(logits).log_softmax(-1)
 
     def _weighted_nelbo(self, logits: Tensor, tokens: Tokens) -> Tensor:
@@ -291,6 +291,8 @@ class GiddSchedule:
 
     def alpha(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """(1 - t - c) / (1 + (V - 2) c) with c = B sqrt(t (1 - t))."""
+        # At t = 1 nothing of the text would be left, and alpha is the clock: it must not stand
+        # still.
         t = t.clamp(max=1 - self.t_eps)
         c = noise_scale(self.vocab_size, self.uniform_share) * (t * (1 - t)).sqrt()
         return (1 - t - c) / (1 + (self.vocab_size - 2) * c)
@@ -301,10 +303,11 @@ class GiddSchedule:
         scale, v = noise_scale(self.vocab_size, self.uniform_share), self.vocab_size - 2
         root = (t * (1 - t)).sqrt()
         dc = scale * (1 - 2 * t) / (2 * root)
+        # Of alpha C = 1 - t - c with C = 1 + (V - 2) c.
         return (-1 - dc - v * dc * self.alpha(t)) / (1 + v * scale * root)
 
     def sigma(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The time itself."""
+        """The time itself, within the range that networks have seen."""
         return t.clamp(self.t_eps, 1 - self.t_eps)
 
 

@@ -54,7 +54,16 @@ def row_address(
     rows: int, repeats: int = 1, device: torch.device | str = "cpu"
 ) -> Int[Tensor, "N"]:
     """Addresses of rows 0 ... rows-1 for each repeat, repeat-major: the repeat sits in the high 32
-    bits."""
+    bits.
+
+    Args:
+        rows: how many rows there are, below 2^32.
+        repeats: how many times each is wanted, with noise of its own.
+        device: where the addresses are to be.
+
+    Returns:
+        (repeats * rows,), to be given to `CountedNoise` as `row`.
+    """
     row = torch.arange(rows, device=device)
     return torch.cat([row + (repeat << 32) for repeat in range(repeats)])
 

@@ -181,6 +181,8 @@ def settle(
     Returns:
         The sequences at t = 0.
     """
+    # On a fine grid nearly all steps are frozen: a token leaves its place only if, within one step,
+    # leaving can be likelier than staying, which it is towards the end alone.
     alpha = process.schedule.alpha(grid)
     movable = (~process.frozen(alpha[1:], alpha[:-1])).nonzero()[:, 0].tolist()
 
@@ -216,7 +218,8 @@ class _Candidates:
         self.process, self.noise, self.seq_len = process, noise, seq_len
 
     def first(self, rows: Int[Tensor, "N"], x: Int[Tensor, "N L"]) -> Int[Tensor, "N L"]:
-        """First candidate of every position of every sequence."""
+        """The step of the first candidate of every position of every sequence."""
+        # From before step 0, where the survival function is one.
         position = torch.arange(self.seq_len, device=x.device).expand(x.shape)
         u = self.noise.uniform(rows[:, None].expand(x.shape), position, torch.zeros_like(x))
         return self.invert(torch.full_like(x, -1), u[..., 3], self.process.kind(x))

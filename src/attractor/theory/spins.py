@@ -69,8 +69,9 @@ def hidden_manifold(
     """Train and unseen test patterns, each the majority of an odd number of its features with
     random signs.
 
-    The features and the test patterns do not depend on p, and the training sets of different p are
-    nested.
+    The features and the test patterns do not depend on p. Training sets of different p begin with
+    the same patterns only in part: torch draws normal numbers in blocks of 16 and the last, broken
+    block anew, so that up to the last six of the smaller set (of three features each) are others.
 
     Args:
         p: training patterns.
@@ -94,8 +95,7 @@ def hidden_manifold(
     features = _signs(torch.randn(d, n, generator=_generator(seed, 1), device="cpu"))
 
     def mix(count: int, stream: int) -> Tensor:
-        # Generators of their own for choice and signs, filled row by row: the first patterns are
-        # the same however many follow.
+        # Choice and signs come from generators of their own, so that neither moves the other.
         lots = torch.rand(count, d, generator=_generator(seed, stream), device="cpu")
         chosen = lots.topk(active, 1).indices
         signs = torch.randn(count, active, generator=_generator(seed, stream + 1), device="cpu")
@@ -203,7 +203,7 @@ def pseudo_likelihood_loss(
 
 
 def without_diagonal(couplings: Float[Tensor, "*S N N"]) -> Float[Tensor, "*S N N"]:
-    """No spin acts on itself."""
+    """The couplings with a diagonal of zero: no spin acts on itself."""
     return couplings - torch.diag_embed(couplings.diagonal(dim1=-2, dim2=-1))
 
 
@@ -240,7 +240,7 @@ class Couplings(Memory):
     def field(
         self, state: Float[Tensor, "*S R N"], at: slice = slice(None)
     ) -> Float[Tensor, "*S R M"]:
-        """Fields of the couplings."""
+        """The fields sum_j J_ij s_j on the spins `at`."""
         return state @ self.couplings[..., at, :].mT
 
 
@@ -312,7 +312,7 @@ class ModernHopfield(Memory):
     def field(
         self, state: Float[Tensor, "*S R N"], at: slice = slice(None)
     ) -> Float[Tensor, "*S R M"]:
-        """The attended mean of the patterns."""
+        """The mean of the patterns, weighted by attention, at the spins `at`."""
         attention = (self.beta * state @ self.patterns.mT).softmax(-1)
         return attention @ self.patterns[..., at]
 

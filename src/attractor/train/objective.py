@@ -38,11 +38,11 @@ class NoisyBatch(NamedTuple):
     sigma: Float[Tensor, "B"]
     """on which the network is conditioned"""
     weight: Float[Tensor, "B"]
-    """of the row in the loss"""
+    """weight of the row in the loss"""
     seen: Int[Tensor, "B L K"]
     """tokens whose mixture the network sees: x_t alone, but for a curriculum"""
     shares: Float[Tensor, "B L K"]
-    """of each in the mixture"""
+    """share of each of those tokens in the mixture; they sum to one"""
 
 
 def noisy_batch(
@@ -103,8 +103,8 @@ def _latent_batch(
     mixture, x_t = gaussian_latent(x_0, gamma[:, None].expand_as(x_0), process.vocab_size, noise)
     alpha, slope = signal(gamma, process.vocab_size)
     dalpha = slope * (GAMMA[1] - GAMMA[0])  # gamma is linear in t
-    # sigma = -log alpha holds of every schedule, so what the network learns here about a noise
-    # level it can use afterwards.
+    # sigma is -log alpha, as under the log-linear schedule: what the network learns here about a
+    # noise level it can use afterwards.
     return NoisyBatch(x_0, x_t, alpha.to(t), dalpha.to(t), -alpha.log().to(t), weight, *mixture)
 
 
@@ -141,6 +141,7 @@ def antithetic_times(n: int, t_min: float, power: float, generator: torch.Genera
         generator: where random numbers come from.
     """
     u_min = t_min ** (1 / power)
-    u = (torch.rand(n, generator=generator) + torch.arange(n)) / n
+    u = (torch.rand(n, generator=generator) + torch.arange(n)) / n  # one in each part
     u = u_min + (1 - u_min) * u
+    # The weight is dt/du: the mean of weight times loss over u is the integral of the loss over t.
     return Times(u**power, (1 - u_min) * power * u ** (power - 1))

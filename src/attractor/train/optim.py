@@ -24,6 +24,7 @@ def make_optimizer(network: DDiT, config: TrainConfig) -> torch.optim.Optimizer:
             weight_decay=config.weight_decay,
             fused=True,
         )
+    # Told apart by identity: comparing parameters by value would compare all of their numbers.
     matrices = network.hidden_matrices()
     chosen = {id(p) for p in matrices}
     others = [p for p in network.parameters() if id(p) not in chosen]

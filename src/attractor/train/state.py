@@ -48,9 +48,11 @@ class Progress(NamedTuple):
     """mean NELBO of the steps since the last line, nats per token; None if all of them were
     skipped"""
     grad_norm: float | None
-    """of the last step, before clipping; None if it is not finite"""
+    """norm of the gradient of the last step, before clipping; None if it is not finite"""
     lr: float
+    """learning rate of the next step"""
     tokens_per_s: float
+    """tokens trained on in a second since the last line"""
     skipped: int = 0
     """steps so far whose loss or gradient was not finite, and which moved nothing"""
     validation_nelbo: float | None = None
@@ -135,7 +137,10 @@ class TrainState:
         self._clock = _Clock()
 
     def averaged(self) -> DDiT:
-        """A copy of the network that carries the averaged weights, for evaluation."""
+        """A copy of the network that carries the averaged weights, for evaluation.
+
+        A copy, so that the network that is trained never carries other weights than its own.
+        """
         twin = copy.deepcopy(self._template).to(self.network.vocab_embed.embedding.device)
         twin.load_state_dict(
             {name: whole(average) for name, average in self.ema.state_dict().items()}
