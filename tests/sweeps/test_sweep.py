@@ -42,19 +42,19 @@ from attractor.sweeps.second_models import add_twins
 from attractor.sweeps.status import read_status
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> SweepConfig:
-    return tiny.config(tiny.corpus(tmp_path_factory.mktemp("corpus")))
+@pytest.fixture
+def config(small_config: SweepConfig) -> SweepConfig:
+    return small_config
 
 
-@pytest.fixture(scope="module")
-def finished(config: SweepConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sweeps") / "small"
-    events: list[RunEvent] = []
-    sweep(config, folder, events.append)
-    assert sum(event.progress is None for event in events) == 4
-    assert {event.progress.step for event in events if event.progress} <= {10, 20, 30}
-    return folder
+@pytest.fixture
+def finished(small_sweep: Path) -> Path:
+    return small_sweep
+
+
+@pytest.fixture
+def copied(copied_sweep: Path) -> Path:
+    return copied_sweep
 
 
 def single(config: SweepConfig, **changes: object) -> RunConfig:
@@ -291,7 +291,10 @@ def test_a_diverging_run_is_no_finished_run(config: SweepConfig, tmp_path: Path)
 
 def test_two_seeds_are_averaged_and_kept_apart(config: SweepConfig, tmp_path: Path) -> None:
     two = dataclasses.replace(config, seeds=(0, 1), sizes=(8, 0.1))
-    sweep(two, tmp_path / "s", lambda event: None)
+    events: list[RunEvent] = []
+    sweep(two, tmp_path / "s", events.append)
+    assert sum(event.progress is None for event in events) == 4
+    assert {event.progress.step for event in events if event.progress} <= {10, 20, 30}
     content = json.loads((tmp_path / "s" / "transition.json").read_text())
     assert {row["seed"] for row in content["rows"]} == {0, 1}
     assert content["transition"][0]["n_star"] is None
@@ -634,11 +637,6 @@ def test_measurements_hold_every_section_and_the_controls(finished: Path) -> Non
     assert rates["memorizer", "train"] > 0.9
     assert rates["untrained", "train"] < 0.3
     assert content["detector"]["models"] == 4
-
-
-@pytest.fixture
-def copied(finished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished, tmp_path / "s"))
 
 
 def test_a_report_is_made_of_the_runs_again(copied: Path) -> None:
