@@ -68,9 +68,7 @@ def config(tmp_path: Path) -> RunConfig:
     """A run that measures little: what is measured is not what survives here."""
     sweep = tiny.config(tiny.corpus(tmp_path))
     probe = dataclasses.replace(sweep.probe, measure=("entropy",))
-    return RunConfig(
-        n_train=16, data=sweep.data, model=sweep.model, train=sweep.train, probe=probe
-    )
+    return RunConfig(n_train=16, data=sweep.data, model=sweep.model, train=sweep.train, probe=probe)
 
 
 def half_done(config: RunConfig, folder: Path) -> None:
