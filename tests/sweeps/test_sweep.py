@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,11 +28,11 @@ from attractor.config.settings import MODELS, RunConfig, SweepConfig
 from attractor.data.subsets import nested_sizes
 from attractor.machine.files import is_locked
 from attractor.measurements import ALL
-from attractor.results.tables import Provenance, Row, read_results, write_rows, write_tokens
+from attractor.results.tables import read_results, write_rows
 from attractor.runs.folder import data_of, is_finished
 from attractor.runs.run import run_alone
-from attractor.sweeps import controls
 from attractor.sweeps.attempt import attempt
+from attractor.sweeps.controls import measure_controls
 from attractor.sweeps.follow import Ended, RunEvent, follow
 from attractor.sweeps.plan import plan
 from attractor.sweeps.run import planned_runs, summarize, sweep
@@ -593,28 +592,17 @@ def test_a_failed_run_keeps_its_traceback_and_the_others_go_on(
 
 
 def test_controls_of_another_run_are_measured_again(
-    config: SweepConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: SweepConfig, finished: Path, tmp_path: Path
 ) -> None:
     """A sweep whose smallest size is finished last has other controls before than after."""
-    measured = []
-
-    def write(
-        folder: Path, denoiser: object, texts: object, probe: object, stamp: Provenance
-    ) -> None:
-        measured.append(stamp.n_train)
-        write_tokens(folder, [])
-        write_rows(
-            folder,
-            [Row(split="test", t=None, measurement="nothing", value=0.0, sequences=2)],
-            stamp,
-        )
-
-    monkeypatch.setattr(controls, "_control", lambda *_: (None, None))
-    monkeypatch.setattr(controls, "write_measurements", write)
-    data = SimpleNamespace(tokenizer=SimpleNamespace(fingerprint=""))
+    data = data_of(finished / plan(config, 10**6)[0].run_id)
+    written = []
     for n in (64, 16, 16):
-        controls.measure_controls(single(config, n_train=n), data, tmp_path)  # type: ignore[arg-type]
-    assert measured == [64] * 3 + [16] * 3
+        found = measure_controls(single(config, n_train=n), data, tmp_path)
+        assert [control.provenance.n_train for control in found.values()] == [n] * 3
+        written.append([path.stat().st_mtime_ns for path in sorted(tmp_path.glob("*/results.*"))])
+    assert len(written[0]) == 3
+    assert written[0] != written[1] == written[2]
 
 
 def test_measurements_hold_every_section_and_the_controls(finished: Path) -> None:
