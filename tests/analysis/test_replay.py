@@ -63,6 +63,7 @@ def test_the_learner_is_exact() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_fifth_of_the_models_finds_n_star_of_the_dense_sweep(
     text: tuple[torch.Tensor, torch.Tensor],
 ) -> None:

@@ -50,6 +50,7 @@ def test_interval_covers_a_known_transition() -> None:
     assert hits >= 90
 
 
+@pytest.mark.slow
 def test_interval_covers_without_the_help_of_the_grid() -> None:
     """Sizes so dense that the step widens little. Fewer than 32 of 40 has probability below 1e-3 at
     93% coverage."""

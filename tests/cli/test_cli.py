@@ -10,6 +10,7 @@ import pytest
 
 import tiny
 from attractor.cli import main
+from attractor.sweeps import speed
 
 PLAN = ["sweep", "--out", "x", "--dry-run", "--adaptive"]
 FAST = [
@@ -155,27 +156,40 @@ def test_bad_data_gives_one_line_and_leaves_nothing(
     assert [p.name for p in tmp_path.iterdir()] == ["empty.txt"]
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans that time this machine once and not well."""
+    monkeypatch.setattr(speed, "PATIENCE", 0)
+    monkeypatch.setattr(speed, "REPEATS", 1)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("arguments", [["demo"], ["train", "--out", "x"]])
 def test_dry_run_prints_a_plan_and_writes_nothing(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for arguments in (
-        ["demo"],
-        ["sweep", "--preset", "tiny", "--out", "x"],
-        ["train", "--out", "x"],
-    ):
-        assert main([*arguments, "--dry-run"]) == 0
-        assert "models" in capsys.readouterr().out
+    assert main([*arguments, "--dry-run"]) == 0
+    assert "models" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
 
-def test_presets_are_defaults_that_options_override(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("hasty")
+def test_presets_are_defaults_that_options_override(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(["sweep", "--preset=tiny", "--out", "x", "--dry-run", "--train.steps", "7"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "models 54" in text
     assert "7 steps" in text
+    assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("hasty")
 def test_the_plan_of_an_adaptive_sweep_is_of_the_most_it_can_take(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

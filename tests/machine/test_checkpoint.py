@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from attractor import AttractorError
-from attractor.machine.checkpoint import _digest, load_checkpoint, save_checkpoint
+from attractor.machine import checkpoint
+from attractor.machine.checkpoint import load_checkpoint, save_checkpoint
 from attractor.machine.files import atomic_directory, write_atomically
 
 TENSORS = {
@@ -40,7 +41,7 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, position: int) -> None:
     load_checkpoint(file.parent, "ema")
 
 
-def test_missing_and_newer_files_are_named(tmp_path: Path) -> None:
+def test_missing_and_newer_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AttractorError, match="is not a checkpoint"):
         load_checkpoint(tmp_path / "nothing", "model")
     folder = saved(tmp_path)
@@ -49,12 +50,13 @@ def test_missing_and_newer_files_are_named(tmp_path: Path) -> None:
         load_checkpoint(folder, "ema")
     state = json.loads((folder / "state.json").read_text())
     del state["checksum"]
-    newer = state | {"schema": 3}
-    (folder / "state.json").write_text(json.dumps({**newer, "checksum": _digest(newer)}))
+    with monkeypatch.context() as later:
+        later.setattr(checkpoint, "SCHEMA", 3)
+        newer = saved(tmp_path / "later")
     with pytest.raises(
         AttractorError, match=r"is of schema 3, made by a newer attractor; this one reads 2"
     ):
-        load_checkpoint(folder, "model")
+        load_checkpoint(newer, "model")
     (folder / "state.json").write_text(json.dumps(state | {"schema": 1}))
     with pytest.raises(AttractorError, match="made by an older attractor"):
         load_checkpoint(folder, "model")

@@ -30,10 +30,10 @@ from attractor.train.state import Check, Progress
 
 @pytest.fixture
 def config(tmp_path: Path) -> RunConfig:
+    """A run that measures little at its end: here it is watched while it trains."""
     sweep = tiny.config(tiny.corpus(tmp_path))
-    return RunConfig(
-        n_train=16, data=sweep.data, model=sweep.model, train=sweep.train, probe=sweep.probe
-    )
+    probe = dataclasses.replace(sweep.probe, measure=("entropy",))
+    return RunConfig(n_train=16, data=sweep.data, model=sweep.model, train=sweep.train, probe=probe)
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:

@@ -81,10 +81,9 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="gloo")
-@pytest.mark.parametrize(
-    "launcher", ["torchrun", pytest.param("accelerate", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_two_processes_are_as_one(launcher: str, one: Path, tmp_path: Path) -> None:
     done = launched(launcher, ["train", "--out", str(tmp_path / "two"), *source(one), *SETTINGS])
     assert done.returncode == 0, done.stderr
@@ -93,6 +92,7 @@ def test_two_processes_are_as_one(launcher: str, one: Path, tmp_path: Path) -> N
     assert len(list((tmp_path / "two" / "checkpoint").iterdir())) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="gloo")
 def test_two_processes_with_a_share_of_the_weights_each_go_on_from_the_checkpoint_of_one(
     one: Path, tmp_path: Path

@@ -78,6 +78,7 @@ def test_a_gpu_takes_its_share_of_the_datasheet() -> None:
     assert all(1e13 < gpu.flops < 1e16 and 50 < gpu.watts < 2000 and gpu.source for gpu in GPUS)
 
 
+@pytest.mark.slow
 def test_the_forecast_of_a_real_run_is_within_a_factor_of_two(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None
 ) -> None:
@@ -92,11 +93,11 @@ def test_the_forecast_of_a_real_run_is_within_a_factor_of_two(
     )
     data = prepare(config.data, tmp_path / "data")
     foreseen = [_seconds(config)]
-    run = RunConfig(
+    settings = RunConfig(
         n_train=64, data=config.data, model=config.model, train=config.train, probe=config.probe
     )
     start = time.perf_counter()
-    run(run, data, tmp_path / "run")
+    run(settings, data, tmp_path / "run")
     taken = time.perf_counter() - start
     foreseen.append(
         _seconds(config)

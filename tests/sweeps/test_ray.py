@@ -29,7 +29,7 @@ from attractor.runs.folder import is_finished
 from attractor.sweeps.attempt import FAILED
 from attractor.sweeps.cluster import ray_executor
 from attractor.sweeps.plan import plan
-from attractor.sweeps.run import sweep
+from attractor.sweeps.run import planned_runs, sweep
 from attractor.sweeps.status import read_status
 
 pytest.importorskip("ray", reason="the extra `cluster` is not installed")
@@ -107,6 +107,7 @@ def children(pid: int) -> set[int]:
     return {int(child) for child in found}
 
 
+@pytest.mark.slow
 def test_an_interrupted_driver_a_killed_worker_and_a_killed_node_change_nothing(
     cluster: Any, config: SweepConfig, local: Path, tmp_path: Path
 ) -> None:
@@ -216,36 +217,40 @@ def test_addresses_that_cannot_be_are_named(address: str) -> None:
         ray_executor(address).__enter__()
 
 
-def test_bad_clusters_give_one_line_before_any_work(
-    cluster: Any, config: SweepConfig, tmp_path: Path
+def test_a_cluster_that_is_not_there_is_one_line_before_any_work(
+    config: SweepConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = f"127.0.0.1:{closed.getsockname()[1]}"
-    words = [
-        sys.executable,
-        "-m",
-        "attractor",
-        *options(config, tmp_path / "s"),
-        "--executor",
-        "ray",
-        "--address",
-    ]
+    for address, message in (
+        (nobody, f"no Ray cluster at address '{nobody}'"),
+        ("nonsense", "allowed are auto, host:port and ray://host:port"),
+    ):
+        words = [*options(config, tmp_path / "s"), "--executor", "ray", "--address", address]
+        assert main(words) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.slow
+def test_what_no_node_has_is_one_line_before_any_work(
+    cluster: Any, config: SweepConfig, tmp_path: Path
+) -> None:
+    words = [sys.executable, "-m", "attractor", *options(config, tmp_path / "s")]
     for arguments, message in (
-        ([nobody], f"no Ray cluster at address '{nobody}'"),
-        (["nonsense"], "allowed are auto, host:port and ray://host:port"),
-        ([cluster.address, "--gpus", "4"], "each run asks for 4 GPUs, but the largest node has 0"),
-        (
-            [cluster.address, "--cpus", "0"],
-            "each run asks for 0 CPUs: allowed are whole numbers and shares of one",
-        ),
-        (
-            [cluster.address, "--cpus", "64"],
-            "each run asks for 64 CPUs, but the largest node has 1",
-        ),
+        (["--gpus", "4"], "each run asks for 4 GPUs, but the largest node has 0"),
+        (["--cpus", "0"], "each run asks for 0 CPUs: allowed are whole numbers and shares of one"),
+        (["--cpus", "64"], "each run asks for 64 CPUs, but the largest node has 1"),
     ):
         done = subprocess.run(
-            [*words, *arguments], capture_output=True, text=True, timeout=300, check=False
+            [*words, "--executor", "ray", "--address", cluster.address, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
         assert done.returncode == 2
         assert message in done.stderr
@@ -254,20 +259,17 @@ def test_bad_clusters_give_one_line_before_any_work(
 
 
 def test_status_of_a_failed_run_points_at_its_traceback(
-    config: SweepConfig, local: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copied_sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = plan(config, 10**6)[0]
-    assert main(["sweep", "--status", "--out", str(local)]) == 0
+    run = planned_runs(copied_sweep)[0]
+    assert main(["sweep", "--status", "--out", str(copied_sweep)]) == 0
     assert "4 done, 0 running, 0 failed, 0 waiting; time left: 0.0 s" in " ".join(
         capsys.readouterr().out.split()
     )
-    (local / run.run_id / "results.parquet").rename(tmp_path / "kept")
-    (local / run.run_id / FAILED).write_text("Traceback")
-    try:
-        assert main(["sweep", "--status", "--out", str(local)]) == 0
-        shown = "".join(capsys.readouterr().out.split())
-        assert "3done,0running,1failed" in shown
-        assert f"{run.run_id}/{FAILED}" in shown
-    finally:
-        (tmp_path / "kept").rename(local / run.run_id / "results.parquet")
+    (copied_sweep / run.run_id / "results.parquet").unlink()
+    (copied_sweep / run.run_id / FAILED).write_text("Traceback")
+    assert main(["sweep", "--status", "--out", str(copied_sweep)]) == 0
+    shown = "".join(capsys.readouterr().out.split())
+    assert "3done,0running,1failed" in shown
+    assert f"{run.run_id}/{FAILED}" in shown
     assert main(["sweep", "--status", "--out", str(tmp_path / "nothing")]) == 2

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,11 +28,11 @@ from attractor.config.settings import MODELS, RunConfig, SweepConfig
 from attractor.data.subsets import nested_sizes
 from attractor.machine.files import is_locked
 from attractor.measurements import ALL
-from attractor.results.tables import Provenance, Row, read_results, write_rows, write_tokens
+from attractor.results.tables import read_results, write_rows
 from attractor.runs.folder import data_of, is_finished
 from attractor.runs.run import run_alone
-from attractor.sweeps import controls
 from attractor.sweeps.attempt import attempt
+from attractor.sweeps.controls import measure_controls
 from attractor.sweeps.follow import Ended, RunEvent, follow
 from attractor.sweeps.plan import plan
 from attractor.sweeps.run import planned_runs, summarize, sweep
@@ -42,19 +41,19 @@ from attractor.sweeps.second_models import add_twins
 from attractor.sweeps.status import read_status
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> SweepConfig:
-    return tiny.config(tiny.corpus(tmp_path_factory.mktemp("corpus")))
+@pytest.fixture
+def config(small_config: SweepConfig) -> SweepConfig:
+    return small_config
 
 
-@pytest.fixture(scope="module")
-def finished(config: SweepConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sweeps") / "small"
-    events: list[RunEvent] = []
-    sweep(config, folder, events.append)
-    assert sum(event.progress is None for event in events) == 4
-    assert {event.progress.step for event in events if event.progress} <= {10, 20, 30}
-    return folder
+@pytest.fixture
+def finished(small_sweep: Path) -> Path:
+    return small_sweep
+
+
+@pytest.fixture
+def copied(copied_sweep: Path) -> Path:
+    return copied_sweep
 
 
 def single(config: SweepConfig, **changes: object) -> RunConfig:
@@ -291,7 +290,10 @@ def test_a_diverging_run_is_no_finished_run(config: SweepConfig, tmp_path: Path)
 
 def test_two_seeds_are_averaged_and_kept_apart(config: SweepConfig, tmp_path: Path) -> None:
     two = dataclasses.replace(config, seeds=(0, 1), sizes=(8, 0.1))
-    sweep(two, tmp_path / "s", lambda event: None)
+    events: list[RunEvent] = []
+    sweep(two, tmp_path / "s", events.append)
+    assert sum(event.progress is None for event in events) == 4
+    assert {event.progress.step for event in events if event.progress} <= {10, 20, 30}
     content = json.loads((tmp_path / "s" / "transition.json").read_text())
     assert {row["seed"] for row in content["rows"]} == {0, 1}
     assert content["transition"][0]["n_star"] is None
@@ -590,28 +592,17 @@ def test_a_failed_run_keeps_its_traceback_and_the_others_go_on(
 
 
 def test_controls_of_another_run_are_measured_again(
-    config: SweepConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: SweepConfig, finished: Path, tmp_path: Path
 ) -> None:
     """A sweep whose smallest size is finished last has other controls before than after."""
-    measured = []
-
-    def write(
-        folder: Path, denoiser: object, texts: object, probe: object, stamp: Provenance
-    ) -> None:
-        measured.append(stamp.n_train)
-        write_tokens(folder, [])
-        write_rows(
-            folder,
-            [Row(split="test", t=None, measurement="nothing", value=0.0, sequences=2)],
-            stamp,
-        )
-
-    monkeypatch.setattr(controls, "_control", lambda *_: (None, None))
-    monkeypatch.setattr(controls, "write_measurements", write)
-    data = SimpleNamespace(tokenizer=SimpleNamespace(fingerprint=""))
+    data = data_of(finished / plan(config, 10**6)[0].run_id)
+    written = []
     for n in (64, 16, 16):
-        controls.measure_controls(single(config, n_train=n), data, tmp_path)  # type: ignore[arg-type]
-    assert measured == [64] * 3 + [16] * 3
+        found = measure_controls(single(config, n_train=n), data, tmp_path)
+        assert [control.provenance.n_train for control in found.values()] == [n] * 3
+        written.append([path.stat().st_mtime_ns for path in sorted(tmp_path.glob("*/results.*"))])
+    assert len(written[0]) == 3
+    assert written[0] != written[1] == written[2]
 
 
 def test_measurements_hold_every_section_and_the_controls(finished: Path) -> None:
@@ -634,11 +625,6 @@ def test_measurements_hold_every_section_and_the_controls(finished: Path) -> Non
     assert rates["memorizer", "train"] > 0.9
     assert rates["untrained", "train"] < 0.3
     assert content["detector"]["models"] == 4
-
-
-@pytest.fixture
-def copied(finished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished, tmp_path / "s"))
 
 
 def test_a_report_is_made_of_the_runs_again(copied: Path) -> None:

@@ -60,12 +60,12 @@ def test_memorizer_recovers_training_rows_and_no_others(
     answer is a guess.
     """
     apart = (train[:, None] != train).sum(-1).fill_diagonal_(L).amin(1) > 6
-    found = recovery(memorizer, train, 0.05, steps=200, repeats=4)
+    found = recovery(memorizer, train, 0.05, steps=200, repeats=4, batch_size=N)
     touched = found.perturbed.sum(-1)
     easy = (touched > 0) & (touched <= 2) & apart
     assert easy.sum() > 50
     assert found.restored.all(-1)[easy].all()
-    failed = recovery(memorizer, unseen, 0.05, steps=200)
+    failed = recovery(memorizer, unseen, 0.05, steps=200, batch_size=N)
     assert not failed.restored.all(-1).any()
     assert failed.rate < found.rate - 0.4
     assert failed.unstable_rate > 0.1
@@ -93,7 +93,9 @@ def test_memorizer_writes_its_training_set(memorizer: EmpiricalDenoiser, train: 
 def test_generalizer_treats_train_and_test_alike(source: MarkovDenoiser, t: float) -> None:
     """Difference of recovery within 4 standard errors of zero: false alarm rate 6e-5."""
     a, b = (
-        recovery(source, source.sample(400, L, seed), t, steps=200).rate_per_sequence()
+        recovery(
+            source, source.sample(400, L, seed), t, steps=200, batch_size=400
+        ).rate_per_sequence()
         for seed in (1, 2)
     )
     a, b = a[~a.isnan()], b[~b.isnan()]
@@ -112,7 +114,7 @@ def test_generalizer_recovers_what_an_exact_posterior_can(source: MarkovDenoiser
     """
     t = 0.02
     x = source.sample(3000, L, seed=3)
-    found = recovery(source, x, t, steps=1000)
+    found = recovery(source, x, t, steps=1000, batch_size=3000)
     single = found.perturbed[0].sum(1) == 1
     place = found.perturbed[0][single]
     x_t, clean = found.corrupted[0][single], x[single]

@@ -59,6 +59,7 @@ def test_only_hidden_matrices_are_made_orthogonal() -> None:
     assert sum(len(group["params"]) for group in optimizer.param_groups) == len(names)
 
 
+@pytest.mark.slow
 def test_it_learns_in_fewer_steps_than_adamw() -> None:
     """On repeated rows that need attention to be told apart; both at the same learning rate and
     seeds."""

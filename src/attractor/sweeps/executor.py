@@ -109,7 +109,9 @@ class _Crew:
 def _forking() -> ForkServerContext:
     """What forks workers; SIGTERM for all does not end it, for then nobody could wait for them."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([attempt.__module__])
+    # The second is what torch's optimizers import when the first of them is made: seconds, which
+    # would otherwise be spent by every run.
+    context.set_forkserver_preload([attempt.__module__, "torch._dynamo"])
     resource_tracker.ensure_running()  # which lifts the block, so it goes first
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
