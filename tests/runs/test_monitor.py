@@ -15,7 +15,7 @@ import torch
 
 import tiny
 from attractor import AttractorError, UniformProcess
-from attractor.config.identity import config_hash
+from attractor.config.identity import run_id
 from attractor.config.settings import MonitorConfig, RunConfig
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
@@ -65,7 +65,7 @@ def test_checks_are_logged_with_the_loss_and_change_no_weight(
     config: RunConfig, tmp_path: Path
 ) -> None:
     watched = dataclasses.replace(config, monitor=MonitorConfig(every=20, rows=4, t=0.5, steps=8))
-    assert config_hash(watched) == config_hash(config)
+    assert run_id(watched) == run_id(config)
     run_alone(watched, tmp_path / "watched", lambda line: None)
     run_alone(config, tmp_path / "alone", lambda line: None)
     assert [line["check"] is None for line in lines(tmp_path / "watched")] == [True, False, False]
@@ -98,9 +98,7 @@ def test_training_stops_at_the_onset_of_memorization_and_stays_stopped(
         monitor=settings,
         train=dataclasses.replace(config.train, steps=90, checkpoint_minutes=0),
     )
-    assert config_hash(stopping) != config_hash(
-        dataclasses.replace(stopping, monitor=MonitorConfig())
-    )
+    assert run_id(stopping) != run_id(dataclasses.replace(stopping, monitor=MonitorConfig()))
 
     def interrupt(line: Progress) -> None:
         if line.step == 40:
@@ -135,7 +133,7 @@ def test_every_line_is_streamed_when_asked(
     start, *steps, end = seen
     assert (start["project"], start["name"], start["resume"]) == (
         "attractor",
-        config_hash(config),
+        run_id(config),
         "allow",
     )
     assert start["config"]["n_train"] == 16

@@ -171,10 +171,11 @@ def test_a_damaged_run_is_named_and_the_others_stay(earlier: Path) -> None:
     summarize(earlier)
     damaged = earlier / LARGE / RESULTS
     damaged.write_bytes(damaged.read_bytes()[:-100])
-    whole = (earlier / SMALL / RESULTS).read_bytes()
+    before, arrays = names(earlier / SMALL), (earlier / SMALL / TOKENS).read_bytes()
     with pytest.raises(AttractorError, match=r"the results of n = 64 are gone .*, or damaged"):
         measure_sweep(earlier, config_of(earlier).probe, quietly)
-    assert (earlier / SMALL / RESULTS).read_bytes() == whole
+    assert names(earlier / SMALL) >= before
+    assert (earlier / SMALL / TOKENS).read_bytes() == arrays
 
 
 def test_results_of_another_schema_are_named(earlier: Path) -> None:
@@ -217,7 +218,7 @@ def test_a_stop_between_arrays_and_numbers_loses_nothing(
             probe_run(earlier / SMALL, more)
     assert names(earlier / SMALL) == before
     probe_run(earlier / SMALL, more)
-    assert names(earlier / SMALL) == before | {"recovery_steps"}
+    assert names(earlier / SMALL) >= before | {"recovery_steps"}
     tokens = read_results(earlier / SMALL).tokens
     ablated = tokens.filter([m == "ablation" for m in tokens["measurement"].to_pylist()])
     assert len(ablated) == 5 * (8 + 10)  # reverse steps, training and unseen rows: none twice

@@ -20,6 +20,7 @@ from attractor.cli import main
 from attractor.config.identity import (
     config_hash,
     run_config_from_dict,
+    run_id,
     sweep_config_from_dict,
     to_dict,
 )
@@ -28,6 +29,7 @@ from attractor.config.settings import MODELS, RunConfig, SweepConfig
 from attractor.data.subsets import nested_sizes
 from attractor.machine.files import is_locked
 from attractor.measurements import ALL
+from attractor.measurements.sets import spelled_out
 from attractor.results.tables import read_results, write_rows
 from attractor.runs.folder import data_of, is_finished
 from attractor.runs.run import run_alone
@@ -110,11 +112,9 @@ def test_same_rows_and_same_noise_at_every_size(finished: Path, config: SweepCon
 def test_every_row_of_results_carries_its_provenance(finished: Path, config: SweepConfig) -> None:
     for planned in plan(config, 10**6):
         found = read_results(finished / planned.run_id).provenance
-        assert (found.config_hash, found.n_train, found.seed) == (
-            planned.run_id,
-            planned.config.n_train,
-            0,
-        )
+        measured = json.loads((finished / planned.run_id / "config.json").read_text())
+        assert found.config_hash == config_hash(run_config_from_dict(measured))
+        assert (found.n_train, found.seed) == (planned.config.n_train, 0)
         assert found.schema == 2
         assert (len(found.tokenizer), found.noise_seed) == (12, 0)
 
@@ -140,8 +140,9 @@ def test_a_run_on_disk_is_a_denoiser(finished: Path, config: SweepConfig) -> Non
 def test_config_round_trips_through_its_json(finished: Path, config: SweepConfig) -> None:
     for planned in plan(config, 10**6):
         stored = json.loads((finished / planned.run_id / "config.json").read_text())
-        assert run_config_from_dict(stored) == planned.config
-        assert config_hash(planned.config) == planned.run_id
+        measured = spelled_out(planned.config.probe)
+        assert run_config_from_dict(stored) == dataclasses.replace(planned.config, probe=measured)
+        assert run_id(planned.config) == planned.run_id
     with pytest.raises(AttractorError, match=r"config\.json does not describe a run"):
         run_config_from_dict(to_dict(planned.config) | {"colour": 3})
 

@@ -170,6 +170,8 @@ def _figure(
 ) -> Figure:
     assumed = section.assumed
     banded = any(p.mean.interval for each in there for p in each.curve.points)
+    if not banded and "No interval" not in assumed:
+        assumed += " No interval is recorded here."
     if len(report.seeds) > 1:
         assumed += f" Means over {len(report.seeds)} training seeds"
         assumed += ", whose spread widens the bands." if banded else "."
