@@ -130,13 +130,12 @@ def _card(
         "---",
         f"# {name}",
         f"A diffusion language model of {parameters:,} parameters ({model.n_blocks} blocks of "
-        "width "
-        f"{model.hidden_size}), trained with {noise} noise on {config.n_train:,} rows of "
+        f"width {model.hidden_size}), trained with {noise} noise on {config.n_train:,} rows of "
         f"{config.data.seq_len} tokens.",
         "## Does it memorize?",
         "Recovery is the share of corrupted tokens that the reverse process brings back; a model "
-        "that memorizes does "
-        "so for its training text and not for unseen text. 95% intervals over sequences.",
+        "that memorizes does so for its training text and not for unseen text. 95% intervals over "
+        "sequences.",
         "| measurement | t | training text | unseen text |\n|---|---|---|---|\n"
         + "\n".join(_table(results.rows)),
         *_places(config.n_train, transition),
@@ -161,8 +160,7 @@ def _table(rows: list[Row]) -> list[str]:
     )
     return [
         f"| {quantity(measurement).title} | {'' if t is None else f'{t:g}'} | "
-        f"{cells[measurement, t, 'train']} "
-        f"| {cells.get((measurement, t, 'test'), '')} |"
+        f"{cells[measurement, t, 'train']} | {cells.get((measurement, t, 'test'), '')} |"
         for measurement, t in keys
     ]
 

@@ -247,6 +247,5 @@ def _from_hub(repo: str, file: str, revision: str | None) -> Path:
     except Exception as error:  # the client raises its own, its HTTP library's and the system's
         raise AttractorError(
             f"'{repo}' cannot be fetched from the Hub ({first_line(error):.200}); download it "
-            "where there is a network "
-            f"and give the path of the {'file' if file else 'folder'}"
+            f"where there is a network and give the path of the {'file' if file else 'folder'}"
         ) from None

@@ -119,8 +119,8 @@ def _checked(positive: Values, negative: Values, least: int) -> tuple[Values, Va
     if min(m, n) < least or np.isnan(positive).any() or np.isnan(negative).any():
         raise AttractorError(
             f"{m} positive and {n} negative scores, "
-            f"{int(np.isnan(positive).sum() + np.isnan(negative).sum())} NaN: "
-            f"at least {least} of each, none NaN, are needed"
+            f"{int(np.isnan(positive).sum() + np.isnan(negative).sum())} NaN: at least {least} of "
+            "each, none NaN, are needed"
         )
     return positive, negative
 

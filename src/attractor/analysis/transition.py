@@ -348,8 +348,8 @@ def _located(
     # interval is not known, and the place comes without one.
     if inside < (1 + LEVEL) / 2 * len(places.inside):
         reason = (
-            f"only {inside} of {len(places.inside)} bootstrap curves have it inside the "
-            "measured sizes"
+            f"only {inside} of {len(places.inside)} bootstrap curves have it inside the measured "
+            "sizes"
         )
         return found._replace(reason=reason)
     if not without_seed.inside.all():

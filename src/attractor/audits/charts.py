@@ -33,12 +33,11 @@ def reference_figure(reference: Reference, numbers: dict[str, Estimate]) -> Figu
     return Figure(
         id="reference",
         title="Where the model stands",
-        read="The curves are models of a known sweep, from memorizing at the left to "
-        "generalizing at the right; the "
-        "transition between them is shaded. The horizontal line is the audited model.",
-        assumed="Bands: 95% intervals over sequences. The transition is where the basin "
-        "advantage of training text "
-        f"falls from {HALF:g} to {TENTH:g}.",
+        read="The curves are models of a known sweep, from memorizing at the left to generalizing "
+        "at the right; the transition between them is shaded. The horizontal line is the audited "
+        "model.",
+        assumed="Bands: 95% intervals over sequences. The transition is where the basin advantage "
+        f"of training text falls from {HALF:g} to {TENTH:g}.",
         keys=(
             Key(tag="own", label="this model", style=OWN),
             Key(tag="curve", label="reference models", style=CURVE),

@@ -25,17 +25,14 @@ TITLES = {
 }
 MEANS = {
     "repeats": "Near means an edit distance of at most a quarter of the length. A model that "
-    "repeats itself draws from "
-    "a small store; one that does not may still have a large one.",
-    "entropy": "How unsure the model is of a token of its own text given all the others; a "
-    "stored text has none.",
+    "repeats itself draws from a small store; one that does not may still have a large one.",
+    "entropy": "How unsure the model is of a token of its own text given all the others; a stored "
+    "text has none.",
     "vanishing": "Tokens of its own text below 0.01 nats.",
     "agreement": "Each generation is corrupted twice with different noise and restored twice: do "
-    "both runs end alike "
-    "on tokens that both corrupted? Inside a basin they do.",
-    "advantage": "Of what fails on unseen text, the share that training text recovers more: 1 "
-    "for a store, 0 where "
-    "both are treated alike, 1/2 at the transition.",
+    "both runs end alike on tokens that both corrupted? Inside a basin they do.",
+    "advantage": "Of what fails on unseen text, the share that training text recovers more: 1 for "
+    "a store, 0 where both are treated alike, 1/2 at the transition.",
     "copies": "Within an edit distance of a quarter of the length of a training sequence.",
 }
 HEADLINES = {
@@ -155,14 +152,14 @@ def standfirst(found: Audit) -> list[str]:
         t, train, test, _ = max(found.rates, key=lambda rate: rate[3].value)
         said.append(
             f"Corrupted at t = {words.time(t)}, {with_interval(train, words.percent)} of the "
-            "changed tokens of its training text return and "
-            f"{with_interval(test, words.percent)} of those of unseen text."
+            f"changed tokens of its training text return and {with_interval(test, words.percent)} "
+            "of those of unseen text."
         )
         most = found.extraction[0]
         said.append(
-            f"With {most.t:.0%} of the tokens replaced, "
-            f"{with_interval(most.train, words.percent)} of the training passages and "
-            f"{with_interval(most.test, words.percent)} of the unseen ones come back verbatim."
+            f"With {most.t:.0%} of the tokens replaced, {with_interval(most.train, words.percent)} "
+            f"of the training passages and {with_interval(most.test, words.percent)} of the unseen "
+            "ones come back verbatim."
         )
     said.append(
         f"In text of its own it is certain of {with_interval(e['vanishing'], words.percent)} of "
@@ -182,8 +179,7 @@ def store_sentence(found: Audit) -> str:
     if found.store is None:
         return (
             f"None of its {words.count(n)} generations repeats another: if it draws from a store, "
-            "that holds more than "
-            f"{words.approx(least_store(n))} texts (95%)."
+            f"that holds more than {words.approx(least_store(n))} texts (95%)."
         )
     return (
         f"{with_interval(found.numbers['repeats'], words.percent)} of its {words.count(n)} "
@@ -197,20 +193,18 @@ def reach(found: Audit) -> str:
     r = found.reference
     whose = (
         f"The curves are audits of {len(r.points)} models of one sweep: {r.name}, {r.process} "
-        "noise, V = "
-        f"{words.count(r.vocab_size)}, L = {r.seq_len}, {words.count(r.parameters)} parameters."
+        f"noise, V = {words.count(r.vocab_size)}, L = {r.seq_len}, {words.count(r.parameters)} "
+        "parameters."
     )
     if found.misfit:
         return (
             f"{whose} They do not carry to this model: {'; '.join(found.misfit)}. They are shown "
-            "and not used; "
-            "`attractor reference` makes curves of a sweep of one's own."
+            "and not used; `attractor reference` makes curves of a sweep of one's own."
         )
     return (
         f"{whose} They are used for this model because noise, vocabulary and length are near "
-        "theirs. Entropy depends "
-        "on the language too: a text that is more predictable than theirs looks more memorized "
-        "than it is."
+        "theirs. Entropy depends on the language too: a text that is more predictable than theirs "
+        "looks more memorized than it is."
     )
 
 
@@ -231,8 +225,7 @@ def evidence_table(found: Audit) -> Table:
     return Table(
         "evidence", "The evidence",
         "Each number is read by itself; the verdict is what all of them allow. An interval that "
-        "lies across an edge "
-        "allows both sides.",
+        "lies across an edge allows both sides.",
         ("number", "value and 95% interval", "memorizing", "generalizing", "allows"), rows,
     )  # fmt: skip
 
@@ -278,18 +271,18 @@ def data_tables(found: Audit) -> list[Table]:
     ]
     return [
         Table("basins", "Basins",
-        "The share of changed tokens that return. Where training and unseen text are treated "
-              "alike the basin advantage is 0.", ("t", "training text", "unseen text",
+        "The share of changed tokens that return. Where training and unseen text are treated alike "
+              "the basin advantage is 0.", ("t", "training text", "unseen text",
               "basin advantage"), basins),
         Table("extraction", "Extraction",
-        "Passages that come back without one wrong token, from what was left of "
-              "them; unseen text is the control.", ("tokens left", "training passages",
+        "Passages that come back without one wrong token, from what was left of them; unseen text "
+              "is the control.", ("tokens left", "training passages",
               "unseen passages"), back),
         Table("membership", "Membership",
-        "AUROC: how well a score tells training from unseen text; 0.5 is a coin. The "
-              "bag of words never saw the model: if it does well, the two texts differ by "
-              "themselves, and so may "
-              "everything else on this page that compares them.", ("score", "AUROC", ""), scores),
+        "AUROC: how well a score tells training from unseen text; 0.5 is a coin. The bag of words "
+              "never saw the model: if it does well, the two texts differ by themselves, and so "
+              "may everything else on this page that compares "
+              "them.", ("score", "AUROC", ""), scores),
     ]  # fmt: skip
 
 

@@ -248,8 +248,7 @@ def texts_from_files(
     ):
         raise AttractorError(
             f"the tokenizer has {tokenizer.vocab_size:,} tokens, and the model knows "
-            f"{vocab_size:,}: "
-            "it is not the model's"
+            f"{vocab_size:,}: it is not the model's"
         )
     known, others = (_rows(path, column, tokenizer, length, vocab_size) for path in (train, test))
     seen = {row.tobytes() for row in known}
@@ -290,8 +289,7 @@ def _rows(
     if rows.min() < 0 or rows.max() >= vocab_size:
         raise AttractorError(
             f"'{path}' has token {rows.max() if rows.min() >= 0 else rows.min()}, but the model "
-            f"knows {vocab_size:,}: "
-            "the tokenizer is not the model's"
+            f"knows {vocab_size:,}: the tokenizer is not the model's"
         )
     return rows
 

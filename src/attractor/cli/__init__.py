@@ -28,8 +28,8 @@ from attractor.types import AttractorError
 __all__ = ["main", "parse"]
 
 DESCRIPTION = (
-    f"{attractor.__doc__}`attractor --version` says which version this is, "
-    "`attractor COMMAND --help` what a command takes."
+    f"{attractor.__doc__}`attractor --version` says which version this is, `attractor COMMAND "
+    "--help` what a command takes."
 )
 
 

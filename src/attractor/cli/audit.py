@@ -89,8 +89,8 @@ def _require_both_or_none(train: Path | None, test: Path | None, own_data: bool)
     if train and not test:
         raise AttractorError(
             "--train needs --test beside it: text of the same kind that the model has not seen, "
-            "without which memorized text cannot be told from easy text; "
-            "an audit without data needs neither"
+            "without which memorized text cannot be told from easy text; an audit without data "
+            "needs neither"
         )
     if test and not train:
         raise AttractorError(

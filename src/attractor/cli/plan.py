@@ -40,8 +40,8 @@ def show_plan(
     if precision is not None:
         say(
             f"adaptive  sizes between the smallest and the largest, {at_once} at a time, until n* "
-            f"is known to a factor of {precision:g};\n"
-            f"          the plan is for {most:,} of each model, about the most it can take"
+            f"is known to a factor of {precision:g};\n          the plan is for {most:,} of each "
+            "model, about the most it can take"
         )
     say(
         f"training  {config.train.steps:,} steps of {config.train.batch_size} rows of "
@@ -59,11 +59,9 @@ def show_plan(
     out.print(_plan_table(found, at_a_time(config, workers, together), watts))
     say(
         "A model's column is one run, the last one the whole sweep. FLOPs: 6 x parameters outside "
-        "the token embedding\n"
-        "x tokens, and 2 x for tokens of the probes. This machine was timed for a few seconds: "
-        "good to a factor of 2.\n"
-        f"GPUs are counted at {UTILISATION:.0%} of the datasheet's dense bf16 rate, one at a time, "
-        "at board power."
+        "the token embedding\nx tokens, and 2 x for tokens of the probes. This machine was timed "
+        f"for a few seconds: good to a factor of 2.\nGPUs are counted at {UTILISATION:.0%} of the "
+        "datasheet's dense bf16 rate, one at a time, at board power."
     )
 
 

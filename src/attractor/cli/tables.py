@@ -44,8 +44,7 @@ def note_data(counts: SplitCounts, rows: int, probe: ProbeConfig) -> None:
     say(
         f"{counts.documents:,} documents: {counts.duplicates:,} exact duplicates and "
         f"{counts.near_duplicates:,} near-duplicates of test documents dropped; "
-        f"{counts.train_documents:,} to train ({rows:,} rows), "
-        f"{counts.test_documents:,} held out; "
+        f"{counts.train_documents:,} to train ({rows:,} rows), {counts.test_documents:,} held out; "
         f"{probe.rows} training and {probe.test_rows} unseen rows are probed"
     )
 

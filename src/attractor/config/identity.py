@@ -66,8 +66,8 @@ def require_known_schema(values: dict[str, Any], where: object) -> None:
     """Raise AttractorError if the JSON of a config was written by a newer version."""
     if values.get("schema", SCHEMA) != SCHEMA:
         raise AttractorError(
-            f"'{where}' is of schema {values['schema']}, made by a newer attractor; this one "
-            f"reads {SCHEMA}"
+            f"'{where}' is of schema {values['schema']}, made by a newer attractor; this one reads "
+            f"{SCHEMA}"
         )
 
 

@@ -232,9 +232,8 @@ def _open(corpus: Corpus, split: str, source: str) -> Any:
     other = f", or {corpus.from_web}" if corpus.from_web else ""
     put = f"{source}:FOLDER" if source in CORPORA else "FOLDER"
     raise AttractorError(
-        f"the data set '{corpus.hub_id}', split '{split}', cannot be opened ({reason:.160}); "
-        "where there is a "
-        f"network: {by_hand}{other}; then give '{put}' as the source"
+        f"the data set '{corpus.hub_id}', split '{split}', cannot be opened ({reason:.160}); where "
+        f"there is a network: {by_hand}{other}; then give '{put}' as the source"
     )
 
 

@@ -71,8 +71,8 @@ def split_documents(documents: Sequence[str], test_share: float, seed: int) -> S
     test, candidates = shuffled[:n_test], shuffled[n_test:]
     if not test or not candidates:
         raise AttractorError(
-            f"{len(unique)} different documents are too few for test_share={test_share}: "
-            "train and test each need at least one"
+            f"{len(unique)} different documents are too few for test_share={test_share}: train and "
+            "test each need at least one"
         )
     train = _without_near_duplicates(candidates, test)
     if not train:

@@ -220,9 +220,8 @@ def _from_hub(hub_id: str) -> Path:
     except ConnectionError as error:
         raise AttractorError(
             f"unknown tokenizer '{hub_id}': there is no such file, and the Hub does not give it "
-            f"({error!s:.120}); "
-            f"where there is a network: hf download {hub_id} {FILE_NAMES[0]} --local-dir FOLDER; "
-            "then give FOLDER"
+            f"({error!s:.120}); where there is a network: hf download {hub_id} {FILE_NAMES[0]} "
+            "--local-dir FOLDER; then give FOLDER"
         ) from None
 
 

@@ -144,8 +144,7 @@ def require_space(folder: Path, needed: int, what: str) -> None:
     if free < needed:
         raise AttractorError(
             f"{what} needs {size(needed)} in '{folder}', but only {size(free)} are free there; "
-            "make room and start "
-            "again: nothing is lost"
+            "make room and start again: nothing is lost"
         )
 
 

@@ -62,8 +62,7 @@ def novelty(generated: Ids, corpus: Ids) -> Novelty:
     if generated.shape[1] != corpus.shape[1]:
         raise AttractorError(
             f"generated sequences of {generated.shape[1]} tokens, training sequences of "
-            f"{corpus.shape[1]}: "
-            "their lengths must be equal"
+            f"{corpus.shape[1]}: their lengths must be equal"
         )
     own = own_distances(generated).min(1)
     return Novelty(nearest_distances(generated, corpus), own, longest_overlaps(generated, corpus))

@@ -64,9 +64,8 @@ def beside(report: Report) -> Figure | None:
     return Figure(
         id="beside",
         title="Beside other sweeps",
-        read="A colour is a sweep. Each turns from memorization to generalization where its "
-        "solid and dashed line "
-        "meet; the table says where.",
+        read="A colour is a sweep. Each turns from memorization to generalization where its solid "
+        "and dashed line meet; the table says where.",
         assumed="Bands: 95% intervals, each sweep by itself. The sweeps differ in "
         f"{_differences(every)}.",
         keys=(*keys, *kinds),

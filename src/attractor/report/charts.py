@@ -76,18 +76,16 @@ def recovery(report: Report) -> Figure:
     figure.update_yaxes(**share_axis(1.0 + step * (len(stars) + 0.4 if stars else 0)))
     title = "Recovery against training-set size"
     marked = (
-        " The vertical line is n*, where the gap between the two has fallen to half; its "
-        "shade is the 95% interval."
+        " The vertical line is n*, where the gap between the two has fallen to half; its shade is "
+        "the 95% interval."
     )
     control = " The dotted line is the same test on random tokens."
     return Figure(
         id="recovery",
         title=title,
         read="A point is the share of corrupted tokens that the model puts back. Where the solid "
-        "and the dashed line "
-        "of one colour meet, a training sentence has no wider basin than an unseen one."
-        + (marked if stars else "")
-        + (control if report.random else ""),
+        "and the dashed line of one colour meet, a training sentence has no wider basin than an "
+        "unseen one." + (marked if stars else "") + (control if report.random else ""),
         assumed=f"{words.seeds_note(report, report.recovery)} {SAME}",
         keys=legend(report.times, curves, star=bool(stars)),
         panels=(
@@ -117,12 +115,10 @@ def entropy(report: Report) -> Figure:
         id="entropy",
         title=title,
         read="Entropy near zero means that the model is sure of each token given its context, as "
-        "if it had the text by "
-        "heart. A rise of the solid line marks the end of memorization"
+        "if it had the text by heart. A rise of the solid line marks the end of memorization"
         + ("; the line of generated text needs no training data to be measured." if own else "."),
         assumed=f"{words.seeds_note(report, report.entropy)} Entropy is taken at nearly no "
-        "corruption, "
-        "so it does not depend on t.",
+        "corruption, so it does not depend on t.",
         keys=legend(report.times, report.entropy, star=n_star is not None),
         panels=(
             Panel(
@@ -174,8 +170,8 @@ def model_sizes(report: Report) -> Figure | None:
         id="models",
         title=title,
         read="Each point is the training-set size at which one model of this sweep turns from "
-        "memorization to "
-        "generalization. A rising line says that larger models memorize larger training sets.",
+        "memorization to generalization. A rising line says that larger models memorize larger "
+        "training sets.",
         assumed="Bands: 95% intervals, each model by itself. Models without an n* are left out; "
         "the table says why.",
         keys=tuple(keys),

@@ -74,16 +74,12 @@ def membership(report: Report) -> Table | None:
             )  # fmt: skip
     return Table(
         "scores", "Membership scores, side by side",
-        (f"Better than a bag of words that never saw the model: {'; '.join(better)}. "
-        "" if better else "")
+        (f"Better than a bag of words that never saw the model: {'; '.join(better)}. " if better else "")
         + "A score is better if the interval of its AUROC lies above 0.5 and that of its "
-        "difference from the bag of "
-        "words, on the same rows, above 0. With labels shuffled: the mean and 95% of 200 "
-        "permutations. TPR is the "
-        "share of training rows above every unseen row, or above all but the share of them that "
-        "the column names; a "
-        "level has a column if the unseen rows can resolve it: 1% needs 100 of them, 0.1% needs "
-        "1,000.",
+        "difference from the bag of words, on the same rows, above 0. With labels shuffled: the "
+        "mean and 95% of 200 permutations. TPR is the share of training rows above every unseen "
+        "row, or above all but the share of them that the column names; a level has a column if "
+        "the unseen rows can resolve it: 1% needs 100 of them, 0.1% needs 1,000.",
         ("n", "score", "AUROC", "minus bag of words", "against blind", "labels shuffled",
          *(f"TPR at {100 * at:g}% FPR" if at else "TPR, no false positive" for at in levels)), rows,
     )  # fmt: skip
@@ -123,10 +119,9 @@ def detector(report: Report) -> Table | None:
     return Table(
         "detector", "Entropy as a detector of memorizing models",
         "A model counts as memorizing if the intervals of training and unseen recovery do not "
-        "overlap; the score is "
-        "the entropy of its own generations, which needs no training data. Few models give wide "
-        "intervals, and these "
-        "take the models as independent, although they share training text.",
+        "overlap; the score is the entropy of its own generations, which needs no training data. "
+        "Few models give wide intervals, and these take the models as independent, although they "
+        "share training text.",
         ("", "value"), rows,
     )  # fmt: skip
 
@@ -174,10 +169,8 @@ def distances(report: Report) -> Table | None:
     return Table(
         "gaps", "Distances between the entropy of generations and of real text",
         "Below the last column, which 95% of random splits stay under, a distance is what chance "
-        "gives; of the effect "
-        "sizes, which have a sign, the size without it counts. Only they have an interval: the "
-        "first three are never "
-        "negative.",
+        "gives; of the effect sizes, which have a sign, the size without it counts. Only they have "
+        "an interval: the first three are never negative.",
         ("n", "compared with", "distance", "value", "by chance"), rows,
     )  # fmt: skip
 
@@ -199,9 +192,8 @@ def agreement(report: Report) -> Table | None:
         )
     return Table(
         "agreement", "Do the locations of the transition agree?",
-        "log10 of the second place over the first: 0 is the same n, 1 ten times as much. "
-        "Resampled together, and "
-        "compared two at a time.",
+        "log10 of the second place over the first: 0 is the same n, 1 ten times as much. Resampled "
+        "together, and compared two at a time.",
         ("first", "second", "decades between", ""), rows,
     )  # fmt: skip
 
@@ -220,7 +212,7 @@ def micro(report: Report) -> Table | None:
         )  # fmt: skip
     return Table(
         "micro", "Micro-attractors",
-        f"Tokens of unseen text whose entropy stays below 0.01 nats in the model trained on "
+        "Tokens of unseen text whose entropy stays below 0.01 nats in the model trained on "
         f"{words.count(report.sizes[-1])} sequences: certain although the text was never seen.",
         ("token", "frequency rank", "occurrences", "certain", "median place in the row",
         *["word class"] * tagged),
@@ -255,10 +247,8 @@ def controls(report: Report) -> Table | None:
     return Table(
         "controls", "Controls",
         "An untrained network recovers nothing; the exact memorizer of the smallest training set "
-        "returns it, and of "
-        "unseen text what both happen to share; the exact generalizer treats both alike. Shuffled "
-        "labels must give an "
-        "AUROC near 0.5.",
+        "returns it, and of unseen text what both happen to share; the exact generalizer treats "
+        "both alike. Shuffled labels must give an AUROC near 0.5.",
         ("model", "recovery, training", "recovery, unseen", "entropy, training", "entropy, unseen",
         "AUROC of NELBO",
          "labels shuffled"), rows,

@@ -135,8 +135,7 @@ def _ends(report: Report, n: int, t: float) -> str | None:
     noun = "sequence" if n == 1 else "sequences"
     return (
         f"with {count(n)} training {noun} {percent(a.value)} of the corrupted training tokens "
-        "return "
-        f"and {percent(b.value)} of the unseen ones{tail}."
+        f"return and {percent(b.value)} of the unseen ones{tail}."
     )
 
 
@@ -156,8 +155,7 @@ def summary(report: Report) -> str:
         first, last = (train.points[i].mean.value for i in (0, -1))
         said.append(
             "Over the same range the conditional entropy of training tokens goes from "
-            f"{nats(first)} "
-            f"to {nats(last)} nats per token."
+            f"{nats(first)} to {nats(last)} nats per token."
         )
     star = report.entropy_star
     if star is not None and star.n_star is not None:

@@ -54,8 +54,8 @@ def max_margin(load: float) -> float:
     """
     if not LEAST <= load <= 2:
         raise AttractorError(
-            f"load = {load} is outside [{LEAST:g}, 2]: no couplings store more than 2 patterns "
-            "per spin"
+            f"load = {load} is outside [{LEAST:g}, 2]: no couplings store more than 2 patterns per "
+            "spin"
         )
     # Phi >= 1/2 gives alpha_c <= 2 / (1 + kappa^2), so the margin is at most sqrt(2 / load).
     # Reciprocals are compared, since they grow like a polynomial where the capacity fades away.

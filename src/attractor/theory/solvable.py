@@ -278,8 +278,7 @@ class SpinDenoiser(Denoiser):
         if not math.isfinite(largest[0]) or largest[1]:
             raise AttractorError(
                 "couplings must be finite, so must fields, and the diagonal must be zero; the "
-                "largest field is "
-                f"{largest[0]:g}, the largest entry of the diagonal {largest[1]:g}"
+                f"largest field is {largest[0]:g}, the largest entry of the diagonal {largest[1]:g}"
             )
         self.couplings = couplings.double()
         self.process = UniformProcess(2)
@@ -416,7 +415,7 @@ def _finite_nll(log_p: Float[Tensor, "N"], tokens: Integer[Tensor, "N L"]) -> Fl
     if impossible:
         row = impossible[0]
         raise AttractorError(
-            f"row {row} has probability zero under this law: {tokens[row].tolist()[:16]}; "
-            "only sequences it can produce have a likelihood"
+            f"row {row} has probability zero under this law: {tokens[row].tolist()[:16]}; only "
+            "sequences it can produce have a likelihood"
         )
     return -log_p

@@ -81,15 +81,12 @@ def retrieval(theory: Theory) -> Figure:
     return Figure(
         id="retrieval",
         title="Retrieval after corruption",
-        read="Spins of a stored pattern are flipped, the network runs until nothing moves, and "
-        "the overlap with the "
-        "pattern is taken: 1 is the pattern itself. Where a line leaves 1 is the edge of the "
-        "basin. No energy is put "
-        "into pseudo-likelihood couplings: each spin learns by itself to follow the others, and "
-        "there are basins all "
-        "the same.",
-        assumed=f"N = {theory.n} spins, random patterns, synchronous updates at zero "
-        f"temperature. {_seeds(theory)}",
+        read="Spins of a stored pattern are flipped, the network runs until nothing moves, and the "
+        "overlap with the pattern is taken: 1 is the pattern itself. Where a line leaves 1 is the "
+        "edge of the basin. No energy is put into pseudo-likelihood couplings: each spin learns by "
+        "itself to follow the others, and there are basins all the same.",
+        assumed=f"N = {theory.n} spins, random patterns, synchronous updates at zero temperature. "
+        f"{_seeds(theory)}",
         keys=tuple(
             Key(tag=name_tag(rule), label=rule, style=style(Line(name=rule, points=())))
             for rule in rules
@@ -121,19 +118,15 @@ def radius(theory: Theory) -> Figure:
         id="radius",
         title=title,
         read="The radius is the largest share of flipped spins from which a pattern returns with "
-        "95% of its spins "
-        "right. Pseudo-likelihood keeps its basins at loads where Hebb's couplings have lost "
-        "theirs, because it weighs "
-        "each pattern by its margin. The dashed line is what the largest possible margin promises "
-        "after one step for "
-        "random flips; the dotted line what it promises for flips chosen as badly as can be.",
+        "95% of its spins right. Pseudo-likelihood keeps its basins at loads where Hebb's "
+        "couplings have lost theirs, because it weighs each pattern by its margin. The dashed line "
+        "is what the largest possible margin promises after one step for random flips; the dotted "
+        "line what it promises for flips chosen as badly as can be.",
         assumed="Dashed: 5% of the spins are wrong after one step if every margin is Gardner's. "
-        "Dotted: flipping a "
-        "share \u03c1 takes at most 2|J|\u221a(\u03c1N) from a field (Cauchy-Schwarz), so every "
-        "corruption with "
-        "\u03c1 < (k/2)\u00b2 is put right, k being the margin as a cosine: Gardner's divided by "
-        "\u221aN. The table "
-        f"gives this for the margins measured. {_seeds(theory)}",
+        "Dotted: flipping a share \u03c1 takes at most 2|J|\u221a(\u03c1N) from a field "
+        "(Cauchy-Schwarz), so every corruption with \u03c1 < (k/2)\u00b2 is put right, k being the "
+        "margin as a cosine: Gardner's divided by \u221aN. The table gives this for the margins "
+        f"measured. {_seeds(theory)}",
         keys=tuple(
             Key(tag=name_tag(line.name), label=line.name, style=style(line)) for line in lines
         ),
@@ -173,15 +166,13 @@ def training(theory: Theory) -> Figure:
     return Figure(
         id="training",
         title="Margins over training",
-        read="The margin of a spin is its field in a stored pattern, in units of the length of "
-        "its couplings. The "
-        "first step is Hebb's rule. Later steps are Hebbian too, each pattern weighted by 1 minus "
-        "the tanh of its "
-        "margin, so that what is least safe is stored again: the lowest margin rises towards the "
-        "largest possible one.",
+        read="The margin of a spin is its field in a stored pattern, in units of the length of its "
+        "couplings. The first step is Hebb's rule. Later steps are Hebbian too, each pattern "
+        "weighted by 1 minus the tanh of its margin, so that what is least safe is stored again: "
+        "the lowest margin rises towards the largest possible one.",
         assumed=f"Pseudo-likelihood couplings, N = {theory.n}; Gardner's value is that of "
-        "infinitely many spins. "
-        f"The densities on the right are those of one seed. {_seeds(theory)}",
+        "infinitely many spins. The densities on the right are those of one seed. "
+        f"{_seeds(theory)}",
         keys=tuple(keys),
         panels=(_margin_plot(theory, loads), _density_plot(theory)),
     )
@@ -229,8 +220,8 @@ def _density_plot(theory: Theory) -> Panel:
         )  # fmt: skip
     figure.update_yaxes(rangemode="tozero")
     said = (
-        f"Density of margins at load {theory.density_load:g}, after {len(theory.density)} "
-        "numbers of steps."
+        f"Density of margins at load {theory.density_load:g}, after {len(theory.density)} numbers "
+        "of steps."
     )
     return Panel(id="density-plot", label=said, spec=finish(figure))
 
@@ -250,15 +241,12 @@ def generalization(theory: Theory) -> Figure:
         id="generalization",
         title="From memorization to generalization",
         read="All patterns are mixtures of three of a few shared features. With few patterns per "
-        "feature the network "
-        "holds each of them and knows no others; with many it can no longer hold them, and what "
-        "it stores instead are "
-        "the features, so that an unseen mixture is as good as a trained one: the solid line "
-        "falls, the dashed line "
-        "rises, and they meet." + (beside if network else ""),
+        "feature the network holds each of them and knows no others; with many it can no longer "
+        "hold them, and what it stores instead are the features, so that an unseen mixture is as "
+        "good as a trained one: the solid line falls, the dashed line rises, and they "
+        "meet." + (beside if network else ""),
         assumed=f"Random-features model, N = {theory.n} spins, 0.3 N features, 10% of the spins "
-        "flipped, "
-        f"pseudo-likelihood couplings. {_seeds(theory)}",
+        f"flipped, pseudo-likelihood couplings. {_seeds(theory)}",
         keys=(
             *split_keys(data, {"train": "training", "test": "unseen"}),
             Key(tag="features", label="features", style=_FEATURES),
@@ -302,20 +290,16 @@ def controls(theory: Theory) -> list[Figure]:
             theory.recovery,
             "corrupted tokens that return", words.percent, share_axis(),
             "Two denoisers that are exact, under the probe of the language-model report. The "
-            "memorizer knows its "
-            "training sequences and nothing else; the generalizer knows the source they were "
-            "drawn from and no "
-            "sequence. A trained model is read against both.",
+            "memorizer knows its training sequences and nothing else; the generalizer knows the "
+            "source they were drawn from and no sequence. A trained model is read against both.",
         ),
         _control(
             theory, "control-entropy", "Entropy of the controls", theory.entropy,
             "conditional entropy, nats per token", words.nats, {"rangemode": "tozero"},
-            "The memorizer is sure of every training token until its training set is so large "
-            "that sequences "
-            "differing in one token are in it; the generalizer is as unsure as the source allows, "
-            "which for a "
-            f"token between two neighbours is {words.nats(theory.closed_form)} nats in closed "
-            "form, the level line."
+            "The memorizer is sure of every training token until its training set is so large that "
+            "sequences differing in one token are in it; the generalizer is as unsure as the "
+            "source allows, which for a token between two neighbours is "
+            f"{words.nats(theory.closed_form)} nats in closed form, the level line."
             + _left_to_learn(theory),
             level=theory.closed_form,
         ),
@@ -326,8 +310,8 @@ def controls(theory: Theory) -> list[Figure]:
             "KL from the source, nats per token (log scale)", words.nats, {"type": "log",
             "dtick": 1},
             "How far the conditional distributions of the network, each token given all the "
-            "others, are from "
-            "those of the source. Only where the source is known exactly can this be measured.",
+            "others, are from those of the source. Only where the source is known exactly can this "
+            "be measured.",
         )  # fmt: skip
         drawn.append(distance)
     return drawn
@@ -342,8 +326,7 @@ def _left_to_learn(theory: Theory) -> str:
         return ""
     return (
         f" With the most data the network is {words.nats(excess)} nats less sure of unseen tokens "
-        "than the "
-        "generalizer: that is what its training was too short for."
+        "than the generalizer: that is what its training was too short for."
     )
 
 

@@ -35,8 +35,7 @@ def headline(theory: Theory) -> str:
         )
     return (
         f"Basins need no energy: at load {load:g} a network trained on conditional likelihood "
-        "returns from "
-        f"{ours[load]:.0%} of its spins flipped, Hebb's from {hebb[load]:.0%}."
+        f"returns from {ours[load]:.0%} of its spins flipped, Hebb's from {hebb[load]:.0%}."
     )
 
 
@@ -57,8 +56,7 @@ def standfirst(theory: Theory) -> list[str]:
 
     said = [
         f"When patterns share features, the overlap after retrieval is {pair(first)} at {first:g} "
-        "patterns per "
-        f"feature, and {pair(last)} at {last:g}."
+        f"patterns per feature, and {pair(last)} at {last:g}."
     ]
     memory, rest = (
         [line for line in theory.recovery if line.name == name]
@@ -81,8 +79,7 @@ def standfirst(theory: Theory) -> list[str]:
         ]
         said.append(
             "KL of a network trained between the two from the source, nats per token of unseen "
-            f"sequences: {steps[0]}, "
-            f"{steps[1]}."
+            f"sequences: {steps[0]}, {steps[1]}."
         )
     return said
 

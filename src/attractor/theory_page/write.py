@@ -111,10 +111,9 @@ def view(
 def _note(source: MarkovDenoiser, network: bool) -> str:
     note = (
         f"Sequences of {controls.LENGTH} tokens from a Markov source with {controls.VOCAB} tokens "
-        "and an entropy rate "
-        f"of {source.entropy_rate():.2f} nats; t = {controls.TIME:g}, {controls.ROWS} sequences "
-        "of each kind, "
-        f"{controls.REPEATS} corruptions of each. Bands: 95% intervals over sequences."
+        f"and an entropy rate of {source.entropy_rate():.2f} nats; t = {controls.TIME:g}, "
+        f"{controls.ROWS} sequences of each kind, {controls.REPEATS} corruptions of each. Bands: "
+        "95% intervals over sequences."
     )
     return note + (
         f" The network: {controls.TRAIN.steps:,} steps, one training seed." if network else ""

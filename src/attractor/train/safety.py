@@ -41,9 +41,8 @@ class Guard:
         total, _, longest = (int(count) for count in self.counts.tolist())
         if longest >= LIMIT:
             raise AttractorError(
-                f"the loss or its gradient was not finite at {longest} steps in a row, before "
-                f"step {step}; the last "
-                f"checkpoint is sound; try a learning rate below lr = {lr:.2g}"
+                f"the loss or its gradient was not finite at {longest} steps in a row, before step "
+                f"{step}; the last checkpoint is sound; try a learning rate below lr = {lr:.2g}"
             )
         return total
 
