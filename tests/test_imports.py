@@ -62,6 +62,8 @@ def test_the_package_loads_nothing_until_a_name_is_used() -> None:
         "assert 'torch' in sys.modules\n"
         "for name in attractor.__all__:\n"
         "    getattr(attractor, name)\n"
+        "attractor.adapters.FAMILIES, attractor.config.preset\n"
+        "attractor.model.network.NetworkDenoiser\n"
     )
     run(script)
 

@@ -54,12 +54,14 @@ _HOMES = {
     "sample": "probes",
 }
 """Where each public name is defined."""
+_ROOMS = ("adapters", "analysis", "config", "model", "probes", "process", "theory")
+"""Packages of which documented names are reached through this one."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    elif name in ("probes", "theory"):
+    elif name in _ROOMS:
         value = importlib.import_module(f"{__name__}.{name}")
     elif name == "__version__":
         value = _version()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 
+import pytest
+
+from attractor import measurements as registry
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.measurement import Measurement
+from attractor.measurements.novelty import NOVELTY
 from attractor.measurements.sets import agree, joined, lacking, spelled_out
 
 MADE = ProbeConfig(measure=("recovery", "entropy"), t=(0.3, 0.8), rows=8, test_rows=10)
@@ -55,6 +62,25 @@ def test_a_new_smallest_time_leaves_the_ablation_where_it_was_made() -> None:
     more = asked(measure=("ablation",), ablation_steps=(16, 32), t=(0.1,))
     assert [config.ablation_steps for _, config in lacking(made, more)] == [(32,)]
     assert joined(made, more).ablation_steps == (8, 16, 32)
+
+
+def test_a_word_in_an_earlier_file_stands_for_what_it_stood_for_then() -> None:
+    made = asked(measure=("entropy", "recovery", "generations"))
+    assert not lacking(made, asked(measure=("novelty", "trajectory", "entropy_gap")))
+    newer = dataclasses.replace(NOVELTY, name="newer")
+    with registered(newer):
+        assert [m.name for m, _ in lacking(made, asked(measure=("generations",)))] == ["newer"]
+
+
+@contextlib.contextmanager
+def registered(measurement: Measurement) -> Iterator[None]:
+    """As if a later version had one more measurement of own generations."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "ALL", (*registry.ALL, measurement))
+        patch.setitem(registry._NAMED, measurement.name, measurement)
+        members = (*registry.GROUPS["generations"], measurement.name)
+        patch.setitem(registry.GROUPS, "generations", members)
+        yield
 
 
 def test_measurements_of_another_version_are_left_alone() -> None:

@@ -15,6 +15,10 @@ from attractor.config.settings import ProbeConfig
 from attractor.measurements import known, wanted
 from attractor.measurements.measurement import SHARED_SETTINGS, Measurement
 
+WORDS = {"generations": ("entropy_gap", "trajectory", "novelty", "generative_perplexity")}
+"""What a word stood for when earlier versions still wrote it into files. Whatever has joined the
+group since then is not in their sets."""
+
 
 def spelled_out(config: ProbeConfig) -> ProbeConfig:
     """The config with every measurement named that it asks for."""
@@ -65,5 +69,5 @@ def _with(config: ProbeConfig, changes: dict[str, Any]) -> ProbeConfig:
 
 def _held(made: ProbeConfig) -> tuple[Measurement, ...]:
     """The measurements of a set; those of another version, unknown here, are left alone."""
-    names = known(made.measure)
-    return wanted(names) if names or not made.measure else ()
+    words = [name for word in known(made.measure) for name in WORDS.get(word, (word,))]
+    return wanted(words) if words else ()

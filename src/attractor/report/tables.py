@@ -74,7 +74,11 @@ def membership(report: Report) -> Table | None:
             )  # fmt: skip
     return Table(
         "scores", "Membership scores, side by side",
-        (f"Better than a bag of words that never saw the model: {'; '.join(better)}. " if better else "")
+        (
+            f"Better than a bag of words that never saw the model: {'; '.join(better)}. "
+            if better
+            else ""
+        )
         + "A score is better if the interval of its AUROC lies above 0.5 and that of its "
         "difference from the bag of words, on the same rows, above 0. With labels shuffled: the "
         "mean and 95% of 200 permutations. TPR is the share of training rows above every unseen "
