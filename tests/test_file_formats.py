@@ -18,7 +18,7 @@ import tiny
 from attractor.analysis.summary import Case, model_detector, models_summary
 from attractor.analysis.transition import Agreement
 from attractor.audits.measure import Effort
-from attractor.audits.run import Subject, audit, texts_of_run
+from attractor.audits.run import Audited, audit, texts_of_run
 from attractor.cli import main
 from attractor.config.settings import SweepConfig
 from attractor.data.dataset import open_dataset
@@ -208,7 +208,7 @@ def test_adaptive_sweep(config: SweepConfig, tmp_path: Path) -> None:
 def test_audit_and_arrays(run: Path, finished: Path, tmp_path: Path) -> None:
     texts, data = texts_of_run(run, rows=8), open_dataset(finished / "data")
     store = EmpiricalDenoiser(torch.tensor(texts.corpus).long(), data.tokenizer.vocab_size)
-    subject = Subject("store", store, texts.train.shape[1], data.tokenizer, texts)
+    subject = Audited("store", store, texts.train.shape[1], data.tokenizer, texts)
     audit(subject, tmp_path / "audit", Effort(n=12, minutes=0, steps=4, rows=8))
     check_files("## An audit", tmp_path / "audit")
     found = read(tmp_path / "audit/audit.json")

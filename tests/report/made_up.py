@@ -10,6 +10,7 @@ from typing import Any
 
 from attractor.measurements import ALL
 from attractor.measurements.membership import BLIND, MEMBERSHIP
+from attractor.measurements.section import Section
 
 SECTIONS = [section for measurement in ALL for section in measurement.sections]
 SCORES = tuple(trace.split for trace in MEMBERSHIP.sections[0].traces)
@@ -119,23 +120,26 @@ def minimal() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _places(section: Section) -> list[tuple[float | None, float | None]]:
+    """The (t, at) of its rows."""
+    if section.every_t:
+        return [(t, None) for t in TIMES]
+    if not section.x_title:
+        return [(None, None)]
+    return [
+        (None, at) for at in ((16, 250, 1000) if "steps" in section.x_title else (0.01, 0.1, 0.5))
+    ]
+
+
 def _more(n: int, seed: int) -> list[dict[str, Any]]:
     """A row for every line of every section, and what the tables are made of."""
     found = []
     for section in SECTIONS:
         for i, trace in enumerate(section.traces):
-            places = (
-                (16, 250, 1000)
-                if "steps" in (section.x_title or "")
-                else (0.01, 0.1, 0.5)
-                if section.x_title
-                else (None,)
-            )
-            for at in places:
+            for t, at in _places(section):
                 value = 0.2 + 0.1 * i + 0.3 * _fall(n, 900) + (0 if at is None else 0.1 / (1 + at))
-                found.append(
-                    measured(n, seed, trace.split, trace.quantity, value, 0.05) | {"at": at}
-                )
+                line = measured(n, seed, trace.split, trace.quantity, value, 0.05, t)
+                found.append(line | {"at": at})
     scores = ("recovery at t = 0.15", *SCORES)
     found += [measured(n, seed, name, "auroc", 0.9, 0.05) for name in scores[:1]]
     found += [measured(n, seed, name, "auroc_shuffled", 0.5, 0.08) for name in scores]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from attractor.config.identity import run_id, training_identity
 from attractor.config.settings import RunConfig, SweepConfig
 from attractor.data.subsets import nested_sizes
 from attractor.runs.folder import CONFIG, read_json
+from attractor.types import AttractorError
 
 
 class PlannedRun(NamedTuple):
@@ -66,17 +68,21 @@ def located(runs: list[PlannedRun], out: Path) -> list[PlannedRun]:
     A run is found by what its config trains and not by the name of its folder: earlier versions
     named folders by a hash that also held what was measured.
     """
-    if all((out / run.run_id).is_dir() for run in runs):
-        return runs
-    names = {
-        _trains(read_json(config)): config.parent.name for config in sorted(out.glob(f"*/{CONFIG}"))
-    }
+    elsewhere = [run for run in runs if not (out / run.run_id).is_dir()]
+    names = _folders(out) if elsewhere else {}
     return [
-        run._replace(run_id=names.get(_trains(run.config), run.run_id))
-        if not (out / run.run_id).is_dir()
-        else run
+        run._replace(run_id=names.get(_trains(run.config), run.run_id)) if run in elsewhere else run
         for run in runs
     ]
+
+
+def _folders(out: Path) -> dict[str, str]:
+    """The folders of runs in a sweep, by what their configs train."""
+    found = {}
+    for config in sorted(out.glob(f"*/{CONFIG}")):
+        with contextlib.suppress(AttractorError):  # whoever opens that run will say what is wrong
+            found[_trains(read_json(config))] = config.parent.name
+    return found
 
 
 def _trains(config: object) -> str:
