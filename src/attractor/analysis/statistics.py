@@ -103,17 +103,24 @@ def bca(
     """
     # Samples equal to the value count half, or a discrete statistic would look biased.
     below = (np.mean(samples < value) + np.mean(samples <= value)) / 2
-    tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1))
+    tail = _tail(n, level)
     levels = np.clip([tail, 1 - tail], 1e-12, 1 - 1e-12)  # two sequences have tails of 1e-71
     spread = np.sum(influence**2)
     # Where bias and acceleration are not defined, plain percentiles are left.
     if 0 < below < 1 and spread > 0:
-        bias = stats.norm.ppf(below)
+        bias = special.ndtri(below)
         acceleration = np.sum(influence**3) / (6 * spread**1.5)
-        shifted = bias + stats.norm.ppf(levels)
-        levels = stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))
+        shifted = bias + special.ndtri(levels)
+        levels = special.ndtr(bias + shifted / (1 - acceleration * shifted))
     low, high = np.quantile(samples, np.clip(levels, 0, 1))
     return float(low), float(high)
+
+
+@functools.lru_cache
+def _tail(n: int, level: float) -> float:
+    """The share of bootstrap samples beyond each end, so wide that n sequences give Student's t."""
+    student = stats.t.ppf((1 + level) / 2, n - 1)
+    return float(special.ndtr(-np.sqrt(n / (n - 1)) * student))
 
 
 def over_seeds(estimates: Sequence[Estimate]) -> Estimate:

@@ -180,6 +180,10 @@ def _lists(values: np.ndarray, kind: pa.DataType) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, width), pa.int32()), flat)
 
 
+Key = tuple[str, str, float | None, float | None]
+"""Names a block: measurement, split, t and at."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
     """The arrays of one model, by measurement, kind of text and time."""
@@ -192,17 +196,21 @@ class Arrays:
 
     @functools.cached_property
     def _names(self) -> set[tuple[str, str]]:
-        found = self.tokens.group_by(["measurement", "split"]).aggregate([])
-        return {(row["measurement"], row["split"]) for row in found.to_pylist()}
+        return {(measurement, split) for measurement, split, _, _ in self._blocks}
+
+    @functools.cached_property
+    def _blocks(self) -> dict[Key, pa.Table]:
+        """The rows of each block in order, found once: numbers ask for them hundreds of times."""
+        keys = [self.tokens[name].to_pylist() for name in ("measurement", "split", "t", "at")]
+        rows: dict[Key, list[int]] = {}
+        for i, key in enumerate(zip(*keys, strict=True)):
+            rows.setdefault(key, []).append(i)
+        order = [("repeat", "ascending"), ("row", "ascending")]
+        return {key: self.tokens.take(found).sort_by(order) for key, found in rows.items()}
 
     def places(self, measurement: str) -> list[tuple[float, float | None]]:
         """The (t, at) at which something was measured."""
-        chosen = (
-            self.tokens.filter(pc.field("measurement") == measurement)
-            .group_by(["t", "at"])
-            .aggregate([])
-        )
-        return sorted((row["t"], row["at"]) for row in chosen.to_pylist())
+        return sorted({(t, at) for name, _, t, at in self._blocks if name == measurement})
 
     def array(
         self,
@@ -217,11 +225,8 @@ class Arrays:
         Raises:
             AttractorError: if it was not measured.
         """
-        chosen = (pc.field("measurement") == measurement) & (pc.field("split") == split)
-        for name, value in (("t", t), ("at", at)):
-            chosen &= pc.is_null(pc.field(name)) if value is None else pc.field(name) == value
-        found = self.tokens.filter(chosen).sort_by([("repeat", "ascending"), ("row", "ascending")])
-        if not len(found):
+        found = self._blocks.get((measurement, split, t, at))
+        if found is None:
             raise AttractorError(f"the run has no {measurement} for split {split} at t = {t}")
         repeats = len(pc.unique(found["repeat"]))
         values = np.array(found[column].combine_chunks().flatten())
