@@ -209,8 +209,9 @@ class Arrays:
         return {key: self.tokens.take(found).sort_by(order) for key, found in rows.items()}
 
     def places(self, measurement: str) -> list[tuple[float, float | None]]:
-        """The (t, at) at which something was measured."""
-        return sorted({(t, at) for name, _, t, at in self._blocks if name == measurement})
+        """The (t, at) at which something that depends on a corruption time was measured."""
+        named = (key for key in self._blocks if key[0] == measurement)
+        return sorted({(t, at) for _, _, t, at in named if t is not None})
 
     def array(
         self,
