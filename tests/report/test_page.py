@@ -11,8 +11,8 @@ import pytest
 
 from attractor.report.beside import beside, named, shared_time
 from attractor.report.page import write_extras, write_report
+from attractor.report.sweep_files import read_report
 from attractor.report.tables import Table, latex
-from attractor.report.view import read_report
 from attractor.types import AttractorError
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'"

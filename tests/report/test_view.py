@@ -12,11 +12,12 @@ import made_up
 import pytest
 
 from attractor.report import words
+from attractor.report.axes import log_ticks
 from attractor.report.charts import all_figures, model_sizes
-from attractor.report.figures import log_ticks
 from attractor.report.page import stars, warnings
+from attractor.report.sweep_files import read_report
 from attractor.report.tables import models
-from attractor.report.view import find, read_report
+from attractor.report.view import find
 from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
 

@@ -336,7 +336,7 @@ class Report:
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.report.page import write_extras, write_report
-        from attractor.report.view import read_report
+        from attractor.report.sweep_files import read_report
         from attractor.sweeps.run import summarize
         from attractor.sweeps.summary import add_word_classes
 

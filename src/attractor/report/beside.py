@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from attractor.report import words
+from attractor.report.axes import canvas, share_axis
 from attractor.report.figures import (
     INK,
     PALETTE,
@@ -15,23 +16,26 @@ from attractor.report.figures import (
     Panel,
     Style,
     band,
-    canvas,
     finish,
     line,
-    share_axis,
     style,
 )
 from attractor.report.tables import Table
-from attractor.report.view import Curve, Report, find
-from attractor.results.estimate import Estimate
+from attractor.report.view import Curve, Report, Star, find
 
 ALIKE = {
-    "corpus": "corpus", "tokenizer": "tokenizer", "seq_len": "length",
+    "corpus": "corpus",
+    "tokenizer": "tokenizer",
+    "seq_len": "length",
     "parameters": "size of the model",
-    "train_steps": "training steps", "process": "noise", "probe_rows": "training rows probed",
-    "test_rows": "unseen rows probed", "grid_steps": "reverse steps",
-}  # fmt: skip
-"""What sweeps that are compared should share, but for what the comparison is about."""
+    "train_steps": "training steps",
+    "process": "noise",
+    "probe_rows": "training rows probed",
+    "test_rows": "unseen rows probed",
+    "grid_steps": "reverse steps",
+}
+"""What sweeps that are compared should share, except for what the comparison is about; the page
+names what they do not."""
 
 
 def beside(report: Report) -> Figure | None:
@@ -41,21 +45,14 @@ def beside(report: Report) -> Figure | None:
         return None
     every = named(report)
     panels = []
-    shared = shared_time(every)
-    if shared is not None:
-        what = f"corrupted tokens that return, t = {words.time(shared)}"
-        panels.append(
-            _panel(
-                every,
-                "recovery",
-                what,
-                lambda sweep: _both(sweep, shared),
-                words.percent,
-                share=True,
-            )
-        )
+    t = shared_time(every)
+    if t is not None:
+        what = f"corrupted tokens that return, t = {words.time(t)}"
+        curves = {name: _both(sweep, t) for name, sweep in every.items()}
+        panels.append(_panel(every, curves, "recovery", what, words.percent, share=True))
     what = "conditional entropy, nats per token"
-    panels.append(_panel(every, "entropy", what, lambda sweep: _both(sweep, None), words.nats))
+    curves = {name: _both(sweep, None) for name, sweep in every.items()}
+    panels.append(_panel(every, curves, "entropy", what, words.nats))
     keys = [Key(tag=name, label=name, style=_paint(i)) for i, name in enumerate(every)]
     kinds = [
         Key(tag=kind, label=words.NAMES[kind], style=style(kind)._replace(colour=INK))
@@ -85,7 +82,8 @@ def locations(report: Report) -> Table | None:
 
 
 def named(report: Report) -> dict[str, Report]:
-    """The sweeps by their noise, or, where that does not tell them apart, by their folders."""
+    """The sweeps by name: their noise where that tells them apart, else their folders, else both
+    place and folder."""
     every = (report, *report.beside)
     for names in (
         [str(sweep.provenance.get("process")) for sweep in every],
@@ -102,30 +100,36 @@ def shared_time(every: dict[str, Report]) -> float | None:
 
 
 def _both(sweep: Report, t: float | None) -> list[Curve]:
+    """Recovery of training and unseen text at t, or, without a t, their entropy."""
     curves = sweep.entropy if t is None else sweep.recovery
     return [found for split in ("train", "test") if (found := find(curves, split, t)) is not None]
 
 
 def _panel(
-    every: dict[str, Report], name: str, what: str, choose: Callable[[Report], list[Curve]],
-    form: Callable[[float], str], share: bool = False,
-) -> Panel:  # fmt: skip
+    every: dict[str, Report],
+    curves: dict[str, list[Curve]],
+    name: str,
+    what: str,
+    form: Callable[[float], str],
+    share: bool = False,
+) -> Panel:
     figure = canvas([n for sweep in every.values() for n in sweep.sizes], what)
     lines, said = [], []
-    for i, (label, sweep) in enumerate(every.items()):
-        for curve in choose(sweep):
+    for i, (label, both) in enumerate(curves.items()):
+        for curve in both:
             look = _paint(i, curve.split)
             shade = band(curve, look, [label, curve.split])
             figure.add_traces([shade] if shade is not None else [])
             lines.append(line(curve, look, [label, curve.split], form, f"{label}: {name}"))
             first, last = curve.points[0].mean.value, curve.points[-1].mean.value
             said.append(f"{label}, {words.NAMES[curve.split]}: {form(first)} to {form(last)}")
-    figure.add_traces(lines)
+    figure.add_traces(lines)  # above all bands
     figure.update_yaxes(**(share_axis() if share else {"rangemode": "tozero"}))
     return Panel(id=f"beside-{name}-plot", label=f"{what}. {'; '.join(said)}.", spec=finish(figure))
 
 
 def _paint(i: int, split: str = "train") -> Style:
+    """The look of one kind of text in the i-th sweep, whose colour and marker are its own."""
     symbol = SYMBOLS[i % len(SYMBOLS)]
     return style(split)._replace(
         colour=PALETTE[i % len(PALETTE)], symbol=symbol if split == "train" else f"{symbol}-open"
@@ -133,23 +137,23 @@ def _paint(i: int, split: str = "train") -> Style:
 
 
 def _differences(every: dict[str, Report]) -> str:
+    # By repr, since what is recorded may be a list.
     known = [
         (label, {repr(sweep.provenance.get(key)) for sweep in every.values()})
         for key, label in ALIKE.items()
     ]
-    return words.joined(
-        [label for label, values in known if len(values) > 1] or ["nothing that they record"]
-    )
+    differing = [label for label, values in known if len(values) > 1]
+    return words.joined(differing or ["nothing that they record"])
 
 
 def _stars(sweep: Report) -> Iterator[tuple[str, str, str]]:
-    def cells(n_star: Estimate | None, reason: str | None) -> tuple[str, str]:
-        return (
-            "none" if n_star is None else words.with_interval(n_star, words.approx),
-            reason or "",
-        )
+    """What a transition is seen in, n*, and why it or its interval is missing."""
+
+    def cells(star: Star) -> tuple[str, str]:
+        where = "none" if star.n_star is None else words.with_interval(star.n_star, words.approx)
+        return where, star.reason or ""
 
     for star in sweep.stars:
-        yield (f"recovery at t = {words.time(star.t or 0.0)}", *cells(star.n_star, star.reason))
+        yield (f"recovery at t = {words.time(star.t or 0.0)}", *cells(star))
     if sweep.entropy_star is not None:
-        yield ("conditional entropy", *cells(sweep.entropy_star.n_star, sweep.entropy_star.reason))
+        yield ("conditional entropy", *cells(sweep.entropy_star))

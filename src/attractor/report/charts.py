@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from attractor.measurements import ALL
 from attractor.measurements.entropy import ENTROPY
 from attractor.report import words
+from attractor.report.axes import canvas, log_axis, share_axis
 from attractor.report.beside import beside
 from attractor.report.figures import (
     MUTED,
@@ -15,15 +16,12 @@ from attractor.report.figures import (
     Panel,
     Style,
     band,
-    canvas,
     colour,
     draw,
     finish,
     legend,
     line,
-    log_axis,
     roomy_right,
-    share_axis,
     star_marks,
     style,
     tag,
@@ -32,6 +30,10 @@ from attractor.report.sections import sections
 from attractor.report.view import Curve, Point, Report, find
 
 SAME = "The same rows and the same noise are used at every n."
+
+
+LABEL = 0.075
+"""Height of the label of an n*, as a share of the plot from 0 to 1 below it."""
 
 
 def _styles(report: Report) -> Callable[[Curve], Style]:
@@ -61,19 +63,17 @@ def recovery(report: Report) -> Figure:
     """Recovery against n: where the two lines of a colour meet, the basins have the same width."""
     figure = canvas(report.sizes, "corrupted tokens that return")
     curves = [*report.recovery, *_timed(report, report.random)]
-    stars = sorted(
-        (at for at in report.located if at[0] in report.times), key=lambda at: at[1].value
-    )
+    located = [at for at in report.located if at[0] in report.times]
+    stars = sorted(located, key=lambda at: at[1].value)
     right = bool(stars) and roomy_right([n_star for _, n_star in stars], report.sizes)
-    step = 0.075
-    for i, (t, n_star) in enumerate(
-        stars if right else reversed(stars)
-    ):  # labels pass above the lines beside them
+    # The labels are a staircase that goes down in the direction in which they are written: a label
+    # lies above the vertical lines beside it, and is crossed by none.
+    for i, (t, n_star) in enumerate(stars if right else reversed(stars)):
         text = f"n* = {words.approx(n_star.value)} at t = {words.time(t)}"
-        paint, top = colour(report.times.index(t)), 1.0 + step * (len(stars) - i)
+        paint, top = colour(report.times.index(t)), 1.0 + LABEL * (len(stars) - i)
         figure.add_traces(star_marks(n_star, t, paint, top, text, right))
     draw(figure, curves, _styles(report), words.percent, "recovery")
-    figure.update_yaxes(**share_axis(1.0 + step * (len(stars) + 0.4 if stars else 0)))
+    figure.update_yaxes(**share_axis(1.0 + LABEL * (len(stars) + 0.4 if stars else 0)))
     title = "Recovery against training-set size"
     marked = (
         " The vertical line is n*, where the gap between the two has fallen to half; its shade is "
@@ -131,8 +131,8 @@ def entropy(report: Report) -> Figure:
 
 
 def model_sizes(report: Report) -> Figure | None:
-    """n* against the size of the model, where a sweep has several models and located it in one of
-    them."""
+    """n* against the size of the model, if a sweep has several models and found n* for any."""
+    # A point of these curves is a model: its number of parameters takes the place of n.
     at: dict[float, list[Point]] = {}
     for model in sorted(report.models, key=lambda model: model.parameters):
         for star in model.stars:
@@ -180,8 +180,12 @@ def model_sizes(report: Report) -> Figure | None:
 
 
 def all_figures(report: Report) -> list[Figure]:
-    """The figures for which the sweep holds data, in the order of the page: the transition and what
-    is beside it, then those of each measurement."""
+    """The figures for which the sweep holds data, in the order of the page.
+
+    First the transition, then the sweeps and models beside it, then those of each measurement. The
+    entropy of training and unseen text, in which the transition is located too, has a figure that
+    no section can declare; it leads those of its measurement.
+    """
     drawn: list[Figure | None] = [recovery(report), beside(report), model_sizes(report)]
     for measurement in ALL:
         drawn += [entropy(report)] if measurement is ENTROPY else []

@@ -14,12 +14,14 @@ from attractor.results.estimate import Estimate
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One curve: `name` says whose it is, `split` which kind of text or pattern: train, test, or
-    what else there is."""
+    """One curve against whatever its plane has for x."""
 
     name: str
+    """whose it is, such as a model or a rule"""
     split: str = "train"
+    """on which kind of text or pattern: train, test, or what else there is"""
     points: tuple[tuple[float, Estimate], ...]
+    """(x, y)"""
 
     def at(self, x: float) -> Estimate | None:
         """Return the estimate at one x, None where there is none."""
@@ -33,7 +35,7 @@ class Line:
 def stroke(
     line: Line, style: Style, tags: list[str], title: str, form: Callable[[float], str]
 ) -> go.Scatter:
-    """Return one line, with what a pointer shows at each point."""
+    """Return one line, with the text that a pointer shows at each point."""
     text = [f"<b>{title}</b><br>{x:g}: {words.with_interval(y, form)}" for x, y in line.points]
     places = [(x, y.value) for x, y in line.points]
     return polyline(places, text, style, tags, 7 if len(places) <= 12 else 5)
@@ -46,7 +48,7 @@ def draw_lines(
     titles: Callable[[Line], str],
     form: Callable[[float], str],
 ) -> None:
-    """Draw lines: bands at the back."""
+    """Draw lines, all bands at the back, so that none tints the line of another."""
     bands, strokes = [], []
     for line in lines:
         style, tags = styles(line), [name_tag(line.name), name_tag(line.split)]
@@ -56,7 +58,7 @@ def draw_lines(
 
 
 def name_tag(name: str) -> str:
-    """Return the tag that what belongs to a name carries."""
+    """Return the tag of a name, in characters that are safe in HTML and CSS."""
     return "".join(c if c.isalnum() else "-" for c in name)
 
 

@@ -1,16 +1,18 @@
-"""The visual language of every report, and the figures drawn in it.
+"""The visual language of every report, and the lines, bands and marks that are drawn in it.
 
 Training text is solid with filled markers, unseen text dashed with open markers, random tokens
 dotted. A colour and a marker shape stand for one time t; what does not depend on t is drawn in ink.
 A band is a 95% interval. All colours are from Okabe and Ito's palette. Figures are complete for
 light paper; `DARK` maps their colours to a dark page.
+
+What is drawn carries tags: its time, its kind of text, and what else a legend names. Pressing an
+entry of the legend hides what carries its tag.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -41,12 +43,14 @@ def faint(colour: str, opacity: float = 0.13) -> str:
     return f"rgba({r},{g},{b},{opacity})"
 
 
+# Of the palette only the blue is too dark to be read on a dark page. Bands are part of the map
+# because the page swaps whole colour strings, and the string of a band holds its opacity too.
 _DARK = {INK: "#eceae5", MUTED: "#a0a5ae", RULE: "#33363c", PAPER: "#17191c", PALETTE[0]: "#3d9bdb"}
 DARK = _DARK | {faint(light): faint(dark, 0.2) for light, dark in _DARK.items()}
 
 
 class Style(NamedTuple):
-    """How one curve is drawn."""
+    """How one curve is drawn. `symbol` is None for a line without markers."""
 
     colour: str
     dash: str
@@ -56,7 +60,7 @@ class Style(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """One entry of a legend: pressing it hides what carries its tag."""
+    """One entry of a legend; pressing it hides whatever carries its tag."""
 
     tag: str
     label: str
@@ -90,13 +94,15 @@ def colour(index: int) -> str:
 
 
 def style(split: str, index: int | None = None) -> Style:
-    """Return the style of one kind of text at the index-th time, None for what does not depend on
-    t."""
+    """Return the style of one kind of text at the index-th time.
+
+    Without an index it is the style of what does not depend on t.
+    """
     own = {"generated": GENERATED, "random": MUTED}.get(split, INK)
     paint = own if index is None else colour(index)
     if split == "random":
         return Style(paint, DASHES[split], None, 1.4)
-    symbol = SYMBOLS[(index or 0) % len(SYMBOLS)] if split != "generated" else "diamond"
+    symbol = "diamond" if split == "generated" else SYMBOLS[(index or 0) % len(SYMBOLS)]
     return Style(paint, DASHES[split], symbol if split == "train" else f"{symbol}-open")
 
 
@@ -105,169 +111,32 @@ def tag(t: float | None) -> str:
     return "t" if t is None else f"t{t:g}"
 
 
-class Ticks(NamedTuple):
-    """Major ticks with their labels, and minor ones without."""
-
-    values: list[float]
-    labels: list[str]
-    minor: list[float]
-
-
-def log_ticks(lo: float, hi: float, least: int = 3) -> Ticks:
-    """Return decades, or the 1-2-5 series where fewer than `least` decades are in sight."""
-    decades = range(floor(log10(lo)) - 1, ceil(log10(hi)) + 1)
-    inside = [m * 10.0**d for d in decades for m in range(1, 10) if lo <= m * 10.0**d <= hi]
-    for leading in ("1", "125", "123456789"):
-        major = [x for x in inside if f"{x:e}"[0] in leading]
-        if len(major) >= least:
-            break
-    if len(major) < 2:
-        # Less than a factor of two is in sight: equal steps serve better.
-        step = next(
-            m * 10.0**d
-            for d in range(floor(log10(hi - lo)) - 1, 99)
-            for m in (1, 2, 5)
-            if m * 10.0**d * 5 > hi - lo
-        )
-        major = [k * step for k in range(ceil(lo / step), floor(hi / step) + 1)]
-    return Ticks(
-        major,
-        [f"{x:,.0f}" if x >= 1000 else f"{x:g}" for x in major],
-        [x for x in inside if x not in major],
-    )
-
-
-def log_axis(curves: Iterable[Curve]) -> dict[str, Any]:
-    """Return a logarithmic axis that holds the curves with their intervals and seeds."""
-    values = [x for c in curves for p in c.points for x in (*p.mean[:3], *p.seeds) if x is not None]
-    lo, hi = min(values) / 1.15, max(values) * 1.15
-    ticks = log_ticks(lo, hi)
-    return {
-        "type": "log",
-        "range": [log10(lo), log10(hi)],
-        "tickvals": ticks.values,
-        "ticktext": ticks.labels,
-    }
-
-
-QUARTERS = (0, 0.25, 0.5, 0.75, 1)
-
-
-def share_axis(top: float = 1.0, ticks: Sequence[float] = QUARTERS) -> dict[str, Any]:
-    """Return an axis of shares, in per cent; what is above the last tick is room for labels."""
-    margin = 0.02 * ticks[-1]
-    return {
-        "range": [-margin, top + margin],
-        "tickvals": list(ticks),
-        "ticktext": [f"{100 * x:.0f}%" for x in ticks],
-    }
-
-
-TEMPLATE = go.layout.Template(
-    layout={
-        "font": {"family": FONT, "size": 13, "color": INK},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "showlegend": False,
-        "dragmode": False,
-        "hovermode": "closest",
-        "hoverdistance": 24,
-        "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
-        "hoverlabel": {
-            "bgcolor": PAPER,
-            "bordercolor": RULE,
-            "align": "left",
-            "font": {"color": INK, "family": FONT},
-        },
-        "title": {
-            "x": 0,
-            "xref": "container",
-            "xanchor": "left",
-            "y": 0.99,
-            "yref": "container",
-            "yanchor": "top",
-        },
-        "xaxis": {
-            "automargin": True,
-            "fixedrange": True,
-            "showgrid": False,
-            "zeroline": False,
-            "tickangle": 0,
-        },
-        "yaxis": {
-            "automargin": True,
-            "fixedrange": True,
-            "gridcolor": RULE,
-            "zeroline": False,
-            "ticklabelstandoff": 6,
-        },
-    }
-)
-
-
-def plane(x_title: str, y_title: str, x_range: tuple[float, float], log: bool) -> go.Figure:
-    """Return an empty figure over a range of x."""
-    small = {"size": 12.5, "color": MUTED}
-    figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}})
-    figure.update_xaxes(
-        ticks="outside", ticklen=6, tickcolor=MUTED, linecolor=MUTED, showline=True,
-        title={"text": x_title, "font": small, "standoff": 10},
-    )  # fmt: skip
-    lo, hi = x_range
-    if not log:
-        return figure.update_xaxes(range=[lo, hi])
-    ticks = log_ticks(lo, hi)
-    minor = {"tickvals": ticks.minor, "ticks": "outside", "ticklen": 3, "tickcolor": MUTED}
-    return figure.update_xaxes(
-        type="log",
-        range=[log10(lo), log10(hi)],
-        tickvals=ticks.values,
-        ticktext=ticks.labels,
-        minor=minor,
-    )
-
-
-def canvas(
-    sizes: Sequence[float], y_title: str, x_title: str = "training sequences n (log scale)"
-) -> go.Figure:
-    """Return an empty figure over training-set sizes."""
-    return plane(x_title, y_title, (min(sizes) / 1.35, max(sizes) * 1.35), log=True)
-
-
 def ribbon(
     ends: Sequence[tuple[float, float, float]], style: Style, tags: Iterable[str]
 ) -> go.Scatter | None:
-    """Return the area between (x, low, high), a bar where there is a single x, None where there is
-    none."""
+    """Return the area between the ends (x, low, high), or None where there are no ends.
+
+    The area over a single x would have no width and could not be seen; it becomes a bar.
+    """
     if not ends:
         return None
     x, lo, hi = (list(column) for column in zip(*ends, strict=True))
     if len(ends) == 1:
-        # A band over a single x has no width: draw a bar.
         bar = {"color": style.colour, "width": 1.5}
         return go.Scatter(
             x=x * 2, y=lo + hi, mode="lines", line=bar, hoverinfo="skip", meta={"tags": list(tags)}
         )
+    # Along the upper ends and back along the lower ones.
     return go.Scatter(
-        x=x + x[::-1], y=hi + lo[::-1], fill="toself", fillcolor=faint(style.colour), mode="lines",
-        line={"width": 0, "color": style.colour}, hoverinfo="skip", meta={"tags": list(tags)},
-    )  # fmt: skip
-
-
-def plain_canvas(y_title: str, x_title: str) -> go.Figure:
-    """Return an empty figure over [0, 1]."""
-    small = {"size": 12.5, "color": MUTED}
-    line = {
-        "ticks": "outside",
-        "ticklen": 6,
-        "tickcolor": MUTED,
-        "linecolor": MUTED,
-        "showline": True,
-    }
-    title = {"title": {"text": x_title, "font": small, "standoff": 10}}
-    return go.Figure(
-        layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}}
-    ).update_xaxes(range=[-0.03, 1.03], tickvals=list(QUARTERS), **line, **title)
+        x=x + x[::-1],
+        y=hi + lo[::-1],
+        fill="toself",
+        fillcolor=faint(style.colour),
+        mode="lines",
+        line={"width": 0, "color": style.colour},
+        hoverinfo="skip",
+        meta={"tags": list(tags)},
+    )
 
 
 def band(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter | None:
@@ -278,7 +147,11 @@ def band(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter | None:
 
 
 def marker(style: Style, size: float) -> dict[str, Any]:
-    """Return a marker; a hollow one is filled with the paper, so that no line runs through it."""
+    """Return a marker.
+
+    An open one is not plotly's: that is transparent, and the curve would run through it. It is a
+    filled one in the colour of the paper.
+    """
     symbol = style.symbol or "circle"
     fill = PAPER if symbol.endswith("-open") else style.colour
     outline = {"width": 1.8, "color": style.colour}
@@ -286,11 +159,23 @@ def marker(style: Style, size: float) -> dict[str, Any]:
 
 
 def line(
-    curve: Curve, style: Style, tags: Iterable[str], form: Callable[[float], str], what: str,
-    place: str = "n = {}"
-) -> go.Scatter:  # fmt: skip
-    """Return the mean curve, with what a pointer shows at each point; `place` says what the x of a
-    point is."""
+    curve: Curve,
+    style: Style,
+    tags: Iterable[str],
+    form: Callable[[float], str],
+    what: str,
+    place: str = "n = {}",
+) -> go.Scatter:
+    """Return the line through the means, with the text that a pointer shows at each point.
+
+    Args:
+        curve: what is drawn.
+        style: how.
+        tags: by which the legend hides it.
+        form: writes a value.
+        what: the name of the value.
+        place: what the x of a point is; the braces stand for x.
+    """
     name = words.name(curve.split) + ("" if curve.t is None else f", t = {words.time(curve.t)}")
     text = [
         f"<b>{name}</b><br>{place.format(words.place(p.n_train))}<br>{what} "
@@ -298,32 +183,45 @@ def line(
         for p in curve.points
     ]
     places = [(p.n_train, p.mean.value) for p in curve.points]
-    return polyline(places, text, style, tags, 8 if len(places) <= 15 else 5)
+    # Many large markers would hide the dashes, which tell the kinds of text apart.
+    size = 8 if len(places) <= 15 else 5
+    return polyline(places, text, style, tags, size)
 
 
 def polyline(
-    places: Sequence[tuple[float, float]], text: list[str], style: Style, tags: Iterable[str],
+    places: Sequence[tuple[float, float]],
+    text: list[str],
+    style: Style,
+    tags: Iterable[str],
     size: float,
-) -> go.Scatter:  # fmt: skip
-    """Return a line through places, each with the text that a pointer shows and a marker of a
-    size."""
+) -> go.Scatter:
+    """Return a line through places (x, y), each with a marker and the text that a pointer shows."""
+    # Markers at the edge of a plot are drawn whole, though half of them lies outside.
     return go.Scatter(
-        x=[x for x, _ in places], y=[y for _, y in places], text=text,
-        hovertemplate="%{text}<extra></extra>", mode="lines+markers" if style.symbol else "lines",
+        x=[x for x, _ in places],
+        y=[y for _, y in places],
+        text=text,
+        hovertemplate="%{text}<extra></extra>",
+        mode="lines+markers" if style.symbol else "lines",
         line={"color": style.colour, "width": style.width, "dash": style.dash},
-        marker=marker(style, size), meta={"tags": list(tags)}, cliponaxis=False,
-    )  # fmt: skip
+        marker=marker(style, size),
+        meta={"tags": list(tags)},
+        cliponaxis=False,
+    )
 
 
 def dots(curve: Curve, style: Style, tags: Iterable[str]) -> go.Scatter:
     """Return each seed's own value, small."""
     pairs = [(p.n_train, value) for p in curve.points for value in p.seeds]
     return go.Scatter(
-        x=[n for n, _ in pairs], y=[value for _, value in pairs], mode="markers", hoverinfo="skip",
+        x=[n for n, _ in pairs],
+        y=[value for _, value in pairs],
+        mode="markers",
+        hoverinfo="skip",
         cliponaxis=False,
-        marker={"color": style.colour, "size": 3.5, "opacity": 0.75}, meta={"tags": [*tags,
-        "seeds"]},
-    )  # fmt: skip
+        marker={"color": style.colour, "size": 3.5, "opacity": 0.75},
+        meta={"tags": [*tags, "seeds"]},
+    )
 
 
 def draw(
@@ -333,48 +231,64 @@ def draw(
     form: Callable[[float], str],
     what: str,
 ) -> None:
-    """Draw curves: bands at the back, then seeds, then lines."""
-    layers: tuple[list[go.Scatter], ...] = ([], [], [])
+    """Draw curves, each with its band and the values of its seeds.
+
+    What is added later lies on top: bands are at the back, so that no band tints the line of
+    another curve, then the seeds, then all lines.
+    """
+    bands, seeds, lines = [], [], []
     for curve in curves:
         look, tags = styles(curve), [tag(curve.t), curve.split]
+        # Random tokens are there at every t as a floor; their bands would crowd the plot.
         if curve.split != "random" or curve.t is None:
-            layers[0].extend(filter(None, [band(curve, look, tags)]))
-            if any(len(p.seeds) > 1 for p in curve.points):
-                layers[1].append(dots(curve, look, tags))
-        layers[2].append(line(curve, look, tags, form, what))
-    figure.add_traces([trace for layer in layers for trace in layer])
+            bands.append(band(curve, look, tags))
+            if several_seeds(curve):
+                seeds.append(dots(curve, look, tags))
+        lines.append(line(curve, look, tags, form, what))
+    figure.add_traces([trace for trace in (*bands, *seeds, *lines) if trace is not None])
+
+
+def several_seeds(curve: Curve) -> bool:
+    """Whether there is a spread between training seeds to show."""
+    return any(len(point.seeds) > 1 for point in curve.points)
 
 
 def legend(times: Sequence[float], curves: Iterable[Curve], star: bool = False) -> tuple[Key, ...]:
-    """Return the legend of curves against n: one entry a time, one a kind of text, then the
-    transition and the seeds."""
+    """Return the legend of curves against n.
+
+    There is one entry for each time, one for each kind of text, one for the transition where `star`
+    asks for it, and one for single seeds where there are several.
+    """
     curves = list(curves)
     keys = []
     for i, t in enumerate(times):
         if any(curve.t == t for curve in curves):
             look = style("train", i)._replace(dash="none")
             keys.append(Key(tag=tag(t), label=f"t = {words.time(t)}", style=look))
+    # Where colours stand for times, what shows a kind of text is its dash, in ink.
     timed = bool(keys)
     for split in dict.fromkeys(curve.split for curve in curves):
         look = style(split)._replace(colour=INK) if timed else style(split)
         keys.append(Key(tag=split, label=words.NAMES[split], style=look))
     if star:
         keys.append(Key(tag="star", label="n* and its interval", style=Style(MUTED, "bar", None)))
-    if any(len(point.seeds) > 1 for curve in curves for point in curve.points):
+    if any(several_seeds(curve) for curve in curves):
         keys.append(Key(tag="seeds", label="single seeds", style=Style(MUTED, "none", "dot")))
     return tuple(keys)
 
 
 def roomy_right(n_stars: Sequence[Estimate], sizes: Sequence[float]) -> bool:
-    """Whether there is more room for labels on the right of these n* than on their left."""
+    """Whether there is more room for labels on the right of these n*, smallest first, than on their
+    left."""
+    # On a log axis the middle of two n is the root of their product; here both sides are squared.
     return n_stars[0].value * n_stars[-1].value < min(sizes) * max(sizes)
 
 
 def star_marks(
     n_star: Estimate, t: float | None, paint: str, top: float, label: str, right: bool
 ) -> list[go.Scatter]:
-    """Return a vertical line at n*, its shaded interval up to `top`, and a label on its right or
-    left."""
+    """Return a vertical line at n* up to `top`, its shaded interval, and a label beside its upper
+    end."""
     n = n_star.value
     tags = {"tags": [tag(t), "star"]}
     side = "middle right" if right else "middle left"
@@ -385,10 +299,20 @@ def star_marks(
     if n_star.interval is not None:
         lo, hi = n_star.interval
         shade = {"fill": "toself", "fillcolor": faint(paint), "line": {"width": 0, "color": paint}}
+        # First, so that it lies behind the line.
         marks.insert(0, go.Scatter(x=[lo, hi, hi, lo], y=[0, 0, top, top], **shade, **rule))
-    marks.append(go.Scatter(x=[n], y=[top], mode="text", text=[text], textposition=side,
-    hoverinfo="skip",
-                            textfont={"color": INK, "size": 12.5}, meta=tags))  # fmt: skip
+    marks.append(
+        go.Scatter(
+            x=[n],
+            y=[top],
+            mode="text",
+            text=[text],
+            textposition=side,
+            hoverinfo="skip",
+            textfont={"color": INK, "size": 12.5},
+            meta=tags,
+        )
+    )
     return marks
 
 

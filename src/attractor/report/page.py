@@ -13,10 +13,11 @@ from attractor.measurements import ALL
 from attractor.report import words
 from attractor.report.beside import locations
 from attractor.report.charts import all_figures
+from attractor.report.sweep_files import read_report
 from attractor.report.tables import Table, tables, write_tables
 from attractor.report.template import fill
 from attractor.report.vector import STYLE, write_figures
-from attractor.report.view import Curve, Report, Star, find, read_report
+from attractor.report.view import Curve, Report, Star, find
 from attractor.results.outcomes import OUTCOME_NAMES
 from attractor.types import AttractorError
 
@@ -49,10 +50,11 @@ PROVENANCE = {
 
 @dataclass(frozen=True, kw_only=True)
 class ResultLine:
-    """One line of the results table, written out; `span` > 0 starts a new training-set size."""
+    """One line of the table of results, as it is written."""
 
     n_train: str
     span: int
+    """lines of its training-set size where it is the first of them, else 0"""
     split: str
     t: str
     cells: tuple[str, ...]
@@ -74,6 +76,7 @@ def table(report: Report) -> list[ResultLine]:
             for split in ("train", "test")
             if find(report.recovery, split, t)
         ]
+        # What does not depend on t is repeated, so that a line can be read by itself.
         for i, (split, t) in enumerate(block):
             cells = (
                 _cell(report.recovery, split, t, n, words.percent),
@@ -81,11 +84,10 @@ def table(report: Report) -> list[ResultLine]:
                 _cell(report.entropy, split, None, n, words.nats),
                 _cell(report.perplexity, split, None, n, words.approx),
             )
-            span = 0 if i else len(block)
             rows.append(
                 ResultLine(
                     n_train=words.count(n),
-                    span=span,
+                    span=0 if i else len(block),
                     split=words.NAMES[split],
                     t=words.time(t),
                     cells=cells,
@@ -96,34 +98,24 @@ def table(report: Report) -> list[ResultLine]:
 
 def stars(report: Report) -> list[tuple[str, str, str, str]]:
     """Return (what, n*, interval, width) for each located or missing transition."""
+    found = [(f"recovery at t = {words.time(star.t or 0.0)}", star) for star in report.stars]
+    # A place outside recovery that nobody looked for has neither an n* nor a reason.
+    found += [at for at in _other_places(report) if at[1].n_star or at[1].reason]
+    return [(what, *_star_cells(star)) for what, star in found]
 
-    def cells(star: Star) -> tuple[str, str, str]:
-        if star.n_star is None:
-            return ("none", star.reason or "no reason is recorded", "")
-        interval = star.reason or "not recorded"
-        if star.n_star.interval is not None:
-            interval = " to ".join(map(words.approx, star.n_star.interval))
-        return (
-            words.approx(star.n_star.value),
-            interval,
-            "" if star.width is None else words.approx(star.width),
-        )
 
-    found = [
-        (f"recovery at t = {words.time(star.t or 0.0)}", *cells(star)) for star in report.stars
-    ]
-    return [
-        *found,
-        *(
-            (name, *cells(star))
-            for name, star in _other_places(report)
-            if star.n_star or star.reason
-        ),
-    ]
+def _star_cells(star: Star) -> tuple[str, str, str]:
+    if star.n_star is None:
+        return "none", star.reason or "no reason is recorded", ""
+    interval = star.reason or "not recorded"
+    if star.n_star.interval is not None:
+        interval = " to ".join(map(words.approx, star.n_star.interval))
+    width = "" if star.width is None else words.approx(star.width)
+    return words.approx(star.n_star.value), interval, width
 
 
 def _other_places(report: Report) -> list[tuple[str, Star]]:
-    """Where else something changes, by what it is seen in."""
+    """Where something changes outside recovery, by what it is seen in."""
     named = {
         "conditional entropy": report.entropy_star,
         "entropy, change of slope": report.entropy_bend,
@@ -133,7 +125,7 @@ def _other_places(report: Report) -> list[tuple[str, Star]]:
 
 
 def warnings(report: Report) -> list[str]:
-    """What to say of the intervals of the transitions, each once, as a sentence."""
+    """Warnings about the intervals of the transitions as sentences, each of them once."""
     every = (*report.stars, *(star for _, star in _other_places(report)))
     found = [star.warning for star in every if star.warning]
     return [f"{warning[0].upper()}{warning[1:]}." for warning in dict.fromkeys(found)]
@@ -142,25 +134,22 @@ def warnings(report: Report) -> list[str]:
 def provenance(report: Report) -> list[tuple[str, str]]:
     """Return the labelled facts about the run that the file holds."""
 
-    def text(key: str) -> str:
-        value = report.provenance[key]
-        if isinstance(value, list):
-            return ", ".join(map(str, value))
-        return (
-            words.count(value)
-            if isinstance(value, int) and not isinstance(value, bool)
-            else str(value)
-        )
-
     facts = [
-        (label, text(key))
+        (label, _fact(report.provenance[key]))
         for key, label in PROVENANCE.items()
         if report.provenance.get(key) is not None
     ]
-    return [
-        *facts,
-        *([("Time for the sweep", duration(report.elapsed_s))] if report.elapsed_s else []),
-    ]
+    if report.elapsed_s:
+        facts.append(("Time for the sweep", duration(report.elapsed_s)))
+    return facts
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    # A bool is an int in Python, and no count.
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return words.count(value) if is_count else str(value)
 
 
 def render(report: Report) -> str:
@@ -190,17 +179,27 @@ def write_extras(
     style: Path | None,
     beside: Sequence[Path] = (),
 ) -> list[Path]:
-    """Write the figures as vector files and the tables as CSV or LaTeX into `<sweep>/figures` and
-    `<sweep>/tables`."""
-    report = read_report(Path(sweep_dir), beside)
+    """Write the figures and tables of a report as files for a paper.
+
+    Args:
+        sweep_dir: the folder of the sweep; figures go into `figures` in it, tables into `tables`.
+        figures: pdf, svg, eps or png; None for no figures.
+        table: csv or tex; None for no tables.
+        style: a matplotlib style file; None for the package's own.
+        beside: folders of sweeps to compare with.
+
+    Returns:
+        the files written.
+    """
+    sweep_dir = Path(sweep_dir)
+    report = read_report(sweep_dir, beside)
     paths = []
     if figures:
         drawn = all_figures(report)
-        paths += write_figures(drawn, Path(sweep_dir) / "figures", figures, style or STYLE)
+        paths += write_figures(drawn, sweep_dir / "figures", figures, style or STYLE)
     if table:
-        paths += write_tables(
-            [*_tables(report), _numbers(report)], Path(sweep_dir) / "tables", table
-        )
+        written = [*_tables(report), _numbers(report)]
+        paths += write_tables(written, sweep_dir / "tables", table)
     return paths
 
 
@@ -223,11 +222,18 @@ def _tables(report: Report) -> list[Table]:
 def _numbers(report: Report) -> Table:
     head = ("n", "seed", "of", "t", "at", "measurement", "value", "low", "high", "sequences")
     rows = [
-        (f"{r.n_train:g}", str(r.seed), r.split, "" if r.t is None else f"{r.t:g}", f"{r.at:g}",
-        r.measurement,
-         *("" if x is None else f"{x:.6g}" for x in r.estimate[:3]), str(r.estimate.n))
+        (
+            f"{r.n_train:g}",
+            str(r.seed),
+            r.split,
+            "" if r.t is None else f"{r.t:g}",
+            f"{r.at:g}",
+            r.measurement,
+            *("" if x is None else f"{x:.6g}" for x in r.estimate[:3]),
+            str(r.estimate.n),
+        )
         for r in report.measured
-    ]  # fmt: skip
+    ]
     return Table("measurements", "Every number", "95% intervals over sequences.", head, rows)
 
 

@@ -3,13 +3,17 @@ smallest and the largest n."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+import plotly.graph_objects as go
 
 from attractor.measurements import quantity
 from attractor.measurements.measurement import Measurement
 from attractor.measurements.section import Section, Trace
 from attractor.report import words
+from attractor.report.axes import canvas, log_axis, plain_canvas, share_axis
 from attractor.report.figures import (
     MUTED,
     PALETTE,
@@ -19,14 +23,11 @@ from attractor.report.figures import (
     Panel,
     Style,
     band,
-    canvas,
     dots,
     finish,
     legend,
     line,
-    log_axis,
-    plain_canvas,
-    share_axis,
+    several_seeds,
     style,
     tag,
 )
@@ -37,11 +38,12 @@ from attractor.results.units import PROBABILITY, SHARE
 CHANCE = Style(MUTED, "1.5px,3.5px", None, 1.4)
 DASHES = ("solid", "7px,4px", "1.5px,3.5px", "10px,3px,2px,3px")
 HALF = 0.5
-"""A plot of shares that all stay below it is cut there, so that its curves can be told apart."""
+"""Share above which a plot goes from 0 to 100%. Curves that all stay below would be crowded at its
+bottom; their plot ends where they do."""
 
 
 class Drawn(NamedTuple):
-    """A curve with what stands for it."""
+    """A curve with its look, and the tags by which a legend hides it."""
 
     trace: Trace
     curve: Curve
@@ -68,8 +70,8 @@ def _against_n(report: Report, section: Section) -> Figure | None:
             figure = canvas(report.sizes, axis)
             _draw(figure, there, section, "n = {}")
             name = f"{section.id}-{i}-plot" if section.panels else f"{section.id}-plot"
-            label = _label(section.title if not section.panels else f"{section.title}: {axis}",
-                           there, section)  # fmt: skip
+            title = f"{section.title}: {axis}" if section.panels else section.title
+            label = _label(title, there, section)
             panels.append(Panel(id=name, label=label, spec=finish(figure)))
     return _figure(section, found, panels, report) if panels else None
 
@@ -78,8 +80,9 @@ def _profile(report: Report, section: Section) -> Figure | None:
     """A panel for the smallest and one for the largest n, against the rows' own `at`."""
     panels: list[Panel] = []
     every: dict[str, Drawn] = {}
+    # Once for a sweep of a single size.
     for n in dict.fromkeys((report.sizes[0], report.sizes[-1])):
-        there = _found(report, section, lambda trace, n=n: _along(report, trace, n))  # type: ignore[misc]
+        there = _found(report, section, functools.partial(_along, report, n))
         if not there:
             continue
         x_title = section.x_title or ""
@@ -119,7 +122,10 @@ def _found(
 
 
 def _style(section: Section, i: int) -> Style:
-    """Kinds of text have their own look; lines of other kinds are told apart by their place."""
+    """The look of the i-th line of a section that has no colours for times.
+
+    Kinds of text look as everywhere; lines that are something else get a look of their own each.
+    """
     trace = section.traces[i]
     if trace.is_chance:
         return CHANCE
@@ -130,7 +136,7 @@ def _style(section: Section, i: int) -> Style:
 
 
 def _rows(report: Report, trace: Trace, every_t: bool = False) -> list[Measured]:
-    """Rows of a trace; of several t all of the sweep's, or the smallest as if it were the only."""
+    """Rows of a trace: at every t of the sweep, or at the smallest t that there is, without it."""
     rows = [r for r in report.measured if (r.measurement, r.split) == (trace.quantity, trace.split)]
     if every_t:
         return [r for r in rows if r.t in report.times]
@@ -138,28 +144,27 @@ def _rows(report: Report, trace: Trace, every_t: bool = False) -> list[Measured]
     return [r._replace(t=None) for r in rows if r.t == first]
 
 
-def _along(report: Report, trace: Trace, n: int) -> list[Measured]:
-    """Rows of a trace at one size, by their place on their own axis."""
+def _along(report: Report, n: int, trace: Trace) -> list[Measured]:
+    """Rows of a trace at one size, placed on their own axis, as if that were the size."""
     return [r._replace(n_train=r.at) for r in _rows(report, trace) if r.n_train == n]
 
 
-def _draw(figure, there: Sequence[Drawn], section: Section, place: str) -> None:  # type: ignore[no-untyped-def]
-    """Bands at the back, then seeds, then lines; the axis follows from the unit."""
+def _draw(figure: go.Figure, there: Sequence[Drawn], section: Section, place: str) -> None:
+    """Draw curves in the layers of `figures.draw`, on an axis that follows from their unit."""
     form = _form(section)
-    for layer in ("band", "dots", "line"):
-        for trace, curve, look, tags in there:
-            if layer == "band":
-                shade = None if trace.is_chance else band(curve, look, tags)
-                figure.add_traces([shade] if shade is not None else [])
-            elif layer == "dots" and any(len(p.seeds) > 1 for p in curve.points):
-                figure.add_trace(dots(curve, look, tags))
-            elif layer == "line":
-                figure.add_trace(line(curve, look, tags, form, _name(trace), place))
-    drawn = [each.curve for each in there]
+    bands, seeds, lines = [], [], []
+    for trace, curve, look, tags in there:
+        # What chance would give has no interval of its own to show.
+        bands.append(None if trace.is_chance else band(curve, look, tags))
+        if several_seeds(curve):
+            seeds.append(dots(curve, look, tags))
+        lines.append(line(curve, look, tags, form, _name(trace), place))
+    figure.add_traces([drawn for drawn in (*bands, *seeds, *lines) if drawn is not None])
+    shown = [each.curve for each in there]
     if section.exponential:
-        figure.update_yaxes(**log_axis(drawn))
+        figure.update_yaxes(**log_axis(shown))
     elif quantity(section.traces[0].quantity).unit in (SHARE, PROBABILITY):
-        highest = max(curve.highest for curve in drawn)
+        highest = max(curve.highest for curve in shown)
         figure.update_yaxes(**(share_axis() if highest > HALF else {"tickformat": ".0%"}))
     if section.zero_line:
         figure.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
@@ -168,6 +173,7 @@ def _draw(figure, there: Sequence[Drawn], section: Section, place: str) -> None:
 def _figure(
     section: Section, there: Sequence[Drawn], panels: list[Panel], report: Report
 ) -> Figure:
+    """Plots under their title, with what their intervals leave out said below them."""
     assumed = section.assumed
     banded = any(p.mean.interval for each in there for p in each.curve.points)
     if not banded and "No interval" not in assumed:
@@ -192,7 +198,7 @@ def _figure(
 
 
 def _keys(there: Sequence[Drawn]) -> tuple[Key, ...]:
-    """One entry a line; lines of one name, in plots beside each other, share one."""
+    """One entry for each name; lines of one name, in plots beside each other, share it."""
     looks = {_name(each.trace): each.style for each in there}
     return tuple(Key(tag=name, label=name, style=look) for name, look in looks.items())
 

@@ -1,4 +1,4 @@
-"""The tables of the report, as page, CSV and LaTeX."""
+"""The tables of the report, and how they are written as CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from attractor.report import words
 from attractor.report.view import Report, over_seeds
 from attractor.results.estimate import Estimate
 
+TOKENS_SHOWN = 40
+"""Micro-attractors in the table."""
 DISTANCES = {quantity.name: quantity.title for quantity in entropy_gap.DISTANCES}
 
 
 class Table(NamedTuple):
-    """A table and how to read it."""
+    """A table of finished text, and how to read it."""
 
     id: str
     title: str
@@ -30,70 +32,61 @@ class Table(NamedTuple):
 
 
 def tables(report: Report) -> list[Table]:
-    """The tables for which the sweep holds data."""
-    made = [
-        agreement(report), models(report), distances(report), micro(report), membership(report),
-        detector(report),
-        controls(report),
-    ]  # fmt: skip
+    """The tables for which the sweep holds data, in the order of the page."""
+    makers = (agreement, models, distances, micro, membership, detector, controls)
+    made = [make(report) for make in makers]
     return [table for table in made if table is not None and table.rows]
 
 
 def membership(report: Report) -> Table | None:
     """AUROC and true positives of each score at the smallest, a middle and the largest n."""
-    rows, better, sizes = (
-        [],
-        [],
-        (report.sizes[0], report.sizes[len(report.sizes) // 2], report.sizes[-1]),
-    )
+    sizes = (report.sizes[0], report.sizes[len(report.sizes) // 2], report.sizes[-1])
     levels = sorted({r.at for r in report.measured if r.measurement == "tpr"})
+    rows: list[tuple[str, ...]] = []
+    better = []
     for n in dict.fromkeys(sizes):
         found = _over_seeds(report, n, "auroc", "auroc_gain", "auroc_shuffled", "tpr")
-        names = [name for measurement, name, _ in found if measurement == "auroc"]
-        above = [name for name in names if _above(found, name)]
-        if BLIND in names:
+        scores = [score for measurement, score, _ in found if measurement == "auroc"]
+        above = [score for score in scores if _above(found, score)]
+        if BLIND in scores:
             better.append(f"at n = {words.count(n)} {words.joined(above) if above else 'none'}")
-        for name in names:
-            keys = [("auroc_gain", name, 0.0), ("auroc_shuffled", name, 0.0)]
-            gain, shuffled = (
-                words.with_interval(found[key], words.decimal) if key in found else ""
-                for key in keys
-            )
-            verdict = (
-                ""
-                if name == BLIND or not gain
-                else "better"
-                if name in above
-                else "no better than blind"
-            )
-            cells = [words.with_interval(found["tpr", name, at], words.percent) for at in levels]
-            rows.append(
-                (words.count(n), name,
-                 words.with_interval(found["auroc", name, 0.0], words.decimal), gain, verdict,
-                 shuffled, *cells)
-            )  # fmt: skip
-    return Table(
-        "scores", "Membership scores, side by side",
-        (
-            f"Better than a bag of words that never saw the model: {'; '.join(better)}. "
-            if better
-            else ""
-        )
-        + "A score is better if the interval of its AUROC lies above 0.5 and that of its "
+        rows += [(words.count(n), *_score_cells(found, score, levels)) for score in scores]
+    read = (
+        "A score is better if the interval of its AUROC lies above 0.5 and that of its "
         "difference from the bag of words, on the same rows, above 0. With labels shuffled: the "
         "mean and 95% of 200 permutations. TPR is the share of training rows above every unseen "
         "row, or above all but the share of them that the column names; a level has a column if "
-        "the unseen rows can resolve it: 1% needs 100 of them, 0.1% needs 1,000.",
-        ("n", "score", "AUROC", "minus bag of words", "against blind", "labels shuffled",
-         *(f"TPR at {100 * at:g}% FPR" if at else "TPR, no false positive" for at in levels)), rows,
-    )  # fmt: skip
+        "the unseen rows can resolve it: 1% needs 100 of them, 0.1% needs 1,000."
+    )
+    if better:
+        which = "; ".join(better)
+        read = f"Better than a bag of words that never saw the model: {which}. {read}"
+    rates = (f"TPR at {100 * at:g}% FPR" if at else "TPR, no false positive" for at in levels)
+    head = ("n", "score", "AUROC", "minus bag of words", "against blind", "labels shuffled", *rates)
+    return Table("scores", "Membership scores, side by side", read, head, rows)
+
+
+def _score_cells(
+    found: dict[tuple[str, str, float], Estimate], score: str, levels: list[float]
+) -> tuple[str, ...]:
+    """One score at one n, all but the n."""
+
+    def cell(measurement: str) -> str:
+        e = found.get((measurement, score, 0.0))
+        return "" if e is None else words.with_interval(e, words.decimal)
+
+    gain = cell("auroc_gain")
+    verdict = "better" if _above(found, score) else "no better than blind"
+    if score == BLIND or not gain:
+        verdict = ""  # there is nothing to compare, or nothing to compare with
+    rates = (words.with_interval(found["tpr", score, at], words.percent) for at in levels)
+    return (score, cell("auroc"), gain, verdict, cell("auroc_shuffled"), *rates)
 
 
 def _over_seeds(
     report: Report, n: float, *measurements: str
 ) -> dict[tuple[str, str, float], Estimate]:
-    """By measurement, kind of text or score, and place: means over the training seeds at one
-    size."""
+    """Means over the training seeds at one n, by (measurement, kind of text or score, place)."""
     found: dict[tuple[str, str, float], list[Estimate]] = {}
     for r in report.measured:
         if r.n_train == n and r.measurement in measurements:
@@ -102,7 +95,7 @@ def _over_seeds(
 
 
 def detector(report: Report) -> Table | None:
-    """Does entropy alone tell memorizing models from generalizing ones?"""
+    """How well entropy alone tells memorizing models from generalizing ones."""
     found = report.detector
     if not found.has("models"):
         return None
@@ -110,73 +103,64 @@ def detector(report: Report) -> Table | None:
         ("models", f"{found.integer('models')}, {found.integer('memorizing')} of them memorizing")
     ]
     group = found.text("held_out") if found.has("held_out") else "size"
-    for key, label in (
-        ("auroc", "AUROC"),
-        ("accuracy", f"right, by a threshold that never saw their {group}"),
-    ):
+    right = f"right, by a threshold that never saw their {group}"
+    for key, label in (("auroc", "AUROC"), ("accuracy", right)):
         if found.has(key):
-            rows.append(
-                (label, words.with_interval(found.estimate(key, f"{key}_ci"), words.decimal))
-            )
+            e = found.estimate(key, f"{key}_ci")
+            rows.append((label, words.with_interval(e, words.decimal)))
     if found.has("reason"):
         rows.append(("not given", found.text("reason")))
     return Table(
-        "detector", "Entropy as a detector of memorizing models",
+        "detector",
+        "Entropy as a detector of memorizing models",
         "A model counts as memorizing if the intervals of training and unseen recovery do not "
         "overlap; the score is the entropy of its own generations, which needs no training data. "
         "Few models give wide intervals, and these take the models as independent, although they "
         "share training text.",
-        ("", "value"), rows,
-    )  # fmt: skip
+        ("", "value"),
+        rows,
+    )
 
 
 def models(report: Report) -> Table | None:
     """n* of each model of a sweep of several."""
     rows = []
     for model in sorted(report.models, key=lambda model: model.parameters):
+        size = words.count(model.parameters)
         for star in model.stars:
-            found = (
-                "none" if star.n_star is None else words.with_interval(star.n_star, words.approx)
-            )
-            rows.append(
-                (
-                    model.name,
-                    words.count(model.parameters),
-                    words.time(star.t or 0.0),
-                    found,
-                    star.reason or "",
-                )
-            )
+            n_star = star.n_star
+            where = "none" if n_star is None else words.with_interval(n_star, words.approx)
+            rows.append((model.name, size, words.time(star.t or 0.0), where, star.reason or ""))
     return Table(
-        "model-sizes", "n* of each model",
+        "model-sizes",
+        "n* of each model",
         "Where recovery of training and unseen text meets, model by model.",
-        ("model", "parameters", "t", "n*", "why not"), rows,
-    )  # fmt: skip
+        ("model", "parameters", "t", "n*", "why not"),
+        rows,
+    )
 
 
 def distances(report: Report) -> Table | None:
     """Every distance between the entropies of generations and of real text."""
     rows = []
+    by_chance = [name + entropy_gap.CHANCE for name in DISTANCES]
     for n in report.sizes:
-        found = _over_seeds(
-            report, n, *DISTANCES, *(name + entropy_gap.CHANCE for name in DISTANCES)
-        )
+        found = _over_seeds(report, n, *DISTANCES, *by_chance)
         for (measurement, split, at), e in found.items():
             if measurement in DISTANCES:
-                chance = found[measurement + entropy_gap.CHANCE, split, at].value
-                cells = (
-                    DISTANCES[measurement],
-                    words.with_interval(e, words.nats),
-                    words.nats(chance),
-                )
-                rows.append((words.count(n), words.name(split), *cells))
+                title = DISTANCES[measurement]
+                value = words.with_interval(e, words.nats)
+                chance = words.nats(found[measurement + entropy_gap.CHANCE, split, at].value)
+                rows.append((words.count(n), words.name(split), title, value, chance))
     return Table(
-        "gaps", "Distances between the entropy of generations and of real text",
+        "gaps",
+        "Distances between the entropy of generations and of real text",
         "Below the last column, which 95% of random splits stay under, a distance is what chance "
         "gives; of the effect sizes, which have a sign, the size without it counts. Only they have "
         "an interval: the first three are never negative.",
-        ("n", "compared with", "distance", "value", "by chance"), rows,
-    )  # fmt: skip
+        ("n", "compared with", "distance", "value", "by chance"),
+        rows,
+    )
 
 
 def agreement(report: Report) -> Table | None:
@@ -186,77 +170,91 @@ def agreement(report: Report) -> Table | None:
         e = pair.estimate("decades", "ci")
         apart = e.interval is not None and not e.interval[0] <= 0 <= e.interval[1]
         verdict = "apart" if apart else "agree within the interval"
-        rows.append(
-            (
-                pair.text("first"),
-                pair.text("second"),
-                words.with_interval(e, words.decimal),
-                verdict,
-            )
-        )
+        decades = words.with_interval(e, words.decimal)
+        rows.append((pair.text("first"), pair.text("second"), decades, verdict))
     return Table(
-        "agreement", "Do the locations of the transition agree?",
+        "agreement",
+        "Do the locations of the transition agree?",
         "log10 of the second place over the first: 0 is the same n, 1 ten times as much. Resampled "
         "together, and compared two at a time.",
-        ("first", "second", "decades between", ""), rows,
-    )  # fmt: skip
+        ("first", "second", "decades between", ""),
+        rows,
+    )
 
 
 def micro(report: Report) -> Table | None:
     """Tokens of unseen text that the largest model is certain of."""
-    rows, tagged = [], any(m.has("word_class") for m in report.micro)
-    for m in report.micro[:40]:
+    rows = []
+    # Word classes are there if the summary was made with a tagger.
+    tagged = any(m.has("word_class") for m in report.micro)
+    for m in report.micro[:TOKENS_SHOWN]:
         ends = m.interval("ci") or (None, None)
         share = Estimate(m.number("vanishing") / m.number("occurrences"), *ends)
         rows.append(
-            (words.visible(m.text("token")), words.count(m.number("rank")),
-            words.count(m.number("occurrences")),
-             words.with_interval(share, words.percent), words.percent(m.number("position")),
-             *([m.text("word_class") if m.has("word_class") else ""] if tagged else []))
-        )  # fmt: skip
+            (
+                words.visible(m.text("token")),
+                words.count(m.number("rank")),
+                words.count(m.number("occurrences")),
+                words.with_interval(share, words.percent),
+                words.percent(m.number("position")),
+                *([m.text("word_class") if m.has("word_class") else ""] if tagged else []),
+            )
+        )
     return Table(
-        "micro", "Micro-attractors",
+        "micro",
+        "Micro-attractors",
         "Tokens of unseen text whose entropy stays below 0.01 nats in the model trained on "
         f"{words.count(report.sizes[-1])} sequences: certain although the text was never seen.",
-        ("token", "frequency rank", "occurrences", "certain", "median place in the row",
-        *["word class"] * tagged),
+        (
+            "token",
+            "frequency rank",
+            "occurrences",
+            "certain",
+            "median place in the row",
+            *["word class"] * tagged,
+        ),
         rows,
-    )  # fmt: skip
+    )
 
 
 def controls(report: Report) -> Table | None:
     """What the probes say of models whose behaviour is known."""
+    wanted = (
+        ("recovery_rate", "train", words.percent),
+        ("recovery_rate", "test", words.percent),
+        ("conditional_entropy", "train", words.nats),
+        ("conditional_entropy", "test", words.nats),
+        ("auroc", "NELBO", words.decimal),
+        ("auroc_shuffled", "NELBO", words.decimal),
+    )
     rows = []
     for name in dict.fromkeys(control for control, _ in report.controls):
         here = [r for control, r in report.controls if control == name]
-
         found = {(r.measurement, r.split): r.estimate for r in here}
-        wanted = (
-            *((("recovery_rate", split), words.percent) for split in ("train", "test")),
-            *((("conditional_entropy", split), words.nats) for split in ("train", "test")),
-            *(
-                ((measurement, "NELBO"), words.decimal)
-                for measurement in ("auroc", "auroc_shuffled")
-            ),
+        cells = (
+            words.with_interval(found[measurement, split], form)
+            if (measurement, split) in found
+            else ""
+            for measurement, split, form in wanted
         )
-        rows.append(
-            (
-                name,
-                *(
-                    words.with_interval(found[key], form) if key in found else ""
-                    for key, form in wanted
-                ),
-            )
-        )
+        rows.append((name, *cells))
     return Table(
-        "controls", "Controls",
+        "controls",
+        "Controls",
         "An untrained network recovers nothing; the exact memorizer of the smallest training set "
         "returns it, and of unseen text what both happen to share; the exact generalizer treats "
         "both alike. Shuffled labels must give an AUROC near 0.5.",
-        ("model", "recovery, training", "recovery, unseen", "entropy, training", "entropy, unseen",
-        "AUROC of NELBO",
-         "labels shuffled"), rows,
-    )  # fmt: skip
+        (
+            "model",
+            "recovery, training",
+            "recovery, unseen",
+            "entropy, training",
+            "entropy, unseen",
+            "AUROC of NELBO",
+            "labels shuffled",
+        ),
+        rows,
+    )
 
 
 def write_tables(tables: list[Table], folder: Path, kind: str) -> list[Path]:
@@ -278,11 +276,10 @@ def comma_separated(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A tabular in the style of booktabs."""
+    """A LaTeX tabular in the style of booktabs, with how to read it as a comment."""
     lines = [" & ".join(map(_escaped, row)) + r" \\" for row in (table.head, *table.rows)]
-    lines = [
-        f"{{}}{line}" if line[0] in "[*" else line for line in lines
-    ]  # else an option of what ends the line above
+    # LaTeX takes a bracket or an asterisk for an option of the line break that ends the line above.
+    lines = [f"{{}}{line}" if line[0] in "[*" else line for line in lines]
     body = "\n".join([lines[0], r"\midrule", *lines[1:]])
     opening = (
         f"% {table.title}: {table.read}\n\\begin{{tabular}}{{{'l' * len(table.head)}}}\n\\toprule\n"
@@ -291,12 +288,10 @@ def latex(table: Table) -> str:
 
 
 def _escaped(text: str) -> str:
+    # In this order: each step puts in backslashes, but no character that a later step looks for.
     text = text.replace("\\", r"\textbackslash ")
-    return (
-        re.sub(r"([&%$#_{}])", r"\\\1", text)
-        .replace("~", r"\textasciitilde ")
-        .replace("^", r"\textasciicircum ")
-    )
+    text = re.sub(r"([&%$#_{}])", r"\\\1", text)
+    return text.replace("~", r"\textasciitilde ").replace("^", r"\textasciicircum ")
 
 
 def _above(found: dict[tuple[str, str, float], Estimate], score: str) -> bool:

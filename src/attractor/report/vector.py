@@ -1,4 +1,8 @@
-"""The figures of the page as vector files for a paper, drawn by matplotlib from the same data."""
+"""The figures of the page as files for a paper, drawn by matplotlib.
+
+They are drawn from the page's own specifications, so what a figure shows is decided in one place.
+Here is only as much of plotly's language as the figures of this package use.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.machine.files import write_atomically
-from attractor.report.figures import Figure, Panel, Style
+from attractor.report.figures import INK, MUTED, PAPER, Figure, Panel, Style
 from attractor.types import AttractorError
 
 STYLE = Path(__file__).parent / "templates" / "paper.mplstyle"
@@ -34,6 +38,7 @@ def write_figures(
         raise AttractorError(f"figures = {kind!r}: allowed are {', '.join(KINDS)}")
     if not style.is_file():
         raise AttractorError(f"the style file '{style}' does not exist")
+    # Here, since most reports are written without files for a paper, and loading it takes time.
     import matplotlib
 
     matplotlib.use("agg")
@@ -48,12 +53,8 @@ def write_figures(
             drawn, axes = pyplot.subplots(1, count, figsize=(width * count, height), squeeze=False)
             for panel, ax in zip(figure.panels, axes[0], strict=True):
                 _draw(panel, ax)
-            names = {key.tag: key.label for key in figure.keys}
-            handles = [
-                _handle(key.style, key.label)
-                for key in figure.keys
-                if key.tag in names and key.tag != "seeds"
-            ]
+            # Single seeds are dots so small that they need no entry in print.
+            handles = [_handle(key.style, key.label) for key in figure.keys if key.tag != "seeds"]
             drawn.legend(
                 handles=handles, loc="outside lower center", ncols=min(3, max(1, len(handles)))
             )
@@ -66,54 +67,71 @@ def write_figures(
 def _draw(panel: Panel, ax: Any) -> None:
     layout = panel.spec["layout"]
     for trace in panel.spec["data"]:
-        line, mode, x, y = trace.get("line", {}), trace.get("mode", ""), trace["x"], trace["y"]
-        if trace.get("fill") == "toself":
-            ax.fill(x, y, color=_colour(trace["fillcolor"]), linewidth=0)
-        elif mode == "text":
-            side = "right" if trace["textposition"].endswith("left") else "left"
-            aside = (-3 if side == "right" else 3, 0)
-            ax.annotate(_plain(trace["text"][0]).strip(), (x[0], y[0]), xytext=aside,
-            textcoords="offset points",
-                        ha=side, va="center")  # fmt: skip
-        elif mode == "markers":
-            ax.plot(x, y, ".", color=_colour(trace["marker"]["color"]), markersize=2, alpha=0.7)
-        else:
-            marker = trace.get("marker", {}) if "markers" in mode else {}
-            ax.plot(
-                x, y, color=_colour(line.get("color", "#1b1e23")), linestyle=_dash(line.get("dash",
-                "solid")),
-                linewidth=line.get("width", 2) * 0.6, marker=MARKERS.get(marker.get("symbol", "")),
-                markersize=4,
-                markerfacecolor="white" if marker.get("color") == "#fbfaf7" else None,
-            )  # fmt: skip
+        _draw_trace(trace, ax)
     for shape in layout.get("shapes", ()):
-        ax.axhline(shape["y0"], color="#6a707a", linewidth=0.6)
-    for name, set_axis in (("x", ax.xaxis), ("y", ax.yaxis)):
-        axis = layout.get(f"{name}axis", {})
-        log = axis.get("type") == "log"
-        getattr(ax, f"set_{name}scale")("log" if log else "linear")
-        if "tickvals" in axis:
-            set_axis.set_ticks(
-                list(axis["tickvals"]), list(map(str, axis.get("ticktext", axis["tickvals"])))
-            )
-            set_axis.set_ticks([], minor=True)
-        if "range" in axis:
-            getattr(ax, f"set_{name}lim")(
-                *((10**end for end in axis["range"]) if log else axis["range"])
-            )
+        ax.axhline(shape["y0"], color=MUTED, linewidth=0.6)
+    for name in ("x", "y"):
+        _set_axis(layout.get(f"{name}axis", {}), name, ax)
     ax.set_xlabel(_plain(layout["xaxis"]["title"]["text"]).replace(" (log scale)", ""))
-    where, _, axis = _plain(layout["title"]["text"]).replace(" (log scale)", "").rpartition(": ")
+    # The page names y above the plot. What stands before a colon, "n = 32: entropy", is which plot
+    # of several it is; only the rest is the name of the axis.
+    title = _plain(layout["title"]["text"]).replace(" (log scale)", "")
+    where, _, axis = title.rpartition(": ")
     ax.set_ylabel(axis)
     ax.set_title(where)
+
+
+def _draw_trace(trace: dict[str, Any], ax: Any) -> None:
+    line, mode, x, y = trace.get("line", {}), trace.get("mode", ""), trace["x"], trace["y"]
+    if trace.get("fill") == "toself":
+        ax.fill(x, y, color=_colour(trace["fillcolor"]), linewidth=0)
+    elif mode == "text":
+        # Plotly names where the text is, matplotlib which side of the text is at the point.
+        side = "right" if trace["textposition"].endswith("left") else "left"
+        ax.annotate(
+            _plain(trace["text"][0]).strip(),
+            (x[0], y[0]),
+            xytext=(-3 if side == "right" else 3, 0),
+            textcoords="offset points",
+            ha=side,
+            va="center",
+        )
+    elif mode == "markers":
+        ax.plot(x, y, ".", color=_colour(trace["marker"]["color"]), markersize=2, alpha=0.7)
+    else:
+        marker = trace.get("marker", {}) if "markers" in mode else {}
+        ax.plot(
+            x,
+            y,
+            color=_colour(line.get("color", INK)),
+            linestyle=_dash(line.get("dash", "solid")),
+            linewidth=line.get("width", 2) * 0.6,
+            marker=MARKERS.get(marker.get("symbol", "")),
+            markersize=4,
+            markerfacecolor="white" if marker.get("color") == PAPER else None,
+        )
+
+
+def _set_axis(axis: dict[str, Any], name: str, ax: Any) -> None:
+    log = axis.get("type") == "log"
+    getattr(ax, f"set_{name}scale")("log" if log else "linear")
+    if "tickvals" in axis:
+        labels = axis.get("ticktext", axis["tickvals"])
+        ticks = getattr(ax, f"{name}axis")
+        ticks.set_ticks(list(axis["tickvals"]), list(map(str, labels)))
+        ticks.set_ticks([], minor=True)
+    if "range" in axis:
+        # Plotly gives the range of a logarithmic axis in decades.
+        ends = [10**end for end in axis["range"]] if log else axis["range"]
+        getattr(ax, f"set_{name}lim")(*ends)
 
 
 def _handle(style: Style, label: str) -> Any:
     from matplotlib.lines import Line2D
 
     symbol = style.symbol or ""
-    dash: Any = (
-        "none" if style.dash == "none" else _dash("solid" if style.dash == "bar" else style.dash)
-    )
+    # "none" is an entry for a colour or a marker alone, "bar" one for a shaded interval.
+    dash: Any = {"none": "none", "bar": "solid"}.get(style.dash) or _dash(style.dash)
     face = "white" if symbol.endswith("-open") else style.colour
     marker = MARKERS.get(symbol.removesuffix("-open"))
     return Line2D(
@@ -129,18 +147,19 @@ def _handle(style: Style, label: str) -> Any:
 
 
 def _dash(dash: str) -> Any:
+    """Lengths of dashes and gaps, in pixels on the page and half as many points in print."""
     lengths = [float(part) / 2 for part in re.findall(r"[\d.]+", dash)]
     return (0, lengths) if lengths else "solid"
 
 
 def _colour(colour: str) -> Any:
-    numbers = re.fullmatch(r"rgba\((\d+),(\d+),(\d+),([\d.]+)\)", colour)
-    return (
-        tuple(float(x) / (255 if i < 3 else 1) for i, x in enumerate(numbers.groups()))
-        if numbers
-        else colour
-    )
+    found = re.fullmatch(r"rgba\((\d+),(\d+),(\d+),([\d.]+)\)", colour)
+    if not found:
+        return colour
+    red, green, blue, opacity = map(float, found.groups())
+    return red / 255, green / 255, blue / 255, opacity
 
 
 def _plain(text: str) -> str:
+    """Text without its HTML tags."""
     return re.sub(r"<[^>]+>", " ", text)

@@ -1,23 +1,21 @@
 """What the report shows, as plain data: curves averaged over seeds, transitions, passages and
-provenance."""
+provenance.
+
+Nothing here knows the files of a sweep; `sweep_files` reads them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import exp
-from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from attractor.analysis import statistics
-from attractor.measurements import declares, quantity
-from attractor.report.fields import Fields, read_fields
+from attractor.measurements import quantity
+from attractor.report.fields import Fields
 from attractor.results.estimate import Estimate
-from attractor.results.outcomes import OUTCOMES
-from attractor.types import AttractorError
-
-SPLITS = ("train", "test")
 
 
 class Measured(NamedTuple):
@@ -26,12 +24,12 @@ class Measured(NamedTuple):
     split: str
     t: float | None
     n_train: float
-    """training-set size; on a profile, the place on its own axis"""
+    """training-set size; on a curve against an axis of its own, the place on that axis"""
     seed: int
     estimate: Estimate
     measurement: str = ""
     at: float = 0.0
-    """where on the axis of a profile"""
+    """place on an axis of its own, of a measurement that has one, such as nats of a density"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +52,8 @@ class Curve:
     @property
     def highest(self) -> float:
         """The highest end of an interval, or value of a seed."""
-        tops = (
-            max(p.mean.value if p.mean.high is None else p.mean.high, *p.seeds) for p in self.points
-        )
-        return max(tops)
+        ends = (p.mean.value if p.mean.high is None else p.mean.high for p in self.points)
+        return max(*ends, *(value for p in self.points for value in p.seeds))
 
     def at(self, n_train: float) -> Estimate | None:
         """Return the mean over seeds at one size, None where it was not measured."""
@@ -66,14 +62,18 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class Star:
-    """Where the transition is; `width` is in decades of n; `reason` says why `n_star` or its
-    interval is missing."""
+    """Where the transition is, as seen in one quantity."""
 
     t: float | None
+    """None for a quantity that does not depend on it"""
     n_star: Estimate | None
+    """None where no transition was found"""
     width: float | None = None
+    """decades of n over which the quantity falls from 90% to 10% of its top"""
     reason: str | None = None
+    """why n* or its interval is missing"""
     warning: str | None = None
+    """why the interval is to be read with care"""
 
 
 class Model(NamedTuple):
@@ -145,7 +145,9 @@ class Report:
     entropy_bend: Star | None
     peak: Star | None
     measured: tuple[Measured, ...]
+    """every number, whichever curve it is part of"""
     controls: tuple[tuple[str, Measured], ...]
+    """each with the name of its model"""
     detector: Fields
     models: tuple[Model, ...]
     agreement: tuple[Fields, ...]
@@ -178,16 +180,22 @@ def over_seeds(estimates: list[Estimate], measurement: str) -> Estimate:
     if any(e.interval is None for e in estimates):
         return Estimate(value)
     low, high = (estimates[0] if len(estimates) == 1 else statistics.over_seeds(estimates)).ends()
+    # Student's interval over a few seeds is symmetric and often wider than what the unit allows:
+    # a share above 1 would only be an artefact of it.
     low, high = quantity(measurement).unit.clipped(low, high)
+    # A bias-corrected interval need not hold its value, but no line may leave its band.
     return Estimate(value, min(value, low), max(value, high), estimates[0].n)
 
 
 def curves(
     measured: Iterable[Measured], scale: Callable[[float], float] = float
 ) -> tuple[Curve, ...]:
-    """Group measurements into curves and average over seeds; `scale` is applied after the
-    average."""
-    # The first of a (split, t, n, seed) wins: rows repeat what does not depend on t.
+    """Group measurements into curves and average over seeds; `scale` is applied after the average.
+
+    A perplexity, say, is exp of the mean of nats, not the mean of what exp makes of them.
+    """
+    # Of several numbers of one (measurement, split, t, n, seed) the first is taken: the rows of
+    # transition.json are one for each t, and repeat in each of them what does not depend on t.
     groups: dict[tuple[str, str, float | None], dict[float, dict[int, Estimate]]] = {}
     for m in measured:
         at = groups.setdefault((m.measurement, m.split, m.t), {})
@@ -200,6 +208,7 @@ def curves(
             values = tuple(scale(seeds[seed].value) for seed in sorted(seeds))
             points.append(Point(n_train=n_train, mean=mean.scaled(scale), seeds=values))
         found.append(Curve(split=split, t=t, points=tuple(points)))
+    # What is drawn and listed in this order: by t, what has none first, and training text first.
     return tuple(sorted(found, key=lambda c: (-1.0 if c.t is None else c.t, _rank(c.split))))
 
 
@@ -210,197 +219,3 @@ def _rank(split: str) -> int:
 def perplexity(nats: float) -> float:
     """Return exp(nats), capped where a float would overflow."""
     return exp(min(nats, 700.0))
-
-
-def _measured(
-    row: Fields, key: str, interval: str, splits: tuple[str, ...], timed: bool, measurement: str
-) -> Measured:
-    return Measured(
-        measurement=measurement,
-        split=row.text("split", splits),
-        t=row.number("t") if timed else None,
-        n_train=row.integer("n_train", least=1),
-        seed=row.integer("seed"),
-        estimate=row.estimate(key, interval),
-    )
-
-
-def _any(row: Fields, n_train: int, seed: int) -> Measured:
-    return Measured(
-        split=row.text("split"), t=row.optional("t"), n_train=n_train, seed=seed,
-        estimate=row.estimate("value", "ci")._replace(n=int(row.optional("sequences") or 0)),
-        measurement=row.text("measurement"), at=row.optional("at") or 0.0,
-    )  # fmt: skip
-
-
-def _where_measured(rows: list[Fields], key: str, interval: str, timed: bool) -> list[Measured]:
-    return _rows([row for row in rows if row.has(key)], key, interval, timed)
-
-
-def _rows(rows: list[Fields], key: str, interval: str, timed: bool) -> list[Measured]:
-    return [_measured(row, key, interval, SPLITS, timed, key) for row in rows]
-
-
-class Measurements:
-    """The rows of `measurements.json`, by name; without the file there are none."""
-
-    def __init__(self, path: Path) -> None:
-        self.fields = read_fields(path) if path.exists() else Fields({}, path.name)
-        self.rows = self.fields.objects("rows")
-
-    def named(self, name: str, *splits: str) -> list[Measured]:
-        """Return the rows of one measurement and these kinds of text."""
-        found = [row for row in self.rows if row.text("measurement") == name and not row.has("at")]
-        chosen = [row for row in found if row.text("split") in splits]
-        return [_measured(row, "value", "ci", splits, row.has("t"), name) for row in chosen]
-
-    def all(self) -> tuple[Measured, ...]:
-        """Return every row whose quantity this version knows."""
-        known = [row for row in self.rows if declares(row.text("measurement"))]
-        return tuple(_any(r, r.integer("n_train", least=1), r.integer("seed")) for r in known)
-
-    def controls(self) -> tuple[tuple[str, Measured], ...]:
-        """Return the rows of the controls, each with the name of its model."""
-        return tuple(
-            (row.text("control"), _any(row, 0, 0)) for row in self.fields.objects("controls")
-        )
-
-    def notices(self) -> tuple[str, ...]:
-        """Return what is missing: this file, or runs that are not finished and whose sizes are left
-        out."""
-        if not self.fields.data:
-            return (f"{self.fields.place} is not there, so most measurements are not shown",)
-        said, runs = [], self.fields.data.get("unfinished") or ()
-        if runs:
-            said.append(f"not finished, and left out with their sizes: {', '.join(map(str, runs))}")
-        names = dict.fromkeys(row.text("measurement") for row in self.rows)
-        if unknown := [name for name in names if not declares(name)]:
-            said.append(f"of another version, and not shown: {', '.join(unknown)}")
-        return tuple(said)
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Return where the numbers come from."""
-        return Fields(
-            self.fields.data.get("provenance") or {}, f"{self.fields.place}.provenance"
-        ).data
-
-
-def _star(fields: Fields, timed: bool, key: str = "n_star") -> Star:
-    n_star = fields.optional(key)
-    return Star(
-        t=fields.number("t") if timed else None,
-        n_star=None
-        if n_star is None
-        else Estimate(n_star, *(fields.interval("ci") or (None, None))),
-        width=fields.optional("width"),
-        reason=fields.text("reason") if fields.has("reason") else None,
-        warning=fields.text("warning") if fields.has("warning") else None,
-    )
-
-
-def _place(content: Any, place: str, key: str = "n_star") -> Star | None:
-    return None if content is None else _star(Fields(content, place), timed=False, key=key)
-
-
-def _passage(fields: Fields) -> Passage:
-    fields.require("split", "row", "t", "views")
-    readings = [
-        Restoration(
-            n_train=view.integer("n_train", least=1),
-            seed=view.integer("seed"),
-            tokens=tuple(_token(token) for token in view.objects("tokens")),
-        )
-        for view in fields.objects("views")
-    ]
-    return Passage(
-        split=fields.text("split", SPLITS),
-        row=fields.integer("row"),
-        t=fields.number("t"),
-        readings=tuple(sorted(readings, key=lambda reading: reading.n_train)),
-    )
-
-
-def _token(fields: Fields) -> Token:
-    return Token(
-        original=fields.text("original"),
-        corrupted=fields.text("corrupted"),
-        recovered=fields.text("recovered"),
-        outcome=fields.text("outcome", OUTCOMES),
-        entropy=fields.number("entropy"),
-    )
-
-
-def read_passages(path: Path) -> tuple[Passage, ...]:
-    """Read `passages.json`; no file, no passages."""
-    if not path.exists():
-        return ()
-    fields = read_fields(path)
-    fields.require("passages")
-    return tuple(_passage(passage) for passage in fields.objects("passages"))
-
-
-def _from_curves(rows: list[Fields]) -> list[Measured]:
-    """What transition.json alone holds, for a folder without measurements.json."""
-    return [
-        *_where_measured(rows, "unstable_rate", "unstable_ci", timed=True),
-        *_where_measured(rows, "nelbo_per_token", "nelbo_ci", timed=False),
-    ]
-
-
-def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
-    """Build the view from the JSON files of a sweep: transition.json and, where there are, the two
-    others; the same of the sweeps beside it."""
-    fields = read_fields(sweep_dir / "transition.json")
-    fields.require("elapsed_s", "rows", "transition", "entropy_transition")
-    rows = fields.objects("rows")
-    if not rows:
-        raise AttractorError(
-            f"{fields.place}.rows: no rows; a report needs at least one measured model"
-        )
-    more = Measurements(sweep_dir / "measurements.json")
-    # The two files agree where they overlap; measurements.json has more intervals.
-    broken = more.named("unstable_rate", *SPLITS) or _where_measured(
-        rows, "unstable_rate", "unstable_ci", timed=True
-    )
-    nelbo = more.named("nelbo_per_token", *SPLITS) or _where_measured(
-        rows, "nelbo_per_token", "nelbo_ci", timed=False
-    )
-    entropy = _rows(rows, "conditional_entropy", "entropy_ci", timed=False)
-    return Report(
-        name=sweep_dir.resolve().name,
-        elapsed_s=fields.number("elapsed_s"),
-        sizes=tuple(sorted({row.integer("n_train") for row in rows})),
-        times=tuple(sorted({row.number("t") for row in rows})),
-        seeds=tuple(sorted({row.integer("seed") for row in rows})),
-        recovery=curves(_rows(rows, "recovery_rate", "recovery_ci", timed=True)),
-        broken=curves(broken),
-        entropy=curves([*entropy, *more.named("conditional_entropy", "generated")]),
-        perplexity=curves(nelbo, scale=perplexity),
-        random=curves(more.named("recovery_rate", "random")),
-        stars=tuple(_star(star, timed=True) for star in fields.objects("transition")),
-        entropy_star=_place(
-            fields.data["entropy_transition"], f"{fields.place}.entropy_transition"
-        ),
-        entropy_bend=_place(fields.data.get("entropy_change"), f"{fields.place}.entropy_change"),
-        peak=_place(
-            fields.data.get("perplexity_peak"), f"{fields.place}.perplexity_peak", "n_train"
-        ),
-        measured=more.all() or (*_from_curves(rows),),
-        controls=more.controls(),
-        detector=Fields(more.fields.data.get("detector") or {}, f"{more.fields.place}.detector"),
-        models=tuple(
-            Model(
-                model.text("model"),
-                model.integer("parameters"),
-                tuple(_star(star, timed=True) for star in model.objects("transition")),
-            )
-            for model in more.fields.objects("models")
-        ),
-        agreement=tuple(fields.objects("agreement")),
-        micro=tuple(more.fields.objects("micro_attractors")),
-        passages=read_passages(sweep_dir / "passages.json"),
-        notices=more.notices(),
-        provenance=more.provenance,
-        beside=tuple(map(read_report, beside)),
-    )

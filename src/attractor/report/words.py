@@ -34,7 +34,7 @@ def approx(x: float) -> str:
     decimals."""
     if x <= 0:
         return f"{x:.3g}"
-    digits = 2 - floor(log10(x))
+    digits = 2 - floor(log10(x))  # after the point; before it where negative
     digits = min(digits, 0) if x >= 10 else digits
     return f"{round(x, digits):,.{max(digits, 0)}f}"
 
@@ -89,7 +89,7 @@ def _star_sentence(t: float, n_star: Estimate) -> str:
 
 
 def _placed(n_star: Estimate) -> str:
-    """Write a transition, and whether it is known how well."""
+    """Write a transition with its interval, or say that it has none."""
     return with_interval(n_star, approx) + (UNSURE if n_star.interval is None else "")
 
 
@@ -100,8 +100,8 @@ def _spread(located: tuple[float, Estimate]) -> float:
 
 
 def headline(report: Report) -> tuple[str, str]:
-    """Return the main sentence (the time whose n* is known best) and what is to say of the other
-    times."""
+    """Return the main sentence, of the time whose n* is known best, and what is to be said of the
+    other times."""
     others = [
         f"At t = {time(star.t or 0.0)} there is no n*: "
         f"{(star.reason or 'no reason is recorded').rstrip('.')}."
@@ -118,20 +118,24 @@ def headline(report: Report) -> tuple[str, str]:
 
 
 def _overlap(a: Estimate, b: Estimate) -> bool | None:
+    """Whether two intervals overlap, None where one of them is missing."""
     if a.interval is None or b.interval is None:
         return None
     return a.interval[0] <= b.interval[1] and b.interval[0] <= a.interval[1]
 
 
 def _ends(report: Report, n: int, t: float) -> str | None:
+    """Say how much the model of one n returns; None where that was not measured."""
     train, test = (find(report.recovery, split, t) for split in ("train", "test"))
     a, b = (None if curve is None else curve.at(n) for curve in (train, test))
     if a is None or b is None:
         return None
-    overlap = _overlap(a, b)
-    tail = (
-        "" if overlap is None else f"; the intervals {'overlap' if overlap else 'do not overlap'}"
-    )
+    tails = {
+        None: "",
+        True: "; the intervals overlap",
+        False: "; the intervals do not overlap",
+    }
+    tail = tails[_overlap(a, b)]
     noun = "sequence" if n == 1 else "sequences"
     return (
         f"with {count(n)} training {noun} {percent(a.value)} of the corrupted training tokens "
@@ -145,11 +149,8 @@ def summary(report: Report) -> str:
     t = min(measured, key=_spread)[0] if measured else report.times[0]
     ends = dict.fromkeys((report.sizes[0], report.sizes[-1]))
     said = [sentence for n in ends if (sentence := _ends(report, n, t))]
-    said = (
-        [f"At t = {time(t)}, {said[0]}", *(sentence.capitalize() for sentence in said[1:])]
-        if said
-        else []
-    )
+    if said:
+        said = [f"At t = {time(t)}, {said[0]}", *(sentence.capitalize() for sentence in said[1:])]
     train = find(report.entropy, "train")
     if train is not None and len(train.points) > 1:
         first, last = (train.points[i].mean.value for i in (0, -1))
