@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
 from attractor.report import words
+from attractor.report.axes import canvas
 from attractor.report.curves import Line, draw_lines
 from attractor.report.figures import (
     GENERATED,
@@ -15,17 +16,14 @@ from attractor.report.figures import (
     Key,
     Panel,
     Style,
-    canvas,
     faint,
     finish,
 )
 from attractor.results.estimate import Estimate
 
-OWN, CURVE, ZONE = (
-    Style(GENERATED, "solid", None, 2.4),
-    Style(INK, "solid", "circle"),
-    Style(MUTED, "bar", None),
-)
+OWN = Style(GENERATED, "solid", None, 2.4)
+CURVE = Style(INK, "solid", "circle")
+ZONE = Style(MUTED, "bar", None)
 
 
 def reference_figure(reference: Reference, numbers: dict[str, Estimate]) -> Figure:
@@ -48,6 +46,8 @@ def reference_figure(reference: Reference, numbers: dict[str, Estimate]) -> Figu
 
 
 def _panel(reference: Reference, name: str, own: Estimate) -> Panel:
+    """One number of the reference models against n. The n of the audited model is not known (it is
+    what the figure asks), so the model is a level line: it crosses the curve where it stands."""
     sizes = [point.n_train for point in reference.points]
     form = words.nats if name == "entropy" else words.percent
     figure = canvas(sizes, "entropy, nats per token" if name == "entropy" else CURVES[name])
@@ -58,29 +58,29 @@ def _panel(reference: Reference, name: str, own: Estimate) -> Panel:
     points = tuple((float(p.n_train), p.numbers[name]) for p in reference.points)
     line = Line(name="curve", points=points)
     draw_lines(figure, [line], lambda _: CURVE, lambda _: "reference", form)
+    # From edge to edge of the canvas.
     left, right = min(sizes) / 1.35, max(sizes) * 1.35
     figure.add_traces(_level(own, left, right))
     figure.update_yaxes(
         range=[-0.02 * top, top * 1.02], tickformat=None if name == "entropy" else ".0%"
     )
-    label = (
-        f"{CURVES[name]}: this model {form(own.value)}, the reference models "
-        f"{form(points[0][1].value)} at n = "
-        + (
-            f"{words.count(sizes[0])} to {form(points[-1][1].value)} at n = "
-            f"{words.count(sizes[-1])}."
-        )
-    )
+    first, last = (f"{form(points[i][1].value)} at n = {words.count(sizes[i])}" for i in (0, -1))
+    label = f"{CURVES[name]}: this model {form(own.value)}, the reference models {first} to {last}."
     return Panel(id=f"reference-{name}", label=label, spec=finish(figure))
 
 
 def _zone(reference: Reference, top: float) -> go.Scatter:
     left, right = reference.place(HALF), reference.place(TENTH)
     return go.Scatter(
-        x=[left, right, right, left], y=[0, 0, top, top], fill="toself", fillcolor=faint(MUTED),
+        x=[left, right, right, left],
+        y=[0, 0, top, top],
+        fill="toself",
+        fillcolor=faint(MUTED),
         mode="lines",
-        line={"width": 0, "color": MUTED}, hoverinfo="skip", meta={"tags": ["zone"]},
-    )  # fmt: skip
+        line={"width": 0, "color": MUTED},
+        hoverinfo="skip",
+        meta={"tags": ["zone"]},
+    )
 
 
 def _level(own: Estimate, left: float, right: float) -> list[go.Scatter]:
@@ -88,12 +88,21 @@ def _level(own: Estimate, left: float, right: float) -> list[go.Scatter]:
     low, high = own.ends()
     return [
         go.Scatter(
-            x=[left, right, right, left], y=[low, low, high, high], fill="toself",
+            x=[left, right, right, left],
+            y=[low, low, high, high],
+            fill="toself",
             mode="lines",
-            fillcolor=faint(paint, 0.2), line={"width": 0, "color": paint}, hoverinfo="skip",
+            fillcolor=faint(paint, 0.2),
+            line={"width": 0, "color": paint},
+            hoverinfo="skip",
             meta=tags,
         ),
-        go.Scatter(x=[left, right], y=[own.value] * 2, mode="lines", line={"color": paint,
-        "width": OWN.width},
-                   hoverinfo="skip", meta=tags),
-    ]  # fmt: skip
+        go.Scatter(
+            x=[left, right],
+            y=[own.value] * 2,
+            mode="lines",
+            line={"color": paint, "width": OWN.width},
+            hoverinfo="skip",
+            meta=tags,
+        ),
+    ]

@@ -25,30 +25,26 @@ from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
 LEAST_ROOM = 0.05
-"""Smallest share of unseen tokens that fail against which a basin advantage is measured."""
+"""Least share of failing unseen tokens by which a basin advantage divides. Where a model returns
+nearly all unseen text, the ratio of two small shares would say anything."""
 NEARLY_ALL = 0.8
-"""Share of the generations that have one token at a place which makes it a marker there, such as
-[BOS]."""
+"""Share of the generations with the same token at a place from which that token counts as a marker
+of the format, such as [BOS], and not as text."""
 
 
 def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     """Numbers that need the model's own generations only.
 
-    `entropy` (nats per token) and `vanishing` (share of tokens below 0.01 nats) are of each token
-    given all others; `agreement` is that of two reverse runs from two corruptions of one text, on
-    tokens that both corrupted; `repeats` is the share of generations that another one comes near;
-    `structure` is how much of the entropy of single tokens the context takes away: 0 for a model
-    that has learned nothing. Positions at which nearly all generations have the same token are left
-    out, unless all are such.
+    - `entropy`: nats per token, of each token given all others;
+    - `vanishing`: the share of tokens below 0.01 nats of it;
+    - `structure`: how much of the entropy of single tokens the context takes away: 0 for a model
+      that has learned nothing;
+    - `repeats`: the share of generations that another generation comes near;
+    - `agreement`: the share of tokens on which two reverse runs from two corruptions of one text
+      end alike, of the tokens that both corrupted.
     """
     tokens = arrays.array("original", "echoes", "generated")[0]
-    varies = np.array(
-        [
-            np.unique(place, return_counts=True)[1].max() < NEARLY_ALL * len(place)
-            for place in tokens.T
-        ]
-    )
-    varies |= not varies.any()
+    varies = _varies(tokens)
     entropy = arrays.values("entropy", "generated")[:, varies]
     found = {
         "entropy": mean_interval(entropy.mean(1), seed=seed),
@@ -57,20 +53,33 @@ def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     echoes = arrays.values("echoes", "generated")[:, 0]
     found["repeats"] = clopper_pearson(int((echoes > 0).sum()), len(echoes))
     single = token_entropy(tokens[:, varies])
-    taken = (
-        1 - entropy.mean(1) / single if single > VANISHING else np.zeros(len(entropy))
-    )  # one token, always
+    # A model that always says one token leaves the context nothing to take away.
+    taken = 1 - entropy.mean(1) / single if single > VANISHING else np.zeros(len(entropy))
     found["structure"] = mean_interval(taken, seed=seed)
     for t, _ in arrays.places("two_noises"):
-        found["agreement"] = mean_interval(
-            agreement(arrays, t), share=True, missing=True, seed=seed
-        )
+        alike = agreement(arrays, t)
+        found["agreement"] = mean_interval(alike, share=True, missing=True, seed=seed)
     return found
 
 
+def _varies(tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which positions hold text, (L,): those at which the generations (N, L) are not nearly all
+    alike.
+
+    A marker has no entropy in any model. Counted as text it would make each of them look as if it
+    memorized. Where all positions are alike, a model says one thing only, and all are kept.
+    """
+    most_frequent = (np.unique(place, return_counts=True)[1].max() for place in tokens.T)
+    varies = np.array([count < NEARLY_ALL * len(tokens) for count in most_frequent])
+    return varies if varies.any() else np.ones_like(varies)
+
+
 def agreement(arrays: Arrays, t: float) -> Values:
-    """Share of tokens, corrupted both times, on which the two runs of each text end alike; NaN
-    where there is none."""
+    """Of each text, the share of tokens on which its two runs end alike, (N,).
+
+    Only tokens that both corruptions changed count, since the others hardly had to be restored. A
+    text without such tokens has NaN.
+    """
     original, corrupted, recovered = (
         arrays.array(column, "two_noises", "generated", t)
         for column in ("original", "corrupted", "recovered")
@@ -84,14 +93,15 @@ def store(arrays: Arrays) -> Estimate | None:
     """How many equally likely texts would repeat themselves as often as the generations do; None
     without a repeat.
 
-    The chance that two generations are alike is 1/K for K such texts. Its variance is that of a
-    U-statistic.
+    Two draws from K such texts are alike with chance 1/K, which is estimated over all pairs.
     """
     echoes = arrays.values("echoes", "generated")[:, 0]
     n = len(echoes)
     if not echoes.any():
         return None
     size = (n - 1) / float(echoes.mean())
+    # The share of pairs is a U-statistic: its error is twice that of the mean over generations,
+    # since each pair has two. In log K, where an interval stays positive.
     reach = np.exp(1.96 * 2 * float(echoes.std(ddof=1)) / (float(echoes.mean()) * np.sqrt(n)))
     return Estimate(size, size / float(reach), size * float(reach), n)
 
@@ -99,11 +109,13 @@ def store(arrays: Arrays) -> Estimate | None:
 def least_store(n: int) -> float:
     """The fewest equally likely texts of which n draws show no repeat with a probability above
     5%."""
+    # Of K texts each of the n (n - 1) / 2 pairs is alike with chance 1/K; for rare repeats none is
+    # with probability exp(-pairs / K).
     return n * (n - 1) / 2 / float(-np.log(0.05))
 
 
 def token_entropy(tokens: NDArray[np.int64]) -> float:
-    """Entropy of single tokens, nats, with the correction of Miller and Madow for few tokens."""
+    """Entropy of single tokens, nats, with Miller and Madow's correction for a small sample."""
     counts = np.unique(tokens, return_counts=True)[1]
     p = counts / counts.sum()
     return max(1e-6, float(-(p * np.log(p)).sum() + (len(counts) - 1) / (2 * counts.sum())))
@@ -113,9 +125,14 @@ def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVE
     """Basin advantage of training text: of what fails on unseen text, the share that training text
     recovers more.
 
-    (train - test) / (1 - test) of the mean recovery rates: 1 if training text always returns, 0 if
-    both return alike, and 1/2 at n* where the smallest model returns all of its text. The bootstrap
-    is over sequences.
+    This is (train - test) / (1 - test) of the mean recovery rates: 1 if training text always
+    returns, 0 if both return alike, and 1/2 at n* where the smallest model returns all of its text.
+
+    Args:
+        train: recovery rate of each training sequence; NaN where it has none.
+        test: the same of unseen sequences.
+        seed: of the bootstrap, which is over sequences.
+        level: how often the interval is to cover.
 
     Raises:
         AttractorError: if fewer than two sequences of a kind have a rate.
@@ -129,6 +146,7 @@ def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVE
             )
     a, b = float(train.mean()), float(test.mean())
     room = max(1 - b, LEAST_ROOM)
+    # The derivative by b, which is in the denominator too unless that is held at its least.
     slope = (a - 1) / room**2 if 1 - b > LEAST_ROOM else -1 / room
     means = [
         resampled_means(values[:, None], seed, stream=i)[:, 0]
@@ -138,9 +156,9 @@ def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVE
     influence = np.concatenate([(train - a) / room / len(train), slope * (test - b) / len(test)])
     value, n = (a - b) / room, min(len(train), len(test))
     low, high = bca(value, samples, influence, n, level)
-    if (
-        np.ptp(train) == 0 and np.ptp(test) == 0
-    ):  # a bootstrap without width: the exact interval of n out of n
+    if np.ptp(train) == 0 and np.ptp(test) == 0:
+        # All sequences of a kind have the same rate, and the bootstrap has no width. As much is in
+        # doubt as of a share that was seen n times of n: Clopper and Pearson's interval of that.
         reach = 1 - clopper_pearson(n, n, level).ends()[0]
         low, high = value - reach, value + reach
     return Estimate(value, low, high, n)
@@ -164,9 +182,11 @@ def largest_advantage(sides: Sequence[tuple[Values, Values]], *, seed: int = 0) 
 
 
 def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
-    """Numbers that need training and unseen text: `advantage` at the time where it is largest, see
-    `largest_advantage`, and `copies`, the share of generations within a quarter of their length of
-    a training sequence.
+    """Numbers that need training and unseen text.
+
+    - `advantage`: the basin advantage at the time where it is largest, see `largest_advantage`;
+    - `copies`: the share of generations within an edit distance of a quarter of their length of a
+      training sequence.
     """
     times = [t for t, _ in arrays.places("recovery")]
     train, test = (
@@ -205,6 +225,6 @@ def verbatim(arrays: Arrays, split: str, t: float) -> NDArray[np.bool_]:
 
 
 def kept(arrays: Arrays, split: str, t: float) -> NDArray[np.int64]:
-    """How many tokens of each sequence the corruption at t left as they were, (N,)."""
+    """How many tokens of each sequence were left as they were by the corruption at t, (N,)."""
     found: NDArray[np.int64] = (~arrays.outcomes(split, t, "extraction").perturbed).sum(-1)[0]
     return found

@@ -1,5 +1,9 @@
-"""What an audit measures, with and without data, as arrays; the parts that need no data keep to a
-time limit."""
+"""What an audit measures, with data and without, as arrays, and how it keeps to its time.
+
+What needs no data is measured in parts until its share of the time is used up. What needs data is
+measured on a number of rows that is fixed beforehand, since training and unseen text must be probed
+alike.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +28,16 @@ STEPS = 32
 """Reverse steps of an audit unless it says otherwise: few, so that a large model on two cores is
 done in minutes."""
 NOISE = 0.5
-"""Time of the two corruptions whose ends are compared."""
+"""Time t of the two corruptions of one text whose ends are compared."""
 TIMES = (0.15, 0.3)
 """Corruption times at which training and unseen text are compared."""
 EXTRACTION = (0.5, 0.75, 0.9)
-"""Corruption times from which training text may come back verbatim."""
-Part = TypeVar("Part")
+"""Corruption times from which it is tried whether training text comes back verbatim."""
 FIRST = 8
 """Sequences that are measured before the first look at the clock."""
 PAIRS = 200
 """Texts at most for the two noises, and for extraction."""
+Part = TypeVar("Part")
 
 
 class Effort(NamedTuple):
@@ -42,7 +46,7 @@ class Effort(NamedTuple):
     n: int = 2000
     """generations at most"""
     minutes: float = 4.0
-    """for all that needs no data; 0 is no limit"""
+    """for what needs no data, and once more for what needs them; 0 is no limit"""
     steps: int = STEPS
     """of the reverse process from t = 1"""
     rows: int = 1000
@@ -73,29 +77,29 @@ def measure_alone(
     as time allows.
 
     Half of the time goes to the generations, an eighth to their entropies, the rest to the
-    corruptions. Sequence i is the same whatever the time.
+    corruptions; what a part leaves is the next one's. The noise of sequence i depends on i alone,
+    so that a longer audit adds sequences and changes none.
     """
     whole = 60 * effort.minutes or float("inf")
     start = time.monotonic()
 
     def generate(part: slice) -> Tensor:
         return sample(
-            denoiser, part.stop - part.start, length, effort.steps, seed=effort.seed,
-            first=part.start
-        )  # fmt: skip
+            denoiser,
+            part.stop - part.start,
+            length,
+            effort.steps,
+            seed=effort.seed,
+            first=part.start,
+        )
 
     watch("generating")
     own = torch.cat(list(_parts(generate, effort.n, start + whole / 2)))
     watch(f"entropy of {len(own):,} generations")
-    entropy = torch.cat(
-        list(
-            _parts(
-                lambda part: conditionals(denoiser, own[part]).entropy,
-                len(own),
-                start + whole * 5 / 8,
-            )
-        )
+    found = _parts(
+        lambda part: conditionals(denoiser, own[part]).entropy, len(own), start + whole * 5 / 8
     )
+    entropy = torch.cat(list(found))
     yield _block("entropy", own[: len(entropy)], entropy.numpy())
     distances = own_distances(own.numpy())
     yield _block("echoes", own, (distances <= NEAR * length).sum(1))
@@ -106,11 +110,13 @@ def measure_alone(
     watch("two noises")
     runs = list(_parts(twice, min(len(own), PAIRS), start + whole))
     yield Block(
-        measurement="two_noises", split="generated", t=NOISE,
+        measurement="two_noises",
+        split="generated",
+        t=NOISE,
         original=np.concatenate([run.original for run in runs]),
         corrupted=np.concatenate([run.corrupted for run in runs], 1),
         recovered=np.concatenate([run.recovered for run in runs], 1),
-    )  # fmt: skip
+    )
 
 
 def measure_against(
@@ -118,7 +124,8 @@ def measure_against(
 ) -> Iterator[Block]:
     """Copies among the generations, basins of training and unseen text, membership, and extraction.
 
-    As many rows are measured as are expected to take the time that the part without data had.
+    As many rows are measured as are expected to take the time that the part without data had: see
+    `_affordable`.
     """
     watch("copies of training text")
     for name, values in novelty(own, np.asarray(texts.corpus))._asdict().items():
@@ -138,9 +145,13 @@ def measure_against(
         for split, some in (("train", texts.train[:extracted]), ("test", texts.test[:extracted])):
             found = recovery(denoiser, np.array(some), t, effort.steps, effort.seed)
             yield Block(
-                measurement="extraction", split=split, t=t, original=found.original.numpy(),
-                corrupted=found.corrupted.numpy(), recovered=found.recovered.numpy(),
-            )  # fmt: skip
+                measurement="extraction",
+                split=split,
+                t=t,
+                original=found.original.numpy(),
+                corrupted=found.corrupted.numpy(),
+                recovered=found.recovered.numpy(),
+            )
 
 
 def measure_basins(denoiser: Denoiser, texts: Texts, effort: Effort) -> Iterator[Block]:
@@ -150,36 +161,45 @@ def measure_basins(denoiser: Denoiser, texts: Texts, effort: Effort) -> Iterator
 
 def _config(texts: Texts, effort: Effort, *measures: str) -> ProbeConfig:
     return ProbeConfig(
-        measure=measures, t=TIMES, rows=len(texts.train), test_rows=len(texts.test),
-        steps=effort.steps, nelbo_draws=4,
+        measure=measures,
+        t=TIMES,
+        rows=len(texts.train),
+        test_rows=len(texts.test),
+        steps=effort.steps,
+        nelbo_draws=4,
         seed=effort.seed,
-    )  # fmt: skip
+    )
 
 
 def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, int]:
     """Rows of each kind to measure, and to extract from, judged by the time that the first few
-    take.
-
-    A third of the time goes to extraction, of which a row takes about seven times as long as the
-    one timed here.
-    """
-    few = np.array(texts.train[:FIRST])
+    take. A third of the time is for extraction."""
     if not effort.minutes:
         return effort.rows, min(effort.rows, PAIRS)
+    few = np.array(texts.train[:FIRST])
     start = time.monotonic()
     recovery(denoiser, few, TIMES[-1], effort.steps, effort.seed)
-    basins = time.monotonic() - start
+    basins = (time.monotonic() - start) / len(few)
     conditionals(denoiser, few)
-    each, whole = (3 * (time.monotonic() - start) + 2 * basins) / len(few), 60 * effort.minutes
-    extracted = int(whole / 3 / (14 * basins / len(few)))
-    return max(FIRST, min(effort.rows, int(whole * 2 / 3 / each))), max(
-        FIRST, min(effort.rows, PAIRS, extracted)
+    both = (time.monotonic() - start) / len(few)
+    whole = 60 * effort.minutes
+    # A recovery takes a time in proportion to its t. At both `TIMES`, for a row of each kind, that
+    # is three of the one timed here; what is added stands for entropies and likelihoods.
+    measured = int(whole * 2 / 3 / (3 * both + 2 * basins))
+    # The times of `EXTRACTION` add up to about seven of the one timed here, for a row of each kind.
+    extracted = int(whole / 3 / (14 * basins))
+    return (
+        max(FIRST, min(effort.rows, measured)),
+        max(FIRST, min(effort.rows, PAIRS, extracted)),
     )
 
 
 def _parts(work: Callable[[slice], Part], n: int, deadline: float) -> Iterator[Part]:
     """The work on n rows, in growing parts, for as long as the next part is expected to end in
-    time."""
+    time.
+
+    The first part is always done, or there would be nothing to judge by.
+    """
     done, size = 0, FIRST
     while done < n and size:
         size = min(size, n - done)
@@ -187,9 +207,9 @@ def _parts(work: Callable[[slice], Part], n: int, deadline: float) -> Iterator[P
         yield work(slice(done, done + size))
         done += size
         left, each = deadline - time.monotonic(), (time.monotonic() - began) / size
-        size = int(
-            min(2 * size, max(left, 0) / 4 / max(each, 1e-9))
-        )  # others may start to compute meanwhile
+        # A quarter of what fits: others may start to compute meanwhile and make a row slower.
+        fits = max(left, 0) / max(each, 1e-9)
+        size = int(min(2 * size, fits / 4))
 
 
 def _block(measurement: str, tokens: Tensor, values: np.ndarray) -> Block:

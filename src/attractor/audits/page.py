@@ -55,6 +55,7 @@ class VerbatimPassage(NamedTuple):
 
     row: int
     kept: int
+    """how many of its tokens the model was shown"""
     length: int
     tokens: tuple[tuple[str, bool], ...]
     """each token and whether the model was shown it"""
@@ -72,9 +73,11 @@ class Audit:
     against: dict[str, Estimate]
     """see `evidence.against_data`; empty without data"""
     store: Estimate | None
+    """see `evidence.store`"""
     generations: int
     reference: Reference
     misfit: list[str]
+    """why the reference curves do not carry to the model; empty if they do"""
     rates: tuple[tuple[float, Estimate, Estimate, Estimate], ...]
     """t, recovery of training and of unseen text, basin advantage"""
     membership: dict[str, Membership]
@@ -85,11 +88,11 @@ class Audit:
 
     @property
     def verdict(self) -> Verdict:
-        """With data if there are any."""
+        """The verdict of the audit: that with data where there are any."""
         return self.with_data or self.alone
 
     def plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """What audit.json holds."""
         return {
             "schema": 1,
             "model": self.model,
@@ -110,15 +113,7 @@ class Audit:
                 {"t": e.t, "train": _plain(e.train), "test": _plain(e.test)}
                 for e in self.extraction
             ],
-            "passages": [
-                {
-                    "row": p.row,
-                    "kept": p.kept,
-                    "length": p.length,
-                    "text": "".join(text for text, _ in p.tokens),
-                }
-                for p in self.passages
-            ],
+            "passages": [_plain_passage(p) for p in self.passages],
             "facts": dict(self.facts),
         }
 
@@ -127,11 +122,19 @@ def _plain(e: Estimate) -> dict[str, Any]:
     return {"value": e.value, "ci": [e.low, e.high], "sequences": e.n}
 
 
+def _plain_passage(p: VerbatimPassage) -> dict[str, Any]:
+    text = "".join(piece for piece, _ in p.tokens)
+    return {"row": p.row, "kept": p.kept, "length": p.length, "text": text}
+
+
 def _plain_verdict(verdict: Verdict) -> dict[str, Any]:
     findings = {finding.name: list(finding.states) for finding in verdict.findings}
-    return {"verdict": verdict.word, "allows": list(verdict.states),
-    "objection": verdict.objection or None,
-            "readings": findings}  # fmt: skip
+    return {
+        "verdict": verdict.word,
+        "allows": list(verdict.states),
+        "objection": verdict.objection or None,
+        "readings": findings,
+    }
 
 
 def headline(verdict: Verdict) -> str:
@@ -149,6 +152,7 @@ def standfirst(found: Audit) -> list[str]:
     """What the verdict rests on, in sentences."""
     said, e = [], found.numbers
     if found.with_data is not None:
+        # The time at which the verdict was read, see `largest_advantage`.
         t, train, test, _ = max(found.rates, key=lambda rate: rate[3].value)
         said.append(
             f"Corrupted at t = {words.time(t)}, {with_interval(train, words.percent)} of the "
@@ -174,7 +178,7 @@ def standfirst(found: Audit) -> list[str]:
 
 
 def store_sentence(found: Audit) -> str:
-    """How large a store of texts the repeats speak of."""
+    """Say how large a store of texts would explain the repeats."""
     n = found.generations
     if found.store is None:
         return (
@@ -189,7 +193,7 @@ def store_sentence(found: Audit) -> str:
 
 
 def reach(found: Audit) -> str:
-    """How far the reference curves carry."""
+    """Say whose the reference curves are, and whether they carry to this model."""
     r = found.reference
     whose = (
         f"The curves are audits of {len(r.points)} models of one sweep: {r.name}, {r.process} "
@@ -214,23 +218,21 @@ def evidence_table(found: Audit) -> Table:
     for finding in _all_findings(found):
         name = finding.name
         form = words.nats if name in ("entropy", "advantage") else words.percent
-        rows.append(
-            (
-                TITLES[name],
-                with_interval(finding.estimate, form),
-                *_edges(found, name, form),
-                _allowed(finding),
-            )
-        )
+        value = with_interval(finding.estimate, form)
+        rows.append((TITLES[name], value, *_edges(found, name, form), _allowed(finding)))
     return Table(
-        "evidence", "The evidence",
+        "evidence",
+        "The evidence",
         "Each number is read by itself; the verdict is what all of them allow. An interval that "
         "lies across an edge allows both sides.",
-        ("number", "value and 95% interval", "memorizing", "generalizing", "allows"), rows,
-    )  # fmt: skip
+        ("number", "value and 95% interval", "memorizing", "generalizing", "allows"),
+        rows,
+    )
 
 
 def _edges(found: Audit, name: str, form: Any) -> tuple[str, str]:
+    """Where a number says memorizing, and where generalizing; empty where it is not placed on a
+    curve."""
     if name == "advantage":
         return f"above {HALF:g}", f"below {TENTH:g}"
     if name not in CURVES or found.misfit:
@@ -245,10 +247,14 @@ def _allowed(finding: Finding) -> str:
 
 
 def data_tables(found: Audit) -> list[Table]:
-    """Basins, extraction and membership."""
+    """Basins, extraction and membership; none without data."""
     if found.with_data is None:
         return []
-    basins = [
+    return [_basins(found), _extraction(found), _membership(found)]
+
+
+def _basins(found: Audit) -> Table:
+    rows = [
         (
             words.time(t),
             with_interval(train, words.percent),
@@ -257,7 +263,18 @@ def data_tables(found: Audit) -> list[Table]:
         )
         for t, train, test, more in found.rates
     ]
-    back = [
+    return Table(
+        "basins",
+        "Basins",
+        "The share of changed tokens that return. Where training and unseen text are treated alike "
+        "the basin advantage is 0.",
+        ("t", "training text", "unseen text", "basin advantage"),
+        rows,
+    )
+
+
+def _extraction(found: Audit) -> Table:
+    rows = [
         (
             f"{1 - e.t:.0%}",
             with_interval(e.train, words.percent),
@@ -265,43 +282,48 @@ def data_tables(found: Audit) -> list[Table]:
         )
         for e in found.extraction
     ]
-    scores = [
+    return Table(
+        "extraction",
+        "Extraction",
+        "Passages that come back without one wrong token, from what was left of them; unseen text "
+        "is the control.",
+        ("tokens left", "training passages", "unseen passages"),
+        rows,
+    )
+
+
+def _membership(found: Audit) -> Table:
+    rows = [
         (name, with_interval(score.auroc, words.nats), _verdict_of_score(name, score))
         for name, score in found.membership.items()
     ]
-    return [
-        Table("basins", "Basins",
-        "The share of changed tokens that return. Where training and unseen text are treated alike "
-              "the basin advantage is 0.", ("t", "training text", "unseen text",
-              "basin advantage"), basins),
-        Table("extraction", "Extraction",
-        "Passages that come back without one wrong token, from what was left of them; unseen text "
-              "is the control.", ("tokens left", "training passages",
-              "unseen passages"), back),
-        Table("membership", "Membership",
+    return Table(
+        "membership",
+        "Membership",
         "AUROC: how well a score tells training from unseen text; 0.5 is a coin. The bag of words "
-              "never saw the model: if it does well, the two texts differ by themselves, and so "
-              "may everything else on this page that compares "
-              "them.", ("score", "AUROC", ""), scores),
-    ]  # fmt: skip
+        "never saw the model: if it does well, the two texts differ by themselves, and so may "
+        "everything else on this page that compares them.",
+        ("score", "AUROC", ""),
+        rows,
+    )
 
 
 def _verdict_of_score(name: str, score: Membership) -> str:
     least, gain = score.auroc.ends()[0], score.gain.ends()[0]
     if name == BLIND:
+        # Its gain over itself says nothing, and a little above a coin are any two sets of text.
         return "the two texts differ by themselves" if least > 0.6 else ""
     return "" if least > 0.5 and gain > 0 else "no better than blind"
 
 
 def card(found: Audit) -> str:
-    """A paragraph for a model card."""
-    verdict = found.verdict
-    how = (
-        "with its training text and unseen text" if found.with_data else "without its training data"
-    )
+    """A paragraph for a model card, in Markdown."""
+    verdict = headline(found.verdict)
+    how = "without its training data"
+    if found.with_data:
+        how = "with its training text and unseen text"
     said = [
-        f"**Memorization audit.** {headline(verdict)} Audited {how} by `attractor audit` "
-        "(arXiv:2604.26841)."
+        f"**Memorization audit.** {verdict} Audited {how} by `attractor audit` (arXiv:2604.26841)."
     ]
     said += standfirst(found)
     if found.with_data is None and not found.misfit:
@@ -313,15 +335,20 @@ def render(found: Audit) -> str:
     """Return the page as text."""
     return fill(
         "audit.html.j2",
-        found=found, headline=headline(found.verdict), standfirst=standfirst(found),
+        found=found,
+        headline=headline(found.verdict),
+        standfirst=standfirst(found),
         evidence=evidence_table(found),
         means=[(TITLES[r.name], MEANS[r.name]) for r in _all_findings(found)],
         tables=data_tables(found),
-        figure_=reference_figure(found.reference, found.numbers), reach=reach(found),
-        card=card(found), outcomes={},
-    )  # fmt: skip
+        figure_=reference_figure(found.reference, found.numbers),
+        reach=reach(found),
+        card=card(found),
+        outcomes={},
+    )
 
 
 def _all_findings(found: Audit) -> list[Finding]:
-    findings = [*(found.with_data.findings if found.with_data else ()), *found.alone.findings]
-    return list({finding.name: finding for finding in findings}.values())
+    """The findings of both verdicts, one for each number."""
+    with_data = found.with_data.findings if found.with_data else ()
+    return list({finding.name: finding for finding in (*with_data, *found.alone.findings)}.values())

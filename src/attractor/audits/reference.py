@@ -1,5 +1,8 @@
-"""Reference curves: what audits of the models of a finished sweep say, so that a single model can
-be placed on them."""
+"""Reference curves: what audits of the models of a finished sweep found.
+
+A model without its data is placed on them: where the numbers of its own text are those of reference
+models that are known to memorize, it is taken to memorize too.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,20 @@ from attractor.types import AttractorError
 
 SCHEMA = 1
 REACH = 4.5
-"""A reference carries to vocabularies and lengths within this factor."""
+"""A reference carries to models whose vocabulary and length are within this factor of its own."""
 HALF, TENTH = 0.5, 0.1
 """Basin advantage of training text above which a model memorizes, and below which it
 generalizes."""
-CURVES = {"entropy": "conditional entropy of its own text, nats per token",
-"vanishing": "tokens it is sure of",
-          "agreement": "agreement of two noises"}  # fmt: skip
+CURVES = {
+    "entropy": "conditional entropy of its own text, nats per token",
+    "vanishing": "tokens it is sure of",
+    "agreement": "agreement of two noises",
+}
 """The numbers that are placed on the curves."""
 
 
 class Span(NamedTuple):
-    """Values of a number that a kind of model may show."""
+    """The values of a number that models of one state may show."""
 
     low: float
     high: float
@@ -42,13 +47,13 @@ class ReferenceModel:
 
     n_train: int
     advantage: Estimate
-    """of training over unseen text: decides what the model does"""
+    """of training over unseen text; it decides which state the model is in"""
     numbers: dict[str, Estimate]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """One sweep."""
+    """The models of one sweep, of one architecture and noise, and how they were audited."""
 
     name: str
     process: str
@@ -60,44 +65,45 @@ class Reference:
     t: float
     """of the two noises"""
     points: tuple[ReferenceModel, ...]
-    """by n_train"""
+    """in the order of their n_train"""
 
     def place(self, level: float) -> float:
         """The n_train, between models, at which the basin advantage has fallen to a level."""
+        # It falls with n up to the error of each model; a running minimum makes the place unique.
         falling = np.minimum.accumulate([point.advantage.value for point in self.points])
-        # np.interp wants rising x.
-        return float(
-            np.exp(np.interp(-level, -falling, np.log([point.n_train for point in self.points])))
-        )
+        log_n = np.log([point.n_train for point in self.points])
+        # Both with a minus, since np.interp wants x to rise.
+        return float(np.exp(np.interp(-level, -falling, log_n)))
 
     def edges(self, name: str) -> tuple[float, float]:
-        """A number where memorization ends, and where generalization begins."""
+        """The value of a number where memorization ends, and that where generalization begins."""
         return self._at(name, HALF).value, self._at(name, TENTH).value
 
     def spans(self, name: str) -> tuple[Span, Span, Span]:
-        """What memorizing models, those in transition, and generalizing ones show: from edge to
-        edge, and as far as the intervals of the reference models themselves reach."""
+        """What memorizing models, those in transition, and generalizing ones show.
+
+        A span goes from edge to edge, and as far as the intervals of its reference models reach. A
+        curve need not rise or fall throughout, so spans may overlap; then a number allows several
+        states.
+        """
         first, second = self._at(name, HALF), self._at(name, TENTH)
-        kinds: tuple[list[Estimate], ...] = ([first], [first, second], [second])
+        memorizing, transition, generalizing = [first], [first, second], [second]
         for point in self.points:
             level = point.advantage.value
-            kinds[0 if level > HALF else 1 if level > TENTH else 2].append(point.numbers[name])
-        memorizing, transition, generalizing = (
-            Span(min(low for low, _ in kind), max(high for _, high in kind))
-            for kind in ([e.ends() for e in kind] for kind in kinds)
-        )
+            state = memorizing if level > HALF else transition if level > TENTH else generalizing
+            state.append(point.numbers[name])
+        left, middle, right = map(_span, (memorizing, transition, generalizing))
+        # Beyond the outermost reference models are models of the same state, only more so.
         if self.rises(name):
-            return (
-                memorizing._replace(low=-math.inf),
-                transition,
-                generalizing._replace(high=math.inf),
-            )
-        return memorizing._replace(high=math.inf), transition, generalizing._replace(low=-math.inf)
+            return left._replace(low=-math.inf), middle, right._replace(high=math.inf)
+        return left._replace(high=math.inf), middle, right._replace(low=-math.inf)
 
     def _at(self, name: str, level: float) -> Estimate:
-        n, place = np.log([point.n_train for point in self.points]), math.log(self.place(level))
-        curve = np.array([(e.value, *e.ends()) for e in (p.numbers[name] for p in self.points)])
-        value, low, high = (float(np.interp(place, n, column)) for column in curve.T)
+        """A number where the basin advantage has fallen to a level, between models in log n."""
+        log_n, place = np.log([point.n_train for point in self.points]), math.log(self.place(level))
+        estimates = [point.numbers[name] for point in self.points]
+        curve = np.array([(e.value, *e.ends()) for e in estimates])
+        value, low, high = (float(np.interp(place, log_n, column)) for column in curve.T)
         return Estimate(value, low, high)
 
     def rises(self, name: str) -> bool:
@@ -117,6 +123,7 @@ class Reference:
         ):
             if not 1 / REACH <= own / theirs <= REACH:
                 found.append(f"its {what} is {own:,}, theirs {theirs:,}")
+        # What two noises agree on and what a model writes depend on these: they must be the same.
         if (steps, t) != (self.steps, self.t):
             found.append(
                 f"it was run with {steps} steps and t = {t:g}, they with {self.steps} and "
@@ -134,7 +141,7 @@ class Reference:
 
 
 def read_reference(path: Path) -> Reference:
-    """Read one.
+    """Read reference curves from a JSON file.
 
     Raises:
         AttractorError: if it is damaged, or its models do not span the transition.
@@ -176,14 +183,22 @@ def nearest(
     steps: int,
     t: float,
 ) -> Reference:
-    """The reference that carries to a model, of several the one of the nearest shape; if none does,
-    the one against which speaks least, which can be shown but not used."""
+    """The reference that carries to a model; of several, the one whose models are most like it.
+
+    If none carries, it is the one that the least speaks against; it can be shown, but not used.
+    """
 
     def how_far(found: Reference) -> tuple[int, bool, float]:
         misfit = found.misfit(process, vocab_size, seq_len, steps, t)
         return len(misfit), process != found.process, found.distance(vocab_size, seq_len)
 
     return min(references, key=how_far)
+
+
+def _span(estimates: list[Estimate]) -> Span:
+    """As far as any of the intervals reaches."""
+    ends = [e.ends() for e in estimates]
+    return Span(min(low for low, _ in ends), max(high for _, high in ends))
 
 
 def _point(content: dict[str, Any]) -> ReferenceModel:
@@ -198,5 +213,6 @@ def _point(content: dict[str, Any]) -> ReferenceModel:
 
 
 def _estimate(content: list[Any]) -> Estimate:
-    value, low, high, n = content  # all four are there: curves are drawn and read with intervals
+    # All four must be there: no span can be made of a number without an interval.
+    value, low, high, n = content
     return Estimate(value, low, high, n)

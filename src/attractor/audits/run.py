@@ -51,14 +51,14 @@ from attractor.types import AttractorError
 
 PAGE, NUMBERS, CARD = "audit.html", "audit.json", "card.md"
 LEAST_TOKENS = 0.9
-"""Size of the model's tokenizer in sizes of its vocabulary, which may hold a mask and be rounded
-up."""
+"""Share of the model's vocabulary that its tokenizer fills at least. A vocabulary may also hold a
+mask and be rounded up, but a tokenizer that leaves more of it empty is another model's."""
 SHOWN = 8
-"""Passages and generations on the page."""
+"""Passages and generations on the page, of each at most."""
 
 
 class Audited(NamedTuple):
-    """What is audited."""
+    """The model that is audited, and what is known of its text."""
 
     name: str
     denoiser: Denoiser
@@ -80,9 +80,9 @@ def audit(
 
     Args:
         subject: model and, if they are known, its texts.
-        out: a folder; an earlier audit in it is replaced.
+        out: a folder; an earlier audit in it is replaced, all at once, when this one is done.
         effort: how much is measured.
-        reference: reference curves of one's own; the nearest of those shipped unless given.
+        reference: a file of reference curves; the nearest of those shipped unless given.
         watch: told what is being done.
 
     Raises:
@@ -93,12 +93,11 @@ def audit(
     out = Path(out)
     if out.is_dir() and any(out.iterdir()) and not (out / NUMBERS).is_file():
         raise AttractorError(f"'{out}' is not empty and holds no {NUMBERS}; choose another folder")
-    process, vocab_size = (
-        process_name(subject.denoiser.process),
-        subject.denoiser.process.vocab_size,
-    )
+    process = subject.denoiser.process
     known = [read_reference(reference)] if reference else shipped()
-    curves = nearest(known, process, vocab_size, subject.length, effort.steps, NOISE)
+    curves = nearest(
+        known, process_name(process), process.vocab_size, subject.length, effort.steps, NOISE
+    )
     started = time.monotonic()
     with atomic_directory(out) as partial:
         write_tokens(partial, _blocks(subject, effort, watch))
@@ -110,6 +109,8 @@ def audit(
 
 
 def _blocks(subject: Audited, effort: Effort, watch: Callable[[str], None]) -> Iterator[Block]:
+    """Everything that is measured. What needs data begins once there are generations, which it
+    compares with training text."""
     for block in measure_alone(subject.denoiser, subject.length, effort, watch):
         own = block.original if block.measurement == "echoes" else None
         yield block
@@ -170,29 +171,24 @@ def _extraction(arrays: Arrays) -> tuple[Extraction, ...]:
 
 def _passages(arrays: Arrays, tokenizer: Tokenizer | None) -> tuple[VerbatimPassage, ...]:
     """The training passages that came back verbatim from the fewest tokens."""
-    least: dict[int, tuple[int, float]] = {}
+    # Of each row: from how few tokens, and at which time, it came back at best.
+    best: dict[int, tuple[int, float]] = {}
     for t in EXTRACTION:
         kept = evidence.kept(arrays, "train", t)
         for row in np.flatnonzero(evidence.verbatim(arrays, "train", t)).tolist():
-            least[row] = min(least.get(row, (10**9, 0.0)), (int(kept[row]), t))
+            here = (int(kept[row]), t)
+            best[row] = min(here, best.get(row, here))
     found = []
-    for row, (left, t) in sorted(least.items(), key=lambda item: (item[1], item[0]))[:SHOWN]:
+    for row, (left, t) in sorted(best.items(), key=lambda item: (item[1], item[0]))[:SHOWN]:
         original, corrupted = (
-            arrays.array(column, "extraction", "train", t)[0, row] for column in _COLUMNS
+            arrays.array(column, "extraction", "train", t)[0, row]
+            for column in ("original", "corrupted")
         )
-        pieces = (
-            tokenizer.pieces(original.tolist())
-            if tokenizer
-            else [f"{i} " for i in original.tolist()]
-        )
-        stayed = (original == corrupted).tolist()
-        found.append(
-            VerbatimPassage(row, left, len(stayed), tuple(zip(pieces, stayed, strict=True)))
-        )
+        ids, shown = original.tolist(), (original == corrupted).tolist()
+        pieces = tokenizer.pieces(ids) if tokenizer else [f"{i} " for i in ids]
+        tokens = tuple(zip(pieces, shown, strict=True))
+        found.append(VerbatimPassage(row, left, len(ids), tokens))
     return tuple(found)
-
-
-_COLUMNS = ("original", "corrupted")
 
 
 def _text(row: np.ndarray, tokenizer: Tokenizer | None) -> str:
@@ -203,19 +199,27 @@ def _facts(
     subject: Audited, effort: Effort, generations: int, seconds: float
 ) -> tuple[tuple[str, str], ...]:
     process, texts = subject.denoiser.process, subject.texts
-    counts = f"{generations:,}" + (
-        f" of {effort.n:,}, as many as fit" if generations < effort.n else ""
-    )
-    rows = () if texts is None else (
-        ("Training rows", f"{len(texts.corpus):,}, {len(texts.train):,} probed"),
-        ("Unseen rows", f"{len(texts.test) + len(texts.other_test):,}, {len(texts.test):,} probed"),
-    )  # fmt: skip
+    counts = f"{generations:,}"
+    if generations < effort.n:
+        counts += f" of {effort.n:,}, as many as fit"
+    rows: tuple[tuple[str, str], ...] = ()
+    if texts is not None:
+        unseen = len(texts.test) + len(texts.other_test)
+        rows = (
+            ("Training rows", f"{len(texts.corpus):,}, {len(texts.train):,} probed"),
+            ("Unseen rows", f"{unseen:,}, {len(texts.test):,} probed"),
+        )
     return (
-        ("Noise", process_name(process)), ("Vocabulary size V", f"{process.vocab_size:,}"),
-        ("Sequence length L", f"{subject.length:,}"), ("Generations", counts), *rows,
-        ("Reverse steps", f"{effort.steps:,}"), ("Seed of the noise", str(effort.seed)),
-        ("Time", duration(seconds)), ("attractor version", code_version()),
-    )  # fmt: skip
+        ("Noise", process_name(process)),
+        ("Vocabulary size V", f"{process.vocab_size:,}"),
+        ("Sequence length L", f"{subject.length:,}"),
+        ("Generations", counts),
+        *rows,
+        ("Reverse steps", f"{effort.steps:,}"),
+        ("Seed of the noise", str(effort.seed)),
+        ("Time", duration(seconds)),
+        ("attractor version", code_version()),
+    )
 
 
 def tokenizer_beside(model: str, named: Path | None) -> Tokenizer | None:
@@ -238,17 +242,24 @@ def texts_from_files(
 ) -> Texts:
     """Training and unseen text of an audit; unseen rows that are also training rows are left out.
 
+    Args:
+        train: a file of training text.
+        test: a file of text that the model has not seen.
+        column: which column of the files holds the text.
+        tokenizer: the model's; without one the files must be matrices of token ids, .npy.
+        length: tokens of a row.
+        vocab_size: of the model.
+        rows: how many of each kind are probed at most.
+
     Raises:
         AttractorError: for files that cannot be read or do not fit the model, a tokenizer of
             another size, and if too few rows are left.
     """
-    if (
-        tokenizer is not None
-        and not LEAST_TOKENS * vocab_size <= tokenizer.vocab_size <= vocab_size
-    ):
+    size = vocab_size if tokenizer is None else tokenizer.vocab_size
+    if not LEAST_TOKENS * vocab_size <= size <= vocab_size:
         raise AttractorError(
-            f"the tokenizer has {tokenizer.vocab_size:,} tokens, and the model knows "
-            f"{vocab_size:,}: it is not the model's"
+            f"the tokenizer has {size:,} tokens, and the model knows {vocab_size:,}: it is not the "
+            "model's"
         )
     known, others = (_rows(path, column, tokenizer, length, vocab_size) for path in (train, test))
     seen = {row.tobytes() for row in known}
@@ -269,27 +280,25 @@ def texts_of_run(run: Path, rows: int) -> Texts:
     """
     data = data_of(run)
     config = run_config_from_dict(read_json(run / CONFIG))
-    return _texts(
-        np.asarray(prefix(data.train, config.n_train)), np.asarray(data.test), data.tokenizer, rows
-    )
+    known = np.asarray(prefix(data.train, config.n_train))
+    return _texts(known, np.asarray(data.test), data.tokenizer, rows)
 
 
 def _texts(known: np.ndarray, unseen: np.ndarray, tokenizer: Tokenizer | None, rows: int) -> Texts:
-    probed = [part[:rows] for part in (known, unseen)]
+    """The first rows of each kind are probed; a bag of words learns from the others."""
     decode = tokenizer.decode if tokenizer else lambda ids: " ".join(map(str, ids))
-    return Texts(
-        probed[0], probed[1], known, known[len(probed[0]) :], unseen[len(probed[1]) :], decode
-    )
+    return Texts(known[:rows], unseen[:rows], known, known[rows:], unseen[rows:], decode)
 
 
 def _rows(
     path: Path, column: str, tokenizer: Tokenizer | None, length: int, vocab_size: int
 ) -> np.ndarray:
     rows = read_rows(path, column, tokenizer, length)
-    if rows.min() < 0 or rows.max() >= vocab_size:
+    least, most = rows.min(), rows.max()
+    if least < 0 or most >= vocab_size:
         raise AttractorError(
-            f"'{path}' has token {rows.max() if rows.min() >= 0 else rows.min()}, but the model "
-            f"knows {vocab_size:,}: the tokenizer is not the model's"
+            f"'{path}' has token {least if least < 0 else most}, but the model knows "
+            f"{vocab_size:,}: the tokenizer is not the model's"
         )
     return rows
 
@@ -317,26 +326,38 @@ def write_reference_of(
     points = []
     for run, config in zip(runs, configs, strict=True):
         denoiser, texts = adapters.load(run), texts_of_run(run, effort.rows)
-        process, length = denoiser.process, texts.train.shape[1]
         watch(f"n = {config.n_train:,}")
-        blocks = itertools.chain(
-            measure_alone(denoiser, length, effort, lambda doing: None),
-            measure_basins(denoiser, texts, effort),
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            write_tokens(Path(folder), blocks)
-            arrays = read_arrays(Path(folder))
-        gap = evidence.against_data(arrays, effort.seed)["advantage"]
-        points.append(
-            ReferenceModel(
-                n_train=config.n_train, advantage=gap, numbers=evidence.alone(arrays, effort.seed)
-            )
-        )
+        points.append(_reference_model(config.n_train, denoiser, texts, effort))
+    # They are of one kind, so that the last of them can speak for all.
+    process, length = denoiser.process, texts.train.shape[1]
     made = Reference(
-        name=name, process=process_name(process), vocab_size=process.vocab_size, seq_len=length,
-        parameters=parameter_count(config, process.text_size), steps=effort.steps, t=NOISE,
+        name=name,
+        process=process_name(process),
+        vocab_size=process.vocab_size,
+        seq_len=length,
+        parameters=parameter_count(config, process.text_size),
+        steps=effort.steps,
+        t=NOISE,
         points=tuple(sorted(points, key=lambda point: point.n_train)),
-    )  # fmt: skip
+    )
     check_spans(made, sweep)
     write_atomically(out, made.text())
     return made
+
+
+def _reference_model(
+    n_train: int, denoiser: Denoiser, texts: Texts, effort: Effort
+) -> ReferenceModel:
+    """Audit one model as `audit` does, but of what needs data measure the basins alone."""
+    blocks = itertools.chain(
+        measure_alone(denoiser, texts.train.shape[1], effort, lambda doing: None),
+        measure_basins(denoiser, texts, effort),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        write_tokens(Path(folder), blocks)
+        arrays = read_arrays(Path(folder))
+    return ReferenceModel(
+        n_train=n_train,
+        advantage=evidence.against_data(arrays, effort.seed)["advantage"],
+        numbers=evidence.alone(arrays, effort.seed),
+    )
