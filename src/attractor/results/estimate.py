@@ -36,7 +36,7 @@ class Estimate(NamedTuple):
         return self.interval
 
     def scaled(self, scale: Callable[[float], float]) -> Estimate:
-        """The same on another scale, which must not fall."""
+        """The same on another scale. It must be a rising one, or the ends would change places."""
         low, high = (None if end is None else scale(end) for end in (self.low, self.high))
         return Estimate(scale(self.value), low, high, self.n)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar
 
 OUTCOMES = ("stable", "recovered", "failed", "unstable")
-"""Their order is that of the index which stands for them in arrays."""
+"""In the order of the numbers that stand for them in arrays, see `Outcomes.index`."""
 OUTCOME_NAMES = {
     "recovered": "recovered",
     "failed": "failed",
@@ -39,12 +39,15 @@ class Outcomes(Generic[Array]):
 
     def index(self) -> Array:
         """What became of each token, as an index into `OUTCOMES`, (R, N, L)."""
-        return self.perturbed * (2 - self.restored * 1) + ~self.perturbed * ~self.restored * 3
+        # Arithmetic on truth values, which numpy and torch share.
+        recovered_or_failed = self.perturbed * (2 - self.restored * 1)
+        unstable = ~self.perturbed * ~self.restored * 3
+        return recovered_or_failed + unstable
 
 
 def share(values: Array, chosen: Array) -> Array:
-    """Mean over the chosen tokens of each sequence and its repeats, (R, N, L) to (N,); NaN where
-    none is chosen."""
-    total = chosen.sum((0, 2)) * 1.0
+    """Share of the chosen tokens at which a value is true, of each sequence over all its repeats:
+    (R, N, L) to (N,). NaN where none is chosen."""
+    total = chosen.sum((0, 2)) * 1.0  # as floats, which can hold NaN
     total[total == 0] = float("nan")
     return (values & chosen).sum((0, 2)) / total

@@ -40,7 +40,7 @@ class Provenance:
     tokenizer: str = ""
     """fingerprint of the tokenizer"""
     noise_seed: int = 0
-    """of the probes"""
+    """seed of the noise of the probes"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +79,8 @@ class Block:
     """Arrays of one measurement on the sequences of one split; what it does not have is None."""
 
     measurement: str
-    """recovery, ablation and what else corrupts have tokens before, between and after; everything
-    else, such as twins, has values: one a token, one a sequence, or one a time along the path"""
+    """what corrupts, such as recovery, has tokens before, between and after; everything else has
+    values: one for each token, for each sequence, or for each time along the path"""
     split: str
     t: float | None = None
     at: float | None = None
@@ -96,16 +96,23 @@ class Block:
 
 _IDS, _VALUES = pa.list_(pa.int32()), pa.list_(pa.float32())
 _TOKEN_TYPES = pa.schema(
-    [("measurement", pa.string()), ("split", pa.string()), ("t", pa.float64()), ("at",
-    pa.float64()),
-     ("repeat", pa.int32()), ("row", pa.int64()), ("original", _IDS), ("corrupted", _IDS),
-     ("recovered", _IDS),
-     ("value", _VALUES)]
-)  # fmt: skip
+    [
+        ("measurement", pa.string()),
+        ("split", pa.string()),
+        ("t", pa.float64()),
+        ("at", pa.float64()),
+        ("repeat", pa.int32()),
+        ("row", pa.int64()),
+        ("original", _IDS),
+        ("corrupted", _IDS),
+        ("recovered", _IDS),
+        ("value", _VALUES),
+    ]
+)
 
 
 def write_tokens(folder: Path, blocks: Iterable[Block], keep: bool = False) -> None:
-    """Write tokens.parquet, each block as it comes; nothing of it is kept in memory.
+    """Write tokens.parquet, each block as it comes, so that no more than one is held in memory.
 
     Args:
         folder: where.
@@ -119,51 +126,49 @@ def write_tokens(folder: Path, blocks: Iterable[Block], keep: bool = False) -> N
             for block in blocks:
                 written.add((block.measurement, block.split, block.t, block.at))
                 writer.write_table(_table(block))
-            for there in _groups(folder / TOKENS) if keep else ():
-                first = there.slice(0, 1).to_pylist()[0]
-                if (
-                    tuple(first[name] for name in ("measurement", "split", "t", "at"))
-                    not in written
-                ):
-                    writer.write_table(there)
+            # The old file is still there: the new one takes its place when it is whole.
+            for group in _groups(folder / TOKENS) if keep else ():
+                if _place(group) not in written:
+                    writer.write_table(group)
 
     write_atomically(folder / TOKENS, write)
 
 
-def _place(block: pa.Table) -> tuple[str, str, float | None, float | None]:
-    first = block.slice(0, 1).to_pylist()[0]
+def _place(group: pa.Table) -> tuple[str, str, float | None, float | None]:
+    """Which block the rows of a group are of, as the first of them says."""
+    first = group.slice(0, 1).to_pylist()[0]
     return first["measurement"], first["split"], first["t"], first["at"]
 
 
 def _groups(file: Path) -> Iterator[pa.Table]:
-    """The tables that were written one after another: a block makes one or more of them, and none
-    holds rows of two."""
+    """The row groups of tokens.parquet, one at a time.
+
+    Every block was written by itself, so it makes row groups of its own, one or, if it is long,
+    several. No group holds rows of two blocks, which is why groups can be kept or left out whole.
+    """
     with pq.ParquetFile(file) as parquet:
         for i in range(parquet.num_row_groups):
             yield parquet.read_row_group(i).cast(_TOKEN_TYPES)
 
 
 def write_rows(folder: Path, rows: Iterable[Row], provenance: Provenance) -> None:
-    """Write results.parquet; every row carries schema, code version, config hash and seeds. Written
-    last."""
+    """Write results.parquet; every row carries schema, code version, config hash and seeds.
+
+    It is to be written after tokens.parquet: a run that has it counts as measured.
+    """
     stamp = dataclasses.asdict(provenance)
     table = pa.Table.from_pylist([{**stamp, **dataclasses.asdict(row)} for row in rows])
     write_atomically(folder / RESULTS, lambda path: pq.write_table(table, path))
 
 
 def _table(block: Block) -> pa.Table:
+    """A block as rows of tokens.parquet: one for each sequence, and that for each repeat."""
     repeats = 1 if block.recovered is None else len(block.recovered)
     n = len(block.original)
-    constant = {
-        "measurement": block.measurement,
-        "split": block.split,
-        "t": block.t,
-        "at": block.at,
-    }
-    columns = {
-        name: pa.repeat(pa.scalar(value, _TOKEN_TYPES.field(name).type), repeats * n)
-        for name, value in constant.items()
-    }
+    columns = {}
+    for name in ("measurement", "split", "t", "at"):
+        value = pa.scalar(getattr(block, name), _TOKEN_TYPES.field(name).type)
+        columns[name] = pa.repeat(value, repeats * n)
     columns["repeat"] = pa.array(np.arange(repeats, dtype=np.int32).repeat(n))
     columns["row"] = pa.array(np.tile(np.arange(n), repeats))
     columns["original"] = _lists(np.tile(block.original, (repeats, 1)), _IDS)
@@ -175,6 +180,7 @@ def _table(block: Block) -> pa.Table:
 
 
 def _lists(values: np.ndarray, kind: pa.DataType) -> pa.ListArray:
+    """The last axis of an array as lists, without a detour over Python objects."""
     width = values.shape[-1]
     flat = pa.array(np.ascontiguousarray(values).reshape(-1), kind.value_type)
     return pa.ListArray.from_arrays(pa.array(np.arange(0, len(flat) + 1, width), pa.int32()), flat)
@@ -191,7 +197,7 @@ class Arrays:
     tokens: pa.Table
 
     def has(self, measurement: str, split: str) -> bool:
-        """Whether it was measured."""
+        """Whether a measurement was made on a kind of text."""
         return (measurement, split) in self._names
 
     @functools.cached_property
@@ -205,6 +211,7 @@ class Arrays:
         rows: dict[Key, list[int]] = {}
         for i, key in enumerate(zip(*keys, strict=True)):
             rows.setdefault(key, []).append(i)
+        # Arrays are given their shape by this order.
         order = [("repeat", "ascending"), ("row", "ascending")]
         return {key: self.tokens.take(found).sort_by(order) for key, found in rows.items()}
 
@@ -221,7 +228,7 @@ class Arrays:
         t: float | None = None,
         at: float | None = None,
     ) -> np.ndarray:
-        """A column as (repeats, sequences, K).
+        """A column of one block as (repeats, sequences, K).
 
         Raises:
             AttractorError: if it was not measured.
@@ -268,14 +275,13 @@ def torn_results(folder: Path) -> Path | None:
     """The table of a run with results that is missing or cut short; None if both are whole, or
     nothing was measured.
 
-    A look at their last bytes: a table ends with its footer, without which nothing of it can be
-    read.
+    Only their last bytes are looked at: a table ends with its footer, without which nothing of it
+    can be read.
     """
     if not (folder / RESULTS).is_file():
         return None
-    return next(
-        (folder / name for name in (RESULTS, TOKENS) if not _has_footer(folder / name)), None
-    )
+    files = (folder / name for name in (RESULTS, TOKENS))
+    return next((file for file in files if not _has_footer(file)), None)
 
 
 def _has_footer(table: Path) -> bool:
@@ -294,24 +300,26 @@ class RunResults(Arrays):
     rows: list[Row]
 
     def row(self, split: str, measurement: str, t: float | None = None) -> Row:
-        """The one row of that name.
+        """The one row of a measurement on a kind of text, at a time.
 
         Raises:
             AttractorError: if it was not measured.
         """
-        for row in self.rows:
-            if (row.split, row.measurement, row.t, row.at) == (split, measurement, t, None):
-                return row
-        raise AttractorError(f"the run has no {measurement} for split {split} at t = {t}")
+        found = self._find(split, measurement, t)
+        if found is None:
+            raise AttractorError(f"the run has no {measurement} for split {split} at t = {t}")
+        return found
 
     def value(self, split: str, measurement: str, t: float | None = None) -> float | None:
-        """The number of that name, or None where it was not measured."""
-        found = [
-            row.value
-            for row in self.rows
-            if (row.split, row.measurement, row.t, row.at) == (split, measurement, t, None)
-        ]
-        return found[0] if found else None
+        """The number in that row, or None where it was not measured."""
+        found = self._find(split, measurement, t)
+        return None if found is None else found.value
+
+    def _find(self, split: str, measurement: str, t: float | None) -> Row | None:
+        # Points on an axis of their own, which have an `at`, are many of one name.
+        wanted = (split, measurement, t, None)
+        rows = (row for row in self.rows if (row.split, row.measurement, row.t, row.at) == wanted)
+        return next(rows, None)
 
     def times(self) -> list[float]:
         """Corruption times at which recovery was measured."""
@@ -336,6 +344,7 @@ def read_results(folder: Path) -> RunResults:
         raise AttractorError(
             f"the results in '{folder}' are of schema {found}, and only {SCHEMA} can be read"
         )
+    # The stamp is the same in every row.
     provenance = Provenance(**{name: records[0][name] for name in stamps})
     rows = [
         Row(**{key: value for key, value in record.items() if key not in stamps})

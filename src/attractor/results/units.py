@@ -14,7 +14,7 @@ class Unit(NamedTuple):
     most: float
 
     def clipped(self, low: float, high: float) -> tuple[float, float]:
-        """The ends of an interval, no further out than the unit goes."""
+        """The ends of an interval, cut where no number of the unit can be."""
         return max(low, self.least), min(high, self.most)
 
 
