@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from attractor.report import words
+from attractor.report.axes import QUARTERS, plane, share_axis
 from attractor.report.curves import (
     Line,
     draw_lines,
@@ -22,61 +22,50 @@ from attractor.report.figures import (
     INK,
     MUTED,
     PALETTE,
-    QUARTERS,
     SYMBOLS,
     Figure,
     Key,
     Panel,
     Style,
     finish,
-    plane,
-    share_axis,
 )
+from attractor.theory_page.control_charts import controls
 from attractor.theory_page.view import Theory
-
-MODELS = ("memorizer", "network", "generalizer")
-_MODEL_COLOURS = dict(zip(MODELS, (PALETTE[1], PALETTE[0], PALETTE[2]), strict=True))
 
 
 def _seeds(theory: Theory) -> str:
     k = len(theory.seeds)
-    return (
-        "One seed, so no interval."
-        if k == 1
-        else f"Means over {k} seeds; bands: Student's 95% intervals over seeds."
-    )
+    if k == 1:
+        return "One seed, so no interval."
+    return f"Means over {k} seeds; bands: Student's 95% intervals over seeds."
 
 
 def _rule_style(rules: Sequence[str], marked: bool = True) -> Callable[[Line], Style]:
-    """Each memory has its colour; a dash lets those be seen that lie on top of one another."""
+    """Each memory has its colour. Of memories whose curves lie on top of one another some are
+    dashed, so that all can be seen."""
+    dashes = {"dense, exponential": "7px,4px", "modern Hopfield": "1.5px,3.5px"}
 
     def style(line: Line) -> Style:
         i = rules.index(line.name)
-        dash = {"dense, exponential": "7px,4px", "modern Hopfield": "1.5px,3.5px"}.get(
-            line.name, "solid"
-        )
-        return Style(PALETTE[i % 6], dash, SYMBOLS[i % len(SYMBOLS)] if marked else None, 2.0)
+        symbol = SYMBOLS[i % len(SYMBOLS)] if marked else None
+        return Style(PALETTE[i % len(PALETTE)], dashes.get(line.name, "solid"), symbol, 2.0)
 
     return style
 
 
 def retrieval(theory: Theory) -> Figure:
-    """Overlap after retrieval, one plot a load."""
+    """Overlap after retrieval against the flipped share, with one plot for each load."""
     rules = [line.name for line in theory.radius]
     style = _rule_style(rules, marked=False)
     panels: list[Panel] = []
     for load, lines in theory.retrieval:
-        figure = plane(
-            "flipped share of the spins",
-            f"overlap after retrieval at load {load:g}",
-            (-0.01, 0.51),
-            False,
-        )
+        y_title = f"overlap after retrieval at load {load:g}"
+        figure = plane("flipped share of the spins", y_title, (-0.01, 0.51), log=False)
         draw_lines(figure, lines, style, name_of, words.decimal)
+        # Overlaps of what is not retrieved scatter around 0, also below it.
         figure.update_yaxes(range=[-0.08, 1.04], tickvals=list(QUARTERS))
-        said = label(
-            f"Overlap at load {load:g} against the flipped share", lines, name_of, words.decimal
-        )
+        title = f"Overlap at load {load:g} against the flipped share"
+        said = label(title, lines, name_of, words.decimal)
         panels.append(Panel(id=f"retrieval-{len(panels)}", label=said, spec=finish(figure)))
     return Figure(
         id="retrieval",
@@ -108,9 +97,8 @@ def radius(theory: Theory) -> Figure:
         return floors.get(line.name) or rule_style(line)
 
     lines = (*theory.radius, *theory.floors)
-    figure = plane(
-        "load P/N, patterns per spin (log scale)", "basin radius, flipped share", span(lines), True
-    )
+    x_title, y_title = "load P/N, patterns per spin (log scale)", "basin radius, flipped share"
+    figure = plane(x_title, y_title, span(lines), log=True)
     draw_lines(figure, lines, style, name_of, words.percent)
     figure.update_yaxes(**share_axis(0.5, [0, 0.1, 0.2, 0.3, 0.4, 0.5]))
     title = "Basin radius against load"
@@ -141,6 +129,7 @@ def radius(theory: Theory) -> Figure:
 
 
 _TRAINED = {"lowest": "solid", "median": "7px,4px", "Gardner": "1.5px,3.5px"}
+"""Dashes of the margins of which the curves over training are made."""
 
 
 def training(theory: Theory) -> Figure:
@@ -151,7 +140,7 @@ def training(theory: Theory) -> Figure:
         Key(
             tag=name_tag(load),
             label=f"load {load}",
-            style=Style(PALETTE[i % 6], "none", SYMBOLS[i % len(SYMBOLS)]),
+            style=Style(PALETTE[i % len(PALETTE)], "none", SYMBOLS[i % len(SYMBOLS)]),
         )
         for i, load in enumerate(loads)
     ]
@@ -182,19 +171,15 @@ def _margin_plot(theory: Theory, loads: Sequence[str]) -> Panel:
     def style(line: Line) -> Style:
         i = loads.index(line.name)
         symbol = SYMBOLS[i % len(SYMBOLS)] if line.split == "lowest" else None
-        return Style(
-            PALETTE[i % 6], _TRAINED[line.split], symbol, 1.4 if line.split == "Gardner" else 2.0
-        )
+        width = 1.4 if line.split == "Gardner" else 2.0
+        return Style(PALETTE[i % len(PALETTE)], _TRAINED[line.split], symbol, width)
 
     def title_of(line: Line) -> str:
-        return f"load {line.name}, {line.split if line.split != 'Gardner' else 'largest possible'}"
+        which = "largest possible" if line.split == "Gardner" else line.split
+        return f"load {line.name}, {which}"
 
-    figure = plane(
-        "training step (log scale)",
-        "margin of a spin in a stored pattern",
-        span(theory.training),
-        True,
-    )
+    y_title = "margin of a spin in a stored pattern"
+    figure = plane("training step (log scale)", y_title, span(theory.training), log=True)
     draw_lines(figure, theory.training, style, title_of, words.decimal)
     figure.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
     said = label("Margins against training step", theory.training, title_of, words.decimal)
@@ -202,22 +187,25 @@ def _margin_plot(theory: Theory, loads: Sequence[str]) -> Panel:
 
 
 def _density_plot(theory: Theory) -> Panel:
+    # The histograms are much wider than what is in them.
     seen = [x for line in theory.density for x, y in line.points if y.value > 0.01]
-    figure = plane(
-        "margin",
-        f"density of margins at load {theory.density_load:g}",
-        (min(seen), max(seen)),
-        False,
-    )
+    y_title = f"density of margins at load {theory.density_load:g}"
+    figure = plane("margin", y_title, (min(seen), max(seen)), log=False)
+    # From pale to dark as training goes on; the last step is the darkest.
     shades = (0.25, 0.45, 0.7, 1.0)
     for line, opacity in zip(theory.density, shades[-len(theory.density) :], strict=True):
         trace = stroke(line, Style(INK, "solid", None, 1.9), [], f"step {line.name}", words.decimal)
         figure.add_trace(trace.update(opacity=opacity))
         x, top = max(((x, y.value) for x, y in line.points), key=lambda at: at[1])
         figure.add_annotation(
-            x=x, y=top, text=f"step {line.name}", xanchor="left", xshift=6, showarrow=False,
+            x=x,
+            y=top,
+            text=f"step {line.name}",
+            xanchor="left",
+            xshift=6,
+            showarrow=False,
             font={"size": 12, "color": INK},
-        )  # fmt: skip
+        )
     figure.update_yaxes(rangemode="tozero")
     said = (
         f"Density of margins at load {theory.density_load:g}, after {len(theory.density)} numbers "
@@ -230,8 +218,8 @@ _FEATURES = Style(PALETTE[5], "10px,3px,2px,3px", "diamond-open")
 
 
 def generalization(theory: Theory) -> Figure:
-    """Train and unseen overlap against P/D in spins, and recovery against n in a trained network
-    where there is one."""
+    """Overlap of training and unseen patterns against P/D in spins; beside it, where a network was
+    trained, its recovery against n."""
     network = tuple(line for line in theory.recovery if line.name == "network")
     beside = (
         " On the right a diffusion model of sequences goes the same way as its training set grows."
@@ -256,6 +244,7 @@ def generalization(theory: Theory) -> Figure:
 
 
 def _data_style(line: Line) -> Style:
+    """The look of training, unseen and feature patterns, the same in both plots."""
     if line.split == "features":
         return _FEATURES
     return Style(INK, DASHES[line.split], "circle" if line.split == "train" else "circle-open")
@@ -266,7 +255,7 @@ def _manifold_plot(theory: Theory) -> Panel:
         return {"train": "training patterns", "test": "unseen patterns"}.get(line.split, line.split)
 
     x_title = "training patterns per feature, P/D (log scale)"
-    figure = plane(x_title, "overlap after retrieval, spins", span(theory.manifold), True)
+    figure = plane(x_title, "overlap after retrieval, spins", span(theory.manifold), log=True)
     draw_lines(figure, theory.manifold, _data_style, title_of, words.decimal)
     figure.update_yaxes(range=[-0.02, 1.04], tickvals=list(QUARTERS))
     said = label("Overlap against P/D", theory.manifold, title_of, words.decimal)
@@ -275,106 +264,11 @@ def _manifold_plot(theory: Theory) -> Panel:
 
 def _network_plot(lines: Sequence[Line]) -> Panel:
     y_title = "corrupted tokens that return, sequences"
-    figure = plane("training sequences n (log scale)", y_title, span(lines), True)
+    figure = plane("training sequences n (log scale)", y_title, span(lines), log=True)
     draw_lines(figure, lines, _data_style, name_and_split, words.percent)
     figure.update_yaxes(**share_axis())
     said = label("Recovery of the network against n", lines, name_and_split, words.percent)
     return Panel(id="network-plot", label=said, spec=finish(figure))
-
-
-def controls(theory: Theory) -> list[Figure]:
-    """Recovery, entropy and distance of denoisers whose law is known exactly."""
-    drawn = [
-        _control(
-            theory, "controls", "Controls: the perfect memorizer and the perfect generalizer",
-            theory.recovery,
-            "corrupted tokens that return", words.percent, share_axis(),
-            "Two denoisers that are exact, under the probe of the language-model report. The "
-            "memorizer knows its training sequences and nothing else; the generalizer knows the "
-            "source they were drawn from and no sequence. A trained model is read against both.",
-        ),
-        _control(
-            theory, "control-entropy", "Entropy of the controls", theory.entropy,
-            "conditional entropy, nats per token", words.nats, {"rangemode": "tozero"},
-            "The memorizer is sure of every training token until its training set is so large that "
-            "sequences differing in one token are in it; the generalizer is as unsure as the "
-            "source allows, which for a token between two neighbours is "
-            f"{words.nats(theory.closed_form)} nats in closed form, the level line."
-            + _left_to_learn(theory),
-            level=theory.closed_form,
-        ),
-    ]  # fmt: skip
-    if theory.distance:
-        distance = _control(
-            theory, "distance", "Distance to the perfect generalizer", theory.distance,
-            "KL from the source, nats per token (log scale)", words.nats, {"type": "log",
-            "dtick": 1},
-            "How far the conditional distributions of the network, each token given all the "
-            "others, are from those of the source. Only where the source is known exactly can this "
-            "be measured.",
-        )  # fmt: skip
-        drawn.append(distance)
-    return drawn
-
-
-def _left_to_learn(theory: Theory) -> str:
-    """Say so where the network ends up less sure than the source allows: then training, not data,
-    was too short."""
-    last = {line.name: line.points[-1][1].value for line in theory.entropy if line.split == "test"}
-    excess = last.get("network", 0.0) - last["generalizer"]
-    if excess < 0.005:
-        return ""
-    return (
-        f" With the most data the network is {words.nats(excess)} nats less sure of unseen tokens "
-        "than the generalizer: that is what its training was too short for."
-    )
-
-
-def _control(
-    theory: Theory,
-    id: str,
-    title: str,
-    lines: tuple[Line, ...],
-    y_title: str,
-    form: Callable[[float], str],
-    y_axis: dict[str, Any],
-    read: str,
-    level: float | None = None,
-) -> Figure:
-    def style(line: Line) -> Style:
-        symbol = SYMBOLS[MODELS.index(line.name)]
-        shape = symbol if line.split == "train" else f"{symbol}-open"
-        return Style(_MODEL_COLOURS[line.name], DASHES[line.split], shape)
-
-    figure = plane("training sequences n (log scale)", y_title, span(lines), True)
-    draw_lines(figure, lines, style, name_and_split, form)
-    figure.update_yaxes(**y_axis)
-    if level is not None:
-        figure.add_hline(
-            y=level, line={"color": MUTED, "width": 1, "dash": "1.5px,3.5px"}, layer="below"
-        )
-    keys = [
-        Key(
-            tag=name,
-            label=name,
-            style=Style(_MODEL_COLOURS[name], "none", SYMBOLS[MODELS.index(name)]),
-        )
-        for name in dict.fromkeys(line.name for line in lines)
-    ]
-    return Figure(
-        id=id,
-        title=title,
-        read=read,
-        assumed=theory.control_note,
-        keys=(*keys, *split_keys(lines, {"train": "training", "test": "unseen"})),
-        panels=(
-            Panel(
-                id=f"{id}-plot",
-                label=label(title, lines, name_and_split, form),
-                spec=finish(figure),
-            ),
-        ),
-    )
 
 
 def all_figures(theory: Theory) -> list[Figure]:

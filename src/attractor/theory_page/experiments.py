@@ -28,9 +28,10 @@ STEPS = (1, 2, 4, 7, 12, 20, 35, 60, 100, 170, 300)
 ends."""
 PROBED = 100
 """Patterns of each seed whose basins are measured, at most."""
-
 LARGEST = 2**15
 """Spins of a memory, at most."""
+BINS = tuple(round(-6 + 0.15 * k, 3) for k in range(81))
+"""Centres of the bins of a margin density."""
 
 
 class Rule(NamedTuple):
@@ -82,14 +83,13 @@ class Load(NamedTuple):
     training: Training
 
 
-BINS = tuple(round(-6 + 0.15 * k, 3) for k in range(81))
-"""Centres of the bins of a margin density."""
-
-
 def mean_over_seeds(
     values: Float[Tensor, "S"], low: float = -np.inf, high: float = np.inf
 ) -> Estimate:
-    """Mean over seeds with Student's 95% interval, cut at the ends of what is possible."""
+    """Mean over seeds with Student's 95% interval, cut at the ends of what is possible.
+
+    A single seed has no interval: it says nothing of the spread between seeds.
+    """
     mean, n = values.double().mean().item(), len(values)
     if n < 2:
         return Estimate(mean)
@@ -129,6 +129,7 @@ def measure_load(
         [spins.random_patterns(round(load * n), n, seed, device) for seed in seeds]
     )
     learned = {"Hebb": spins.hebb(patterns)}
+    # With as many patterns as spins the projector is the identity, and its couplings are zero.
     if patterns.shape[1] < n:
         learned["pseudo-inverse"] = spins.pseudo_inverse(patterns)
     learned["pseudo-likelihood"], training = _train(patterns)
@@ -174,8 +175,17 @@ def measure_generalization(
     flipped: float = 0.1,
     device: torch.device | str = "cpu",
 ) -> tuple[Generalization, ...]:
-    """Random-features model with D = 0.3 n features, at least 4, 3 in a pattern: pseudo-likelihood
-    as P/D grows.
+    """Retrieval in the random-features model as the number of patterns grows.
+
+    There are D = 0.3 n features, at least 4, of which 3 are mixed in a pattern; the couplings are
+    those of pseudo-likelihood.
+
+    Args:
+        n: spins.
+        seeds: of patterns and flips.
+        per_feature: training patterns per feature, P/D.
+        flipped: share of the spins that are flipped before retrieval.
+        device: where to compute.
 
     Raises:
         AttractorError: for n < 10, no seeds or one twice, or a number of patterns per feature that
@@ -205,28 +215,33 @@ def one_step_radius(kappa: float) -> float:
     """
     if not 0 <= kappa < math.inf:
         raise AttractorError(f"kappa = {kappa} is outside [0, inf)")
-    z = float(special.ndtri(spins.RETURNED))  # kappa u / sqrt(1 - u^2) = z, where u = 1 - 2 rho
+    # With a share rho flipped, the field of a spin has mean kappa u and variance 1 - u^2, where
+    # u = 1 - 2 rho. The share of spins that come out right is that wanted where
+    # kappa u / sqrt(1 - u^2) is its normal quantile z.
+    z = float(special.ndtri(spins.RETURNED))
     return (1 - z / math.hypot(z, kappa)) / 2
 
 
 def _rule(name: str, memory: Memory, patterns: Tensor, couplings: Tensor | None) -> Rule:
+    """Measure one memory; what is said of margins is for those that have couplings."""
     probed = patterns[:, :PROBED]
     curve = spins.retrieval_curve(memory, probed, SHARES)
     stable = spins.stable_share(memory, probed)
-    lowest = None if couplings is None else spins.margins(couplings, patterns).amin((1, 2))
+    asymmetry = lowest_margin = floor = None
+    if couplings is not None:
+        lowest = spins.margins(couplings, patterns).amin((1, 2))
+        asymmetry = mean_over_seeds(spins.asymmetry(couplings), 0.0, 1.0)
+        lowest_margin = mean_over_seeds(lowest)
+        floor = mean_over_seeds(_floors(lowest, patterns.shape[-1]), 0.0, 1.0)
     return Rule(
         name=name,
         overlaps=tuple(mean_over_seeds(m, -1.0, 1.0) for m in curve.mean(1).T),
         radius=mean_over_seeds(spins.basin_radius(curve, SHARES).mean(1), 0.0, 0.5),
         stable=mean_over_seeds(stable.mean(1), 0.0, 1.0),
         fixed=mean_over_seeds((stable == 1).float().mean(1), 0.0, 1.0),
-        asymmetry=None
-        if couplings is None
-        else mean_over_seeds(spins.asymmetry(couplings), 0.0, 1.0),
-        lowest_margin=None if lowest is None else mean_over_seeds(lowest),
-        floor=None
-        if lowest is None
-        else mean_over_seeds(_floors(lowest, patterns.shape[-1]), 0.0, 1.0),
+        asymmetry=asymmetry,
+        lowest_margin=lowest_margin,
+        floor=floor,
     )
 
 
@@ -235,6 +250,7 @@ def _floors(lowest: Float[Tensor, "S"], n: int) -> Float[Tensor, "S"]:
 
 
 def _train(patterns: Float[Tensor, "S P N"]) -> tuple[Tensor, Training]:
+    """Pseudo-likelihood couplings, and their margins on the way."""
     lowest, median, density = [], [], []
 
     def look(step: int, couplings: Tensor) -> None:

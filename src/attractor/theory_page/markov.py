@@ -23,14 +23,14 @@ from attractor.theory.sources import random_source
 from attractor.train.loop import train
 
 VOCAB, LENGTH, CONCENTRATION = 16, 16, 0.1
-"""of the Markov source"""
+"""Of the Markov source."""
 SIZES = (30, 120, 480, 1920, 7680)
-"""training sequences, nested"""
+"""Numbers of training sequences; each training set is the beginning of the next."""
 ROWS, REPEATS, TIME, GRID = 30, 4, 0.25, 200
-"""sequences of each kind, corruptions of each, at which time, and steps of the reverse process from
-t = 1"""
+"""How many sequences of each kind are probed, how often each is corrupted and at which time, and
+steps of the reverse process from t = 1."""
 TRAIN = dataclasses.replace(preset("demo").train, steps=2500, batch_size=64)
-"""as the demo, on batches of as many tokens, for longer"""
+"""Training of the network: as in the demo, on batches of as many tokens, but longer."""
 
 
 class Control(NamedTuple):
@@ -61,6 +61,8 @@ def measure_controls(
     """Memorizer and generalizer, and a network between them if asked for, on the same rows at every
     training size."""
     rows = source.sample(max(SIZES), LENGTH, seed=1)
+    # More than are wanted, since a source of low entropy repeats itself: what is in the largest
+    # training set is left out, so that the same rows are unseen at every n.
     unseen = source.sample(8 * ROWS, LENGTH, seed=2)
     unseen = torch.stack([x for x in unseen if not (rows == x).all(1).any()])[:ROWS]
     found = []
@@ -79,7 +81,8 @@ def measure_controls(
 
 
 def train_network(rows: Int[Tensor, "N L"], source: MarkovDenoiser) -> Denoiser:
-    """A network of the demo's shape on these rows, with its averaged weights."""
+    """A network of the demo's shape trained on these rows, with its averaged weights."""
+    # Its first weights are the same at every n, and the caller's random numbers are left alone.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = DDiT(VOCAB, **dataclasses.asdict(preset("demo").model)).to(pick_device())
@@ -90,8 +93,10 @@ def train_network(rows: Int[Tensor, "N L"], source: MarkovDenoiser) -> Denoiser:
 def kl_from_source(
     model: Denoiser, source: MarkovDenoiser, tokens: Int[Tensor, "N L"], t: float = 1e-5
 ) -> Float[Tensor, "N"]:
-    """KL(source | model) of the conditional distributions at clean tokens, as t -> 0: nats per
-    token."""
+    """KL(source | model) of the distributions of each token given all the others, nats per token.
+
+    The tokens are clean and t is nearly 0: there a denoiser gives these distributions.
+    """
     times = torch.full((len(tokens),), t)
     log_r = source.log_probs(tokens, times)
     log_p = model.log_probs(tokens.to(model.device), times.to(model.device)).double().cpu()
@@ -107,12 +112,13 @@ def _probe(
     source: MarkovDenoiser,
 ) -> Control:
     rate = recovery(model, tokens, TIME, GRID, repeats=REPEATS).rate_per_sequence()
-    entropy = (
-        conditional_entropy(model, tokens).per_token[:, 1:-1].mean(1)
-    )  # inner tokens have two neighbours
+    # Inner tokens only: they have two neighbours, as in the closed form.
+    entropy = conditional_entropy(model, tokens).per_token[:, 1:-1].mean(1)
     return Control(
-        name, split, n,
+        name,
+        split,
+        n,
         recovery=mean_interval(rate.double().numpy(), share=True, missing=True),
         entropy=mean_interval(entropy.double().numpy()),
         distance=mean_interval(kl_from_source(model, source, tokens).numpy()),
-    )  # fmt: skip
+    )

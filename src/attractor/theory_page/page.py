@@ -22,7 +22,8 @@ FILE, NUMBERS, PICTURE = "theory.html", "theory.json", "why-basins.svg"
 
 
 def headline(theory: Theory) -> str:
-    """Say what pseudo-likelihood's basins are beside Hebb's, at the load where they differ most."""
+    """Compare the basins of pseudo-likelihood and of Hebb's rule, at the load where the former are
+    ahead most."""
     ours, hebb = (
         {x: y.value for x, y in _line(theory.radius, name).points}
         for name in ("pseudo-likelihood", "Hebb")
@@ -46,17 +47,13 @@ def standfirst(theory: Theory) -> list[str]:
     )
     first, last = train.points[0][0], train.points[-1][0]
 
-    def pair(x: float) -> str:
-        a, b = train.at(x), test.at(x)
-        assert a is not None
-        assert b is not None
-        return (
-            f"{words.decimal(a.value)} on training and {words.decimal(b.value)} on unseen patterns"
-        )
+    def pair(i: int) -> str:
+        a, b = (words.decimal(line.points[i][1].value) for line in (train, test))
+        return f"{a} on training and {b} on unseen patterns"
 
     said = [
-        f"When patterns share features, the overlap after retrieval is {pair(first)} at {first:g} "
-        f"patterns per feature, and {pair(last)} at {last:g}."
+        f"When patterns share features, the overlap after retrieval is {pair(0)} at {first:g} "
+        f"patterns per feature, and {pair(-1)} at {last:g}."
     ]
     memory, rest = (
         [line for line in theory.recovery if line.name == name]
@@ -89,8 +86,10 @@ def _line(lines: Iterable[Line], name: str) -> Line:
 
 
 class Cell(NamedTuple):
-    """A number of the table and its interval, which is left out where it is as narrow as the digits
-    shown."""
+    """A number of the table and its interval.
+
+    An interval whose ends look alike in the digits shown is left out.
+    """
 
     value: str
     interval: str
@@ -110,24 +109,35 @@ def _fine_percent(x: float) -> str:
 def render(theory: Theory) -> str:
     """Return the page as text."""
     rows = [
-        (f"{r.load:g}", r.rule,
-         (_cell(r.radius, words.percent), _cell(r.floor, _fine_percent), _cell(r.stable,
-         words.percent),
-          _cell(r.fixed, words.percent), _cell(r.lowest_margin, words.decimal), _cell(r.asymmetry,
-          words.nats)))
+        (
+            f"{r.load:g}",
+            r.rule,
+            (
+                _cell(r.radius, words.percent),
+                _cell(r.floor, _fine_percent),
+                _cell(r.stable, words.percent),
+                _cell(r.fixed, words.percent),
+                _cell(r.lowest_margin, words.decimal),
+                _cell(r.asymmetry, words.nats),
+            ),
+        )
         for r in theory.numbers
-    ]  # fmt: skip
+    ]
     return fill(
         "theory.html.j2",
-        headline=headline(theory), standfirst=standfirst(theory), figures=all_figures(theory),
+        headline=headline(theory),
+        standfirst=standfirst(theory),
+        figures=all_figures(theory),
         rows=rows,
-        facts=theory.facts, outcomes={},
-    )  # fmt: skip
+        facts=theory.facts,
+        outcomes={},
+    )
 
 
 def write_page(theory: Theory, out: Path) -> Path:
-    """Write the page and its numbers into a directory, made if need be; the picture of the story
-    twice if it is there.
+    """Write the page and its numbers into a directory, which is made if need be.
+
+    The picture of both transitions, `why-basins.svg`, is written too where there is a network.
 
     Returns:
         the path of the page.
@@ -143,7 +153,7 @@ def write_page(theory: Theory, out: Path) -> Path:
 
 
 def _plain(content: Any) -> Any:
-    """As JSON; a number is [value, low, high]."""
+    """Content as JSON can hold it; an estimate is [value, low, high]."""
     if isinstance(content, Estimate):
         return content[:3]
     if isinstance(content, tuple):

@@ -1,19 +1,25 @@
-"""The same story twice, as one picture for a text: spins on the left, a diffusion model on the
-right."""
+"""One picture of two transitions from memorization to generalization: spins on the left, a
+diffusion model on the right.
+
+It is written by hand as a small SVG file, so that it can stand in a text without plotly and follow
+the reader's light or dark scheme.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import log
 
+from attractor.report.axes import log_ticks
 from attractor.report.curves import Line, span
-from attractor.report.figures import DARK, FONT, INK, MUTED, PAPER, RULE, log_ticks
+from attractor.report.figures import DARK, FONT, INK, MUTED, PAPER, RULE
 
 PANEL, HEIGHT = (330.0, 190.0), 292
-"""width and height of a plot, and height of the picture, in pixels"""
+"""Width and height of a plot, and height of the picture, in pixels."""
 ORIGINS = (50.0, 490.0)
-"""left edges of the plots"""
+"""Left edges of the plots."""
 TOP = 50.0
+"""Upper edge of both."""
 _LIGHT = {"ink": INK, "muted": MUTED, "rule": RULE, "paper": PAPER}
 _DARK = {name: DARK[paint] for name, paint in _LIGHT.items()}
 _COLOURS = """
@@ -30,21 +36,11 @@ circle {{ stroke-width: 1.8 }} .band {{ opacity: 0.13 }}
 def same_story(spins: Sequence[Line], network: Sequence[Line]) -> str:
     """Return an SVG of training and unseen data, for spins against P/D and for a diffusion model
     against n."""
+    overlap, per_feature = "overlap after retrieval, spins", "training patterns per feature, P/D"
+    share, n = "corrupted tokens that return, diffusion model", "training sequences n"
     parts = [
-        *_panel(
-            ORIGINS[0],
-            spins,
-            "overlap after retrieval, spins",
-            "training patterns per feature, P/D",
-            "{:g}",
-        ),
-        *_panel(
-            ORIGINS[1],
-            network,
-            "corrupted tokens that return, diffusion model",
-            "training sequences n",
-            "{:.0%}",
-        ),
+        *_panel(ORIGINS[0], spins, overlap, per_feature, "{:g}"),
+        *_panel(ORIGINS[1], network, share, n, "{:.0%}"),
     ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 {HEIGHT}" '
@@ -56,6 +52,7 @@ def same_story(spins: Sequence[Line], network: Sequence[Line]) -> str:
 
 
 def _panel(left: float, lines: Sequence[Line], title: str, x_title: str, form: str) -> list[str]:
+    """One plot, x logarithmic, y from 0 to 1; `form` writes a y."""
     width, height = PANEL
     lo, hi = span(lines, stretch=1.0)
 

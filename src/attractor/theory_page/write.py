@@ -51,24 +51,20 @@ def write_theory_report(
     """
     experiments.check_inputs(n, loads, seeds)
     out = Path(out)
-    out.mkdir(
-        parents=True, exist_ok=True
-    )  # what cannot be written to is known before the measuring
+    # A folder that cannot be written to is to be known before minutes of measuring.
+    out.mkdir(parents=True, exist_ok=True)
     start, device = time.perf_counter(), pick_device()
     measured = experiments.measure_loads(n, loads, seeds, device, on_progress)
     manifold = experiments.measure_generalization(n, seeds, device=device)
     on_progress("random features")
     source = controls.markov_source()
     found = controls.measure_controls(source, markov, on_progress)
+    rate = f"{source.entropy_rate():.3f} nats per token"
     facts = (
         ("Spins N", str(n)),
         ("Loads", ", ".join(f"{m.load:g}" for m in measured)),
         ("Seeds", ", ".join(map(str, seeds))),
-        (
-            "Markov source",
-            f"V = {controls.VOCAB}, L = {controls.LENGTH}, {source.entropy_rate():.3f} nats per "
-            "token",
-        ),
+        ("Markov source", f"V = {controls.VOCAB}, L = {controls.LENGTH}, {rate}"),
         ("attractor version", version("attractor")),
         ("Time", duration(time.perf_counter() - start)),
     )
@@ -115,9 +111,9 @@ def _note(source: MarkovDenoiser, network: bool) -> str:
         f"{controls.ROWS} sequences of each kind, {controls.REPEATS} corruptions of each. Bands: "
         "95% intervals over sequences."
     )
-    return note + (
-        f" The network: {controls.TRAIN.steps:,} steps, one training seed." if network else ""
-    )
+    if network:
+        note += f" The network: {controls.TRAIN.steps:,} steps, one training seed."
+    return note
 
 
 def _manifold(points: Sequence[Generalization]) -> tuple[Line, ...]:
@@ -132,27 +128,18 @@ def _manifold(points: Sequence[Generalization]) -> tuple[Line, ...]:
 
 
 def _lines(found: Sequence[Control], what: str) -> tuple[Line, ...]:
-    kinds = dict.fromkeys((c.name, c.split) for c in found)
+    """One quantity of the controls against n: a line for each model and kind of text."""
+    points: dict[tuple[str, str], list[tuple[float, Estimate]]] = {}
+    for c in found:
+        points.setdefault((c.name, c.split), []).append((float(c.n_train), getattr(c, what)))
     return tuple(
-        Line(
-            name=name,
-            split=split,
-            points=tuple(
-                (float(c.n_train), getattr(c, what))
-                for c in found
-                if (c.name, c.split) == (name, split)
-            ),
-        )
-        for name, split in kinds
+        Line(name=name, split=split, points=tuple(line)) for (name, split), line in points.items()
     )
 
 
 def _retrieval(measured: Load) -> tuple[Line, ...]:
     return tuple(
-        Line(
-            name=r.name,
-            points=tuple(zip(experiments.SHARES, r.overlaps, strict=True)),
-        )
+        Line(name=r.name, points=tuple(zip(experiments.SHARES, r.overlaps, strict=True)))
         for r in measured.rules
     )
 
@@ -169,6 +156,7 @@ def _by_rule(measured: Sequence[Load]) -> tuple[Line, ...]:
 
 
 def _floors(measured: Sequence[Load], n: int) -> tuple[Line, ...]:
+    """The radius that Gardner's largest possible margin promises; see `charts.radius`."""
     kappas = [(m.load, max_margin(m.load)) for m in measured]
     return (
         Line(
@@ -190,32 +178,20 @@ def _training(measured: Load) -> tuple[Line, ...]:
     found = measured.training
     return (
         Line(name=name, split="Gardner", points=((steps[0], gardner), (steps[-1], gardner))),
-        Line(
-            name=name,
-            split="median",
-            points=tuple(zip(steps, found.median, strict=True)),
-        ),
-        Line(
-            name=name,
-            split="lowest",
-            points=tuple(zip(steps, found.lowest, strict=True)),
-        ),
+        Line(name=name, split="median", points=tuple(zip(steps, found.median, strict=True))),
+        Line(name=name, split="lowest", points=tuple(zip(steps, found.lowest, strict=True))),
     )
 
 
 def _density(measured: Load) -> tuple[Line, ...]:
-    steps = experiments.STEPS
-    return tuple(
-        Line(
-            name=str(steps[i]),
-            split="step",
-            points=tuple(
-                (x, Estimate(y))
-                for x, y in zip(experiments.BINS, measured.training.density[i], strict=True)
-            ),
-        )
-        for i in (0, 3, 5, len(steps) - 1)
-    )
+    """The density of margins after the first step, after the last, and at two steps between."""
+    steps, found = experiments.STEPS, measured.training.density
+    lines = []
+    for i in (0, 3, 5, len(steps) - 1):
+        bins = zip(experiments.BINS, found[i], strict=True)
+        points = tuple((x, Estimate(y)) for x, y in bins)
+        lines.append(Line(name=str(steps[i]), split="step", points=points))
+    return tuple(lines)
 
 
 def _numbers(measured: Sequence[Load]) -> Iterable[Numbers]:
