@@ -134,7 +134,7 @@ def write_tokens(folder: Path, blocks: Iterable[Block], keep: bool = False) -> N
     write_atomically(folder / TOKENS, write)
 
 
-def _place(group: pa.Table) -> tuple[str, str, float | None, float | None]:
+def _place(group: pa.Table) -> Key:
     """Which block the rows of a group are of, as the first of them says."""
     first = group.slice(0, 1).to_pylist()[0]
     return first["measurement"], first["split"], first["t"], first["at"]
