@@ -109,8 +109,8 @@ def store(arrays: Arrays) -> Estimate | None:
 def least_store(n: int) -> float:
     """The fewest equally likely texts of which n draws show no repeat with a probability above
     5%."""
-    # Of K texts each of the n (n - 1) / 2 pairs is alike with chance 1/K; for rare repeats none is
-    # with probability exp(-pairs / K).
+    # Each of the n (n - 1) / 2 pairs is alike with chance 1/K; where that is rare, no pair is with
+    # probability exp(-pairs / K), and K is where this is 5%.
     return n * (n - 1) / 2 / float(-np.log(0.05))
 
 

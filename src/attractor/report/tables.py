@@ -231,12 +231,8 @@ def controls(report: Report) -> Table | None:
     for name in dict.fromkeys(control for control, _ in report.controls):
         here = [r for control, r in report.controls if control == name]
         found = {(r.measurement, r.split): r.estimate for r in here}
-        cells = (
-            words.with_interval(found[measurement, split], form)
-            if (measurement, split) in found
-            else ""
-            for measurement, split, form in wanted
-        )
+        asked = ((found.get((measurement, split)), form) for measurement, split, form in wanted)
+        cells = ("" if e is None else words.with_interval(e, form) for e, form in asked)
         rows.append((name, *cells))
     return Table(
         "controls",
