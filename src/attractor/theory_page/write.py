@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
+import attractor
 from attractor.machine.device import pick_device
 from attractor.machine.units import duration
 from attractor.report.curves import Line
@@ -51,9 +51,7 @@ def write_theory_report(
     """
     experiments.check_inputs(n, loads, seeds)
     out = Path(out)
-    out.mkdir(
-        parents=True, exist_ok=True
-    )  # what cannot be written to is known before the measuring
+    out.mkdir(parents=True, exist_ok=True)  # fails before the measuring, not after it
     start, device = time.perf_counter(), pick_device()
     measured = experiments.measure_loads(n, loads, seeds, device, on_progress)
     manifold = experiments.measure_generalization(n, seeds, device=device)
@@ -69,7 +67,7 @@ def write_theory_report(
             f"V = {controls.VOCAB}, L = {controls.LENGTH}, {source.entropy_rate():.3f} nats per "
             "token",
         ),
-        ("attractor version", version("attractor")),
+        ("attractor version", attractor.__version__),
         ("Time", duration(time.perf_counter() - start)),
     )
     return write_page(view(n, seeds, measured, manifold, source, found, facts), out)
