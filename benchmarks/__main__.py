@@ -24,20 +24,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__.splitlines()[0]
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="the paper's tiny model only, in less than 60 s"
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object and nothing else"
-    )
-    parser.add_argument(
-        "--save", action="store_true", help="write benchmarks/results/<device>.json"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    switches = {
+        "--quick": "Measure the paper's tiny model only, in less than 60 s.",
+        "--json": "Print one JSON object and nothing else.",
+        "--save": "Write the numbers to benchmarks/results/<device>.json, too.",
+    }
+    for name, text in switches.items():
+        parser.add_argument(name, action="store_true", help=text)
+    parser.add_argument("--device", default="auto", help="Compute on this: auto, cpu or cuda.")
     options = parser.parse_args()
-    report = measure(
-        (QUICK,) if options.quick else (TINY, SMALL, DEMO), options.device, full=not options.quick
-    )
+    sizes = (QUICK,) if options.quick else (TINY, SMALL, DEMO)
+    report = measure(sizes, options.device, full=not options.quick)
     if options.save:
         RESULTS.mkdir(exist_ok=True)
         name = re.sub(r"[^a-z0-9]+", "-", report["device"].lower()).strip("-")
@@ -65,10 +62,12 @@ def measure_size(size: Size, device: str, full: bool) -> dict[str, Any]:
 
 def growth(size: Size, device: str) -> dict[str, float]:
     """How cost grows when something is doubled; 2 is linear, 1 is not at all."""
-    few, many = (case("recovery", size, device, 0.05, n)["seconds"] for n in (4, 8))
-    coarse, fine = (
-        case("recovery", size, device, 1.0, 2, steps)["seconds"] for steps in (1000, 2000)
-    )
+
+    def recovery(*arguments: object) -> float:
+        return case("recovery", size, device, *arguments)["seconds"]
+
+    few, many = (recovery(0.05, sequences) for sequences in (4, 8))
+    coarse, fine = (recovery(1.0, 2, steps) for steps in (1000, 2000))
     once, wide = (case("loss_memory", size, device, v)["bytes"] for v in (30_522, 61_044))
     curriculum = case("curriculum", size, device)
     return {
@@ -89,10 +88,8 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
         "entropy_over_forward": entropy["seconds"] / entropy["forward_seconds"],
         "train_peak_share": train["peak_share"],
     }
-    if "train_bf16" in found:
-        values["train_step_time_bf16"] = (
-            found["train_bf16"]["seconds"] / found["train_bf16"]["reference_seconds"]
-        )
+    if half := found.get("train_bf16"):
+        values["train_step_time_bf16"] = half["seconds"] / half["reference_seconds"]
     for t, probe in found["recovery"].items():
         name = "recovery_time" if t == "0.5" else f"recovery_time_{t}"
         values[name] = probe["seconds"] / probe["reference_seconds"]
@@ -102,18 +99,9 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
 def case(name: str, size: Size, device: str, *arguments: object) -> dict[str, Any]:
     """Run one measurement in a new process; if it fails it has said why, and this one ends as it
     did."""
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.cases",
-        name,
-        size.name,
-        device,
-        *map(str, arguments),
-    ]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, check=False, cwd=Path(__file__).parents[1]
-    )
+    module, root = "benchmarks.cases", Path(__file__).parents[1]
+    command = [sys.executable, "-m", module, name, size.name, device, *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=root)
     if done.returncode:
         sys.exit(done.returncode)
     return json.loads(done.stdout.splitlines()[-1])
@@ -124,42 +112,28 @@ def table(report: dict[str, Any]) -> str:
     head: Row = ("size", "measurement", "ours", "reference", "ours / reference")
     rows = [row for size, found in report["measurements"].items() for row in rows_of(size, found)]
     lines = ["| " + " | ".join(row) + " |" for row in (head, ("---",) * 5, *rows)]
-    notes = [
+    note = (
         f"{report['device']}; medians. The reference recovery is three of its steps, times the "
-        "number of steps.",
-        *(
-            f"{name.replace('_', ' ')}: {value:.2f}x"
-            for name, value in report.get("growth", {}).items()
-        ),
-    ]
-    return "\n".join([*lines, "", *notes])
+        "number of steps."
+    )
+    ratios = report.get("growth", {})
+    grows = [f"{name.replace('_', ' ')}: {value:.2f}x" for name, value in ratios.items()]
+    return "\n".join([*lines, "", note, *grows])
 
 
 def rows_of(size: str, found: dict[str, Any]) -> list[Row]:
-    train, memory, base, entropy = (
-        found[k] for k in ("train_float32", "memory", "memory_reference", "entropy")
-    )
+    """The rows of one size."""
+    train, entropy = found["train_float32"], found["entropy"]
     share = f"training step ({train['peak_share']:.0%} of {train['peak_flops'] / 1e9:.0f} GFLOP/s)"
     rows = [seconds_row(size, share, train["seconds"], train["reference_seconds"])]
     if "train_bf16" in found:
-        half = found["train_bf16"]
-        rows.append(
-            seconds_row(
-                size,
-                "training step, bf16 against float32",
-                half["seconds"],
-                half["reference_seconds"],
-            )
-        )
-    mib = [f"{m['bytes'] / 2**20:.0f} MiB" for m in (memory, base)]
-    rows.append(
-        (size, "training step, peak memory", *mib, f"{memory['bytes'] / base['bytes']:.2f}")
-    )
-    rows.append(
-        seconds_row(
-            size, "entropy against forward pass", entropy["seconds"], entropy["forward_seconds"]
-        )
-    )
+        half, name = found["train_bf16"], "training step, bf16 against float32"
+        rows.append(seconds_row(size, name, half["seconds"], half["reference_seconds"]))
+    ours, theirs = found["memory"]["bytes"], found["memory_reference"]["bytes"]
+    mib = [f"{bytes_ / 2**20:.0f} MiB" for bytes_ in (ours, theirs)]
+    rows.append((size, "training step, peak memory", *mib, f"{ours / theirs:.2f}"))
+    name = "entropy against forward pass"
+    rows.append(seconds_row(size, name, entropy["seconds"], entropy["forward_seconds"]))
     for t, r in found["recovery"].items():
         done = f"{r['forward_share']:.0%} of forward passes, {r['output_share']:.1%} of output rows"
         name = f"recovery of {r['sequences']} at t = {t}, {r['steps']} steps ({done})"

@@ -127,13 +127,13 @@ def train_time(bench: Bench, precision: Precision = "float32") -> Result:
     """Training step against the reference (always float32), and its share of the matrix-product
     peak."""
     ours, theirs = trainer(bench, "ours", precision), trainer(bench, "reference", "float32")
-    n = torch.randn(2048, 2048, device=bench.device).to(
-        torch.bfloat16 if precision == "bf16" else torch.float32
-    )
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    n = torch.randn(2048, 2048, device=bench.device).to(kind)
     x_0 = bench.tokens
     seconds, reference_seconds, product = bench.medians(
         lambda: ours(x_0), lambda: theirs(x_0), lambda: n @ n
     )
+    # 2 FLOPs forward and 4 backward for each weight and token; the embedding is only looked up.
     embedding = bench.network.vocab_embed.embedding.numel()
     parameters = sum(p.numel() for p in bench.network.parameters()) - embedding
     flops, peak = 6 * parameters * x_0.numel() / seconds, 2 * 2048**3 / product
@@ -181,16 +181,18 @@ def recovery(
     grid = time_grid(t, steps)
     seconds = bench.seconds(lambda: probes.recovery(denoiser, tokens, t, steps, callback=count))
     at, to = grid[0].item(), grid[1].item()
-    step = bench.medians(
+    (step,) = bench.medians(
         lambda: reference.reverse_step(bench.network, bench.process, tokens, at, to), repeats=3
-    )[0]
+    )
     dense_rows = len(grid) * n
     return {
-        "seconds": seconds, "reference_seconds": step * len(grid), "sequences": n,
+        "seconds": seconds,
+        "reference_seconds": step * len(grid),
+        "sequences": n,
         "steps": len(grid),
         "forward_share": rows["forward"] / dense_rows,
         "output_share": rows["output"] / (dense_rows * bench.size.seq_len),
-    }  # fmt: skip
+    }
 
 
 def entropy(bench: Bench) -> Result:
@@ -210,10 +212,8 @@ def entropy(bench: Bench) -> Result:
 def loss_memory(device: torch.device, vocab: int, before: int) -> Result:
     """Peak memory of the fused loss beyond its arguments and their gradients, in bytes."""
     m, width = 2048, 16
-    leaves = [
-        torch.randn(s, device=device, requires_grad=True)
-        for s in ((m, width), (vocab, width), (vocab,))
-    ]
+    shapes = ((m, width), (vocab, width), (vocab,))
+    leaves = [torch.randn(s, device=device, requires_grad=True) for s in shapes]
     x, a = torch.randint(vocab, (m,), device=device), torch.full((m,), 0.5, device=device)
     nelbo_loss(*leaves, x, x.flip(0), a, -a, a / m).backward()
     own = 2 * sum(leaf.numel() for leaf in leaves) * 4

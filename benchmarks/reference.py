@@ -43,6 +43,5 @@ def reverse_step(network: DDiT, process: UniformProcess, x_t: Tensor, t: float, 
     t_, s_ = (torch.tensor([u], dtype=torch.float64) for u in (t, s))
     sigma = process.schedule.sigma(t_).float().to(x_t.device).expand(len(x_t))
     probs = network(x_t, sigma).float().softmax(-1)
-    return gumbel_max(
-        posterior(x_t, probs, process.schedule.alpha(s_).item(), process.schedule.alpha(t_).item())
-    )
+    alpha_s, alpha_t = (process.schedule.alpha(at).item() for at in (s_, t_))
+    return gumbel_max(posterior(x_t, probs, alpha_s, alpha_t))

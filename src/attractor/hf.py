@@ -35,12 +35,8 @@ class AttractorConfig(PretrainedConfig):
         **kwargs: Any,
     ) -> None:
         self.vocab_size, self.hidden_size, self.n_blocks = vocab_size, hidden_size, n_blocks
-        self.n_heads, self.cond_dim, self.seq_len, self.process = (
-            n_heads,
-            cond_dim,
-            seq_len,
-            process,
-        )
+        self.n_heads, self.cond_dim = n_heads, cond_dim
+        self.seq_len, self.process = seq_len, process
         super().__init__(**kwargs)
 
 
@@ -63,12 +59,11 @@ class AttractorForMaskedLM(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Tables that are not saved; the weights themselves have been initialised or come from a
-        file."""
+        """Fill the tables that are not saved: transformers makes a model without memory and gives
+        it some that holds anything. The weights have been initialised or come from a file."""
         if isinstance(module, Rotary):
-            module.get_buffer("inv_freq").copy_(
-                Rotary(2 * len(module.get_buffer("inv_freq"))).get_buffer("inv_freq")
-            )
+            table = module.get_buffer("inv_freq")
+            table.copy_(Rotary(2 * len(table)).get_buffer("inv_freq"))
         if isinstance(module, TimestepEmbedder):
             module.get_buffer("frequencies").copy_(TimestepEmbedder(1).get_buffer("frequencies"))
 
@@ -90,9 +85,9 @@ class AttractorForMaskedLM(PreTrainedModel):
                 "attention_mask hides tokens, and the model knows no padding: give rows of one "
                 "length"
             )
-        sigma = (
-            torch.zeros(len(input_ids), device=input_ids.device) if timesteps is None else timesteps
-        )
+        sigma = timesteps
+        if sigma is None:
+            sigma = torch.zeros(len(input_ids), device=input_ids.device)
         # Weights in half precision multiply as such; norms and the noise level stay in float32.
         with torch.autocast(input_ids.device.type, self.dtype, enabled=self.dtype != torch.float32):
             logits = self.backbone(input_ids, sigma)

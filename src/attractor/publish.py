@@ -67,10 +67,11 @@ def export(
     if not is_finished(run):
         raise AttractorError(f"'{run}' holds no finished run: there is nothing to publish")
     config = run_config_from_dict(read_json(run / CONFIG))
-    denoiser, results = cast(NetworkDenoiser, adapters.load(run, weights, "cpu")), read_results(run)
-    parameters = {
-        PREFIX + key: value.detach() for key, value in denoiser.network.named_parameters()
-    }
+    # A run is of this package's own network, which is what a folder of the Hub is written from.
+    denoiser = cast(NetworkDenoiser, adapters.load(run, weights, "cpu"))
+    results = read_results(run)
+    named = denoiser.network.named_parameters()
+    parameters = {PREFIX + key: value.detach() for key, value in named}
     metadata = _metadata(config, results, _transition(run), weights)
     with atomic_directory(folder) as partial:
         save_file(parameters, partial / "model.safetensors", metadata={"format": "pt"})
@@ -78,15 +79,14 @@ def export(
         Tokenizer.load(run).save(partial)
         (partial / METADATA).write_text(json.dumps(metadata, indent=1))
         count = sum(value.numel() for value in parameters.values())
-        (partial / "README.md").write_text(
-            _card(name or run.name, config, results, metadata["transition"], count)
-        )
+        card = _card(name or run.name, config, results, metadata["transition"], count)
+        (partial / "README.md").write_text(card)
     return folder
 
 
 def _transition(run: Path) -> dict[str, Any] | None:
-    """The places of the transition of the sweep a run belongs to, if it is one of a single
-    model."""
+    """Where the sweep of a run located the transition, if it is a sweep of a single model: the
+    places of several models cannot be told apart by a run."""
     file = run.resolve().parent / TRANSITION
     if not file.is_file():
         return None
@@ -100,7 +100,8 @@ def _metadata(
     config: RunConfig, results: RunResults, transition: dict[str, Any] | None, weights: str
 ) -> dict[str, Any]:
     settings = to_dict(config)
-    settings["data"]["source"] = Path(settings["data"]["source"]).name  # not where it lay
+    # What is published does not tell the names of folders on somebody's machine.
+    settings["data"]["source"] = Path(settings["data"]["source"]).name
     rows = [vars(row) for row in results.rows]
     return {
         "schema": 1,
@@ -146,18 +147,18 @@ def _card(
         "```python\nimport attractor.hf\nfrom transformers import AutoModelForMaskedLM\n\n"
         f'model = AutoModelForMaskedLM.from_pretrained("{name}")\n```',
     ]
+    # The metadata between the two rules is one block; everything else is a paragraph a line.
     return "\n\n".join(["\n".join(lines[:5]), *lines[5:]]) + "\n"
 
 
 def _table(rows: list[Row]) -> list[str]:
-    cells = {(row.measurement, row.t,
-    row.split): f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in rows
-             if row.measurement in ON_THE_CARD}  # fmt: skip
-    keys = dict.fromkeys(
-        (row.measurement, row.t)
-        for row in rows
-        if row.measurement in ON_THE_CARD and row.split == "train"
-    )
+    """The lines of the table: a quantity at a time, of training and of unseen text."""
+    shown = [row for row in rows if row.measurement in ON_THE_CARD]
+    cells = {
+        (row.measurement, row.t, row.split): f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]"
+        for row in shown
+    }
+    keys = dict.fromkeys((row.measurement, row.t) for row in shown if row.split == "train")
     return [
         f"| {quantity(measurement).title} | {'' if t is None else f'{t:g}'} | "
         f"{cells[measurement, t, 'train']} | {cells.get((measurement, t, 'test'), '')} |"
@@ -171,12 +172,11 @@ def _places(n_train: int, transition: dict[str, Any] | None) -> list[str]:
         return []
     found = [(f"recovery at t = {place['t']:g}", place) for place in transition["transition"] or []]
     found.append(("conditional entropy", transition["entropy_transition"] or {}))
-    lines = [
-        f"- {title}: n\\* = {place['n_star']:.0f}"
-        + (f" [{place['ci'][0]:.0f}, {place['ci'][1]:.0f}]" if place.get("ci") else "")
-        for title, place in found
-        if place.get("n_star") is not None
-    ]
+    lines = []
+    for title, place in found:
+        if place.get("n_star") is not None:
+            interval = " [{:.0f}, {:.0f}]".format(*place["ci"]) if place.get("ci") else ""
+            lines.append(f"- {title}: n\\* = {place['n_star']:.0f}{interval}")
     if not lines:
         return []
     return [

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -53,6 +55,40 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert f"attractor {command}" in text
     if command not in ("report",):
         assert "default:" in text
+
+
+@pytest.mark.parametrize("command", ["sweep", "measure", "audit"])
+def test_the_help_of_an_option_breaks_only_where_the_terminal_ends(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = [line[2:-2] for line in capsys.readouterr().out.splitlines() if line[:1] == "│"]
+    assert sum("(default: " in line for line in lines) > 10
+    for above, below in itertools.pairwise(lines):
+        is_text = above.startswith(" " * 10) or "  " in above.strip()
+        if is_text and below.startswith(" " * 10):
+            room = len(above) - len(above.rstrip())
+            assert room <= len(below.split()[0]), f"{above!r} breaks before {below.strip()!r}"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["sweep", "--help"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_help_ends_quietly_when_nobody_reads_on(arguments: list[str], unbuffered: str) -> None:
+    script = "from attractor.cli import main; import sys; input(); sys.exit(main(sys.argv[1:]))"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    )
+    assert writer.stdout is not None
+    writer.stdout.close()
+    writer.stdout = None
+    _, complaint = writer.communicate(b"\n", timeout=60)
+    assert (writer.returncode, complaint) == (0, b"")
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

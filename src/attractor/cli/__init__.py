@@ -19,6 +19,8 @@ import tyro
 
 import attractor
 from attractor.cli import commands
+from attractor.cli.help import FIELDS
+from attractor.cli.pipe import ending_with_reader
 from attractor.config.identity import run_config_from_dict
 from attractor.config.presets import preset
 from attractor.config.settings import ProbeConfig, RunConfig
@@ -37,11 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; exit code 2 and one line on bad input."""
     arguments = sys.argv[1:] if argv is None else argv
     if threading.current_thread() is threading.main_thread():
-        # An exit unwinds, where the signal alone would leave half-written files behind.
+        # An exit unwinds the stack: half-written files are removed, and workers save a checkpoint.
+        # The signal alone would end this process on the spot.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         command = parse(arguments)
-        if processes().count > 1 and not isinstance(command, commands.Train):
+        if processes().count > 1 and not isinstance(command, commands.TrainCommand):
             raise AttractorError(
                 f"only `train` runs in several processes, and this is one of {processes().count}"
             )
@@ -62,28 +65,40 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
     """
     if arguments == ["--version"]:
         return _show_version
+    # The parser shows and fills in defaults, and these are what the preset and the folder say: so
+    # both are read from the arguments before it runs.
     base = preset(_value_of("--preset", arguments) or commands.DEMO)
     single = RunConfig(data=base.data, model=base.model, train=base.train, probe=base.probe)
     known: dict[str, object] = {
-        "demo": commands.Demo(),
-        "sweep": commands.Sweep(config=base, out=tyro.MISSING),
-        "train": commands.Train(config=single, out=tyro.MISSING),
-        "probe": commands.Probe(run=tyro.MISSING, config=_probe_of(arguments) or base.probe),
-        "measure": commands.Measure(sweep=tyro.MISSING, config=_probe_of(arguments) or base.probe),
-        "generate": commands.Generate(run=tyro.MISSING),
-        "audit": commands.Audit(model=tyro.MISSING),
-        "reference": commands.Reference(sweep=tyro.MISSING, out=tyro.MISSING, name=tyro.MISSING),
-        "push": commands.Push(run=tyro.MISSING, hub_id=tyro.MISSING),
-        "report": commands.Report(sweep=tyro.MISSING),
-        "twins": commands.Twins(sweep=tyro.MISSING),
-        "theory": commands.Theory(),
+        "demo": commands.DemoCommand(),
+        "sweep": commands.SweepCommand(config=base, out=tyro.MISSING),
+        "train": commands.TrainCommand(config=single, out=tyro.MISSING),
+        "probe": commands.ProbeCommand(run=tyro.MISSING, config=_probe_of(arguments) or base.probe),
+        "measure": commands.MeasureCommand(
+            sweep=tyro.MISSING, config=_probe_of(arguments) or base.probe
+        ),
+        "generate": commands.GenerateCommand(run=tyro.MISSING),
+        "audit": commands.AuditCommand(model=tyro.MISSING),
+        "reference": commands.ReferenceCommand(
+            sweep=tyro.MISSING, out=tyro.MISSING, name=tyro.MISSING
+        ),
+        "push": commands.PushCommand(run=tyro.MISSING, hub_id=tyro.MISSING),
+        "report": commands.ReportCommand(sweep=tyro.MISSING),
+        "twins": commands.TwinsCommand(sweep=tyro.MISSING),
+        "theory": commands.TheoryCommand(),
     }
     kinds = [Annotated[type(c), tyro.conf.subcommand(name, default=c)] for name, c in known.items()]
     any_of_them: Any = functools.reduce(operator.or_, kinds)
     complaint = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(any_of_them, args=arguments, prog="attractor", description=DESCRIPTION)
+        with ending_with_reader(), contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                any_of_them,
+                args=arguments,
+                prog="attractor",
+                description=DESCRIPTION,
+                registry=FIELDS,
+            )
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
@@ -91,12 +106,14 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
 
 
 def _show_version() -> None:
-    print(f"attractor {attractor.__version__}")
+    with ending_with_reader():
+        print(f"attractor {attractor.__version__}")
 
 
 def _probe_of(arguments: list[str]) -> ProbeConfig | None:
-    """What the sweep that `attractor measure` is given, or the run of `attractor probe`, was
-    measured with: the defaults there."""
+    """The defaults of `attractor measure` and `attractor probe`: what the sweep or the run that
+    they are given was measured with; None if it is not among the arguments."""
+    # An option's value may be a folder too, so the folder meant is the one that holds a config.
     words = [Path(argument) for argument in arguments[1:] if not argument.startswith("-")]
     folders = [word for word in words if word.is_dir()]
     if arguments[:1] not in (["measure"], ["probe"]) or not folders:
@@ -134,6 +151,7 @@ def _in_one_line(box: str) -> str:
     for line in lines:
         is_rule = not line.strip("─-╭╮╰╯+ ")
         if is_rule and message:
-            break
-        message += [] if is_rule else [line]
+            break  # below the rule the help is repeated
+        if not is_rule:
+            message.append(line)
     return re.sub(r"^Error parsing __tyro\S+ ", "", " ".join(message)) or box.strip()

@@ -42,28 +42,22 @@ def run_audit(
     _require_both_or_none(train, test, own_data)
     amount = Effort(**effort)
     check_effort(amount)
-    denoiser = adapters.load(
-        model, weights, family=family, revision=revision, **_values_of(settings)
-    )
+    told = _values_of(settings)
+    denoiser = adapters.load(model, weights, family=family, revision=revision, **told)
     if denoiser.seq_len is None:
         raise AttractorError(f"'{model}' does not tell how long its sequences are")
     found, length, texts = tokenizer_beside(model, tokenizer), denoiser.seq_len, None
+    vocab_size = denoiser.process.vocab_size
     if own_data:
         texts = texts_of_run(Path(model), amount.rows)
     elif train and test:
-        texts = texts_from_files(
-            train, test, column, found, length, denoiser.process.vocab_size, amount.rows
-        )
-    name = Path(model).expanduser().resolve().name if Path(model).expanduser().exists() else model
+        texts = texts_from_files(train, test, column, found, length, vocab_size, amount.rows)
+    here = Path(model).expanduser()
+    name = here.resolve().name if here.exists() else model  # otherwise owner/name on the Hub
     folder = into or Path("audits") / name.replace("/", "--")
     with out.status("auditing") as status:
-        made = audit(
-            Audited(name, denoiser, length, found, texts),
-            folder,
-            amount,
-            reference,
-            lambda what: status.update(what),
-        )
+        audited = Audited(name, denoiser, length, found, texts)
+        made = audit(audited, folder, amount, reference, status.update)
     say("\n".join([headline(made.verdict), *standfirst(made)]))
     say(f"page  {folder / PAGE}")
     return made
@@ -72,9 +66,8 @@ def run_audit(
 def run_reference(sweep: Path, target: Path, name: str, n: int) -> None:
     """Write reference curves of a finished sweep."""
     with out.status("auditing") as status:
-        made = write_reference_of(
-            sweep, target, name, Effort(n=n, minutes=0), lambda what: status.update(what)
-        )
+        effort = Effort(n=n, minutes=0)  # 0 is no limit: curves are made once
+        made = write_reference_of(sweep, target, name, effort, status.update)
     for point in made.points:
         numbers = "  ".join(f"{key} {e.value:.3f}" for key, e in point.numbers.items())
         say(f"n = {point.n_train:,}  advantage {point.advantage.value:.3f}  {numbers}")
@@ -106,6 +99,7 @@ def _values_of(given: tuple[str, ...]) -> dict[str, Any]:
         if not (name.isidentifier() and equals):
             raise AttractorError(f"--settings takes name=value, not {pair!r}")
         try:
+            # True and False, as Python and checkpoints' own settings write them, are not JSON's.
             found[name] = json.loads(value.lower() if value in ("True", "False") else value)
         except ValueError:
             found[name] = value

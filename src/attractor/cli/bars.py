@@ -23,10 +23,14 @@ from attractor.train.state import Progress as Line
 def progress_bars() -> Progress:
     """The frame that bars are added to; it is drawn while it is entered."""
     return Progress(
-        TextColumn("{task.description:>12}"), BarColumn(20), TimeElapsedColumn(),
+        TextColumn("{task.description:>12}"),
+        BarColumn(20),
+        TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=out,
-    )  # fmt: skip
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=out,
+    )
 
 
 class Watcher:
@@ -37,11 +41,10 @@ class Watcher:
         self.tasks: dict[str, TaskID] = {}
 
     def __call__(self, event: RunEvent) -> None:  # noqa: D102
-        if event.run.run_id not in self.tasks:
-            self.tasks[event.run.run_id] = self.bars.add_task(
-                event.run.title, total=self.steps, note=""
-            )
-        task = self.tasks[event.run.run_id]
+        run = event.run
+        if run.run_id not in self.tasks:
+            self.tasks[run.run_id] = self.bars.add_task(run.title, total=self.steps, note="")
+        task = self.tasks[run.run_id]
         if event.progress is None:
             self.bars.update(task, note="measured")
         else:
@@ -64,10 +67,9 @@ def packing_bar(bars: Progress) -> Callable[[Packed], None]:
     tasks: list[TaskID] = []
 
     def show(packed: Packed) -> None:
-        tasks[:] = tasks or [bars.add_task("packing", total=None, note="")]
-        bars.update(
-            tasks[0],
-            note=f"{packed.documents:,} documents, {size(packed.characters)}, {packed.rows:,} rows",
-        )
+        if not tasks:  # no bar before there is something to pack: most corpora are not streamed
+            tasks.append(bars.add_task("packing", total=None, note=""))
+        read = f"{packed.documents:,} documents, {size(packed.characters)}, {packed.rows:,} rows"
+        bars.update(tasks[0], note=read)
 
     return show

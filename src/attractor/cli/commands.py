@@ -12,7 +12,7 @@ import functools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -22,44 +22,52 @@ from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
 Folder = tyro.conf.Positional[Path]
 DEMO = "demo"
 WATTS = 100.0
-"""Power of this machine unless stated."""
+"""Power of this machine in watts, unless stated."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class SweepCommand:
     """Train models over nested training sets, measure them, find the transition, write a report."""
 
     config: Annotated[SweepConfig, tyro.conf.arg(name="")]
     out: Path
-    """directory of the sweep; an unfinished one is taken up again"""
+    """Folder of the sweep; an unfinished sweep in it is taken up again."""
     preset: str = DEMO
-    """settings to start from: demo; tiny, small, medium (the paper's models and sizes); paper
-    (those three in one)"""
+    """Settings to start from, which the other options change: "demo"; "tiny", "small" or "medium",
+    the paper's models and sizes; or "paper", those three in one sweep."""
     workers: int | None = None
-    """models trained side by side; by default one for each core, or one on a GPU"""
+    """How many models are trained side by side on this machine; by default one for each core, or
+    one where there is a GPU."""
     force: bool = False
-    """throw away what the directory holds"""
+    """Begin anew and throw away the sweep that the folder holds."""
     dry_run: bool = False
-    """print the plan and what it takes: this machine is timed for a few seconds; then stop"""
+    """Print the plan, and the time, energy and disk it will take, and stop; for that this machine
+    is timed for a few seconds."""
     watts: float = WATTS
-    """power of this machine, for the energy in the plan"""
+    """Power of this machine in watts, above 0, from which the plan computes the energy."""
     status: bool = False
-    """print what is done, running, failed and left in the directory, and stop"""
+    """Print which models of the folder are done, running, failed and waiting, and stop."""
     adaptive: bool = False
-    """choose sizes one after another, between the smallest and the largest, until n* is known"""
+    """Choose training-set sizes one after another, between the smallest and the largest, until the
+    size of the transition, n*, is known as precisely as asked for."""
     precision: float = 1.5
-    """of an adaptive sweep: largest ratio of the ends of the interval of n*"""
+    """How precisely an adaptive sweep locates n*: the largest ratio, above 1, of the upper to the
+    lower end of its interval."""
     at_once: int = 1
-    """of an adaptive sweep: sizes of each model that are trained side by side"""
+    """How many sizes of each model an adaptive sweep chooses at a time, at least 1; more of them
+    take less time and more models."""
     executor: Literal["local", "ray"] = "local"
-    """processes of this machine, or tasks of a Ray cluster whose nodes see the directory"""
+    """Where models are trained: "local", in processes of this machine; or "ray", as tasks of a Ray
+    cluster whose nodes all see the folder."""
     address: str = "auto"
-    """of the Ray cluster: auto (the one this machine belongs to), [IPv6]:port or host:port of its
-    head, or ray://..."""
+    """Address of the Ray cluster: "auto" for the one this machine belongs to; host:port of its
+    head, with [ ] around an IPv6 host; or ray://host:port."""
     cpus: float = 1.0
-    """of each Ray task, which computes with as many threads"""
+    """CPU cores of each Ray task, a whole number or a share of one; the task computes with as many
+    threads."""
     gpus: float | None = None
-    """of each Ray task; by default 1 if any node has one"""
+    """GPUs of each Ray task, a whole number or a share of one; by default 1 if any node has one,
+    and otherwise none."""
 
     def __call__(self) -> None:  # noqa: D102
         precision = self.precision if self.adaptive else None
@@ -97,47 +105,44 @@ class Sweep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Demo:
+class DemoCommand:
     """The whole story on a laptop in minutes: six small models on the World English Bible."""
 
     out: Path = Path("runs/demo")
-    """directory of the sweep"""
+    """Folder of the sweep; an unfinished demo in it is taken up again."""
     workers: int | None = None
-    """models trained side by side; by default one for each core"""
+    """How many models are trained side by side; by default one for each core, or one where there is
+    a GPU."""
     force: bool = False
-    """train again even if the demo is finished"""
+    """Begin anew and throw away the demo that the folder holds."""
     dry_run: bool = False
-    """print the plan and stop"""
+    """Print the plan, and the time, energy and disk it will take, and stop."""
 
     def __call__(self) -> None:  # noqa: D102
-        config = preset(DEMO)
-        Sweep(
-            config=config,
-            out=self.out,
-            workers=self.workers,
-            force=self.force,
-            dry_run=self.dry_run,
-        )()
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        SweepCommand(config=preset(DEMO), **given)()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train:
+class TrainCommand:
     """Train one model on the first rows of a corpus and measure it."""
 
     config: Annotated[RunConfig, tyro.conf.arg(name="")]
     out: Path
-    """directory of the run"""
+    """Folder of the run; an unfinished run in it is taken up again."""
     preset: str = DEMO
-    """settings to start from: demo, tiny, small, medium"""
+    """Settings to start from, which the other options change: "demo"; "tiny", "small" or "medium",
+    the paper's models."""
     force: bool = False
-    """replace a finished run"""
+    """Begin anew and throw away the run that the folder holds."""
     dry_run: bool = False
-    """print the plan and stop"""
+    """Print the plan, and the time, energy and disk it will take, and stop."""
 
     def __call__(self) -> None:  # noqa: D102
         if self.dry_run:
             from attractor.cli.plan import show_plan
 
+            # A sweep of one size: the plan of its only run is that of this one.
             shared = {
                 f.name: getattr(self.config, f.name)
                 for f in dataclasses.fields(self.config)
@@ -151,17 +156,17 @@ class Train:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class ProbeCommand:
     """Measure a finished run again, with other times, rows or noise, or on text of your own."""
 
     run: Folder
-    """a run directory"""
+    """Folder of a run."""
     config: Annotated[ProbeConfig, tyro.conf.arg(name="")]
     text: Path | None = None
-    """measure this file as unseen text: .txt, .jsonl, .parquet or a folder; by default the run's
-    own test rows"""
+    """Text to measure as unseen text: a .txt, .jsonl or .parquet file, or a folder of those; by
+    default the unseen rows of the run's own corpus."""
     column: str = "text"
-    """text column of .jsonl and .parquet files"""
+    """Name of the column that holds the text in .jsonl and .parquet files."""
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.run import run_probe
@@ -170,14 +175,15 @@ class Probe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
+class MeasureCommand:
     """Add measurements to a sweep: what its models lack of them is made, and nothing is trained."""
 
     sweep: Folder
-    """a sweep directory"""
+    """Folder of a sweep."""
     config: Annotated[ProbeConfig, tyro.conf.arg(name="")]
     workers: int | None = None
-    """models measured side by side; by default one for each core, or one on a GPU"""
+    """How many models are measured side by side; by default one for each core, or one where there
+    is a GPU."""
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.run import run_measure
@@ -186,82 +192,88 @@ class Measure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generate:
-    """Let a model write."""
+class GenerateCommand:
+    """Let the model of a run write, and print the text."""
 
     run: Folder
-    """a run directory"""
+    """Folder of a run."""
     n: int = 5
-    """how many sequences"""
+    """How many sequences the model writes."""
     steps: int = 1000
-    """steps of the reverse process"""
+    """Steps of the reverse process, from nothing but noise to text; at least 1."""
     temperature: float = 1.0
-    """below 1 makes the distributions surer than they are"""
+    """Log-probabilities are divided by this number above 0; below 1 it makes the model surer of
+    each token than it is, and 1 changes nothing."""
     top_p: float = 1.0
-    """of each distribution keep the likeliest tokens that reach this probability together"""
+    """Draw each token only from the likeliest ones that together reach this probability, above 0
+    and at most 1; 1 keeps all tokens."""
     seed: int = 0
-    """of the noise"""
-    weights: str = "ema"
-    """ema (averaged weights) or raw"""
+    """Seed of the noise."""
+    weights: Literal["ema", "raw"] = "ema"
+    """Which weights of the model: "ema", averaged over training, or "raw", those of the last
+    step."""
 
     def __call__(self) -> None:  # noqa: D102
         from attractor import adapters
         from attractor.cli.run import run_generate
         from attractor.model.sharpened import Sharpened
 
-        denoiser = adapters.load(self.run, cast(adapters.Weights, self.weights))
-        run_generate(
-            self.run,
-            Sharpened(denoiser, self.temperature, self.top_p),
-            self.n,
-            self.steps,
-            self.seed,
-        )
+        denoiser = adapters.load(self.run, self.weights)
+        sharpened = Sharpened(denoiser, self.temperature, self.top_p)
+        run_generate(self.run, sharpened, self.n, self.steps, self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
-    """Does a model memorize or generalize? A page, its numbers and a paragraph for a model card;
-    data are optional."""
+class AuditCommand:
+    """Find out whether a model memorizes or generalizes, with or without data, and write a page,
+    its numbers and a paragraph for a model card."""
 
     model: tyro.conf.Positional[str]
-    """a run, somebody's checkpoint, or a Hub id"""
+    """The model: the folder of a run, a checkpoint of another code base, or owner/name of a model
+    of the Hugging Face Hub."""
     train: Path | None = None
-    """text the model was trained on: .txt, .jsonl, .parquet, a folder of those, or an .npy matrix
-    of token rows"""
+    """Text that the model was trained on: a .txt, .jsonl or .parquet file, a folder of those, or an
+    .npy matrix of token rows; given together with unseen text."""
     test: Path | None = None
-    """text it has not seen"""
+    """Text of the same kind that the model has not seen, in one of the same formats."""
     own_data: bool = False
-    """of a run: use the rows it was trained on, and its unseen ones"""
+    """Take a run's own training rows and unseen rows as its data."""
     column: str = "text"
-    """text column of .jsonl and .parquet files"""
+    """Name of the column that holds the text in .jsonl and .parquet files."""
     tokenizer: Path | None = None
-    """the model's tokenizer, where none lies beside it"""
+    """Tokenizer of the model, where none lies beside it."""
     n: int = 2000
-    """generations at most"""
+    """Largest number of sequences that the model writes, at least 2."""
     minutes: float = 4.0
-    """time for what needs no data, and again for what does, after which fewer sequences must do; 0
-    is no limit"""
+    """Minutes for everything that needs no data, and as many again for what needs data; where they
+    run out, fewer sequences are measured. 0 is no limit."""
     steps: int = 32
-    """of the reverse process"""
+    """Steps of the reverse process from t = 1, nothing but noise, to text at t = 0; at least 2."""
     rows: int = 1000
-    """training and unseen sequences at most"""
+    """Largest number of training sequences and of unseen sequences that are measured, at least
+    2."""
     seed: int = 0
-    """of the noise"""
+    """Seed of the noise."""
     reference: Path | None = None
-    """reference curves of your own, see `attractor reference`"""
+    """Reference curves to compare with instead of the built-in ones: a file of `attractor
+    reference`."""
     out: Path | None = None
-    """folder of the audit, replaced if it holds one; audits/<model> unless given"""
+    """Folder of the audit, which replaces an earlier one there; audits/ and the name of the model
+    unless given."""
     gate: bool = False
-    """exit with 0 for generalizing, 1 for memorizing, 3 for anything between or undecided"""
+    """Let the exit code tell the verdict: 0 for generalizing, 1 for memorizing, 3 for anything
+    between or undecided. Without it the code is 0 for every verdict."""
     weights: Literal["ema", "raw"] = "ema"
-    """averaged or last weights"""
+    """Which weights of the model: "ema", averaged over training, or "raw", those of the last
+    step."""
     revision: str | None = None
-    """of a Hub model"""
+    """Branch, tag or commit of a model of the Hub; the newest unless given."""
     family: str | None = None
-    """which layout of checkpoints it is, where it cannot be told"""
+    """Kind of checkpoint, where it cannot be told from its content; an unknown word is answered
+    with those there are."""
     settings: tuple[str, ...] = ()
-    """what the checkpoint does not tell, such as n_heads=12 seq_len=1024"""
+    """Settings that the checkpoint does not tell, as name=value, such as n_heads=12 seq_len=1024;
+    the error names those that are missing."""
 
     def __call__(self) -> int:  # noqa: D102
         from attractor.cli.audit import run_audit
@@ -273,18 +285,18 @@ class Audit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reference:
+class ReferenceCommand:
     """Make reference curves for audits of a finished sweep whose models go from memorizing to
     generalizing."""
 
     sweep: Folder
-    """a sweep directory"""
+    """Folder of a sweep."""
     out: Path
-    """the JSON file to write"""
+    """JSON file to write the curves to."""
     name: str
-    """what the sweep is, in words"""
+    """What the sweep is, in words that an audit shows beside its curves."""
     n: int = 500
-    """generations of each model"""
+    """Number of sequences that each model writes, at least 2."""
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.audit import run_reference
@@ -293,48 +305,52 @@ class Reference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Push:
+class PushCommand:
     """Publish a run on the Hugging Face Hub, with its tokenizer and a model card that tells what
     was measured."""
 
     run: Folder
-    """a run directory"""
+    """Folder of a run."""
     hub_id: tyro.conf.Positional[str]
-    """owner/name"""
+    """Name of the model on the Hub, owner/name."""
     weights: Literal["ema", "raw"] = "ema"
-    """averaged or last weights"""
+    """Which weights of the model: "ema", averaged over training, or "raw", those of the last
+    step."""
     private: bool = False
-    """if the model is new: only for its owner"""
+    """Let only its owner see the model, if it is new on the Hub."""
     dry_run: Path | None = None
-    """write what would be published into this folder, and stop"""
+    """Write what would be published into this folder, which must be empty or new, and stop."""
 
     def __call__(self) -> None:  # noqa: D102
         from attractor import publish
+        from attractor.cli.terminal import say
 
         if self.dry_run is not None:
-            print(publish.export(self.run, self.dry_run, self.weights, self.hub_id))
+            say(publish.export(self.run, self.dry_run, self.weights, self.hub_id))
         else:
-            print(publish.push(self.run, self.hub_id, self.weights, self.private))
+            say(publish.push(self.run, self.hub_id, self.weights, self.private))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class ReportCommand:
     """Write the summary and the report of a sweep again, and its figures and tables for a paper."""
 
     sweep: Folder
-    """a sweep directory"""
+    """Folder of a sweep."""
     figures: Literal["pdf", "svg", "eps", "png"] | None = None
-    """also write each figure to <sweep>/figures"""
+    """Write each figure as a file of this format too, in the folder figures beside the report."""
     tables: Literal["csv", "tex"] | None = None
-    """also write each table to <sweep>/tables"""
+    """Write each table as a file of this format too, in the folder tables beside the report."""
     style: Path | None = None
-    """matplotlib style file of the figures"""
+    """Style file of matplotlib for these figures."""
     tagger: Literal["nltk"] | None = None
-    """name the word class of each micro-attractor"""
+    """Name the word class of each micro-attractor, a token of unseen text of which the model is
+    certain, with this tagger; it needs the package nltk."""
     beside: tuple[Folder, ...] = ()
-    """finished sweeps to compare with, such as one of another noise"""
+    """Folders of finished sweeps to show in the same figures, such as one of another noise."""
 
     def __call__(self) -> None:  # noqa: D102
+        from attractor.cli.terminal import say
         from attractor.report.page import write_extras, write_report
         from attractor.report.sweep_files import read_report
         from attractor.sweeps.run import summarize
@@ -347,20 +363,19 @@ class Report:
                 write_report(page.parent, self.beside)
             for notice in read_report(page.parent).notices:
                 print(f"attractor: {notice}", file=sys.stderr)
-            print(page)
-            for path in write_extras(
-                page.parent, self.figures, self.tables, self.style, self.beside
-            ):
-                print(path)
+            say(page)
+            extras = write_extras(page.parent, self.figures, self.tables, self.style, self.beside)
+            for path in extras:
+                say(path)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Twins:
+class TwinsCommand:
     """Add the two-model test to a finished sweep: a second model at each size, on rows the first
     never saw."""
 
     sweep: Folder
-    """a sweep directory"""
+    """Folder of a sweep."""
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.run import run_twins
@@ -369,22 +384,24 @@ class Twins:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Theory:
+class TheoryCommand:
     """Measure spin memories and exactly solvable denoisers, whose answers are known, and write a
     page about them."""
 
     out: Path = Path("runs/theory")
-    """directory of the page"""
+    """Folder of the page."""
     n: int = 500
-    """spins of each memory, at least 10"""
+    """Number of spins of each memory, at least 10."""
     loads: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)
-    """patterns per spin"""
+    """Loads at which memories are measured, in stored patterns per spin: each at least 1/n and at
+    most 2."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """of the patterns; intervals are over them"""
+    """Seeds of the stored patterns; intervals are over them."""
     markov: bool = False
-    """also train a network on data of the Markov source, at several numbers of sequences"""
+    """Train a network on text of the Markov source too, at several numbers of sequences."""
 
     def __call__(self) -> None:  # noqa: D102
+        from attractor.cli.terminal import say
         from attractor.theory_page.write import write_theory_report
 
         page = write_theory_report(
@@ -393,6 +410,6 @@ class Theory:
             loads=self.loads,
             seeds=self.seeds,
             markov=self.markov,
-            on_progress=print,
+            on_progress=say,
         )
-        print(page)
+        say(page)

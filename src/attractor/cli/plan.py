@@ -24,9 +24,10 @@ def show_plan(
     precision: float | None = None,
     at_once: int = 1,
 ) -> None:
-    """What a sweep would do and take, without doing it: this machine is timed for a few seconds.
+    """Print what a sweep would do and take, after timing this machine for a few seconds.
 
-    Of an adaptive one, which has a precision, the most it can take.
+    An adaptive sweep, which is one with a precision, chooses its sizes from what it finds; its plan
+    is for the most it can take.
     """
     if not 0 < watts < math.inf:
         raise AttractorError(f"watts = {watts} must be positive")
@@ -52,10 +53,8 @@ def show_plan(
         f"{config.probe.steps} steps"
     )
     with out.status("timing this machine"):
-        found = [
-            each._replace(runs=most * len(config.seeds))
-            for each in forecast(config, workers, together)
-        ]
+        found = forecast(config, workers, together)
+    found = [each._replace(runs=most * len(config.seeds)) for each in found]
     out.print(_plan_table(found, at_a_time(config, workers, together), watts))
     say(
         "A model's column is one run, the last one the whole sweep. FLOPs: 6 x parameters outside "
@@ -66,15 +65,18 @@ def show_plan(
 
 
 def _plan_table(found: list[Forecast], side_by_side: int, watts: float) -> Table:
+    """What one run of each model takes, a column each, and what all runs take together.
+
+    Seconds of this machine are those of a run beside others. So all runs together take their sum
+    divided by the number side by side; and of the machine's power a run has the share that it has
+    of the machine, so that its joules are divided by that number once, and their sum is not.
+    """
     table = Table("", *(f.model or "a model" for f in found), "in all", box=None)
     total = sum(f.runs for f in found)
 
     def add(what: str, show: Callable[[float], str], each: list[float], shared: int = 1) -> None:
-        table.add_row(
-            what,
-            *map(show, each),
-            show(sum(x * f.runs for x, f in zip(each, found, strict=True)) / shared),
-        )
+        in_all = sum(x * f.runs for x, f in zip(each, found, strict=True))
+        table.add_row(what, *map(show, each), show(in_all / shared))
 
     table.add_row("models", *(f"{f.runs:,}" for f in found), f"{total:,}, {side_by_side} at a time")
     table.add_row("parameters", *(f"{f.cost.parameters:,}" for f in found))

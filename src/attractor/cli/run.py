@@ -32,7 +32,7 @@ def run_sweep(
     at_once: int,
     force: bool,
 ) -> None:
-    """Sweep with a progress bar for each model; then the table and n_star."""
+    """Sweep with a progress bar for each model; then print the table and n*."""
     with progress_bars() as bars:
         watcher = Watcher(bars, config.train.steps)
         reports = sweep(
@@ -76,7 +76,7 @@ def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str)
 
 
 def run_measure(folder: Path, config: ProbeConfig, workers: int | None) -> None:
-    """Measure what the models of a sweep lack; then the table and n_star."""
+    """Measure what the models of a sweep lack; then print the table and n*."""
     asked = config_of(folder)
     with progress_bars() as bars:
         reports = measure_sweep(folder, config, Watcher(bars, asked.train.steps), workers)
@@ -96,4 +96,5 @@ def run_generate(folder: Path, denoiser: Denoiser, n: int, steps: int, seed: int
     """Print sequences that the model of a run writes by itself."""
     tokenizer = Tokenizer.load(folder)
     for row in sample(denoiser, n, steps=steps, seed=seed).tolist():
+        # A model may write what would move the cursor or colour the terminal.
         say("".join(c if c.isprintable() else "\ufffd" for c in tokenizer.decode(row)))

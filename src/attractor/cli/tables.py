@@ -27,12 +27,10 @@ def show_status(folder: Path) -> None:
         table.add_row(run.run_id, run.title, state, step, "" if left is None else duration(left))
     out.print(table)
     counts = ", ".join(f"{status.count(state)} {state}" for state in get_args(State))
-    left = status.seconds_left
-    waits = (
-        f"{duration(left)} left with {max(1, status.count('running'))} at a time"
-        if left is not None
-        else "unknown"
-    )
+    waits = "unknown"
+    if (seconds := status.seconds_left) is not None:
+        at_a_time = max(1, status.count("running"))
+        waits = f"{duration(seconds)} left with {at_a_time} at a time"
     say(f"{counts}; time left: {waits}")
     for run, state, _, _ in status.runs:
         if state == "failed":
@@ -51,32 +49,18 @@ def note_data(counts: SplitCounts, rows: int, probe: ProbeConfig) -> None:
 
 def show_transition(content: dict[str, Any], model: str = "") -> None:
     """The rows of transition.json as a table, and where the transition is."""
-    columns = (
-        "n",
-        "t",
-        "recovery train",
-        "recovery test",
-        "entropy train",
-        "entropy test",
-        "broken test",
-    )
-    table = Table(*columns, box=None, title=model or None)
+    measured = {"recovery": "recovery_rate", "entropy": "conditional_entropy"}
+    columns = [f"{name} {split}" for name in measured for split in ("train", "test")]
+    table = Table("n", "t", *columns, "broken test", box=None, title=model or None)
     for train, test in _pairs(content["rows"]):
-        broken = test["unstable_rate"]
         cells = [
-            _interval(row[name], *row[interval])
-            for name, interval in (
-                ("recovery_rate", "recovery_ci"),
-                ("conditional_entropy", "entropy_ci"),
-            )
+            _interval(row[quantity], *row[f"{name}_ci"])
+            for name, quantity in measured.items()
             for row in (train, test)
         ]
-        table.add_row(
-            f"{train['n_train']:,}",
-            f"{train['t']:g}",
-            *cells,
-            "" if broken is None else f"{broken:.2f}",
-        )
+        unstable = test["unstable_rate"]
+        broken = "" if unstable is None else f"{unstable:.2f}"
+        table.add_row(f"{train['n_train']:,}", f"{train['t']:g}", *cells, broken)
     out.print(table)
     for found in content["transition"]:
         say(f"t = {found['t']:g}: n* {_located(found)}")
@@ -88,16 +72,16 @@ def show_transition(content: dict[str, Any], model: str = "") -> None:
 
 def show_rows(rows: list[Row], title: str) -> None:
     """Every measurement of one model."""
-    table = Table(
-        "measurement", "of", "t", "value", "95% interval", "sequences", title=title, box=None
-    )
+    columns = ("measurement", "of", "t", "value", "95% interval", "sequences")
+    table = Table(*columns, title=title, box=None)
+    # Of a profile, whose points have a place `at` on an axis of its own, a person wants a figure;
+    # these two have a handful of points.
     shown = [row for row in rows if row.at is None or row.measurement in ("tpr", "recovery_steps")]
     for row in shown:
         t = ", ".join(f"{x:g}" for x in (row.t, row.at) if x is not None)
         interval = "" if row.low is None else f"{row.low:.3f} to {row.high:.3f}"
-        table.add_row(
-            row.measurement, row.split, t, f"{row.value:.3f}", interval, str(row.sequences)
-        )
+        value, sequences = f"{row.value:.3f}", str(row.sequences)
+        table.add_row(row.measurement, row.split, t, value, interval, sequences)
     out.print(table)
     few = sum(row.sequences < FEW for row in shown)
     if few:
@@ -105,6 +89,7 @@ def show_rows(rows: list[Row], title: str) -> None:
 
 
 def _pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each row of training text, with that of unseen text under the same model and time."""
     test = {(row["n_train"], row["seed"], row["t"]): row for row in rows if row["split"] == "test"}
     for row in rows:
         if row["split"] == "train":
@@ -113,10 +98,8 @@ def _pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[st
 
 def _located(found: dict[str, Any]) -> str:
     if found["n_star"] is None:
-        return (
-            "not located: "
-            f"{found.get('reason') or 'the curve has no half-way point inside the sizes'}"
-        )
+        reason = found.get("reason") or "the curve has no half-way point inside the sizes"
+        return f"not located: {reason}"
     if found["ci"] is None:
         return f"= {found['n_star']:,.0f}, without an interval: {found.get('reason')}"
     return "= {:,.0f} [{:,.0f}, {:,.0f}]".format(found["n_star"], *found["ci"])

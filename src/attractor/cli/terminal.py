@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from rich.console import Console
+
+from attractor.cli.pipe import hush
 
 
 class _Terminal(Console):
-    """Of which the reader may go away: the exit code still says how it ended, and 1 is a
-    verdict."""
+    """A terminal whose reader may go away, as `head` does: the command goes on without a word.
+
+    Ending there would change what it does, and its exit code, which for an audit is the verdict.
+    """
 
     def on_broken_pipe(self) -> None:
         """Be silent from here on."""
         self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        hush()
 
 
 out = _Terminal()
 
 
-def say(text: str) -> None:
+def say(text: object) -> None:
     """Print words as they are: nothing is coloured, cut into lines or read as markup."""
-    out.print(text, highlight=False, soft_wrap=True, markup=False)
+    out.print(str(text), highlight=False, soft_wrap=True, markup=False, emoji=False)

@@ -72,7 +72,7 @@ def wanted(names: Iterable[str]) -> tuple[Measurement, ...]:
     for name in sorted(asked):
         require_measurable(name)
     while missing := {need for name in asked for need in _NAMED[name].needs} - asked:
-        asked |= missing
+        asked |= missing  # which may need others in turn
     derived = {m.name for m in ALL if m.run is None and m.command is None and asked >= {*m.needs}}
     return tuple(m for m in ALL if m.name in asked | derived)
 

@@ -26,6 +26,8 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
 
 def _rows_at(arrays: Arrays, split: str, t: float, seed: int) -> Iterator[Row]:
     """Entropy of a token, given its original context, by what became of it when corrupted at t."""
+    # (R, N, L): what became of each token in each repeat, beside its entropy, which is the same in
+    # all of them since it is that of the clean text.
     index = arrays.outcomes(split, t).index()
     entropy = np.broadcast_to(arrays.values("entropy", split), index.shape)
     bins = np.clip(np.searchsorted(EDGES, entropy, "right") - 1, 0, len(EDGES) - 2)

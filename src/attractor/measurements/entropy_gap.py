@@ -51,6 +51,7 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
             gap = difference_interval(own, other, seed)
             yield row("generated", f"entropy_gap_{split}", gap)
             for name, distance in distances(own, other, seed).items():
+                # Effect sizes have intervals; distances have none and are compared with chance.
                 low, high = distance.ci or (None, None)
                 found = Row(
                     split=split,

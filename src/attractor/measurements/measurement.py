@@ -32,7 +32,7 @@ class Quantity(NamedTuple):
     """One number in the files."""
 
     name: str
-    """in results.parquet and measurements.json"""
+    """its name in results.parquet and measurements.json"""
     title: str
     """what a person calls it"""
     unit: Unit
@@ -53,13 +53,14 @@ class Measurement:
     """its page in docs/measurements, without the ending"""
     quantities: tuple[Quantity, ...]
     rows: Callable[[Arrays, int], Iterator[Row]]
-    """from the arrays of a model, its own or those of others, and the seed of the resampling, to
-    numbers with intervals; nothing where the arrays are not there"""
+    """makes numbers with intervals of the arrays of a model, its own or those of others, and the
+    seed of the resampling; makes nothing where the arrays are not there"""
     run: Callable[[Subject, ProbeConfig], Iterator[Block]] | None = None
-    """which probes it runs on which text; None for what is made of the arrays of others"""
+    """runs its probes on a model and its text, and hands out arrays; None for a measurement that is
+    made of the arrays of others"""
     calls: Callable[[ForwardProcess, ProbeConfig, int], Calls] | None = None
-    """how much of the network `run` asks for at this length, beside the own generations; None is
-    nothing at all"""
+    """counts the calls of the network that `run` makes for rows of this length, beside those of the
+    model's own generations; None where it makes none"""
     needs: tuple[str, ...] = ()
     """measurements whose arrays its rows are made of"""
     settings: tuple[str, ...] = ()
@@ -92,7 +93,8 @@ def block(
 
 
 def corruption_block(name: str, split: str, found: Any, at: float | None = None) -> Block:
-    """Tokens before, between and after; `found` is a `probes.Recovery`."""
+    """The tokens of sequences before they are corrupted, after that, and after they are restored;
+    `found` is a `probes.Recovery`."""
     return Block(
         measurement=name,
         split=split,

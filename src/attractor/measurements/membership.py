@@ -41,6 +41,7 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     rows. The scores of the model are arrays of other measurements."""
     texts = subject.texts
     probed = {split: subject.rows(split).numpy() for split in TEXTS}
+    # Other rows than those that are scored, which it would otherwise know by heart.
     known, unknown = (np.array(rows[:REFERENCE]) for rows in (texts.other_train, texts.other_test))
     vocab = 1 + max(int(rows.max()) for rows in (known, unknown, *probed.values()) if rows.size)
     log_odds = _log_frequency(known, vocab) - _log_frequency(unknown, vocab)

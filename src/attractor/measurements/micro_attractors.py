@@ -40,28 +40,24 @@ def micro_attractors(
         frequency: how often each token of the vocabulary occurs in training text.
         split: the kind of text.
     """
-    tokens, vanishing = (
-        arrays.array("original", "entropy", split)[0],
-        arrays.values("entropy", split) < VANISHING,
-    )
+    tokens = arrays.array("original", "entropy", split)[0]
+    vanishing = arrays.values("entropy", split) < VANISHING
+    # Sorting once gives the tokens in order of frequency; sorting that gives each token its place.
     rank = (-frequency).argsort(kind="stable").argsort() + 1
     span = max(1, tokens.shape[1] - 1)
     found = []
     for token in np.unique(tokens[vanishing]).tolist():
         here = tokens == token
         sure = here & vanishing
-        share = clustered_share(sure.sum(1), here.sum(1))
-        where = float(np.median(sure.nonzero()[1]) / span)
-        found.append(
-            MicroAttractor(
-                token,
-                int(rank[token]),
-                int(here.sum()),
-                int(sure.sum()),
-                share.ends(),
-                where,
-            )
+        micro_attractor = MicroAttractor(
+            token=token,
+            rank=int(rank[token]),
+            occurrences=int(here.sum()),
+            vanishing=int(sure.sum()),
+            ci=clustered_share(sure.sum(1), here.sum(1)).ends(),
+            position=float(np.median(sure.nonzero()[1]) / span),
         )
+        found.append(micro_attractor)
     return sorted(found, key=lambda m: (-m.vanishing, m.token))
 
 

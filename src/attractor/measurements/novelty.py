@@ -36,6 +36,7 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
         return
     tokens = arrays.array("original", "novelty_nearest", "generated")[0]
     n, length = tokens.shape
+    # Edit distances to the nearest training sequence, and to the nearest other generation.
     nearest, own = (
         arrays.values(f"novelty_{name}", "generated")[:, 0] / length for name in ("nearest", "own")
     )

@@ -58,6 +58,7 @@ def joined(made: ProbeConfig, asked: ProbeConfig) -> ProbeConfig:
     for m in held:
         settings |= m.conditions(made)
         if m.axis is not None:
+            # Each value was measured by itself, so more of them change nothing that is there.
             more = getattr(asked, m.axis) if m in chosen else ()
             settings[m.axis] = tuple(sorted({*getattr(made, m.axis), *more}))
     return _with(asked, settings | {"measure": tuple(m.name for m in wanted(both))})

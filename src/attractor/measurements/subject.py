@@ -56,13 +56,8 @@ class Subject:
         """The model's own generations. Their noise is counted, so that they are the same sequences
         whenever a measurement asks for them."""
         config = self.config
-        path = Trajectory(config.generated)
+        n, path = config.generated, Trajectory(config.generated)
         tokens = sample(
-            self.denoiser,
-            config.generated,
-            self.length,
-            config.steps,
-            seed=config.seed,
-            callback=path,
+            self.denoiser, n, self.length, config.steps, seed=config.seed, callback=path
         )
         return Own(tokens, path)

@@ -35,12 +35,14 @@ class Calls:
 def reverse_calls(process: ForwardProcess, t: float, steps: int, length: int) -> Calls:
     """Expected calls for one row that falls from time t.
 
-    A position is a candidate where its coin comes up, and a row runs where any position is. Exact
-    for one kind of tokens; where masks have coins of their own, about 1 - alpha of the positions
-    are masks.
+    At a step of the grid each position is a candidate where its coin comes up, which asks no
+    network; a row runs through the blocks at the steps at which any of its positions is one. So
+    both numbers are known beforehand: at a step with coin c, of L positions L c are candidates, and
+    a row runs with probability 1 - (1 - c)^L. That is exact for one kind of tokens; where masks
+    have coins of their own, about 1 - alpha of the positions are masks.
     """
     alpha = process.schedule.alpha(time_grid(t, steps))
-    following = torch.cat([alpha[1:], alpha.new_ones(1)])
+    following = torch.cat([alpha[1:], alpha.new_ones(1)])  # the last step leads to t = 0
     coins = [process.coin(following, alpha, kind).clamp(max=1) for kind in range(process.kinds)]
     if process.mask_id is None:
         coin = coins[0]

@@ -95,14 +95,20 @@ def claimed(
             or is in use.
     """
     folder = folder.resolve()  # a link stays one, and leads to what comes and goes
-    aside, held = folder.with_name(f".{folder.name}.set-aside"), folder / marker
-    # stopped half-way last time
+    held = folder / marker
+    # What `force` replaces lies here until the block has found the rest of the input good: bad
+    # input must not cost what has been computed. A claim that was killed before that left
+    #   no marker in `folder`: nothing new has begun, so what was set aside is brought back now;
+    #   the marker of its own config: a claim of that config goes on in `folder` and then throws
+    #   away what was set aside; one with `force` replaces `folder` too, and see below.
+    aside = folder.with_name(f".{folder.name}.set-aside")
     if aside.exists() and not held.is_file() and not is_locked(folder):
         if is_unused(folder):
             shutil.rmtree(folder)
         if not folder.exists():
             aside.rename(folder)
-    was_there, is_new = held.is_file(), force or not held.is_file()
+    was_there = held.is_file()
+    is_new = force or not was_there
     if not was_there and folder.exists() and not is_unused(folder):
         raise AttractorError(
             f"'{folder}' is not empty and holds no {held.name}; choose another folder"
@@ -115,8 +121,10 @@ def claimed(
         if was_there:
             lock.enter_context(locked(folder))
         if was_there and force:
-            # `folder` is of a claim that was killed in its block: what that set aside stays there
+            # The lock is on a file inside, and goes with it: nobody can begin to work there.
             if aside.exists():
+                # `folder` is of a claim that was killed in its block. What is to come back is what
+                # that one had set aside, so the half-made folder goes into it, to be cleared away.
                 clear_up(aside)
                 folder.rename(aside / KILLED)
             else:
@@ -153,7 +161,9 @@ def held(folder: Path, config: RunConfig) -> Iterator[None]:
     with locked(folder), naming_full_disk(folder):
         if (folder / CONFIG).is_file():
             require_same_config(folder / CONFIG, config)
-        if not is_finished(folder):  # from then on the file tells what has been measured
+        # Of a finished run the file tells what has been measured, and not what is asked for now:
+        # measuring itself writes it, when that is done.
+        if not is_finished(folder):
             write_atomically(folder / CONFIG, to_json(config))
         clear_up(folder)
         if torn := torn_results(folder):

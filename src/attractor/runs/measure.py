@@ -65,7 +65,7 @@ PROBES = "probes"
 
 
 class Text(NamedTuple):
-    """Where unseen text of one's own comes from."""
+    """Where text comes from that is measured in place of a run's own unseen rows."""
 
     path: str
     column: str
@@ -150,17 +150,23 @@ def measure_run(
         after = joined(made, config.probe)
         if not missing and not _unwritten(folder, config.probe):
             return folder
-    processes().wait()  # every process has seen what is missing before the first one writes
+    # Each process has looked into the same folder for what is missing. None may write before all
+    # have looked: one that came late would find nothing missing and leave, and the others would
+    # wait for its share of the work for ever.
+    processes().wait()
     blocks: Iterator[Block] = iter(())
     if any(measurement.run is not None for measurement, _ in missing):
         model = denoiser or adapters.load(run)
         blocks = measure_these(model, texts, config.probe, missing)
     if not processes().is_main:
-        collections.deque(blocks, maxlen=0)
+        collections.deque(blocks, maxlen=0)  # does the work, a share of each call, and keeps none
         return folder
     make_directory(folder)
     clear_up(folder)
     kept = [] if made is None else _of_other_versions(folder)
+    # The config, which says what the set holds, comes last. Whoever finds new arrays or numbers
+    # without it counts them as missing and makes the same ones again in their place. A first set
+    # counts as none before it has numbers (a run is finished by them) and a config.
     write_tokens(folder, blocks, keep=made is not None)
     stamp = provenance(dataclasses.replace(config, probe=after), tokenizer)
     write_rows(folder, [*rows_of(read_arrays(folder), after.seed), *kept], stamp)
@@ -266,8 +272,8 @@ def _of_other_versions(folder: Path) -> list[Row]:
 
 
 def _described(is_own: bool, config: RunConfig, after: ProbeConfig, text: Text | None) -> str:
-    """The config of a set: of the run's own one that of the run, of others what they are made
-    of."""
+    """The content of a set's config.json: for the set in the run's own folder the config of the
+    run, for others the settings and the text they were made with."""
     if is_own:
         return to_json(dataclasses.replace(config, probe=after))
     return json.dumps(_settings(after, text), indent=1)

@@ -44,6 +44,7 @@ def monitor(
             f"the monitor has {rows} rows and corrupts about {config.t * length:.1g} tokens of "
             "each: it needs at least 2 rows and 1 token"
         )
+    # Copies: the rows are those of files on disk, and are read once rather than at every check.
     splits = {"train": np.array(train[:rows]), "test": np.array(test[:rows])}
 
     def check(network: DDiT) -> Check:

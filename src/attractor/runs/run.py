@@ -38,7 +38,10 @@ def run(
     rows = prefix(data.train, config.n_train)
     texts = texts_of(data, config.n_train, config.probe)  # fails before training
     is_main = processes().is_main
+    # One process holds the folder for all: a lock keeps out other processes, these among them.
     with held(folder, config) if is_main else contextlib.nullcontext():
+        # The others look into the folder only now that what a killed process left is cleared away:
+        # all of them must come to the same answer about what is to be done.
         processes().wait()
         if not is_finished(folder):
             if is_main:
@@ -68,6 +71,6 @@ def run_alone(
                     f"'{folder}' holds this run already, finished; --force trains it again"
                 )
             data = prepare(config.data, folder / DATA, on_packing)
-            texts_of(data, config.n_train, config.probe)
-    processes().wait()
+            texts_of(data, config.n_train, config.probe)  # while an earlier run can come back
+    processes().wait()  # until the data are there
     run(config, open_dataset(folder / DATA), folder, on_progress)

@@ -41,6 +41,7 @@ def tracked(name: Tracker, config: RunConfig) -> Iterator[Callable[[Progress], N
         yield lambda line: None
         return
     run = run_id(config)
+    # What takes a run up again: wandb finds it by its id, trackio by its name.
     identity = {"id": run} if name == "wandb" else {}
     tracker.init(project=PROJECT, name=run, config=to_dict(config), resume="allow", **identity)
     try:

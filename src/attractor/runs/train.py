@@ -29,9 +29,12 @@ from attractor.train.state import Progress
 from attractor.train.stop import PoliteStop
 from attractor.train.watch import Watch
 
+DRAWS = 4
+"""Times at which each held-out row is looked at in an estimate of the validation NELBO."""
+
 
 def untrained(config: RunConfig, vocab_size: int) -> DDiT:
-    """The network of a run before its first step."""
+    """The network of a run before its first step: a function of its config alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return DDiT(vocab_size, **dataclasses.asdict(config.model))
@@ -59,10 +62,12 @@ def train_run(
     """
     process = make_process(config.process, data.tokenizer.vocab_size, config.uniform_share)
     network = untrained(config, process.vocab_size).to(pick_device())
+    # The last rows, since the first ones are measured later: the checkpoint that is best by
+    # validation should not be chosen by them.
     held_out = data.test[-config.train.validation_rows :]
 
     def validate(candidate: DDiT) -> float:
-        return likelihood(NetworkDenoiser(candidate, process), held_out, draws=4).mean
+        return likelihood(NetworkDenoiser(candidate, process), held_out, draws=DRAWS).mean
 
     watch = Watch(
         validate,
@@ -93,7 +98,13 @@ def train_run(
             on_progress(progress)
 
         train(
-            network, process, rows, config.train, seed=config.seed, watch=watch, on_progress=report,
+            network,
+            process,
+            rows,
+            config.train,
+            seed=config.seed,
+            watch=watch,
+            on_progress=report,
             checkpoints=Checkpoints(folder, header, config.seed, config.train, log, stop),
-        )  # fmt: skip
+        )
     processes().wait()  # until the last checkpoint is there

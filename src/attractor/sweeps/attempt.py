@@ -36,12 +36,15 @@ def attempt(planned: PlannedRun, data: Path, sweep: Path, work: Work = run_model
     try:
         _when_free(lambda: work(planned.config, open_dataset(data), folder))
     except Exception:
+        # Workers may be on other machines; the folder is what all of them have in common.
         make_directory(folder)
         (folder / FAILED).write_text(traceback.format_exc())
         raise
 
 
 def _when_free(task: Callable[[], None]) -> None:
+    """Do a task as soon as nobody else holds its folder: a run is begun again when its process or
+    node is lost, and what was lost may take a while to die and give its lock back."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

@@ -25,9 +25,12 @@ TIMEOUT = 3.0
 """Seconds to wait for an answer from the cluster's address."""
 ADDRESS = re.compile(r"(ray://)?(\[(?P<ipv6>[^\[\]]+)\]|(?P<host>[^\[\]:]+)):(?P<port>[0-9]{1,5})")
 SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""An empty frame of settings, kind 4, with which either side of HTTP/2, and so of gRPC, begins (RFC
-9113, 3.4)."""
+"""An empty frame of settings: three bytes of length, the kind, which is 4, flags, and four bytes of
+a stream's number. With such a frame either side of HTTP/2, and so of gRPC, begins (RFC 9113, 3.4
+and 4.1)."""
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
+"""What a client says first; a server of HTTP/1 or of anything else does not answer with
+settings."""
 
 
 @contextlib.contextmanager
@@ -58,6 +61,7 @@ def ray_executor(
 
 def _connect(address: str) -> Any:
     try:
+        # Ray is to send no usage statistics, unless somebody has asked for that.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         if address != "auto":
             _require_reachable(address)
@@ -74,6 +78,10 @@ def _connect(address: str) -> Any:
 
 
 def _require_reachable(address: str) -> None:
+    """Raise AttractorError unless something that may be Ray answers at an address.
+
+    Ray itself would try for minutes, and then say only that it failed.
+    """
     found = ADDRESS.fullmatch(address)
     if found is None:
         raise AttractorError(
@@ -84,30 +92,26 @@ def _require_reachable(address: str) -> None:
     try:
         with socket.create_connection((host, int(port)), TIMEOUT) as peer:
             speaks = _speaks_grpc(peer)
-    except (
-        OSError,
-        OverflowError,
-        UnicodeError,
-    ) as error:  # the last of a name that no host can have
+    except (OSError, OverflowError, UnicodeError) as error:
+        # The last two are a port above 65535 and a name that no host can have.
         raise AttractorError(f"no Ray cluster at address {address!r}: {error}") from None
     if not speaks:
         raise AttractorError(
             f"no Ray cluster at address {address!r}: what answers there is not Ray"
         )
-    if _is_loopback(
-        host
-    ):  # Ray turns it into the machine's outer address, where a private cluster does not listen
+    if _is_loopback(host):
+        # Ray would take the machine's outer address in its place, where a cluster that is private
+        # to this machine does not listen. This setting keeps it from doing so.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
 
 def _speaks_grpc(peer: socket.socket) -> bool:
-    """Whether a listener answers as Ray's do; of another kind Ray itself would expect that for
-    minutes."""
+    """Whether a listener greets as a server of gRPC, which all of Ray's are."""
     if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
-        return True  # Ray has the certificates
+        return True  # it cannot be asked in the clear, and the certificates are Ray's affair
     peer.sendall(GREETING)
     with peer.makefile("rb") as answer:
-        return answer.read(len(SETTINGS))[3:4] == SETTINGS[3:4]
+        return answer.read(len(SETTINGS))[3:4] == SETTINGS[3:4]  # of the first frame, its kind
 
 
 def _is_loopback(host: str) -> bool:
@@ -117,12 +121,12 @@ def _is_loopback(host: str) -> bool:
 
 
 def _require_room(nodes: list[dict[str, float]], asked: dict[str, float]) -> None:
+    """Raise AttractorError unless some node has what a run asks for: Ray would wait for ever for
+    such a node to join."""
     for kind, amount in asked.items():
-        if (
-            not amount >= 0
-            or (amount > 1 and not amount.is_integer())
-            or (kind == "CPU" and not amount)
-        ):
+        is_share = 0 <= amount <= 1  # which NaN is not
+        is_whole = amount > 1 and amount.is_integer()
+        if not (is_share or is_whole) or (kind == "CPU" and amount == 0):
             raise AttractorError(
                 f"each run asks for {amount:g} {kind}s: allowed are whole numbers and shares of one"
             )
@@ -131,9 +135,10 @@ def _require_room(nodes: list[dict[str, float]], asked: dict[str, float]) -> Non
             raise AttractorError(
                 f"each run asks for {amount:g} {kind}s, but the largest node has {most:g}"
             )
-    if not any(
+    has_all = (
         all(node.get(kind, 0.0) >= amount for kind, amount in asked.items()) for node in nodes
-    ):
+    )
+    if not any(has_all):
         raise AttractorError(
             f"no node has {asked['CPU']:g} CPUs and {asked['GPU']:g} GPUs together, as each run "
             "asks for"
@@ -151,11 +156,10 @@ def _execute(
 ) -> None:
     """Do every run; Ray begins those again whose worker or node died, and they go on from their
     last checkpoint."""
-    task, threads = (
-        ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=ATTEMPTS)(_task),
-        max(1, int(cpus)),
-    )
-    data, sweep = data.resolve(), sweep.resolve()
+    # Ray retries only when a worker or node dies: an error of the run itself would come again.
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=ATTEMPTS)(_task)
+    threads = max(1, int(cpus))
+    data, sweep = data.resolve(), sweep.resolve()  # a worker starts in another directory
     tasks = {task.options(name=run.title).remote(run, data, sweep, threads): run for run in runs}
     try:
         follow(tasks, partial(_ended, ray), sweep, watch)

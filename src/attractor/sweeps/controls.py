@@ -22,8 +22,10 @@ from attractor.theory import EmpiricalDenoiser, bigram_source, random_source
 
 CONTROLS = ("untrained", "memorizer", "generalizer")
 ROWS = 100
+"""Rows at most on which a control is measured; what it must show is far from subtle."""
 BIGRAM_VOCABULARY = 512
-"""Above it a table of pairs is too large, and the exact generalizer is a small random source."""
+"""Tokens up to which the exact generalizer has the corpus's own law of pairs; above it a table of
+pairs is too large, and it is a small random source."""
 
 
 def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str, RunResults]:
@@ -34,20 +36,23 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
     rows; the exact generalizer, a Markov source with known law, sees its own text on both sides.
     """
     probe = dataclasses.replace(
-        config.probe, measure=("entropy", "recovery", "likelihood", "membership"),
-        t=config.probe.t[:1], repeats=1,
-        rows=min(config.probe.rows, ROWS), test_rows=min(config.probe.test_rows, ROWS),
+        config.probe,
+        measure=("entropy", "recovery", "likelihood", "membership"),
+        t=config.probe.t[:1],
+        repeats=1,
+        rows=min(config.probe.rows, ROWS),
+        test_rows=min(config.probe.test_rows, ROWS),
         nelbo_draws=4,
-    )  # fmt: skip
+    )
     control = dataclasses.replace(config, probe=probe)
     stamp = provenance(control, data.tokenizer)
     found = {}
     for name in CONTROLS:
         target = folder / name
-        if (
-            not is_finished(target)
-            or read_results(target).provenance.config_hash != stamp.config_hash
-        ):
+        # Its hash is that of everything on which a control depends, the smallest run included: with
+        # a smaller size in the sweep, or measured in another way, controls are made anew.
+        there = read_results(target).provenance.config_hash if is_finished(target) else None
+        if there != stamp.config_hash:
             target.mkdir(parents=True, exist_ok=True)
             write_measurements(target, *_control(name, control, data), probe, stamp)
         found[name] = read_results(target)
@@ -67,6 +72,7 @@ def _control(name: str, config: RunConfig, data: Dataset) -> tuple[Denoiser, Tex
     else:
         source = random_source(24)
     length, rows, unseen = data.train.shape[1], len(texts.train), len(texts.test)
+    # More than is probed: from the rest the bag of words learns what can be told without a model.
     text = source.sample(10 * (rows + unseen), length, seed=1).numpy()
     train, test = np.split(text, 2)
     return source, Texts(

@@ -11,6 +11,7 @@ from attractor.process.calls import Calls, reverse_calls
 from attractor.process.forward import ForwardProcess
 from attractor.process.registry import make_process
 from attractor.runs.measure import parameter_count
+from attractor.runs.train import DRAWS
 from attractor.train.checkpoints import checkpoint_bytes
 
 
@@ -19,35 +20,38 @@ class Cost(NamedTuple):
 
     parameters: int
     tokens: int
-    """seen in training"""
+    """tokens that the model sees in training, repeats counted"""
     train_flops: float
     """6 x parameters outside the token embedding x tokens; attention itself, under 5% at these
     lengths, is left out"""
     calls: Calls
-    """of the probes and of validation"""
+    """calls of the network by the measurements and by the estimates of the validation NELBO"""
     probe_flops: float
-    """2 x parameters outside the token embedding for each of the tokens that go through them"""
+    """floating-point operations of these calls: 2 x parameters outside the token embedding for each
+    of the tokens that go through them"""
     disk: int
-    """bytes: the checkpoints that are kept, and results before compression"""
+    """bytes of the checkpoints that are kept, and of the results before compression"""
 
     @property
     def flops(self) -> float:
-        """Of training and measuring."""
+        """Floating-point operations of training and measuring."""
         return self.train_flops + self.probe_flops
 
 
 def cost(config: SweepConfig, text_size: int) -> Cost:
     """The cost of a run of one model, for `text_size` tokens of text."""
     process = make_process(config.process, text_size, config.uniform_share)
-    parameters, length, width = (
-        parameter_count(config, text_size),
-        config.data.seq_len,
-        config.model.hidden_size,
-    )
+    parameters = parameter_count(config, text_size)
+    length, width = config.data.seq_len, config.model.hidden_size
+    # A weight of a matrix is one multiplication and one addition for each token: 2 FLOPs forward,
+    # and twice as many backward, for the gradients of the weights and of what came in. The token
+    # embedding is looked up and multiplies nothing.
     output = (width + 1) * process.vocab_size
     blocks = parameters - width * process.vocab_size - output
     tokens = config.train.steps * config.train.batch_size * length
     calls = probe_calls(process, config.probe, length) + validation_calls(config.train)
+    # At an event a whole row goes through the blocks, for every position attends to all others, but
+    # the output layer, which is most of a small model, runs at the candidates alone.
     rows_through_blocks = calls.events + calls.dense
     positions_out = calls.candidates + calls.dense * length
     kept = config.train.keep_checkpoints + 1  # and the best by validation
@@ -62,22 +66,26 @@ def cost(config: SweepConfig, text_size: int) -> Cost:
 
 
 def probe_calls(process: ForwardProcess, probe: ProbeConfig, length: int) -> Calls:
-    """Expected calls of one model's measurements; the rows are at most these, fewer if the training
-    set is smaller. The model's own generations are written once for all that look at them."""
+    """Expected calls of one model's measurements, on as many rows as are asked for; a smaller
+    training set has fewer. The model's own generations are written once for all that look at
+    them."""
     chosen = wanted(probe.measure)
     calls = (m.calls(process, probe, length) for m in chosen if m.calls is not None)
     own = probe.generated if any(m.on_generations for m in chosen) else 0
     return sum(calls, reverse_calls(process, 1.0, probe.steps, length) * own)
 
 
-def validation_calls(train: TrainConfig, draws: int = 4) -> Calls:
-    """Rows of the estimates of the validation NELBO."""
-    return Calls(
-        dense=math.ceil(train.steps / train.validate_every) * train.validation_rows * draws
-    )
+def validation_calls(train: TrainConfig) -> Calls:
+    """Calls of all estimates of the validation NELBO in a training."""
+    estimates = math.ceil(train.steps / train.validate_every)
+    return Calls(dense=estimates * train.validation_rows * DRAWS)
 
 
 def _result_bytes(probe: ProbeConfig, length: int) -> int:
-    shown = ((probe.rows + probe.test_rows) * probe.repeats + probe.rows) * len(probe.t) * 3
+    """Of the arrays of a number for each token, beside which all others are small; 4 bytes each."""
+    # At each time recovery keeps tokens before, between and after; of random rows one repeat.
+    corrupted = (probe.rows + probe.test_rows) * probe.repeats + probe.rows
+    shown = 3 * corrupted * len(probe.t)
+    # Entropy, NELBO and fixed points keep tokens and values; of the generations entropy alone.
     numbers = 2 * (3 * probe.rows + 3 * probe.test_rows + probe.generated)
     return 4 * length * (shown + numbers)

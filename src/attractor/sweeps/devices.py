@@ -22,18 +22,9 @@ less."""
 
 GPUS = (
     Gpu("A100 SXM", 312e12, 400, "NVIDIA A100 Tensor Core GPU datasheet, 2021"),
-    Gpu(
-        "H100 SXM",
-        989e12,
-        700,
-        "NVIDIA H100 Tensor Core GPU datasheet, 2023; half of the rate with sparsity",
-    ),
-    Gpu(
-        "H200 SXM",
-        989e12,
-        700,
-        "NVIDIA H200 Tensor Core GPU datasheet, 2024; half of the rate with sparsity",
-    ),
+    # Their datasheets give the rate with sparsity, of which this is the half.
+    Gpu("H100 SXM", 989e12, 700, "NVIDIA H100 Tensor Core GPU datasheet, 2023"),
+    Gpu("H200 SXM", 989e12, 700, "NVIDIA H200 Tensor Core GPU datasheet, 2024"),
     Gpu("L40S", 362e12, 350, "NVIDIA L40S datasheet, 2023"),
     Gpu("RTX 4090", 165e12, 450, "NVIDIA Ada GPU architecture whitepaper, 2023, appendix A"),
 )

@@ -31,15 +31,19 @@ failed."""
 
 
 def default_workers() -> int:
-    """One process a core on a CPU, where small models gain little from threads; one process on a
-    GPU."""
+    """One process for each core on a CPU, where small models gain little from threads; one process
+    where there is a GPU."""
     return 1 if torch.cuda.is_available() else cores()
 
 
 def execute(
-    runs: list[PlannedRun], data: Path, sweep: Path, watch: Watcher, workers: int | None = None,
+    runs: list[PlannedRun],
+    data: Path,
+    sweep: Path,
+    watch: Watcher,
+    workers: int | None = None,
     work: Work = run_model,
-) -> None:  # fmt: skip
+) -> None:
     """Do every run of the plan; one that fails does not stop the others, and one whose process dies
     is begun again.
 
@@ -89,6 +93,9 @@ class _Crew:
     def _end(self, run: PlannedRun, process: BaseProcess) -> Ended | None:
         del self.running[run.run_id]
         code = process.exitcode or 0
+        # Below zero a signal has ended it, such as that of a system without memory. It goes on from
+        # its last checkpoint, and before those that have not begun, for the longest come first. An
+        # error of its own would only come again.
         if code < 0 and self.deaths[run.run_id] < ATTEMPTS:
             self.deaths[run.run_id] += 1
             self.waiting.insert(0, run)
@@ -107,12 +114,21 @@ class _Crew:
 
 
 def _forking() -> ForkServerContext:
-    """What forks workers; SIGTERM for all does not end it, for then nobody could wait for them."""
+    """What forks workers: a server that has imported the package and does nothing else.
+
+    This process cannot fork them itself, since it may have threads and a GPU in use, whose locks
+    and state a fork would copy in any condition; and fresh interpreters would import torch for
+    seconds, each.
+    """
     context = multiprocessing.get_context("forkserver")
     # The second is what torch's optimizers import when the first of them is made: seconds, which
     # would otherwise be spent by every run.
     context.set_forkserver_preload([attempt.__module__, "torch._dynamo"])
-    resource_tracker.ensure_running()  # which lifts the block, so it goes first
+    # The end of workers is told by the server. A SIGTERM for all processes at once, as schedulers
+    # send it, must not end the server while workers still save their checkpoints: so it starts with
+    # SIGTERM blocked, which it inherits. Starting the resource tracker would lift that block, and
+    # starting the server starts the tracker unless it runs: so that goes first.
+    resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         forkserver.ensure_running()
@@ -122,7 +138,9 @@ def _forking() -> ForkServerContext:
 
 
 def _work(run: PlannedRun, data: Path, sweep: Path, threads: int, work: Work) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    # Ctrl-C reaches every process of a terminal; the parent decides, and sends SIGTERM. That one
+    # must come through, although the server, of which this is a copy, keeps it out.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_exit_with_parent, daemon=True).start()
@@ -134,8 +152,9 @@ def _work(run: PlannedRun, data: Path, sweep: Path, threads: int, work: Work) ->
 
 
 def _exit_with_parent() -> None:
-    """A worker whose parent was killed does not go on by itself."""
+    """A worker whose parent was killed does not go on by itself: the same command, given again,
+    would find its runs in use."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
+        os._exit(1)  # from a thread nothing gentler ends a process; its last checkpoint stays

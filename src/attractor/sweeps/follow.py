@@ -60,9 +60,10 @@ def follow(
     pending, reported = dict(tasks), dict[str, int]()
     failures = _Failures(sweep)
     for run in tasks.values():
-        (sweep / run.run_id / FAILED).unlink(missing_ok=True)
+        (sweep / run.run_id / FAILED).unlink(missing_ok=True)  # of an earlier attempt
     while pending:
         ended = wait(list(pending))
+        # Of those that have ended, too: their last line comes before the news that they are done.
         for run in pending.values():
             line = last_line(sweep / run.run_id)
             if line is not None and line.step != reported.get(run.run_id):
@@ -117,17 +118,10 @@ def last_line(run: Path) -> Progress | None:
     try:
         values, speed = (json.loads(_end(run / name)) for name in (METRICS, SPEED))
         check = values.pop("check")
-        return Progress(
-            **values, check=check and Check(**check), tokens_per_s=speed["tokens_per_s"]
-        )
-    except (
-        OSError,
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-    ):  # not there yet, half a line, or damaged
-        return None
+        check = check and Check(**check)
+        return Progress(**values, check=check, tokens_per_s=speed["tokens_per_s"])
+    except (OSError, LookupError, TypeError, ValueError, AttributeError):
+        return None  # not there yet, half a line that is being written, or damaged
 
 
 def _end(file: Path) -> bytes:

@@ -21,19 +21,19 @@ class Forecast(NamedTuple):
     model: str
     runs: int
     cost: Cost
-    """of one run"""
+    """what one run takes on any machine"""
     training: float
     """seconds of one run's training on this machine, beside `workers - 1` others"""
     probing: float
-    """seconds of its measurements"""
+    """seconds of one run's measurements on this machine, beside as many others"""
 
     @property
     def seconds(self) -> float:
-        """Of one run on this machine."""
+        """Seconds of one run on this machine."""
         return self.training + self.probing
 
     def seconds_on(self, gpu: Gpu) -> float:
-        """Of one run on one GPU, at the assumed share of its datasheet's rate."""
+        """Seconds of one run on one GPU, at the assumed share of its datasheet's rate."""
         return self.cost.flops / (gpu.flops * UTILISATION)
 
 
@@ -53,6 +53,7 @@ def forecast(
     text_size, runs = planned_vocab_size(config.data), len(config.sizes) * len(config.seeds)
     threads = torch.get_num_threads()
     try:
+        # As fast as a run beside others will be, and not as fast as this process alone could be.
         torch.set_num_threads(max(1, cores() // at_a_time(config, workers, at_once)))
         found = []
         for name, alone in config.each_model().items():
@@ -71,7 +72,8 @@ def at_a_time(config: SweepConfig, workers: int | None, at_once: int | None = No
 
 
 def planned_vocab_size(data: DataConfig) -> int:
-    """Tokens to expect before the tokenizer is trained; for characters a round number."""
+    """Tokens to expect before the tokenizer is trained; for characters, whose number only the
+    corpus knows, a round number."""
     if data.tokenizer == "bpe":
         return data.vocab_size
     return 100 if data.tokenizer == "char" else make_tokenizer(data.tokenizer, (), 0).vocab_size

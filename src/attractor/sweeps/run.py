@@ -95,6 +95,8 @@ def sweep(
             on the same sweep.
     """
     start = time.perf_counter()
+    # In this block everything is checked that needs no training, so that bad input leaves the
+    # folder as it was. The lock is then kept for all that follows.
     with claimed(out, SWEEP, config, force) as lock:
         data = prepare(config.data, out / DATA, on_packing)
         config = _with_earlier(config, out)
@@ -105,18 +107,20 @@ def sweep(
         held = lock.pop_all()
     with held:
         note(data.counts, len(data.train), resolved.probe)
-        do, trained = executor or functools.partial(execute, workers=workers), list[PlannedRun]()
+        do = executor or functools.partial(execute, workers=workers)
+        trained: list[PlannedRun] = []
 
         def finish(planned: list[PlannedRun]) -> None:
             trained.extend(run for run in planned if not is_finished(out / run.run_id))
             do(_incomplete(planned, out), out / DATA, out, watch)
 
         if precision is None:
-            (out / ADAPTIVE).unlink(missing_ok=True)
+            (out / ADAPTIVE).unlink(missing_ok=True)  # otherwise it would say which runs there are
             runs = located(plan(resolved, len(data.train)), out)
             finish(runs)
         else:
             runs = search(resolved, len(data.train), out, precision, finish, at_once)
+        # Measuring alone does not count: the page tells how long the models took.
         elapsed = time.perf_counter() - start if trained else None
         return write_summary(resolved, runs, data, out, elapsed)
 
@@ -241,6 +245,9 @@ def summarize(out: Path) -> list[Path]:
     config = resolve(config_of(out), data)
     missing = [run for run in runs if results_of(out / run.run_id, run.config.probe) is None]
     folders = summary_folders(config, out)
+    # A run without results has not been reached yet, unless an earlier summary holds it: then they
+    # are lost. A page without it would look as if it had never been, so that is an error. Where all
+    # are gone, it is the folder of a published page whose runs were left behind.
     untrained = [run for run in missing if not is_finished(out / run.run_id)]
     gone = [run for run in untrained if summarized(folders[run.model], run)]
     if len(gone) == len(runs):
@@ -250,6 +257,7 @@ def summarize(out: Path) -> list[Path]:
             f"the results of {gone[0].title} are gone from '{out / gone[0].run_id}', or damaged "
             "there; the sweep's own command measures them again"
         )
+    # A size counts when all its seeds are there: some of them would be another mean.
     incomplete = {(run.model, run.config.n_train) for run in missing}
     whole = [run for run in runs if (run.model, run.config.n_train) not in incomplete]
     if not whole:

@@ -44,6 +44,9 @@ def search(
     Returns:
         the runs it took.
     """
+    # What to measure next is a function of what has been measured and of nothing else. So a search
+    # that was interrupted begins from nothing and decides as it did before, and comes in an instant
+    # to where it was, since runs that are finished are not done again.
     candidates = candidate_sizes(nested_sizes(config.sizes, available), precision)
     chosen: dict[str, list[int]] = {name: [] for name in config.each_model()}
     t = min(config.probe.t)
@@ -51,21 +54,20 @@ def search(
         decisions = {}
         for name, sizes in chosen.items():
             results = [_results(out, run) for run in runs_of(config, name, sizes)]
-            measured = (
-                recovery_curves(results, t) if results else RecoveryCurves(*[np.empty(0)] * 3)
-            )
+            nothing = RecoveryCurves(*[np.empty(0)] * 3)
+            seen = recovery_curves(results, t) if results else nothing
             decisions[name] = decide(
-                measured.sizes, measured.train, measured.test, candidates, precision, at_once
+                seen.sizes, seen.train, seen.test, candidates, precision, at_once
             )
         for name, decision in decisions.items():
             chosen[name] += decision.sizes
-        write_atomically(
-            out / ADAPTIVE, json.dumps(_record(t, precision, chosen, decisions), indent=1)
-        )
+        # Before the training, so that from elsewhere it can be seen which runs there are to be.
+        record = _record(t, precision, chosen, decisions)
+        write_atomically(out / ADAPTIVE, json.dumps(record, indent=1))
         wanted = [
             run
-            for name in decisions
-            for run in runs_of(config, name, reversed(decisions[name].sizes))
+            for name, decision in decisions.items()
+            for run in runs_of(config, name, reversed(decision.sizes))  # the longest ones first
         ]
         if not wanted:
             runs = [run for name, sizes in chosen.items() for run in runs_of(config, name, sizes)]
@@ -96,10 +98,10 @@ def candidate_sizes(sizes: list[int], precision: float) -> np.ndarray:
     precision."""
     low, high = sizes[0], sizes[-1]
     steps = _steps(low, high, precision)
-    few = steps < high - low
-    filled = (
-        np.rint(np.geomspace(low, high, steps + 1)).astype(int) if few else np.arange(low, high + 1)
-    )
+    if steps < high - low:
+        filled = np.rint(np.geomspace(low, high, steps + 1)).astype(int)
+    else:
+        filled = np.arange(low, high + 1)  # every size there is
     return np.union1d(sizes, filled).astype(np.float64)
 
 
@@ -120,6 +122,7 @@ def most_sizes(config: SweepConfig, precision: float, at_once: int) -> int:
 
 
 def _steps(low: int, high: int, precision: float) -> int:
+    """Equal steps in log n from one end to the other, two of which are within the precision."""
     return 1 + math.ceil(math.log(high / low) / math.log(precision) * 2)
 
 
@@ -127,8 +130,14 @@ def _record(
     t: float, precision: float, chosen: dict[str, list[int]], decisions: dict[str, Decision]
 ) -> dict[str, Any]:
     models = [
-        {"model": name, "sizes": chosen[name], "next": decision.sizes, "reason": decision.reason,
-         "n_star": decision.found.n_star, "ci": decision.found.ci}
+        {
+            "model": name,
+            "sizes": chosen[name],
+            "next": decision.sizes,
+            "reason": decision.reason,
+            "n_star": decision.found.n_star,
+            "ci": decision.found.ci,
+        }
         for name, decision in decisions.items()
-    ]  # fmt: skip
+    ]
     return {"schema": 1, "t": t, "precision": precision, "models": models}

@@ -13,8 +13,9 @@ from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset, open_dataset
 from attractor.machine.files import locked
 from attractor.measurements import rows_of
+from attractor.measurements.measurement import block
 from attractor.probes import twins
-from attractor.results.tables import Block, read_arrays, write_rows, write_tokens
+from attractor.results.tables import read_arrays, write_rows, write_tokens
 from attractor.runs.folder import DATA, held, is_finished
 from attractor.runs.measure import provenance
 from attractor.runs.train import train_run
@@ -63,26 +64,14 @@ def add_twins(sweep: Path, note: Callable[[str], None], watch: Watcher) -> list[
 
 def _train_and_compare(config: RunConfig, data: Dataset, folder: Path) -> None:
     """A model on other rows, in a folder inside that of the model with which it is compared."""
+    # The first model has seen the rows before these.
     rows = np.asarray(data.train[config.n_train : 2 * config.n_train])
     with held(folder, config):
         train_run(config, rows, data, folder, lambda progress: None)
         first, second, probe = adapters.load(folder.parent), adapters.load(folder), config.probe
         found = twins(first, second, probe.generated, rows.shape[1], probe.steps, probe.seed)
         values = {"twins": found.agreement(), "twins_chance": found.chance()}
-        write_tokens(
-            folder,
-            (
-                Block(
-                    measurement=name,
-                    split="generated",
-                    original=found.first.numpy(),
-                    value=value.numpy()[:, None],
-                )
-                for name, value in values.items()
-            ),
-        )
-        write_rows(
-            folder,
-            rows_of(read_arrays(folder), probe.seed),
-            provenance(config, data.tokenizer),
-        )
+        blocks = (block(name, "generated", found.first, value) for name, value in values.items())
+        write_tokens(folder, blocks)
+        numbers = rows_of(read_arrays(folder), probe.seed)
+        write_rows(folder, numbers, provenance(config, data.tokenizer))

@@ -34,15 +34,15 @@ class Speed(NamedTuple):
     """Seconds of one model on this machine."""
 
     row: float
-    """loss and gradient of a training row"""
+    """seconds of loss and gradient of a training row"""
     update: float
-    """one step of clipping, optimizer and averaged weights"""
+    """seconds of clipping, optimizer and averaged weights in a training step"""
     event: float
-    """a row through the blocks in the reverse process"""
+    """seconds of a row in the blocks at an event of the reverse process"""
     candidate: float
-    """a position through the output layer there"""
+    """seconds of a position in the output layer there"""
     dense: float
-    """a row of the likelihood"""
+    """seconds of a row in blocks and output layer at every position"""
 
     def step(self, batch_size: int) -> float:
         """Seconds of a training step."""
@@ -67,6 +67,8 @@ def measure_speed(config: SweepConfig, text_size: int) -> Speed:
         )
         for n in WIDE
     )
+    # What does not depend on depth (embedding, output layer, loss) is in both; their difference is
+    # that of the blocks alone. Where noise makes it negative, it is taken for nothing.
     deeper = (shape.n_blocks - WIDE[0]) / (WIDE[1] - WIDE[0])
     return Speed(*(a + max(0.0, b - a) * deeper for a, b in zip(few, more, strict=True)))
 
@@ -80,6 +82,7 @@ def _measure(config: SweepConfig, text_size: int) -> Speed:
             _seconds_a_row(partial(bench.answer, candidates=n), bench.wait, 64) for n in (1, length)
         )
         dense = _seconds_a_row(bench.likelihood, bench.wait, 64)
+    # Rows with one candidate and with all differ in the output layer alone.
     candidate = max(0.0, every - one) / max(1, length - 1)
     return Speed(row, update, max(0.0, one - candidate), candidate, dense)
 
@@ -90,9 +93,9 @@ class _Bench:
     def __init__(self, config: SweepConfig, text_size: int) -> None:
         self.device, self.length, self.config = pick_device(), config.data.seq_len, config.train
         self.process = make_process(config.process, text_size, config.uniform_share)
-        self.network = DDiT(self.process.vocab_size, **dataclasses.asdict(config.model)).to(
-            self.device
-        )
+        network = DDiT(self.process.vocab_size, **dataclasses.asdict(config.model))
+        self.network = network.to(self.device)
+        # Steps so small that the weights stay sane however often the same gradient is applied.
         self.optimizer = make_optimizer(self.network, dataclasses.replace(config.train, lr=1e-9))
         self.ema = Ema(self.network, config.train.ema)
         self.denoiser = NetworkDenoiser(self.network, self.process, self.length)
@@ -108,12 +111,9 @@ class _Bench:
     def differentiate(self, rows: int) -> None:
         """Loss and gradient."""
         self.network.train()
-        batch = noisy_batch(
-            self.process, self.tokens(rows), 0, self.config, torch.Generator().manual_seed(0)
-        )
-        loss = batch_loss(
-            self.network, self.process, batch, batch.x_0.numel(), self.config.precision
-        )
+        generator, precision = torch.Generator().manual_seed(0), self.config.precision
+        batch = noisy_batch(self.process, self.tokens(rows), 0, self.config, generator)
+        loss = batch_loss(self.network, self.process, batch, batch.x_0.numel(), precision)
         self.optimizer.zero_grad()
         loss.backward()
 
@@ -125,10 +125,8 @@ class _Bench:
 
     def answer(self, rows: int, candidates: int) -> None:
         """What the reverse process does at an event with that many candidates in each row."""
-        x_t, where = (
-            self.tokens(rows),
-            torch.zeros(rows, self.length, dtype=torch.bool, device=self.device),
-        )
+        x_t = self.tokens(rows)
+        where = torch.zeros_like(x_t, dtype=torch.bool)
         where[:, :candidates] = True
         t = torch.full((rows,), 0.5, device=self.device)
         log_p = self.denoiser.log_probs(x_t, t, where)

@@ -27,9 +27,9 @@ class RunStatus(NamedTuple):
     run: PlannedRun
     state: State
     progress: Progress | None
-    """its last line"""
+    """the last line of its metrics; None before there is one"""
     seconds_left: float | None
-    """None as long as nothing tells"""
+    """None for a run that is done, and as long as no run of the sweep has shown its speed"""
 
 
 class SweepStatus(NamedTuple):
@@ -43,8 +43,8 @@ class SweepStatus(NamedTuple):
 
     @property
     def seconds_left(self) -> float | None:
-        """Of all runs, with as many side by side as there are now; failed ones are not waited
-        for."""
+        """Seconds until all runs are done, with as many side by side as there are now; failed ones
+        are not waited for. None as long as it is not known of each of them."""
         left = [run.seconds_left for run in self.runs if run.state in ("running", "waiting")]
         known = [seconds for seconds in left if seconds is not None]
         return sum(known) / max(1, self.count("running")) if len(known) == len(left) else None
@@ -59,25 +59,21 @@ def read_status(out: Path) -> SweepStatus:
     runs = planned_runs(out)
     states = {run.run_id: _state(out / run.run_id, run.config.probe) for run in runs}
     lines = {run.run_id: last_line(out / run.run_id) for run in runs}
-    paces = [
-        line.tokens_per_s for line in lines.values() if line is not None and line.tokens_per_s > 0
-    ]
+    paces = [line.tokens_per_s for line in lines.values() if line and line.tokens_per_s > 0]
+    usual = statistics.median(paces) if paces else None
     done = [out / run.run_id for run in runs if states[run.run_id] == "done"]
-    probing = [_probing_seconds(run) for run in done if (run / METRICS).is_file()]
-    typical = (statistics.median(paces), min(probing, default=0.0)) if paces else None
+    # The shortest, since a run to which measurements were added later seems to have taken until
+    # then.
+    measuring = [_probing_seconds(run) for run in done if (run / METRICS).is_file()]
+    probing = min(measuring, default=0.0)
     found = []
     for run in runs:
         state, line, left = states[run.run_id], lines[run.run_id], None
-        if typical is not None and state != "done":
-            step, pace = (
-                (line.step, line.tokens_per_s or typical[0])
-                if line is not None
-                else (0, typical[0])
-            )
-            train = run.config.train
-            left = (
-                train.steps - step
-            ) * train.batch_size * run.config.data.seq_len / pace + typical[1]
+        if usual is not None and state != "done":
+            pace = (line.tokens_per_s if line else 0.0) or usual
+            steps = run.config.train.steps - (line.step if line else 0)
+            tokens = steps * run.config.train.batch_size * run.config.data.seq_len
+            left = tokens / pace + probing
         found.append(RunStatus(run, state, line, left))
     return SweepStatus(found)
 

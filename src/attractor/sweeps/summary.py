@@ -58,9 +58,13 @@ def summarized(folder: Path, run: PlannedRun) -> bool:
 
 
 def write_summary(
-    config: SweepConfig, runs: list[PlannedRun], data: Dataset, out: Path, elapsed: float | None,
+    config: SweepConfig,
+    runs: list[PlannedRun],
+    data: Dataset,
+    out: Path,
+    elapsed: float | None,
     missing: Sequence[PlannedRun] = (),
-) -> list[Path]:  # fmt: skip
+) -> list[Path]:
     """Summarize the runs of each model; several models also share one transition.json, its rows
     named by model.
 
@@ -79,24 +83,17 @@ def write_summary(
     if elapsed is None:
         earlier = out / TRANSITION
         elapsed = read_fields(earlier).number("elapsed_s") if earlier.is_file() else 0.0
-    begun = {run.model for run in runs}
-    folders = {
-        name: folder for name, folder in summary_folders(config, out).items() if name in begun
-    }
+    each, places = config.each_model(), summary_folders(config, out)
+    by_model = {name: [run for run in runs if run.model == name] for name in places}
+    folders = {name: folder for name, folder in places.items() if by_model[name]}
     models = {
-        name: _summarized(
-            config.each_model()[name],
-            [r for r in runs if r.model == name],
-            data,
-            out,
-            folder,
-            elapsed,
-        )
+        name: _summarized(each[name], by_model[name], data, out, folder, elapsed)
         for name, folder in folders.items()
     }
     if config.models:
         together = models_summary([(model.label, model.located) for model in models.values()])
         write_atomically(out / TRANSITION, json.dumps(together, indent=1))
+    # After all models have been summarized, since each page also tells how the others compare.
     for name, folder in folders.items():
         unfinished = [run.title for run in missing if run.model == name]
         measured = models[name].measured | _between(models, name) | {"unfinished": unfinished}
@@ -137,13 +134,14 @@ def _summarized(
     write_atomically(folder / TRANSITION, json.dumps(located, indent=1))
     write_atomically(folder / PASSAGES, json.dumps(passages(results, data.tokenizer), indent=1))
     label = {"model": runs[0].model, "parameters": provenance["parameters"]}
-    return _Model(
-        label, located, measured, [(run.provenance.n_train, case_of(run)) for run in results]
-    )
+    cases = [(run.provenance.n_train, case_of(run)) for run in results]
+    return _Model(label, located, measured, cases)
 
 
 def _between(models: dict[str, _Model], name: str) -> dict[str, Any]:
     """What is measured on all models together: n* against their size, and the detector."""
+    # The detector is tried on what it was not fitted to: on other sizes where there is one model,
+    # and on other models where there are several.
     if len(models) == 1:
         sizes, cases = zip(*models[name].cases, strict=True)
         return {"detector": model_detector(cases, sizes, "training-set size")}
@@ -175,7 +173,7 @@ def add_word_classes(folder: Path, tagger: str) -> None:
 def _provenance(
     config: SweepConfig, results: list[RunResults], data: Dataset, other_sets: list[str]
 ) -> dict[str, Any]:
-    shape = config.model
+    shape, judge = config.model, config.probe.judge
     return {
         "version": code_version(),
         "config_hash": config_hash(config),
@@ -192,9 +190,7 @@ def _provenance(
         "test_rows": config.probe.test_rows,
         "repeats": config.probe.repeats,
         "grid_steps": config.probe.steps,
-        "judge": "Kneser-Ney 5-gram"
-        if config.probe.judge == NGRAM
-        else Path(config.probe.judge).name,
+        "judge": "Kneser-Ney 5-gram" if judge == NGRAM else Path(judge).name,
         "seeds": sorted({run.provenance.seed for run in results}),
         "measured": list(config.probe.measure),
         "other_sets": other_sets,
@@ -236,9 +232,8 @@ def _with_twin(folder: Path, probe: ProbeConfig) -> RunResults:
 def named_micro_attractors(results: list[RunResults], data: Dataset) -> list[dict[str, Any]]:
     """The micro-attractors of the largest training set, with the text of each token."""
     largest = max(results, key=lambda run: run.provenance.n_train)
-    frequency = np.bincount(
-        np.array(data.train[:REFERENCE]).ravel(), minlength=data.tokenizer.vocab_size
-    )
+    sample = np.array(data.train[:REFERENCE]).ravel()
+    frequency = np.bincount(sample, minlength=data.tokenizer.vocab_size)
     return [
         found._asdict() | {"token": data.tokenizer.pieces([found.token])[0]}
         for found in micro_attractors(largest, frequency)

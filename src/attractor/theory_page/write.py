@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
+import attractor
 from attractor.machine.device import pick_device
 from attractor.machine.units import duration
 from attractor.report.curves import Line
@@ -65,7 +65,7 @@ def write_theory_report(
         ("Loads", ", ".join(f"{m.load:g}" for m in measured)),
         ("Seeds", ", ".join(map(str, seeds))),
         ("Markov source", f"V = {controls.VOCAB}, L = {controls.LENGTH}, {rate}"),
-        ("attractor version", version("attractor")),
+        ("attractor version", attractor.__version__),
         ("Time", duration(time.perf_counter() - start)),
     )
     return write_page(view(n, seeds, measured, manifold, source, found, facts), out)
