@@ -132,7 +132,7 @@ def test_another_way_of_measuring_stands_beside_the_first(earlier: Path) -> None
     assert second.made.seed == 1
     shown = json.loads((earlier / "measurements.json").read_text())["provenance"]
     assert shown["other_sets"] == ["seed = 0"]
-    assert "Also measured, and not shown" in page.read_text()
+    assert "Also measured, and not shown here: with seed = 0." in page.read_text()
     measure_sweep(earlier, dataclasses.replace(other, seed=0), quietly)  # and back again
     shown = json.loads((earlier / "measurements.json").read_text())["provenance"]
     assert shown["other_sets"] == ["seed = 1"]

@@ -41,7 +41,6 @@ PROVENANCE = {
     "grid_steps": "Reverse grid steps",
     "judge": "Judge of generative perplexity",
     "measured": "Measured",
-    "other_sets": "Also measured, and not shown",
     "seeds": "Training seeds",
     "version": "attractor version",
     "config_hash": "Config hash",

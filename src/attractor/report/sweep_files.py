@@ -98,6 +98,10 @@ class Measurements:
         names = dict.fromkeys(row.text("measurement") for row in self.rows)
         if unknown := [name for name in names if not declares(name)]:
             said.append(f"of another version, and not shown: {', '.join(unknown)}")
+        if others := self.provenance.get("other_sets"):
+            said.append(
+                f"also measured, and not shown here: with {'; with '.join(map(str, others))}"
+            )
         return tuple(said)
 
     @property
