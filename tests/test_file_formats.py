@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-import tiny
 from attractor.analysis.summary import Case, model_detector, models_summary
 from attractor.analysis.transition import Agreement
 from attractor.audits.measure import Effort
@@ -27,7 +26,6 @@ from attractor.measurements.micro_attractors import MicroAttractor
 from attractor.process.registry import make_process, process_settings
 from attractor.publish import export
 from attractor.sweeps.plan import plan
-from attractor.sweeps.run import sweep
 from attractor.sweeps.search import search
 from attractor.theory import EmpiricalDenoiser
 from attractor.theory_page import markov
@@ -130,15 +128,13 @@ def read_lines(path: Path) -> list[Any]:
 
 
 @pytest.fixture(scope="session")
-def config(tmp_path_factory: pytest.TempPathFactory) -> SweepConfig:
-    return tiny.config(tiny.corpus(tmp_path_factory.mktemp("corpus")), sizes=(8, 16))
+def config(small_config: SweepConfig) -> SweepConfig:
+    return small_config
 
 
 @pytest.fixture(scope="session")
-def finished(config: SweepConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sweeps") / "formats"
-    sweep(config, folder, lambda event: None)
-    return folder
+def finished(small_sweep: Path) -> Path:
+    return small_sweep
 
 
 @pytest.fixture(scope="session")

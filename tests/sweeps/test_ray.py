@@ -258,6 +258,7 @@ def test_what_no_node_has_is_one_line_before_any_work(
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.slow
 def test_status_of_a_failed_run_points_at_its_traceback(
     copied_sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -429,6 +429,7 @@ def test_an_adaptive_sweep_measures_few_sizes_and_goes_on_where_it_was(
         sweep(wide, folder, events.append, precision=1.0)
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_dies_is_begun_again(config: SweepConfig, tmp_path: Path) -> None:
     long = dataclasses.replace(
         config,
