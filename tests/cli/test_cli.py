@@ -21,6 +21,7 @@ FAST = [
     "--train.validation-rows", "8",
     "--probe.t", "0.5", "--probe.rows", "8", "--probe.test-rows", "8", "--probe.repeats", "1",
     "--probe.steps", "10", "--probe.generated", "4", "--probe.nelbo-draws", "1",
+    "--probe.ablation-steps", "4",
 ]  # fmt: skip
 
 
@@ -238,6 +239,8 @@ def test_a_trained_run_is_probed_and_generates(
         "4",
         "--nelbo-draws",
         "1",
+        "--ablation-steps",
+        "4",
     ]
     assert main(["probe", str(run), *fast]) == 0
     assert main(["probe", str(run), *fast, "--text", str(corpus)]) == 0

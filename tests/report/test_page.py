@@ -154,7 +154,7 @@ def test_invisible_tokens_are_shown(tmp_path: Path) -> None:
     texts = made_up.passages()
     texts["passages"][0]["views"][0]["tokens"][0]["recovered"] = ""
     texts["passages"][0]["views"][0]["tokens"][1]["recovered"] = "\n"
-    source = write_report(made_up.write(tmp_path / "s", made_up.full(), texts)).read_text(
+    source = write_report(made_up.write(tmp_path / "s", made_up.minimal(), texts)).read_text(
         encoding="utf-8"
     )
     assert ">∅</span>" in source

@@ -37,7 +37,7 @@ from faults import Machine, Stopped
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 @pytest.mark.parametrize(
-    ("kills", "size"), [(6, "small"), pytest.param(50, "demo", marks=pytest.mark.slow)]
+    ("kills", "size"), [(3, "small"), pytest.param(50, "demo", marks=pytest.mark.slow)]
 )
 def test_a_run_killed_at_random_moments_ends_with_the_same_bits(
     kills: int, size: str, tmp_path: Path
