@@ -64,7 +64,9 @@ def test_what_is_missing_is_measured_and_nothing_is_trained(earlier: Path) -> No
     before = weights(earlier)
     old = {(r.split, r.measurement, r.t, r.at): r.value for r in read_results(earlier / SMALL).rows}
     config = config_of(earlier)
-    more = dataclasses.replace(config.probe, t=(0.5,), measure=("recovery", "ablation"))
+    more = dataclasses.replace(
+        config.probe, t=(0.5,), measure=("recovery", "ablation"), ablation_steps=(4,)
+    )
     measure_sweep(earlier, more, quietly)
     assert weights(earlier) == before
     found = read_results(earlier / SMALL)
@@ -106,7 +108,9 @@ def test_the_same_again_measures_nothing(earlier: Path, monkeypatch: pytest.Monk
 
 def test_the_command_of_the_sweep_keeps_the_models(earlier: Path) -> None:
     config = config_of(earlier)
-    probe = dataclasses.replace(config.probe, measure=("recovery", "entropy", "ablation"))
+    probe = dataclasses.replace(
+        config.probe, measure=("recovery", "entropy", "ablation"), ablation_steps=(4,)
+    )
     before, folders = weights(earlier), {p.name for p in earlier.iterdir() if p.is_dir()}
     sweep(dataclasses.replace(config, probe=probe), earlier, quietly, executor=here)
     assert weights(earlier) == before
@@ -210,7 +214,9 @@ def test_a_stop_between_arrays_and_numbers_loses_nothing(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    more = dataclasses.replace(config_of(earlier).probe, measure=("ablation",), rows=8)
+    more = dataclasses.replace(
+        config_of(earlier).probe, measure=("ablation",), ablation_steps=(4, 8), rows=8
+    )
     before = names(earlier / SMALL)
     with monkeypatch.context() as patch:
         patch.setattr(module, "write_rows", stop)
@@ -221,4 +227,4 @@ def test_a_stop_between_arrays_and_numbers_loses_nothing(
     assert names(earlier / SMALL) >= before | {"recovery_steps"}
     tokens = read_results(earlier / SMALL).tokens
     ablated = tokens.filter([m == "ablation" for m in tokens["measurement"].to_pylist()])
-    assert len(ablated) == 5 * (8 + 10)  # reverse steps, training and unseen rows: none twice
+    assert len(ablated) == 2 * (8 + 10)  # reverse steps, training and unseen rows: none twice
