@@ -1,5 +1,5 @@
-"""Kills training processes at random moments: `python tests/runs/killed.py FOLDER KILLS SIZE`,
-where SIZE is "demo", for the demo's model, or "small".
+"""Kills training processes of the demo's model at random moments: `python tests/runs/killed.py
+FOLDER KILLS`.
 
 A process of its own imports the package once and forks every attempt, so that an attempt costs no
 import. Moments are uniform over as long as the run that is left alone took, so a run is killed a
@@ -29,13 +29,12 @@ from attractor.runs.run import run
 STEPS = 60
 
 
-def settings(folder: Path, size: str) -> RunConfig:
-    """The demo's model, batch and rows of 32 characters, or small ones, on made-up text; a
-    checkpoint at every second line."""
-    source = tiny.corpus(folder)
-    base = preset("demo") if size == "demo" else tiny.config(source)
+def settings(folder: Path) -> RunConfig:
+    """The demo's model, batch and rows of 32 characters, on made-up text; a checkpoint at every
+    second line."""
+    demo = preset("demo")
     train = dataclasses.replace(
-        base.train,
+        demo.train,
         steps=STEPS,
         warmup=10,
         log_every=3,
@@ -44,7 +43,7 @@ def settings(folder: Path, size: str) -> RunConfig:
         checkpoint_minutes=0.001,
     )
     probe = dataclasses.replace(
-        base.probe,
+        demo.probe,
         rows=8,
         test_rows=8,
         repeats=1,
@@ -53,8 +52,8 @@ def settings(folder: Path, size: str) -> RunConfig:
         nelbo_draws=1,
         measure=("entropy", "recovery"),
     )
-    data = dataclasses.replace(base.data, source=str(source))
-    return RunConfig(n_train=256, data=data, model=base.model, train=train, probe=probe)
+    data = dataclasses.replace(demo.data, source=str(tiny.corpus(folder)))
+    return RunConfig(n_train=256, data=data, model=demo.model, train=train, probe=probe)
 
 
 def attempt(
@@ -91,9 +90,9 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def main(folder: Path, kills: int, size: str) -> None:
+def main(folder: Path, kills: int) -> None:
     torch.set_num_threads(1)
-    config = settings(folder, size)
+    config = settings(folder)
     data = prepare(config.data, folder / DATA)
     begun = time.monotonic()
     attempt(config, data, folder / "whole", None, signal.SIGKILL)
@@ -118,4 +117,4 @@ def main(folder: Path, kills: int, size: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), int(sys.argv[2]))
