@@ -57,6 +57,13 @@ def test_other_conditions_stand_apart() -> None:
     assert agree(MADE, asked(measure=("entropy",), steps=20))  # entropy takes no steps
 
 
+def test_a_setting_has_one_value_in_a_set_whichever_measurement_depends_on_it() -> None:
+    made = asked(measure=("fixed_points",), steps=1000)
+    other = asked(measure=("basin",), steps=500)
+    assert not agree(made, other)
+    assert agree(made, asked(measure=("basin",), steps=1000))
+
+
 def test_a_new_smallest_time_leaves_the_ablation_where_it_was_made() -> None:
     made = asked(measure=("ablation",), ablation_steps=(8, 16))
     more = asked(measure=("ablation",), ablation_steps=(16, 32), t=(0.1,))

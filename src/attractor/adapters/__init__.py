@@ -46,10 +46,10 @@ def load(
             the layout of the Hub; or a Hub id `owner/name`, with `/path/of/a/file.ckpt` behind it
             for one file.
         weights: "ema" for the averaged weights, "raw" for the last ones. They are chosen here,
-        once:
-            a Denoiser never changes its weights.
+            once: a Denoiser never changes its weights.
         device: where the model computes: "cpu", "cuda", ..., or "auto" for a GPU where there is
-        one. family: which layout it is, where it cannot be told: one of `FAMILIES`.
+            one.
+        family: which layout it is, where it cannot be told: one of `FAMILIES`.
         revision: of a Hub model: branch, tag or commit.
         settings: what the checkpoint does not tell, such as `n_heads`; the error names what is
             missing.

@@ -47,7 +47,8 @@ def decide(
         test: the same of unseen sequences.
         candidates: sizes there are to choose from, increasing.
         precision: largest ratio of the ends of the interval of `n_star` that is good enough, above
-        1. at_once: sizes to measure side by side.
+            1.
+        at_once: sizes to measure side by side.
 
     Returns:
         What to measure next, and what is known so far.

@@ -75,10 +75,11 @@ class Measurement:
     command: str | None = None
     """what measures it, where that is a command of its own"""
 
-    def conditions(self, config: ProbeConfig) -> dict[str, Any]:
+    @property
+    def conditions(self) -> tuple[str, ...]:
         """The settings under which it is measured: arrays made under others are not comparable."""
-        names = (*SHARED_SETTINGS, *self.settings, *(OWN_SETTINGS if self.on_generations else ()))
-        return {name: getattr(config, name) for name in names}
+        own = OWN_SETTINGS if self.on_generations else ()
+        return (*SHARED_SETTINGS, *self.settings, *own)
 
 
 def block(

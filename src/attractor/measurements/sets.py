@@ -26,12 +26,18 @@ def spelled_out(config: ProbeConfig) -> ProbeConfig:
 
 
 def agree(made: ProbeConfig, asked: ProbeConfig) -> bool:
-    """Whether what is asked for belongs into the set that was made: the same rows and noise, and
-    the same conditions for every measurement that both have."""
-    if any(getattr(made, name) != getattr(asked, name) for name in SHARED_SETTINGS):
-        return False
-    both = set(_held(made)) & set(wanted(asked.measure))
-    return all(m.conditions(made) == m.conditions(asked) for m in both)
+    """Whether what is asked for belongs into the set that was made.
+
+    A set has one value of each setting, so every setting must agree on which something that is
+    there and something that is asked for both depend, be they the same measurement or not.
+    """
+    shared = _settings(_held(made)) & _settings(wanted(asked.measure))
+    names = shared | set(SHARED_SETTINGS)
+    return all(getattr(made, name) == getattr(asked, name) for name in names)
+
+
+def _settings(measurements: tuple[Measurement, ...]) -> set[str]:
+    return {name for measurement in measurements for name in measurement.conditions}
 
 
 def lacking(made: ProbeConfig, asked: ProbeConfig) -> list[tuple[Measurement, ProbeConfig]]:
@@ -56,7 +62,7 @@ def joined(made: ProbeConfig, asked: ProbeConfig) -> ProbeConfig:
     # Settings of what is there stay as they were; those of what is new come from what was asked.
     settings = dataclasses.asdict(asked)
     for m in held:
-        settings |= m.conditions(made)
+        settings |= {name: getattr(made, name) for name in m.conditions}
         if m.axis is not None:
             # Each value was measured by itself, so more of them change nothing that is there.
             more = getattr(asked, m.axis) if m in chosen else ()
