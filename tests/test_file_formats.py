@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -133,8 +134,9 @@ def config(small_config: SweepConfig) -> SweepConfig:
 
 
 @pytest.fixture(scope="session")
-def finished(small_sweep: Path) -> Path:
-    return small_sweep
+def finished(small_sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, since a set of measurements is added to one of its runs."""
+    return Path(shutil.copytree(small_sweep, tmp_path_factory.mktemp("sweeps") / "formats"))
 
 
 @pytest.fixture(scope="session")
