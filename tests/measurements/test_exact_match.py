@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -40,10 +41,26 @@ def test_one_wrong_token_is_enough_whether_it_was_corrupted_or_not(tmp_path: Pat
     )
     found = {row.split: row for row in EXACT_MATCH.rows(read_arrays(tmp_path), 0)}
     assert found["train"].value == 1
-    assert found["test"].value == 1 - 1 / 8
-    assert found["random"].value == 1 / 2
+    assert found["test"].value == pytest.approx(1 - 1 / 8)
+    assert found["random"].value == pytest.approx(1 / 2)
     low, high = found["train"].ends()
     assert (low, high) == (pytest.approx(0.025 ** (1 / N)), 1)  # exact binomial: 40 of 40
+
+
+def test_sequences_that_the_noise_left_alone_are_left_out(tmp_path: Path) -> None:
+    some = block("train", np.zeros((1, N, L), dtype=bool))
+    assert some.corrupted is not None
+    corrupted = some.corrupted.copy()
+    corrupted[0, N // 4 :] = some.original[N // 4 :]
+    write_tokens(
+        tmp_path,
+        [
+            dataclasses.replace(some, split=split, corrupted=corrupted)
+            for split in ("train", "test", "random")
+        ],
+    )
+    found = next(EXACT_MATCH.rows(read_arrays(tmp_path), 0))
+    assert (found.value, found.sequences) == (1, N // 4)
 
 
 def test_the_interval_covers(tmp_path: Path) -> None:

@@ -3,16 +3,21 @@ unit, its cost and its page."""
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
+import importlib
+import pkgutil
 import re
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from docs import tables
 
+from attractor import measurements
 from attractor.config.settings import ProbeConfig
 from attractor.measurements import (
     ALL,
@@ -139,6 +144,47 @@ def test_what_asks_the_network_has_a_cost(
     # Coins and bisection are random, and the last step asks for every row.
     assert asked <= 2 * (calls.events + calls.dense)
     assert 2 * asked >= calls.events + calls.dense
+
+
+OTHER = {
+    "t": (0.5,),
+    "repeats": 2,
+    "steps": 12,
+    "entropy_t": 1e-3,
+    "nelbo_draws": 3,
+    "generated": 6,
+    "basin_rows": 5,
+    "basin_rounds": 1,
+    "ablation_steps": (4,),
+}
+"""Settings other than those of CONFIG; rows, test_rows and seed count for everything."""
+
+
+@pytest.mark.parametrize("measurement", [m for m in ALL if m.run is not None], ids=of)
+def test_arrays_depend_on_declared_settings_only(
+    measurement: Measurement, source: MarkovDenoiser, texts: Texts
+) -> None:
+    """An undeclared setting would let numbers made under different conditions into one set."""
+    declared = {*measurement.conditions, measurement.axis}
+    declared |= {"t"} if measurement.at_smallest_t else set()
+    changed = {name: value for name, value in OTHER.items() if name not in declared}
+    other = dataclasses.replace(CONFIG, **changed)
+    assert measurement.run is not None
+    first, second = (
+        list(measurement.run(Subject(source, texts, config), config)) for config in (CONFIG, other)
+    )
+    assert len(first) == len(second)
+    for one, two in zip(first, second, strict=True):
+        for name in ("original", "corrupted", "recovered", "value"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+def test_every_file_with_a_measurement_is_listed() -> None:
+    found = []
+    for module in pkgutil.iter_modules(measurements.__path__, f"{measurements.__name__}."):
+        names = vars(importlib.import_module(module.name))
+        found += [x for name, x in names.items() if name.isupper() and isinstance(x, Measurement)]
+    assert {measurement.name for measurement in found} == {measurement.name for measurement in ALL}
 
 
 @pytest.mark.parametrize("measurement", ALL, ids=of)

@@ -34,7 +34,7 @@ def test_nothing_is_missing_of_what_is_there() -> None:
 def test_more_measurements_and_more_times_are_added() -> None:
     more = asked(measure=("recovery", "likelihood"), t=(0.3, 0.5))
     assert agree(MADE, more)
-    assert missing(MADE, more) == {"recovery": (0.5,), "likelihood": (0.3, 0.5)}
+    assert missing(MADE, more) == {"recovery": (0.5,), "likelihood": (0.3, 0.5, 0.8)}
     whole = joined(MADE, more)
     assert whole.t == (0.3, 0.5, 0.8)
     assert {"recovery", "entropy", "entropy_by_outcome", "likelihood"} <= {*whole.measure}
@@ -64,11 +64,15 @@ def test_a_setting_has_one_value_in_a_set_whichever_measurement_depends_on_it() 
     assert agree(made, asked(measure=("basin",), steps=1000))
 
 
-def test_a_new_smallest_time_leaves_the_ablation_where_it_was_made() -> None:
-    made = asked(measure=("ablation",), ablation_steps=(8, 16))
-    more = asked(measure=("ablation",), ablation_steps=(16, 32), t=(0.1,))
-    assert [config.ablation_steps for _, config in lacking(made, more)] == [(32,)]
-    assert joined(made, more).ablation_steps == (8, 16, 32)
+def test_the_ablation_is_made_anew_at_a_new_smallest_time() -> None:
+    made = asked(measure=("ablation", "recovery"), ablation_steps=(8, 16))
+
+    def ablated(more: ProbeConfig) -> list[tuple[int, ...]]:
+        return [c.ablation_steps for m, c in lacking(made, more) if m.name == "ablation"]
+
+    assert ablated(asked(measure=("ablation",), ablation_steps=(16, 32))) == [(32,)]
+    assert ablated(asked(measure=("recovery",), t=(0.1,))) == [(8, 16)]
+    assert ablated(asked(measure=("recovery",), t=(0.5,))) == []
 
 
 def test_a_word_in_an_earlier_file_stands_for_what_it_stood_for_then() -> None:

@@ -12,9 +12,10 @@ from attractor.data.tokenizer import Tokenizer
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.probes import sample
+from attractor.report.sweep_files import read_report
 from attractor.results.tables import read_results
 from attractor.runs.folder import read_json
-from attractor.runs.measure import probe_run
+from attractor.runs.measure import probe_run, results_of
 from attractor.runs.run import run_alone
 from attractor.sweeps.executor import Executor
 from attractor.sweeps.run import config_of, measure_sweep, sweep
@@ -63,8 +64,9 @@ def run_training(config: RunConfig, folder: Path, force: bool) -> None:
     with progress_bars() as bars:
         task = bars.add_task(f"n = {config.n_train:,}", total=config.train.steps, note="")
         run_alone(config, folder, lambda line: advance(bars, task, line), force, packing_bar(bars))
-    show_rows(read_results(folder).rows, f"n = {config.n_train:,}")
-    say(f"run  {folder}")
+    measured = results_of(folder, config.probe) or folder
+    show_rows(read_results(measured).rows, f"n = {config.n_train:,}")
+    say(f"run  {folder}" if measured == folder else f"run  {folder}, measured in {measured}")
 
 
 def run_probe(folder: Path, config: ProbeConfig, text: Path | None, column: str) -> None:
@@ -82,7 +84,10 @@ def run_measure(folder: Path, config: ProbeConfig, workers: int | None) -> None:
         reports = measure_sweep(folder, config, Watcher(bars, asked.train.steps), workers)
     for name, summary in summary_folders(asked, folder).items():
         show_transition(read_json(summary / TRANSITION), name)
-    say("\n".join(f"report   {report}" for report in reports))
+    for report in reports:
+        for notice in read_report(report.parent).notices:
+            say(f"note     {notice}")
+        say(f"report   {report}")
 
 
 def run_twins(folder: Path) -> None:

@@ -263,6 +263,9 @@ class ProbeConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "repeats", "steps", "nelbo_draws", "basin_rounds")
+        words = self.measure if isinstance(self.measure, (tuple, list)) else [None]
+        if not all(isinstance(word, str) for word in words):
+            raise AttractorError(f"measure = {self.measure!r}: names of measurements are wanted")
         for name in ("rows", "test_rows", "generated", "basin_rows"):
             if getattr(self, name) < 2:
                 raise AttractorError(

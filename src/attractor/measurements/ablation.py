@@ -60,6 +60,7 @@ ABLATION = Measurement(
     rows=_rows,
     calls=_calls,
     axis="ablation_steps",
+    at_smallest_t=True,
     sections=(
         Section(
             id="ablation",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attractor.analysis.statistics import mean_interval
+from attractor.analysis.statistics import clustered_share
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, row
 from attractor.measurements.section import Section, kinds
 from attractor.results.tables import Arrays, Row
@@ -16,10 +16,15 @@ SPLITS = (*TEXTS, "random")
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for t, _ in arrays.places("recovery"):
         for split in SPLITS:
-            # (R, N, L): whole repeats that are right, then their share of each sequence, so that
-            # what is resampled is the sequence.
-            whole = arrays.outcomes(split, t).restored.all(2).mean(0)
-            yield row(split, "exact_match", mean_interval(whole, share=True, seed=seed), t)
+            found = arrays.outcomes(split, t)
+            # (R, N): sequences in which the noise changed something, and those of them that are
+            # whole again. Repeats of a sequence are no independent trials, so the interval is that
+            # of clusters; with one repeat it is the exact binomial one.
+            changed = found.perturbed.any(2)
+            whole = found.restored.all(2) & changed
+            if changed.any():
+                share = clustered_share(whole.sum(0), changed.sum(0))
+                yield row(split, "exact_match", share, t)
 
 
 EXACT_MATCH = Measurement(
@@ -37,10 +42,10 @@ EXACT_MATCH = Measurement(
             traces=kinds("exact_match"),
             every_t=True,
             read="A point is the share of corrupted sequences that end without one wrong token, "
-            "whether it was corrupted or not. Training text that does so while unseen text does "
-            "not is replayed.",
-            assumed="Repeats of a sequence are averaged before sequences are resampled. A sequence "
-            "in which the noise changed nothing counts if it stays.",
+            "be it one that was corrupted or one that was left alone. Training text that does so "
+            "while unseen text does not is replayed.",
+            assumed="Sequences in which the noise changed nothing are left out. Exact binomial "
+            "intervals, for as many independent sequences as would know the share as well.",
         ),
     ),
 )

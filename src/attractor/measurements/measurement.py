@@ -67,6 +67,8 @@ class Measurement:
     """settings on which its arrays depend, beside `SHARED_SETTINGS`"""
     axis: str | None = None
     """a setting with several values, each measured by itself, so that more of them can be added"""
+    at_smallest_t: bool = False
+    """whether it is measured at the smallest corruption time, and anew when a smaller one comes"""
     on_generations: bool = False
     """whether it looks at the model's own generations"""
     sections: tuple[Section, ...] = ()

@@ -41,17 +41,17 @@ def _settings(measurements: tuple[Measurement, ...]) -> set[str]:
 
 
 def lacking(made: ProbeConfig, asked: ProbeConfig) -> list[tuple[Measurement, ProbeConfig]]:
-    """What a set still lacks of what is asked for: measurements, each with the settings to measure
-    it with, which name only the missing values of an axis such as corruption times."""
-    held, missing = set(_held(made)), []
-    for measurement in wanted(asked.measure):
-        if measurement not in held:
-            missing.append((measurement, asked))
+    """What a set lacks to hold what is asked for as well: measurements, each with the settings to
+    measure it with, which name only the missing values of an axis such as corruption times."""
+    held, after, missing = set(_held(made)), joined(made, asked), []
+    for measurement in wanted(after.measure):
+        if measurement not in held or (measurement.at_smallest_t and min(after.t) < min(made.t)):
+            missing.append((measurement, after))
         elif measurement.axis is not None:
             there = getattr(made, measurement.axis)
-            new = tuple(value for value in getattr(asked, measurement.axis) if value not in there)
+            new = tuple(value for value in getattr(after, measurement.axis) if value not in there)
             if new:
-                missing.append((measurement, _with(asked, {measurement.axis: new})))
+                missing.append((measurement, _with(after, {measurement.axis: new})))
     return missing
 
 

@@ -41,6 +41,7 @@ PROVENANCE = {
     "grid_steps": "Reverse grid steps",
     "judge": "Judge of generative perplexity",
     "measured": "Measured",
+    "measured_with": "Measured with",
     "seeds": "Training seeds",
     "version": "attractor version",
     "config_hash": "Config hash",

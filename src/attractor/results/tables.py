@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,8 @@ from attractor.results.outcomes import Outcomes
 from attractor.types import AttractorError
 
 SCHEMA = 2
+MADE = b"made"
+"""Key under which a file tells how its content was made."""
 RESULTS, TOKENS = "results.parquet", "tokens.parquet"
 
 
@@ -111,18 +115,25 @@ _TOKEN_TYPES = pa.schema(
 )
 
 
-def write_tokens(folder: Path, blocks: Iterable[Block], keep: bool = False) -> None:
+def write_tokens(
+    folder: Path,
+    blocks: Iterable[Block],
+    keep: bool = False,
+    made: dict[str, Any] | None = None,
+) -> None:
     """Write tokens.parquet, each block as it comes, so that no more than one is held in memory.
 
     Args:
         folder: where.
         blocks: what was measured.
         keep: also keep the blocks that are there already, but for those that are measured anew.
+        made: how all that the file then holds was made, which it tells itself: whatever happens
+            next, arrays and what is said of them are of one moment.
     """
 
     def write(path: Path) -> None:
         written = set()
-        with pq.ParquetWriter(path, _TOKEN_TYPES, compression="zstd") as writer:
+        with pq.ParquetWriter(path, _told(_TOKEN_TYPES, made), compression="zstd") as writer:
             for block in blocks:
                 written.add((block.measurement, block.split, block.t, block.at))
                 writer.write_table(_table(block))
@@ -151,14 +162,39 @@ def _groups(file: Path) -> Iterator[pa.Table]:
             yield parquet.read_row_group(i).cast(_TOKEN_TYPES)
 
 
-def write_rows(folder: Path, rows: Iterable[Row], provenance: Provenance) -> None:
+def write_rows(
+    folder: Path,
+    rows: Iterable[Row],
+    provenance: Provenance,
+    made: dict[str, Any] | None = None,
+) -> None:
     """Write results.parquet; every row carries schema, code version, config hash and seeds.
 
-    It is to be written after tokens.parquet: a run that has it counts as measured.
+    It is to be written after tokens.parquet: a run that has it counts as measured. `made` is that
+    of the arrays from which the numbers come.
     """
     stamp = dataclasses.asdict(provenance)
     table = pa.Table.from_pylist([{**stamp, **dataclasses.asdict(row)} for row in rows])
+    table = table.cast(_told(table.schema, made))
     write_atomically(folder / RESULTS, lambda path: pq.write_table(table, path))
+
+
+def _told(schema: pa.Schema, made: dict[str, Any] | None) -> pa.Schema:
+    return schema if made is None else schema.with_metadata({MADE: json.dumps(made)})
+
+
+def made_of(table: Path) -> dict[str, Any] | None:
+    """How what one of the two files holds was made, None if it does not tell, as those of earlier
+    versions.
+
+    Raises:
+        AttractorError: if it is damaged.
+    """
+    try:
+        told = (pq.read_schema(table).metadata or {}).get(MADE)
+        return None if told is None else dict(json.loads(told))
+    except (OSError, pa.ArrowInvalid, ValueError) as error:
+        raise _damaged(table, error) from None
 
 
 def _table(block: Block) -> pa.Table:
@@ -268,7 +304,17 @@ def read_arrays(folder: Path) -> Arrays:
     try:
         return Arrays(tokens=pq.read_table(folder / TOKENS, schema=_TOKEN_TYPES))
     except (OSError, pa.ArrowInvalid) as error:
-        raise AttractorError(f"'{folder}' holds no finished run: {error}") from None
+        raise _damaged(folder / TOKENS, error) from None
+
+
+def _damaged(table: Path, error: Exception) -> AttractorError:
+    """What to say of a table that cannot be read, and what to do."""
+    if not table.exists():
+        return AttractorError(f"'{table.parent}' holds no finished run: there is no {table.name}")
+    reason = str(error).strip().splitlines()[0]
+    return AttractorError(
+        f"'{table}' is damaged ({reason}); delete it, and the run's own command measures it again"
+    )
 
 
 def torn_results(folder: Path) -> Path | None:
@@ -337,7 +383,7 @@ def read_results(folder: Path) -> RunResults:
     try:
         records = pq.read_table(folder / RESULTS).to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
-        raise AttractorError(f"'{folder}' holds no finished run: {error}") from None
+        raise _damaged(folder / RESULTS, error) from None
     stamps = [field.name for field in dataclasses.fields(Provenance)]
     found = records[0].get("schema") if records else None
     if found != SCHEMA:
@@ -355,7 +401,10 @@ def read_results(folder: Path) -> RunResults:
 
 def measured_names(folder: Path) -> set[str]:
     """The quantities of which a finished run has numbers."""
-    column = pq.read_table(folder / RESULTS, columns=["measurement"])["measurement"]
+    try:
+        column = pq.read_table(folder / RESULTS, columns=["measurement"])["measurement"]
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _damaged(folder / RESULTS, error) from None
     return set(column.unique().to_pylist())
 
 

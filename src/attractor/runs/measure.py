@@ -1,16 +1,17 @@
 """Measuring a trained model: what is missing is made, and what is there is kept.
 
 The measurements of a run lie in sets (see `measurements.sets`): the first one in the folder of the
-run itself, others in `probes/<hash>` inside it. A set is a `config.json`, which tells how it was
-made, the arrays in `tokens.parquet` and the numbers in `results.parquet`. They are written in the
-order arrays, numbers, config: a machine that stops in between leaves a set that still says what it
-held before, and the rest is made again.
+run itself, others in `probes/<hash>` inside it. A set is the arrays in `tokens.parquet`, which tell
+how they were made, the numbers in `results.parquet`, and a `config.json` for people. They are
+written in this order, each in one piece: a machine that stops in between leaves arrays that are
+what they say, and numbers that are seen to be behind them and made again.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,16 +42,18 @@ from attractor.measurements import (
     rows_of,
     wanted,
 )
-from attractor.measurements.measurement import Measurement
 from attractor.measurements.sets import agree, joined, lacking, spelled_out
 from attractor.measurements.texts import Texts
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.process.registry import make_process
 from attractor.results.tables import (
+    RESULTS,
+    TOKENS,
     Block,
     Provenance,
     Row,
+    made_of,
     measured_names,
     read_arrays,
     read_results,
@@ -65,10 +68,12 @@ PROBES = "probes"
 
 
 class Text(NamedTuple):
-    """Where text comes from that is measured in place of a run's own unseen rows."""
+    """Text that is measured in place of a run's own unseen rows, and where it comes from."""
 
     path: str
     column: str
+    digest: str
+    """of its rows: another text at the same place is another text"""
 
 
 class Place(NamedTuple):
@@ -84,13 +89,27 @@ class Place(NamedTuple):
 def places(run: Path) -> Iterator[Place]:
     """The sets of measurements of a run, that in its own folder first."""
     if is_finished(run):
-        yield Place(run, probe_config_from_dict(read_json(run / CONFIG).get("probe"), run / CONFIG))
+        yield Place(run, _made(run, read_json(run / CONFIG)))
     for folder in sorted((run / PROBES).glob("*")):
         if is_finished(folder) and (folder / CONFIG).is_file():
             settings = read_json(folder / CONFIG)
-            text = Text(settings["text"], settings["column"]) if settings.get("text") else None
-            made = probe_config_from_dict(settings.get("probe"), folder / CONFIG)
-            yield Place(folder, made, text)
+            text = None
+            if settings.get("text"):
+                text = Text(
+                    str(settings["text"]),
+                    str(settings.get("column", "text")),
+                    str(settings.get("digest", "")),
+                )
+            yield Place(folder, _made(folder, settings), text)
+
+
+def _made(folder: Path, settings: dict[str, Any]) -> ProbeConfig:
+    """How a set was made: the arrays tell themselves, and of those that do not the config beside
+    them does."""
+    told = made_of(folder / TOKENS)
+    if told is not None:
+        return probe_config_from_dict(told, folder / TOKENS)
+    return probe_config_from_dict(settings.get("probe"), folder / CONFIG)
 
 
 def place_for(run: Path, asked: ProbeConfig, text: Text | None = None) -> Place:
@@ -108,7 +127,7 @@ def is_complete(run: Path, asked: ProbeConfig) -> bool:
     """Whether a run has everything that is asked for."""
     place = place_for(run, asked)
     return place.made is not None and not (
-        lacking(place.made, asked) or _unwritten(place.folder, asked)
+        lacking(place.made, asked) or _is_behind(place.folder, asked)
     )
 
 
@@ -148,7 +167,7 @@ def measure_run(
     else:
         missing = lacking(made, config.probe)
         after = joined(made, config.probe)
-        if not missing and not _unwritten(folder, config.probe):
+        if not missing and not _is_behind(folder, config.probe):
             return folder
     # Each process has looked into the same folder for what is missing. None may write before all
     # have looked: one that came late would find nothing missing and leave, and the others would
@@ -164,12 +183,14 @@ def measure_run(
     make_directory(folder)
     clear_up(folder)
     kept = [] if made is None else _of_other_versions(folder)
-    # The config, which says what the set holds, comes last. Whoever finds new arrays or numbers
-    # without it counts them as missing and makes the same ones again in their place. A first set
-    # counts as none before it has numbers (a run is finished by them) and a config.
-    write_tokens(folder, blocks, keep=made is not None)
+    # The arrays tell themselves how they were made, and the numbers repeat it: whoever finds
+    # numbers that are behind their arrays makes them again. A first set counts as none before it
+    # has numbers (a run is finished by them) and a config, which is for people and for sets of
+    # earlier versions.
+    told = to_dict(after)
+    write_tokens(folder, blocks, keep=made is not None, made=told)
     stamp = provenance(dataclasses.replace(config, probe=after), tokenizer)
-    write_rows(folder, [*rows_of(read_arrays(folder), after.seed), *kept], stamp)
+    write_rows(folder, [*rows_of(read_arrays(folder), after.seed), *kept], stamp, told)
     write_atomically(folder / CONFIG, _described(folder == run, config, after, text))
     return folder
 
@@ -203,7 +224,8 @@ def probe_run(
     unseen = own = None
     if text is not None:
         unseen = read_rows(text, column, data.tokenizer, data.test.shape[1])
-        own = Text(str(text.resolve()), column)
+        digest = hashlib.sha256(np.ascontiguousarray(unseen, dtype=np.int64).tobytes())
+        own = Text(str(text.resolve()), column, digest.hexdigest()[:12])
     texts = texts_of(data, trained.n_train, config, unseen)
     asked = dataclasses.replace(trained, probe=config)
     with locked(run):
@@ -255,15 +277,14 @@ def parameter_count(config: RunConfig | SweepConfig, text_size: int) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def _unwritten(folder: Path, asked: ProbeConfig) -> list[Measurement]:
-    """Measurements whose arrays are there, and of which no number is: they came with a later
-    version, and are made of arrays that earlier ones had kept."""
+def _is_behind(folder: Path, asked: ProbeConfig) -> bool:
+    """Whether the numbers of a set are not all that its arrays give: a process was stopped between
+    the two, or a later version makes more of the arrays that an earlier one had kept."""
+    if made_of(folder / RESULTS) != made_of(folder / TOKENS):
+        return True
     there = measured_names(folder)
-    return [
-        m
-        for m in wanted(asked.measure)
-        if m.run is None and not there & {quantity.name for quantity in m.quantities}
-    ]
+    derived = (m for m in wanted(asked.measure) if m.run is None)
+    return any(not there & {quantity.name for quantity in m.quantities} for m in derived)
 
 
 def _of_other_versions(folder: Path) -> list[Row]:
@@ -280,8 +301,13 @@ def _described(is_own: bool, config: RunConfig, after: ProbeConfig, text: Text |
 
 
 def _settings(probe: ProbeConfig, text: Text | None) -> dict[str, Any]:
-    return {
-        "probe": to_dict(probe),
-        "text": None if text is None else text.path,
-        "column": "text" if text is None else text.column,
-    }
+    place = (
+        {"text": None, "column": "text"}
+        if text is None
+        else {
+            "text": text.path,
+            "column": text.column,
+            "digest": text.digest,
+        }
+    )
+    return {"probe": to_dict(probe), **place}

@@ -68,7 +68,8 @@ def run_alone(
         with claimed(folder, CONFIG, config, force):
             if is_complete(folder, config.probe):
                 raise AttractorError(
-                    f"'{folder}' holds this run already, finished; --force trains it again"
+                    f"'{folder}' holds this run already, finished; --force trains it again, and "
+                    "`attractor probe` adds measurements to it"
                 )
             data = prepare(config.data, folder / DATA, on_packing)
             texts_of(data, config.n_train, config.probe)  # while an earlier run can come back

@@ -149,12 +149,16 @@ def measure_sweep(
     earlier = config_of(out)
     with locked(out):
         data = open_prepared(out)
+        if not agree(earlier.probe, probe):  # a set of its own, which is to be a sweep's as well
+            probe = dataclasses.replace(probe, measure=(*spelled_out(probe).measure, *LOCATING))
         config = _with_earlier(dataclasses.replace(earlier, probe=probe), out)
-        runs = [run for run in _runs(config, data, out) if is_finished(out / run.run_id)]
+        planned = _runs(config, data, out)
+        runs = [run for run in planned if is_finished(out / run.run_id)]
         if not runs:
             raise AttractorError(
                 f"'{out}' has no finished model to measure: `attractor sweep` trains them first"
             )
+        _require_present(config, planned, out)
         write_atomically(out / SWEEP, to_json(config))
         execute(_incomplete(runs, out), out / DATA, out, watch, workers=workers)
         return summarize(out)
@@ -243,20 +247,10 @@ def summarize(out: Path) -> list[Path]:
         return [write_report(out)]
     runs, data = planned_runs(out), open_dataset(out / DATA)
     config = resolve(config_of(out), data)
+    if len(_gone(config, runs, out)) == len(runs):  # a published page whose runs were left behind
+        return [write_report(folder) for folder in summary_folders(config, out).values()]
+    _require_present(config, runs, out)
     missing = [run for run in runs if results_of(out / run.run_id, run.config.probe) is None]
-    folders = summary_folders(config, out)
-    # A run without results has not been reached yet, unless an earlier summary holds it: then they
-    # are lost. A page without it would look as if it had never been, so that is an error. Where all
-    # are gone, it is the folder of a published page whose runs were left behind.
-    untrained = [run for run in missing if not is_finished(out / run.run_id)]
-    gone = [run for run in untrained if summarized(folders[run.model], run)]
-    if len(gone) == len(runs):
-        return [write_report(folder) for folder in folders.values()]
-    if gone:
-        raise AttractorError(
-            f"the results of {gone[0].title} are gone from '{out / gone[0].run_id}', or damaged "
-            "there; the sweep's own command measures them again"
-        )
     # A size counts when all its seeds are there: some of them would be another mean.
     incomplete = {(run.model, run.config.n_train) for run in missing}
     whole = [run for run in runs if (run.model, run.config.n_train) not in incomplete]
@@ -265,3 +259,21 @@ def summarize(out: Path) -> list[Path]:
             f"'{out}' has no finished size yet: {len(missing)} of {len(runs)} runs have no results"
         )
     return write_summary(config, whole, data, out, None, missing)
+
+
+def _gone(config: SweepConfig, runs: list[PlannedRun], out: Path) -> list[PlannedRun]:
+    """Runs without results that an earlier summary holds: theirs are lost, while other runs without
+    results have not been reached yet."""
+    folders = summary_folders(config, out)
+    unfinished = [run for run in runs if not is_finished(out / run.run_id)]
+    return [run for run in unfinished if summarized(folders[run.model], run)]
+
+
+def _require_present(config: SweepConfig, runs: list[PlannedRun], out: Path) -> None:
+    """Raise AttractorError if results are lost: a page without them would look as if they had never
+    been."""
+    if gone := _gone(config, runs, out):
+        raise AttractorError(
+            f"the results of {gone[0].title} are gone from '{out / gone[0].run_id}', or damaged "
+            "there; the sweep's own command measures them again"
+        )

@@ -19,16 +19,18 @@ from attractor.analysis.summary import (
     models_summary,
     transition_summary,
 )
-from attractor.config.identity import config_hash
+from attractor.config.identity import config_hash, run_config_from_dict
 from attractor.config.settings import ProbeConfig, SweepConfig
 from attractor.data.dataset import Dataset
 from attractor.machine.files import write_atomically
+from attractor.measurements import wanted
+from attractor.measurements.measurement import OWN_SETTINGS
 from attractor.measurements.micro_attractors import load_tagger, micro_attractors
 from attractor.measurements.texts import NGRAM, REFERENCE
 from attractor.report.fields import read_fields
 from attractor.report.page import write_report
 from attractor.results.tables import RunResults, code_version, read_results, require_joinable
-from attractor.runs.folder import is_finished, read_json
+from attractor.runs.folder import CONFIG, is_finished, read_json
 from attractor.runs.measure import Text, parameter_count, places, results_of
 from attractor.sweeps.controls import measure_controls
 from attractor.sweeps.passages import passages
@@ -193,9 +195,16 @@ def _provenance(
         "judge": "Kneser-Ney 5-gram" if judge == NGRAM else Path(judge).name,
         "seeds": sorted({run.provenance.seed for run in results}),
         "measured": list(config.probe.measure),
+        "measured_with": _measured_with(config.probe),
         "other_sets": other_sets,
         **data.counts._asdict(),
     }
+
+
+def _measured_with(probe: ProbeConfig) -> str:
+    """The conditions of the set that is shown: what its measurements depend on."""
+    names = dict.fromkeys(name for m in wanted(probe.measure) for name in m.conditions)
+    return ", ".join(f"{name} = {getattr(probe, name)}" for name in names)
 
 
 def _other_sets(runs: list[PlannedRun], out: Path) -> list[str]:
@@ -222,9 +231,11 @@ def _with_twin(folder: Path, probe: ProbeConfig) -> RunResults:
     run = read_results(results_of(folder, probe) or folder)
     if not is_finished(folder / TWIN):
         return run
+    compared = run_config_from_dict(read_json(folder / TWIN / CONFIG)).probe
+    conditions = (*OWN_SETTINGS, "seed")
+    if any(getattr(compared, name) != getattr(probe, name) for name in conditions):
+        return run  # they were compared for another set of measurements
     twin = read_results(folder / TWIN)
-    if twin.provenance.noise_seed != run.provenance.noise_seed:
-        return run  # compared for another set of measurements
     require_joinable([run, twin])
     return dataclasses.replace(run, rows=[*run.rows, *twin.rows])
 
