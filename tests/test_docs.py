@@ -43,6 +43,7 @@ def test_tutorials_print_what_they_say(page: str) -> None:
     assert not printed
 
 
+@pytest.mark.slow
 def test_the_shell_tutorial_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

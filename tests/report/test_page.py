@@ -215,6 +215,7 @@ def test_control_characters_do_not_reach_the_page(tmp_path: Path) -> None:
     assert "a\ufffd\ufffd\ufffdb" in page
 
 
+@pytest.mark.slow
 def test_figures_and_tables_for_a_paper(tmp_path: Path) -> None:
     folder = made_up.write(tmp_path / "s", made_up.full(), made_up.passages())
     paths = write_extras(folder, "pdf", "csv", None)

@@ -44,8 +44,9 @@ def wait_for(condition, seconds: float = 200) -> bool:  # type: ignore[no-untype
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at processes with pgrep")
 @pytest.mark.parametrize(
     ("stop", "code"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143)],
 )
+@pytest.mark.slow
 def test_a_stopped_sweep_leaves_nothing_half_written(
     stop: signal.Signals, code: int, tmp_path: Path
 ) -> None:

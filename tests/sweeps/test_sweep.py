@@ -289,6 +289,7 @@ def test_a_diverging_run_is_no_finished_run(config: SweepConfig, tmp_path: Path)
     assert not list((tmp_path / "s").glob(".*partial"))
 
 
+@pytest.mark.slow
 def test_two_seeds_are_averaged_and_kept_apart(config: SweepConfig, tmp_path: Path) -> None:
     two = dataclasses.replace(config, seeds=(0, 1), sizes=(8, 0.1))
     events: list[RunEvent] = []
@@ -345,6 +346,7 @@ def check_masks(run: Path) -> None:
     assert (found.array("value", "entropy", "test") > 0).all()
 
 
+@pytest.mark.slow
 def test_several_models_have_their_own_reports_and_share_one_file(
     config: SweepConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -404,6 +406,7 @@ def test_models_are_known_ones_and_named_once(config: SweepConfig) -> None:
     assert sweep_config_from_dict(stored) == preset("paper")
 
 
+@pytest.mark.slow
 def test_an_adaptive_sweep_measures_few_sizes_and_goes_on_where_it_was(
     config: SweepConfig, tmp_path: Path
 ) -> None:
@@ -532,6 +535,7 @@ def test_a_failure_that_could_not_be_written_down_is_told(
         follow({run.run_id: run for run in (first, second)}, fail, tmp_path, lambda event: None)
 
 
+@pytest.mark.slow
 def test_a_running_sweep_is_left_alone_but_can_be_asked(
     config: SweepConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -686,6 +690,7 @@ def test_a_report_names_runs_that_are_not_finished_or_gone(
     assert "has no finished size yet: 4 of 4 runs have no results" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_twins_are_added_to_a_finished_sweep(
     config: SweepConfig, finished: Path, tmp_path: Path
 ) -> None:

@@ -150,6 +150,7 @@ def test_likelihood_probe_meets_the_exact_likelihood(
     assert error < 0.05
 
 
+@pytest.mark.slow
 def test_generated_text_has_the_likelihood_of_the_source(source: MarkovDenoiser) -> None:
     """Ancestral samples are draws from the source: mean -log P within 4.5 standard errors, false
     alarm rate 1e-5."""
