@@ -228,3 +228,35 @@ def test_a_stop_between_arrays_and_numbers_loses_nothing(
     tokens = read_results(earlier / SMALL).tokens
     ablated = tokens.filter([m == "ablation" for m in tokens["measurement"].to_pylist()])
     assert len(ablated) == 2 * (8 + 10)  # reverse steps, training and unseen rows: none twice
+
+
+def test_another_text_at_the_same_place_is_another_text(earlier: Path, tmp_path: Path) -> None:
+    text = tmp_path / "unseen.txt"
+    probe = dataclasses.replace(config_of(earlier).probe, measure=("entropy",), test_rows=4)
+    folders = []
+    for words in ("the sea was dark and light", "god created the heavens and"):
+        text.write_text("\n".join(f"{words} {i}." for i in range(40)))
+        folders.append(probe_run(earlier / SMALL, probe, text))
+    assert folders[0] != folders[1]
+    assert probe_run(earlier / SMALL, probe, text) == folders[1]
+
+
+def test_what_a_stop_left_is_not_taken_for_what_is_asked_next(
+    earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrays at t = 0.5 were made with 20 steps; who then asks for 30 steps gets another set."""
+    from attractor.runs import measure as module
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    probe = dataclasses.replace(config_of(earlier).probe, measure=("recovery",), t=(0.5,))
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_rows", stop)
+        with pytest.raises(KeyboardInterrupt):
+            probe_run(earlier / SMALL, probe)
+    other = probe_run(earlier / SMALL, dataclasses.replace(probe, steps=30))
+    assert other != earlier / SMALL
+    assert read_results(other).times() == [0.5]
+    probe_run(earlier / SMALL, probe)
+    assert read_results(earlier / SMALL).times() == [0.3, 0.5, 0.8]
