@@ -226,8 +226,8 @@ class ProbeConfig:
     """Times at which sequences are corrupted before the model restores them, each above 0 and at
     most 1: at time t about a share t of the tokens is noise."""
     rows: int = 500
-    """Training sequences that are measured; at most as many as the smallest training set has, so
-    that they are the same at every size."""
+    """Training sequences that are measured: the first so many rows, which are the same at every
+    training-set size; a training set of fewer rows is measured whole."""
     test_rows: int = 500
     """Unseen sequences that are measured."""
     repeats: int = 1

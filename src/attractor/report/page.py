@@ -35,7 +35,7 @@ PROVENANCE = {
     "model": "Model",
     "parameters": "Parameters",
     "train_steps": "Training steps",
-    "probe_rows": "Training sequences probed",
+    "probe_rows": "Training sequences probed, at most",
     "test_rows": "Unseen sequences probed",
     "repeats": "Repeats",
     "grid_steps": "Reverse grid steps",

@@ -28,12 +28,21 @@ BIGRAM_VOCABULARY = 512
 pairs is too large, and it is a small random source."""
 
 
-def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str, RunResults]:
-    """Measure the controls of a sweep whose smallest run is `config`; what is there already of that
-    run is read.
+def controlled(runs: list[RunConfig]) -> RunConfig:
+    """The run of a sweep whose training set the controls see: the smallest that leaves them rows
+    enough."""
+    enough = min(ROWS, max(run.probe.rows for run in runs))
+    return min(
+        (run for run in runs if run.probe.rows >= enough), key=lambda run: (run.n_train, run.seed)
+    )
 
-    The untrained network and the exact memorizer of the smallest training set see the sweep's own
-    rows; the exact generalizer, a Markov source with known law, sees its own text on both sides.
+
+def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str, RunResults]:
+    """Measure the controls of a sweep on the text of one of its runs, see `controlled`; what is
+    there already of that run is read.
+
+    The untrained network and the exact memorizer of that training set see the sweep's own rows; the
+    exact generalizer, a Markov source with known law, sees its own text on both sides.
     """
     probe = dataclasses.replace(
         config.probe,
@@ -49,8 +58,8 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
     found = {}
     for name in CONTROLS:
         target = folder / name
-        # Its hash is that of everything on which a control depends, the smallest run included: with
-        # a smaller size in the sweep, or measured in another way, controls are made anew.
+        # Its hash is that of everything on which a control depends, the run included: with another
+        # size in the sweep, or measured in another way, controls are made anew.
         there = read_results(target).provenance.config_hash if is_finished(target) else None
         if there != stamp.config_hash:
             target.mkdir(parents=True, exist_ok=True)

@@ -52,13 +52,24 @@ def plan(config: SweepConfig, available: int) -> list[PlannedRun]:
 
 
 def runs_of(config: SweepConfig, model: str, sizes: Iterable[int]) -> list[PlannedRun]:
-    """One of the sweep's models at these training-set sizes, with every seed."""
+    """One of the sweep's models at these training-set sizes, with every seed; of a training set
+    with fewer rows than are to be probed, all are."""
     alone = config.each_model()[model]
     axes = ("sizes", "seeds", "models")
     shared = {
         f.name: getattr(alone, f.name) for f in dataclasses.fields(alone) if f.name not in axes
     }
-    runs = [RunConfig(n_train=n, seed=seed, **shared) for n in sizes for seed in config.seeds]
+    probe = shared.pop("probe")
+    runs = [
+        RunConfig(
+            n_train=n,
+            seed=seed,
+            probe=dataclasses.replace(probe, rows=max(2, min(probe.rows, n))),
+            **shared,
+        )
+        for n in sizes
+        for seed in config.seeds
+    ]
     return [PlannedRun(run_id(run), run, model) for run in runs]
 
 

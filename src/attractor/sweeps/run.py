@@ -33,11 +33,11 @@ LOCATING = ("recovery", "entropy")
 
 
 def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
-    """Every measurement named, and probe rows at most the smallest training set, so that the same
-    rows are probed at every size.
+    """Every measurement named; everything checked that needs no training.
 
     Raises:
-        AttractorError: if that is too small, or what locates the transition is not measured.
+        AttractorError: if a training set is too small, or what locates the transition is not
+            measured.
     """
     probe = spelled_out(config.probe)
     for name in LOCATING:
@@ -46,15 +46,14 @@ def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
                 f"measure = {', '.join(config.probe.measure)}: a sweep needs "
                 f"{' and '.join(LOCATING)}"
             )
-    smallest = min(run.config.n_train for run in plan(config, len(data.train)))
-    rows = min(probe.rows, smallest)
-    if rows < 2:
+    config = dataclasses.replace(config, probe=probe)
+    smallest = min((run.config for run in plan(config, len(data.train))), key=lambda c: c.n_train)
+    if smallest.n_train < 2:
         raise AttractorError(
-            f"the smallest training set has {smallest} row: an interval needs at least 2"
+            f"the smallest training set has {smallest.n_train} row: an interval needs at least 2"
         )
-    probe = dataclasses.replace(probe, rows=rows)
-    texts_of(data, smallest, probe)  # fails before any training
-    return dataclasses.replace(config, probe=probe)
+    texts_of(data, smallest.n_train, smallest.probe)  # fails before any training
+    return config
 
 
 def sweep(
@@ -116,7 +115,7 @@ def sweep(
 
         if precision is None:
             (out / ADAPTIVE).unlink(missing_ok=True)  # otherwise it would say which runs there are
-            runs = located(plan(resolved, len(data.train)), out)
+            runs = _runs(resolved, data, out)
             finish(runs)
         else:
             runs = search(resolved, len(data.train), out, precision, finish, at_once)
@@ -222,13 +221,30 @@ def planned_runs(out: Path) -> list[PlannedRun]:
 def _runs(config: SweepConfig, data: Dataset, out: Path) -> list[PlannedRun]:
     resolved = resolve(config, data)
     if not (out / ADAPTIVE).is_file():
-        return located(plan(resolved, len(data.train)), out)
+        return _as_probed_before(located(plan(resolved, len(data.train)), out), out)
     try:
         models = read_json(out / ADAPTIVE)["models"]
         chosen = [runs_of(resolved, model["model"], model["sizes"]) for model in models]
     except (LookupError, TypeError) as error:
         raise AttractorError(f"'{out / ADAPTIVE}' is damaged: {error!r}") from None
     return located([run for runs in chosen for run in runs], out)
+
+
+def _as_probed_before(runs: list[PlannedRun], out: Path) -> list[PlannedRun]:
+    """The same runs, or, where an earlier version has measured them, with its number of rows: of
+    every training set it probed only as many as the smallest one has."""
+    smallest = min(run.config.n_train for run in runs)
+    larger = [run for run in runs if run.config.probe.rows > max(2, smallest)]
+    if any(results_of(out / run.run_id, run.config.probe) for run in larger):
+        return runs
+    alike = [_with_rows(run, min(run.config.probe.rows, max(2, smallest))) for run in runs]
+    before = [run for run in alike if results_of(out / run.run_id, run.config.probe)]
+    return alike if any(run.config.n_train > smallest for run in before) else runs
+
+
+def _with_rows(run: PlannedRun, rows: int) -> PlannedRun:
+    probe = dataclasses.replace(run.config.probe, rows=rows)
+    return run._replace(config=dataclasses.replace(run.config, probe=probe))
 
 
 def summarize(out: Path) -> list[Path]:

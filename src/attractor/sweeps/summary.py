@@ -32,7 +32,7 @@ from attractor.report.page import write_report
 from attractor.results.tables import RunResults, code_version, read_results, require_joinable
 from attractor.runs.folder import CONFIG, is_finished, read_json
 from attractor.runs.measure import Text, parameter_count, places, results_of
-from attractor.sweeps.controls import measure_controls
+from attractor.sweeps.controls import controlled, measure_controls
 from attractor.sweeps.passages import passages
 from attractor.sweeps.plan import PlannedRun
 from attractor.types import AttractorError
@@ -124,8 +124,7 @@ def _summarized(
     results = [_with_twin(out / run.run_id, run.config.probe) for run in runs]
     folder.mkdir(exist_ok=True)
     require_joinable(results)
-    smallest = min((run.config for run in runs), key=lambda run: (run.n_train, run.seed))
-    controls = measure_controls(smallest, data, folder / "controls")
+    controls = measure_controls(controlled([run.config for run in runs]), data, folder / "controls")
     located = transition_summary(results, elapsed)
     provenance = _provenance(config, results, data, _other_sets(runs, out))
     measured = {
