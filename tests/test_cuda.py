@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.process.fused import nelbo_loss
 from attractor.process.nelbo import nelbo
+from attractor.train import graph
 from attractor.train.loop import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -56,6 +59,32 @@ def test_training_is_that_of_the_cpu(compile: bool) -> None:
         train(net, UniformProcess(V), rows, config)
     for ours, theirs in zip(*(net.parameters() for net in nets), strict=True):
         torch.testing.assert_close(ours.cpu(), theirs, atol=1e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize("curriculum", ["none", "duo"])
+def test_a_recorded_step_is_the_step(
+    curriculum: Literal["none", "duo"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dropout, a learning rate that changes, and batches whose shape does."""
+    rows = np.random.default_rng(0).integers(V, size=(40, L))
+    config = TrainConfig(
+        steps=20, batch_size=8, lr=1e-2, warmup=3, decay="cosine", optimizer="muon",
+        weight_decay=0.1, curriculum=curriculum,
+    )  # fmt: skip
+    nets, states = (network("cuda"), network("cuda")), []
+    for net, warm_up in zip(nets, (graph.WARM_UP, 10**6), strict=True):
+        for block in net.blocks:
+            block.dropout = 0.1
+        monkeypatch.setattr(graph, "WARM_UP", warm_up)
+        states.append(train(net, UniformProcess(V), rows, config))
+    assert states[0].ema.state_dict().keys() == states[1].ema.state_dict().keys()
+    for group in ("model", "ema", "optimizer"):
+        ours, theirs = (state.tensors()[group] for state in states)
+        for name, value in ours.items():
+            torch.testing.assert_close(value, theirs[name], atol=1e-5, rtol=1e-4)
+    losses = [torch.stack(state.losses) for state in states]
+    torch.testing.assert_close(*losses, atol=1e-5, rtol=1e-4)
+    assert len(set(losses[0].tolist())) == config.steps
 
 
 def test_probes_find_what_they_find_on_the_cpu() -> None:

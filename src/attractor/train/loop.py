@@ -16,7 +16,8 @@ from attractor.model.ddit import DDiT
 from attractor.process.forward import ForwardProcess
 from attractor.train.accumulate import Gradients
 from attractor.train.checkpoints import Checkpoints
-from attractor.train.objective import noisy_batch
+from attractor.train.graph import GraphedStep
+from attractor.train.objective import NoisyBatch, noisy_batch
 from attractor.train.optim import batch_rows
 from attractor.train.state import Progress, TrainState
 from attractor.train.watch import Watch
@@ -66,6 +67,11 @@ def train(
     if checkpoints:
         checkpoints.resume(state)
     network.train()
+
+    def take(batch: NoisyBatch, seed: int) -> Tensor:
+        return state.move(gradients(state, batch, seed))
+
+    step = GraphedStep(take) if state.recordable else take
     # Dropout seeds the global generators at every step; whoever called gets theirs back untouched.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while not state.is_finished:
@@ -74,8 +80,8 @@ def train(
             batch = noisy_batch(
                 process, x_0, state.step, config, torch.Generator().manual_seed(step_seed)
             )
-            loss = gradients(state, batch, step_seed)
-            state.update(loss)
+            state.set_rates()
+            state.record(step(batch, step_seed))
             if state.is_due(config.log_every) or (watch and watch.is_due(state)):
                 line = state.read(x_0.numel())
                 on_progress(watch(line, state) if watch else line)

@@ -37,6 +37,7 @@ class Muon(torch.optim.AdamW):
         lr: peak learning rate.
         betas: decays of AdamW's two moments, each in [0, 1).
         weight_decay: decoupled weight decay, of both kinds of weights.
+        capturable: whether a step may become part of a CUDA graph.
     """
 
     def __init__(
@@ -46,9 +47,17 @@ class Muon(torch.optim.AdamW):
         lr: float,
         betas: tuple[float, float],
         weight_decay: float,
+        capturable: bool = False,
     ) -> None:
         groups: list[dict[str, Any]] = [{"params": list(others)}, {"params": list(matrices)}]
-        super().__init__(groups, lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
+        super().__init__(
+            groups,
+            lr=lr,
+            betas=betas,
+            weight_decay=weight_decay,
+            fused=True,
+            capturable=capturable,
+        )
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]

@@ -16,6 +16,8 @@ from attractor.train.muon import Muon
 
 def make_optimizer(network: DDiT, config: TrainConfig) -> torch.optim.Optimizer:
     """AdamW, or Muon for the hidden matrices and AdamW for the rest."""
+    # Whether a step can be recorded; it changes nothing else.
+    on_gpu = network.vocab_embed.embedding.device.type == "cuda"
     if config.optimizer == "adamw":
         return torch.optim.AdamW(
             network.parameters(),
@@ -23,12 +25,13 @@ def make_optimizer(network: DDiT, config: TrainConfig) -> torch.optim.Optimizer:
             betas=config.betas,
             weight_decay=config.weight_decay,
             fused=True,
+            capturable=on_gpu,
         )
     # Told apart by identity: comparing parameters by value would compare all of their numbers.
     matrices = network.hidden_matrices()
     chosen = {id(p) for p in matrices}
     others = [p for p in network.parameters() if id(p) not in chosen]
-    return Muon(matrices, others, config.lr, config.betas, config.weight_decay)
+    return Muon(matrices, others, config.lr, config.betas, config.weight_decay, on_gpu)
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -60,12 +63,24 @@ class Ema:
         self.names = [name for name, p in module.named_parameters() if p.requires_grad]
         self.decay, self.updates = decay, 0
 
-    @torch.no_grad()
     def update(self) -> None:
         """Move the averages towards the living weights."""
+        self.move(self.advance())
+
+    def advance(self) -> float:
+        """Count one more update; the share that the living weights have in it."""
         self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(self.shadow, [p.detach() for p in self.live], 1 - decay)
+        return 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+
+    @torch.no_grad()
+    def move(self, share: float | Tensor) -> None:
+        """Move the averages by this share towards the living weights."""
+        live = [p.detach() for p in self.live]
+        if not isinstance(share, Tensor):
+            torch._foreach_lerp_(self.shadow, live, share)
+            return
+        for average, weight in zip(self.shadow, live, strict=True):
+            average.lerp_(weight, share)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The averages by parameter name."""

@@ -29,7 +29,8 @@ class Guard:
         bad = (~(loss.isfinite() & grad_norm.isfinite())).float()
         total, row, longest = self.counts.unbind()
         row = (row + 1) * bad  # back to zero after a step that could be taken
-        self.counts = torch.stack([total + bad, row, torch.maximum(longest, row)])
+        # In place: a recorded step finds its counts where they were.
+        self.counts.copy_(torch.stack([total + bad, row, torch.maximum(longest, row)]))
         return bad
 
     def read(self, step: int, lr: float) -> int:

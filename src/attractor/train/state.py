@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attractor.config.settings import TrainConfig
-from attractor.machine.processes import gathered, spread_like, whole
+from attractor.machine.processes import gathered, processes, spread_like, whole
 from attractor.model.ddit import DDiT
 from attractor.train.optim import Ema, learning_rate, make_optimizer
 from attractor.train.safety import Guard, mean_of_finite
@@ -85,11 +85,28 @@ class TrainState:
         """checks in a row that found memorization, and whether they ended the training"""
         self.losses: list[Tensor] = []
         self.grad_norm = torch.zeros(())
-        self.guard = Guard(network.vocab_embed.embedding.device)
+        device = network.vocab_embed.embedding.device
+        self.guard = Guard(device)
+        self.recordable = device.type == "cuda" and processes().count == 1
+        """whether a step can be recorded as a CUDA graph, see `train.graph`"""
+        self._share: float | Tensor = 0.0
+        # A recorded step reads its learning rate and its share of the averages from where they lie.
+        self._rates = torch.zeros(2, device=device).unbind() if self.recordable else ()
         self._clock = _Clock()
 
-    def update(self, loss: Tensor) -> None:
-        """One step of the optimizer along the gradients, and one of the averages over steps.
+    def set_rates(self) -> None:
+        """Set what changes from step to step: the learning rate, and the share of the averages that
+        a step renews."""
+        lr: float | Tensor
+        lr, self._share = values = learning_rate(self.step, self.config), self.ema.advance()
+        if self._rates:
+            lr, self._share = (r.fill_(v) for r, v in zip(self._rates, values, strict=True))
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def move(self, loss: Tensor) -> Tensor:
+        """One step of the optimizer along the gradients, and one of the averages over steps; the
+        loss, NaN where the step was skipped.
 
         If the loss or a gradient is not finite, weights and moments stay as they are.
         """
@@ -100,13 +117,14 @@ class TrainState:
         # The attribute by which gradient scalers tell a fused optimizer to leave everything as it
         # is.
         self.optimizer.found_inf = skip  # type: ignore[attr-defined]
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.config)
         self.optimizer.step()
-        self.ema.update()
-        # Losses stay on the device until a line of metrics is due, see `read`; NaN marks a step
-        # that was skipped.
-        self.losses.append(torch.where(skip > 0, torch.nan, loss.detach()))
+        self.ema.move(self._share)
+        return torch.where(skip > 0, torch.nan, loss.detach())
+
+    def record(self, loss: Tensor) -> None:
+        """Count a step that has been taken. Its loss stays on the device until a line of metrics is
+        due, see `read`."""
+        self.losses.append(loss)
         self.step += 1
         self._clock.steps += 1
 
