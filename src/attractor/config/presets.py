@@ -22,7 +22,8 @@ def paper_fractions() -> tuple[float, ...]:
     return tuple(round(f, 8) for f in (*low, *middle, *high))
 
 
-# The demo is made to take minutes on a CPU; all others are the paper's settings.
+# The demo takes minutes on a CPU, the reference sweep hours there and minutes on a GPU; all
+# others are the paper's settings.
 PRESETS: dict[str, SweepConfig] = {
     "demo": SweepConfig(
         sizes=(32, 64, 128, 256, 1024, 32768),
@@ -48,6 +49,34 @@ PRESETS: dict[str, SweepConfig] = {
             repeats=2,
             generated=64,
             basin_rows=30,
+            measure=("all",),
+        ),
+    ),
+    "reference": SweepConfig(
+        sizes=(8, 64, 512, 1024, 2048, 4096, 8192, 16384, 1.0),
+        data=DataConfig(tokenizer="char", seq_len=64),
+        model=MODELS["reference"],
+        train=TrainConfig(
+            steps=5_000,
+            optimizer="muon",
+            batch_size=512,
+            lr=4e-3,
+            warmup=100,
+            decay="cosine",
+            betas=(0.9, 0.95),
+            weight_decay=0.1,
+            clip=0.5,
+            precision="bf16",
+            time_power=1.25,
+            validate_every=1_000,
+        ),
+        probe=ProbeConfig(
+            t=(0.15, 0.3, 0.5),
+            rows=200,
+            test_rows=300,
+            steps=250,
+            generated=200,
+            basin_rows=100,
             measure=("all",),
         ),
     ),

@@ -121,11 +121,12 @@ class ModelConfig:
 
 MODELS = {
     "demo": ModelConfig(hidden_size=64, n_blocks=3, n_heads=4, cond_dim=32, dropout=0.0),
+    "reference": ModelConfig(hidden_size=128, n_blocks=3, n_heads=4, cond_dim=16, dropout=0.0),
     "tiny": ModelConfig(hidden_size=256, n_blocks=8, n_heads=8),
     "small": ModelConfig(hidden_size=768, n_blocks=12, n_heads=12),
     "medium": ModelConfig(hidden_size=1024, n_blocks=24, n_heads=16),
 }
-"""Shapes by name: the demo's, and those of the paper."""
+"""Shapes by name: those of the demo and of the reference sweep, and those of the paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
