@@ -105,7 +105,7 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     [
         (
             ["sweep", "--out", "x", "--preset", "huge"],
-            "unknown preset 'huge'; there are demo, tiny, small, medium",
+            "unknown preset 'huge'; there are demo, reference, tiny, small, medium",
         ),
         (["sweep", "--out", "x", "--train.stepz", "3"], "--train.stepz"),
         (["sweep", "--out", "x", "--train.steps", "-3"], "steps = -3 must be positive"),

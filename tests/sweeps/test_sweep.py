@@ -397,7 +397,7 @@ def test_sizes_are_positive_before_anything_is_planned(size: float, config: Swee
 
 def test_models_are_known_ones_and_named_once(config: SweepConfig) -> None:
     with pytest.raises(
-        AttractorError, match="unknown model 'huge'; there are demo, tiny, small, medium"
+        AttractorError, match="unknown model 'huge'; there are demo, reference, tiny, small, medium"
     ):
         dataclasses.replace(config, models=("huge",))
     with pytest.raises(AttractorError, match="none twice"):
