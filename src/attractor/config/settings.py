@@ -362,8 +362,8 @@ class SweepConfig:
     """Share of uniform noise in a hybrid process, at the noise level where it is largest; between 0
     and 1."""
     models: tuple[str, ...] = ()
-    """Named shapes of models (demo, reference, tiny, small, medium), each of which is trained at every size;
-    unless given, the one shape that the settings of the model describe."""
+    """Named shapes of models (demo, reference, tiny, small, medium), each of which is trained at
+    every size; unless given, the one shape that the settings of the model describe."""
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
