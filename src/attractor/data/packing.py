@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from attractor.machine.files import write_atomically
+from attractor.machine.files import require_regular, write_atomically
+from attractor.machine.units import counted
 from attractor.types import AttractorError
 
 __all__ = ["open_rows", "pack", "prefix", "write_rows"]
@@ -42,7 +43,8 @@ def pack(
     n_rows = len(stream) // chunk
     if n_rows == 0:
         raise AttractorError(
-            f"{len(stream)} tokens do not fill one row: seq_len={seq_len} needs at least {chunk}"
+            f"{counted(len(stream), 'token')} cannot fill one row: seq_len={seq_len} needs at "
+            f"least {chunk}"
         )
     rows = np.empty((n_rows, seq_len), dtype=np.int32)
     rows[:, 0] = bos_id
@@ -78,8 +80,9 @@ def open_rows(path: str | Path) -> np.memmap:
     """Map a file of `write_rows` into memory, read-only, (N, L).
 
     Raises:
-        AttractorError: if the file is missing or does not hold a matrix of integers.
+        AttractorError: if the file is missing, a pipe, or does not hold a matrix of integers.
     """
+    require_regular(Path(path))
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
