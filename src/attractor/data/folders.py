@@ -1,4 +1,4 @@
-"""The files of text at a path: which are read, which of them are unseen text, and what is skipped."""
+"""The files of text at a path: which are read, which of these are unseen text, what is skipped."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Int
 
 from attractor.machine.files import require_regular, write_atomically
-from attractor.machine.units import counted
 from attractor.types import AttractorError
 
 __all__ = ["open_rows", "pack", "prefix", "write_rows"]
@@ -43,8 +42,7 @@ def pack(
     n_rows = len(stream) // chunk
     if n_rows == 0:
         raise AttractorError(
-            f"{counted(len(stream), 'token')} cannot fill one row: seq_len={seq_len} needs at "
-            f"least {chunk}"
+            f"{len(stream)} tokens do not fill one row: seq_len={seq_len} needs at least {chunk}"
         )
     rows = np.empty((n_rows, seq_len), dtype=np.int32)
     rows[:, 0] = bos_id
