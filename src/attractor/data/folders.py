@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from attractor.data.readers import COMPRESSIONS, READERS, format_of, is_compressed
 from attractor.machine.files import require_regular
+from attractor.machine.units import counted
 from attractor.types import AttractorError
 
 ACCEPTED = (
@@ -69,21 +70,21 @@ def text_files(path: Path) -> TextFiles:
     if not found:
         raise AttractorError(
             f"the folder '{path}' holds no file ending in {', '.join(READERS)}, with or without "
-            f"{' or '.join(COMPRESSIONS)}{_listed(path, '; skipped ', skipped)}"
+            f"{' or '.join(COMPRESSIONS)}{_listed(path, '; skipped: ', skipped)}"
         )
     roles: defaultdict[str, list[Path]] = defaultdict(list)
     for file in found:
         roles[_role(file.relative_to(path))].append(file)
     unseen = roles["test"] or roles["validation"]
     if not roles["train"] or not unseen:
-        return TextFiles(found, [], _listed(path, f"'{path}': skipped ", skipped))
+        return TextFiles(found, [], _listed(path, f"'{path}' skipped: ", skipped))
     others = {*found} - {*roles["train"], *unseen}
     skipped["neither training nor unseen text by name"] += map(str, sorted(others))
     apart = (
-        f"'{path}': by their names, {len(roles['train'])} of its files are training text and "
-        f"{len(unseen)} unseen text ({unseen[0].relative_to(path)})"
+        f"'{path}' holds {counted(len(roles['train']), 'file')} of training text by name and "
+        f"{len(unseen):,} of unseen text ({unseen[0].relative_to(path)})"
     )
-    return TextFiles(roles["train"], unseen, apart + _listed(path, "; skipped ", skipped))
+    return TextFiles(roles["train"], unseen, apart + _listed(path, "; skipped: ", skipped))
 
 
 def _only(path: Path) -> Path:
@@ -143,10 +144,10 @@ def _role(name: Path) -> str:
 
 
 def _listed(folder: Path, before: str, skipped: dict[str, list[str]]) -> str:
-    """How many were skipped for each reason, and the first of them; empty if none was."""
+    """The first that was skipped for each reason, and how many more; empty if none was."""
     told = [
-        f"{len(files)} {reason} ({os.path.relpath(files[0], folder)}"
-        + (", ...)" if len(files) > 1 else ")")
+        f"{reason} ({os.path.relpath(files[0], folder)}"
+        + (f" and {len(files) - 1:,} more)" if len(files) > 1 else ")")
         for reason, files in skipped.items()
         if files
     ]
