@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.data.subsets import SplitCounts, nested_sizes, split_documents
+from attractor.data.corpus import read_documents
+from attractor.data.duplicates import NearDuplicates
+from attractor.data.subsets import SplitCounts, nested_sizes, split_documents, words
 from attractor.types import AttractorError
 
 WORDS = [f"w{i}" for i in range(100)]
@@ -78,6 +82,87 @@ def test_near_duplicates_of_test_documents_leave_train_in_order() -> None:
     assert len(kept) < 32
 
 
+SENTENCES = {
+    "Chinese": "今天天气很好所以我们一家人去公园散步回家的路上在小店里买了很多新鲜的水果",
+    "Japanese": "今日は天気が良いので公園へ行きました帰りに小さな店で新しい果物をたくさん買った",
+    "Thai": "วันนี้อากาศดีมากพวกเราจึงไปเดินเล่นที่สวนสาธารณะและซื้อผลไม้สดระหว่างทางกลับบ้าน",
+    "Lao": "ມື້ນີ້ອາກາດດີຫຼາຍພວກເຮົາຈຶ່ງໄປຍ່າງຫຼິ້ນຢູ່ສວນສາທາລະນະແລະຊື້ໝາກໄມ້",
+    "Khmer": "ថ្ងៃនេះអាកាសធាតុល្អណាស់ដូច្នេះយើងបានទៅដើរលេងនៅសួនច្បារហើយទិញផ្លែឈើ",
+    "Burmese": "ယနေ့ရာသီဥတုသာယာသောကြောင့်ကျွန်ုပ်တို့ပန်းခြံသို့လမ်းလျှောက်သွားခဲ့ကြသည်",
+}
+"""Sentences without a space."""
+
+
+def in_pieces(sentence: str, rng: np.random.Generator) -> str:
+    """Other text of the same letters: its pieces of three, shuffled."""
+    pieces = [sentence[i : i + 3] for i in range(0, len(sentence), 3)]
+    return "".join(pieces[i] for i in rng.permutation(len(pieces)))
+
+
+@pytest.mark.parametrize("language", [*SENTENCES, "English"])
+def test_near_duplicates_in_scripts_without_spaces(language: str) -> None:
+    """Of 100 pairs that differ in the last character, those on both sides of the split are found,
+    as in English; of 200 texts of the same letters none is."""
+    rng = np.random.default_rng(0)
+    if language == "English":
+        originals = [" ".join(rng.choice(WORDS, 24)) + " " for _ in range(100)]
+        last = WORDS[:2]
+    else:
+        originals = [in_pieces(SENTENCES[language], rng) for _ in range(100)]
+        last = list(SENTENCES[language][:2])
+    pairs = [text + end for text in originals for end in last]
+    split = split_documents(pairs, test_share=0.1, seed=0)
+    apart = {text[: -len(last[0])] for text in split.test}
+    whole = sum(f"{text}{last[0]}" in split.test and f"{text}{last[1]}" in split.test
+                for text in apart)  # fmt: skip
+    assert split.counts.near_duplicates == len(split.test) - 2 * whole
+    assert split.counts.near_duplicates > 10
+    near = NearDuplicates(split.test)
+    left = [text for text in pairs if text not in split.test]
+    assert sum(near.among(left)) == split.counts.near_duplicates
+    assert split_documents(pairs[::2], test_share=0.1, seed=0).counts.near_duplicates == 0
+
+
+def test_words_elsewhere_are_what_they_were() -> None:
+    """To the last one: what is dropped must not change."""
+    for verse in read_documents("bible")[::7]:
+        assert words(verse) == re.findall(r"\w+", verse.lower())
+
+
+SPACED = st.characters(max_codepoint=0x0DFF) | st.characters(
+    min_codepoint=0xAC00, max_codepoint=0xD7AF
+)
+
+
+@given(st.text(SPACED))
+def test_words_of_scripts_with_spaces_are_what_they_were(text: str) -> None:
+    assert words(text) == re.findall(r"\w+", text.lower())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("今天，Hello World 2024年！", ["今", "天", "hello", "world", "2024", "年"]),
+        ("人々のコーヒー。ｶﾞ", [*"人々のコーヒー", "ｶ", "ﾞ"]),
+        ("ที่นี่ café_1", [*"ที่นี่", "café_1"]),
+        ("안녕하세요 세계", ["안녕하세요", "세계"]),
+        ("𠀀𠀁", ["𠀀", "𠀁"]),
+    ],
+)
+def test_characters_are_words_where_no_spaces_are(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+def test_the_file_of_sentences_that_differ_in_a_number() -> None:
+    """All are near-duplicates of one another, so that nothing is left beside any of them."""
+    sentences = read_documents(str(Path(__file__).parent / "faults" / "cjk.txt"))
+    with pytest.raises(AttractorError, match="of 54, each is a near-duplicate of a test document"):
+        split_documents(sentences, test_share=0.1, seed=0)
+    others = [text(i, i + 9) for i in range(0, 90, 9)]
+    split = split_documents([*sentences, *others], test_share=0.1, seed=0)
+    assert 50 < split.counts.near_duplicates < 60
+
+
 @pytest.mark.parametrize("test_share", [0.0, 1.0, -0.1, 2.0, math.nan])
 def test_bad_test_share(test_share: float) -> None:
     with pytest.raises(AttractorError, match=rf"test_share={test_share} is outside \(0, 1\)"):
@@ -89,13 +174,14 @@ def test_bad_test_share(test_share: float) -> None:
 )
 def test_too_few_documents(documents: list[str], test_share: float) -> None:
     with pytest.raises(
-        AttractorError, match=rf"{len(set(documents))} different documents are too few"
+        AttractorError,
+        match=rf"{len(set(documents))} different (document is|documents are) too few",
     ):
         split_documents(documents, test_share, seed=0)
 
 
 def test_nothing_left_to_train_on() -> None:
-    with pytest.raises(AttractorError, match="all 1 training documents are near-duplicates"):
+    with pytest.raises(AttractorError, match="of 1, each is a near-duplicate of a test document"):
         split_documents(["the same", "The same!"], 0.5, seed=0)
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from attractor.machine.files import require_regular
 from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
 
@@ -146,6 +147,7 @@ def read_reference(path: Path) -> Reference:
     Raises:
         AttractorError: if it is damaged, or its models do not span the transition.
     """
+    require_regular(path)
     try:
         content = json.loads(path.read_text())
         if content.pop("schema") != SCHEMA:

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ import attractor
 from attractor.cli import commands
 from attractor.cli.help import FIELDS
 from attractor.cli.pipe import ending_with_reader
+from attractor.cli.terminal import plain_warning
 from attractor.config.identity import run_config_from_dict
 from attractor.config.presets import preset
 from attractor.config.settings import ProbeConfig, RunConfig
@@ -38,6 +40,7 @@ DESCRIPTION = (
 def main(argv: list[str] | None = None) -> int:
     """Run a command; exit code 2 and one line on bad input."""
     arguments = sys.argv[1:] if argv is None else argv
+    warnings.formatwarning = plain_warning
     if threading.current_thread() is threading.main_thread():
         # An exit unwinds the stack: half-written files are removed, and workers save a checkpoint.
         # The signal alone would end this process on the spot.

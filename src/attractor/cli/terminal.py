@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 from rich.console import Console
 
 from attractor.cli.pipe import hush
+
+_PYTHON_S = warnings.formatwarning
 
 
 class _Terminal(Console):
@@ -25,3 +29,16 @@ out = _Terminal()
 def say(text: object) -> None:
     """Print words as they are: nothing is coloured, cut into lines or read as markup."""
     out.print(str(text), highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def plain_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """A warning of our own as errors are said: in one line, without the place in the code."""
+    if category is UserWarning:
+        return f"attractor: {message}\n"
+    return _PYTHON_S(message, category, filename, lineno, line)

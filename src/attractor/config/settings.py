@@ -55,9 +55,9 @@ class DataConfig:
 
     source: str = "bible"
     """Where the text comes from: "bible", the World English Bible, which is built in; the path of a
-    .txt, .jsonl or .parquet file, or of a folder of those; a data set of the Hugging Face Hub,
-    owner/name; or one of lm1b, openwebtext, wikitext and text8, followed by :PATH if its files are
-    on this machine."""
+    .txt, .jsonl or .parquet file, also with .gz or .zst behind, or of a folder of those; a data set
+    of the Hugging Face Hub, owner/name; or one of lm1b, openwebtext, wikitext and text8, followed
+    by :PATH if its files are on this machine."""
     column: str = "text"
     """Name of the column that holds the text in .jsonl and .parquet files and in data sets."""
     subset: str = field(default="", metadata=LATER)

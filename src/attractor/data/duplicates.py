@@ -11,20 +11,20 @@ others, and an index of their shingles fits into memory.
 from __future__ import annotations
 
 import hashlib
-import itertools
-import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attractor.data.subsets import GRAM_WORDS, NEAR_DUPLICATE_SHARE
+from attractor.data.subsets import GRAM_WORDS, NEAR_DUPLICATE_SHARE, words
 
 Digests = NDArray[np.uint64]
 Indices = NDArray[np.int64]
 MERGE = 2**19
 """New digests that are kept in a set before they are sorted into the array of all others: a set
 takes some ten times the memory, and sorting all for each new one would take for ever."""
+PART = 1_000
+"""Known documents whose grams are made together."""
 BASE = np.uint64(0x9E3779B97F4A7C15)
 """Of the rolling hash of shingles, odd: 2^64 over the golden ratio."""
 
@@ -85,7 +85,15 @@ class NearDuplicates:
     def __init__(self, known: Sequence[str]) -> None:
         # An inverted index: the grams of all known documents in order, and beside each its
         # document.
-        every, owner = grams(known)
+        # Where characters are words there are as many grams: they are made in parts, and what is
+        # not needed any more goes.
+        parts, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int32)]
+        for first in range(0, len(known), PART):
+            part, own = grams(known[first : first + PART])
+            parts.append(part)
+            owners.append((own + first).astype(np.int32))
+        every, owner = np.concatenate(parts), np.concatenate(owners)
+        del parts, owners
         order = every.argsort(kind="stable")
         self.grams, self.owner = every[order], owner[order]
         self.sizes = np.bincount(owner, minlength=len(known))
@@ -118,14 +126,14 @@ def grams(documents: Sequence[str]) -> tuple[Digests, Indices]:
     A document of fewer words is one gram, one without words has none. Digests are good for this
     process only.
     """
-    words = [re.findall(r"\w+", document.lower()) for document in documents]
-    lengths = np.fromiter(map(len, words), np.int64, len(words))
-    # Python's own hash is the quickest there is, and another one in every process.
-    hashes = map(hash, itertools.chain.from_iterable(words))
-    codes = np.fromiter(hashes, np.int64, lengths.sum()).view(np.uint64)
+    # Python's own hash is the quickest there is, and another one in every process. Words of one
+    # document at a time are in memory: where characters are words, their objects are what counts.
+    each = [np.fromiter(map(hash, words(document)), np.int64) for document in documents]
+    lengths = np.fromiter(map(len, each), np.int64, len(each))
+    codes = np.concatenate([np.zeros(0, np.int64), *each]).view(np.uint64)
     widths = np.minimum(lengths, GRAM_WORDS)
     counts = np.where(lengths > 0, lengths - widths + 1, 0)
-    document = np.repeat(np.arange(len(words)), counts)
+    document = np.repeat(np.arange(len(each)), counts)
     # The n-th gram of a document starts at its n-th word: from the place of a gram among all grams
     # to the place of its first word among all words, by the difference of where a document begins.
     first_word, first_gram = np.cumsum(lengths) - lengths, np.cumsum(counts) - counts

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from attractor.machine.files import write_atomically
+from attractor.machine.files import require_regular, write_atomically
 from attractor.types import AttractorError
 
 __all__ = ["open_rows", "pack", "prefix", "write_rows"]
@@ -78,8 +78,9 @@ def open_rows(path: str | Path) -> np.memmap:
     """Map a file of `write_rows` into memory, read-only, (N, L).
 
     Raises:
-        AttractorError: if the file is missing or does not hold a matrix of integers.
+        AttractorError: if the file is missing, a pipe, or does not hold a matrix of integers.
     """
+    require_regular(Path(path))
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import io
-import json
 import re
 import tarfile
 import zipfile
@@ -16,17 +14,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attractor.data.corpora import CORPORA, TEXT8_TEST, TEXT8_TRAIN, Corpus
-from attractor.data.corpus import BUILTIN, as_text, check_column
+from attractor.data.corpus import BUILTIN
+from attractor.data.folders import text_files
+from attractor.data.readers import as_text, check_column, lines, opened, read_files
+from attractor.machine.files import require_regular
 from attractor.machine.hub import first_line, why_closed
 from attractor.types import AttractorError
 
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 LARGE = 2**27
-"""Bytes of local files above which they are streamed."""
+"""Bytes of text in local files above which they are streamed."""
 TEXT8_PIECE = 2**16
 """Characters of text8, which has no documents, that are taken for one."""
-PARQUET_ROWS = 2_000
-"""Rows of a Parquet file that are in memory at a time."""
 FROM_HUB = ("train-*.parquet train/*.parquet", "test-*.parquet test/*.parquet")
 """Files of a data set of the Hub that was downloaded, as its authors or as the Hub cut them."""
 
@@ -48,7 +47,8 @@ def find_source(
 ) -> TextSource | None:
     """The stream that a source names, or None where it is small enough to be read at once.
 
-    A source is `name:path` or `name` for a corpus of `CORPORA`, a Hub id `owner/name`, or a path.
+    A source is `name:path` or `name` for a corpus of `CORPORA`, a Hub id `owner/name`, or a path. A
+    folder with unseen text of its own is a stream, however small.
 
     Raises:
         AttractorError: if it is none of these, or the Hub cannot be reached and holds no copy here.
@@ -88,11 +88,15 @@ def find_source(
             )
     if source == BUILTIN or not here.exists():
         return None
-    files = sorted(here.rglob("*")) if here.is_dir() else [here]
-    files = [file for file in files if file.is_file() and file.suffix.lower() in READERS]
-    if sum(file.stat().st_size for file in files) <= LARGE:
+    files = text_files(here)
+    if not files.unseen and files.size() <= LARGE:
         return None
-    return TextSource(lambda: _documents(files, column), None, source)
+    files.say()
+    return TextSource(
+        lambda: read_files(files.train, column),
+        (lambda: read_files(files.unseen, column)) if files.unseen else None,
+        source,
+    )
 
 
 def _local(name: str, corpus: Corpus, path: Path, column: str) -> TextSource:
@@ -134,8 +138,12 @@ def _originals(path: Path, pattern: str) -> list[str]:
                 if member.isfile() and _matches(member.name, pattern):
                     return [member.name]
         return []
-    found = (file for file in path.rglob("*") if _matches(str(file.relative_to(path)), pattern))
-    return sorted(str(file) for file in found if file.is_file())
+    names = (file.relative_to(path) for file in path.rglob("*") if file.is_file())
+    return sorted(
+        str(path / name)
+        for name in names
+        if _matches(str(name), pattern) and not any(part.startswith(".") for part in name.parts)
+    )
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -150,14 +158,22 @@ def _members(path: Path, pattern: str, column: str) -> Iterator[str]:
             for member in _entries(archive, path):
                 handle = archive.extractfile(member) if _matches(member.name, pattern) else None
                 if handle is not None:
-                    yield from _lines(handle, member.name)
+                    yield from _published(handle, member.name)
         return
-    for name in _originals(path, pattern):
-        if name.endswith(".parquet"):
-            yield from _parquet(Path(name), column)
+    for file in map(Path, _originals(path, pattern)):
+        if file.suffix == ".parquet":
+            yield from read_files([file], column)
         else:
-            with open(name, "rb") as handle:
-                yield from _lines(handle, name)
+            with opened(file) as handle:
+                yield from _published(handle, str(file))
+
+
+def _published(handle: Any, name: str) -> Iterator[str]:
+    # Lines end with "\n" alone, as for those who published the corpus.
+    try:
+        yield from lines(handle, name, newline="\n")
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise AttractorError(f"'{name}' cannot be read to its end: {error}") from None
 
 
 def _tar(path: Path) -> tarfile.TarFile:
@@ -176,6 +192,7 @@ def _entries(archive: tarfile.TarFile, path: Path) -> Iterator[tarfile.TarInfo]:
 
 def _text8(path: Path) -> str:
     file = path / "text8" if path.is_dir() else path
+    require_regular(file)
     try:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
@@ -204,9 +221,10 @@ def _hub(corpus: Corpus, column: str, source: str) -> TextSource:
     # Opened once more for each pass, so that every pass begins at the beginning.
     def stream(split: str) -> Documents:
         def documents() -> Iterator[str]:
-            for row in _open(corpus, split, source):
-                check_column(f"'{source}'", column, list(row))
-                yield corpus.detokenize(as_text(f"'{source}'", column, row[column]))
+            for number, row in enumerate(_open(corpus, split, source), start=1):
+                place = f"'{source}', row {number}"
+                check_column(place, column, list(row))
+                yield corpus.detokenize(as_text(place, column, row[column]))
 
         return documents
 
@@ -250,61 +268,3 @@ def _offline() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
-
-
-def _documents(files: list[Path], column: str) -> Iterator[str]:
-    for file in files:
-        yield from READERS[file.suffix.lower()](file, column)
-
-
-def _text(file: Path, column: str) -> Iterator[str]:
-    with file.open("rb") as handle:
-        yield from _lines(handle, str(file))
-
-
-def _lines(handle: Any, name: str) -> Iterator[str]:
-    # Lines end with "\n" alone: other signs that Unicode or old machines end lines with are text.
-    text = io.TextIOWrapper(handle, encoding="utf-8", newline="\n")
-    try:
-        for line in text:
-            yield line.rstrip("\n")
-    except UnicodeDecodeError as error:
-        raise AttractorError(f"'{name}' is not valid UTF-8: {error}") from None
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise AttractorError(f"'{name}' cannot be read to its end: {error}") from None
-    finally:
-        text.detach()  # the file is closed by whoever opened it
-
-
-def _jsonl(file: Path, column: str) -> Iterator[str]:
-    for number, line in enumerate(_text(file, column), start=1):
-        if line.strip():
-            place = f"'{file}', line {number}"
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise AttractorError(f"{place}: invalid JSON ({error.msg})") from None
-            check_column(place, column, list(record) if isinstance(record, dict) else [])
-            yield as_text(place, column, record[column])
-
-
-def _parquet(file: Path, column: str) -> Iterator[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file) as opened:
-            check_column(f"'{file}'", column, opened.schema_arrow.names)
-            for batch in opened.iter_batches(PARQUET_ROWS, columns=[column]):
-                yield from (
-                    as_text(f"'{file}'", column, value) for value in batch[column].to_pylist()
-                )
-    except pa.ArrowInvalid as error:
-        raise AttractorError(f"'{file}' is not a Parquet file: {error}") from None
-
-
-READERS: dict[str, Callable[[Path, str], Iterator[str]]] = {
-    ".txt": _text,
-    ".jsonl": _jsonl,
-    ".parquet": _parquet,
-}

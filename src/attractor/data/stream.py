@@ -29,7 +29,7 @@ from jaxtyping import Int
 from attractor.data.duplicates import NearDuplicates, Seen, digest
 from attractor.data.packing import check_length, save_array
 from attractor.data.sources import TextSource
-from attractor.data.subsets import SplitCounts
+from attractor.data.subsets import SEPARATION, SplitCounts
 from attractor.data.tokenizer import Tokenizer
 from attractor.machine.files import write_atomically
 from attractor.types import AttractorError
@@ -143,7 +143,7 @@ def unseen_documents(source: TextSource, test_share: float, seed: int) -> list[s
     if not kept:
         raise AttractorError(
             f"'{source.name}' has no unseen document: the test split is empty, or test_share too "
-            "small"
+            f"small for so few documents; {SEPARATION}"
         )
     return list(kept)
 

@@ -9,14 +9,34 @@ from typing import NamedTuple
 
 import numpy as np
 
+from attractor.machine.units import counted
 from attractor.types import AttractorError
 
 __all__ = ["Split", "SplitCounts", "nested_sizes", "split_documents"]
 
 GRAM_WORDS = 8
-"""Words of a shingle: long enough that two documents share one only where one is copied."""
+"""Words of a shingle: long enough that two documents share one only where one is copied. In scripts
+without spaces between words each character stands for a word."""
 NEAR_DUPLICATE_SHARE = 0.5
 """Share of shingles in common, of the shorter document, from which two are near-duplicates."""
+
+SEPARATION = (
+    "documents are the paragraphs of a .txt file if it has a blank line between text, else its "
+    "lines, or the records of a .jsonl or .parquet file"
+)
+"""What to tell whoever has too few documents."""
+_SPACELESS = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e50-\u0e59"  # Thai
+    "\u0e80-\u0eff"  # Lao
+    "\u1000-\u1049\u1050-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Myanmar
+    "\u1780-\u17d3\u17d7\u17dc\u17dd\u17e0-\u17e9"  # Khmer
+    "\u1950-\u19df\u1a20-\u1aad\uaa80-\uaadf"  # Tai Le, New Tai Lue, Tai Tham, Tai Viet
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\uff66-\uff9f"  # Japanese
+    "\u3105-\u312f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Chinese
+    "\U0001b000-\U0001b16f\U00020000-\U0003ffff"  # rare ones of both
+)
+"""Letters, vowel signs and digits of scripts that put no spaces between words, as ranges."""
+_WORD = re.compile(rf"[{_SPACELESS}]|[^\W{_SPACELESS}]+")
 
 Gram = tuple[str, ...]
 
@@ -29,7 +49,7 @@ class SplitCounts(NamedTuple):
     duplicates: int
     """Exact copies of an earlier document."""
     near_duplicates: int
-    """Training documents that share at least half of their word 8-grams with a test document."""
+    """Training documents that share at least half of their 8-grams with a test document."""
     train_documents: int
     """Documents left for training."""
     test_documents: int
@@ -56,7 +76,7 @@ def split_documents(documents: Sequence[str], test_share: float, seed: int) -> S
     Exact duplicates are dropped (the first stays), the n unique documents are shuffled once, the
     first `round(test_share * n)` are the test documents. A training document is dropped as a
     near-duplicate if for any test document `|A & B| / min(|A|, |B|) >= 0.5`, where A and B are the
-    two sets of 8-grams of lower-cased words.
+    two sets of 8-grams of lower-cased words; see `words`.
 
     Raises:
         AttractorError: for a test share outside (0, 1) or if either side would be empty.
@@ -70,14 +90,16 @@ def split_documents(documents: Sequence[str], test_share: float, seed: int) -> S
     n_test = round(test_share * len(unique))
     test, candidates = shuffled[:n_test], shuffled[n_test:]
     if not test or not candidates:
+        are = "is" if len(unique) == 1 else "are"
         raise AttractorError(
-            f"{len(unique)} different documents are too few for test_share={test_share}: train and "
-            "test each need at least one"
+            f"{counted(len(unique), 'different document')} {are} too few for "
+            f"test_share={test_share}: train and test each need at least one; {SEPARATION}"
         )
     train = _without_near_duplicates(candidates, test)
     if not train:
         raise AttractorError(
-            f"all {len(candidates)} training documents are near-duplicates of test documents"
+            f"no training document is left: of {len(candidates):,}, each is a near-duplicate of a "
+            "test document"
         )
     near = len(candidates) - len(train)
     counts = SplitCounts(len(documents), len(documents) - len(unique), near, len(train), len(test))
@@ -107,10 +129,19 @@ def _without_near_duplicates(candidates: Iterable[str], test: Iterable[str]) -> 
 def _grams(document: str) -> set[Gram]:
     """Return the word 8-grams; a shorter document is one gram, a document without words has
     none."""
-    words = re.findall(r"\w+", document.lower())
-    if not words:
+    found = words(document)
+    if not found:
         return set()
-    return {tuple(words[i : i + GRAM_WORDS]) for i in range(max(1, len(words) - GRAM_WORDS + 1))}
+    return {tuple(found[i : i + GRAM_WORDS]) for i in range(max(1, len(found) - GRAM_WORDS + 1))}
+
+
+def words(document: str) -> list[str]:
+    """The lower-cased words of a document, in order.
+
+    In scripts that put no spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Myanmar, Tai)
+    each character is one.
+    """
+    return _WORD.findall(document.lower())
 
 
 def nested_sizes(sizes: Sequence[int | float], available: int) -> list[int]:

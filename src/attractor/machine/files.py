@@ -137,6 +137,15 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def require_regular(file: Path) -> None:
+    """Raise AttractorError for a pipe, a device or a folder, which would be waited for, or read for
+    ever, or not at all; what does not exist is left to whoever opens it."""
+    if file.exists() and not file.is_file():
+        raise AttractorError(
+            f"'{file}' is no regular file (a pipe, a device or a folder): save what it gives first"
+        )
+
+
 def require_space(folder: Path, needed: int, what: str) -> None:
     """Raise AttractorError, which names both numbers, unless `needed` bytes are free on the disk of
     `folder`; `what` is what needs them."""

@@ -1,4 +1,4 @@
-"""Durations and sizes in words; one way to write each."""
+"""Durations, sizes and counts in words; one way to write each."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def size(count: float) -> str:
     """Write a number of bytes; two decimals, so that what is needed and what is free can be told
     apart where they are close."""
     return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a number of things whose plural ends in s."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
