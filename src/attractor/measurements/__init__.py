@@ -14,7 +14,7 @@ from attractor.measurements.entropy import ENTROPY
 from attractor.measurements.entropy_by_outcome import ENTROPY_BY_OUTCOME
 from attractor.measurements.entropy_gap import ENTROPY_GAP
 from attractor.measurements.exact_match import EXACT_MATCH
-from attractor.measurements.fixed_points import FIXED_POINTS
+from attractor.measurements.fixed_points import FIXED_POINTS, PSEUDO_LIKELIHOOD_FIXED_POINTS
 from attractor.measurements.generative_perplexity import GENERATIVE_PERPLEXITY
 from attractor.measurements.likelihood import LIKELIHOOD
 from attractor.measurements.measurement import Measurement, Quantity
@@ -35,6 +35,7 @@ ALL: tuple[Measurement, ...] = (
     EXACT_MATCH,
     BASIN,
     FIXED_POINTS,
+    PSEUDO_LIKELIHOOD_FIXED_POINTS,
     ABLATION,
     ENTROPY,
     ENTROPY_BY_OUTCOME,

@@ -6,7 +6,14 @@ from attractor.probes.generation import sample
 from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge, require_judge
 from attractor.probes.likelihood import Likelihood, likelihood
 from attractor.probes.novelty import Novelty, novelty, own_distances
-from attractor.probes.recovery import OUTCOMES, FixedPoints, Recovery, fixed_points, recovery
+from attractor.probes.recovery import (
+    OUTCOMES,
+    FixedPoints,
+    Recovery,
+    fixed_points,
+    pseudo_likelihood_fixed_points,
+    recovery,
+)
 from attractor.probes.tokens import random_tokens
 from attractor.probes.trajectory import Trajectory
 from attractor.probes.twins import Twins, twins
@@ -32,6 +39,7 @@ __all__ = [
     "likelihood",
     "novelty",
     "own_distances",
+    "pseudo_likelihood_fixed_points",
     "random_tokens",
     "recovery",
     "require_judge",
