@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.ablation import ABLATION
 from attractor.measurements.basin import BASIN
+from attractor.measurements.calibration import CALIBRATION, OWN_CALIBRATION
 from attractor.measurements.entropy import ENTROPY
 from attractor.measurements.entropy_by_outcome import ENTROPY_BY_OUTCOME
 from attractor.measurements.entropy_gap import ENTROPY_GAP
@@ -40,6 +41,8 @@ ALL: tuple[Measurement, ...] = (
     ENTROPY,
     ENTROPY_BY_OUTCOME,
     ENTROPY_GAP,
+    CALIBRATION,
+    OWN_CALIBRATION,
     LIKELIHOOD,
     TRAJECTORY,
     NOVELTY,

@@ -17,9 +17,9 @@ from attractor.results.units import SHARE
 
 if TYPE_CHECKING:
     from attractor.measurements.subject import Subject
+    from attractor.probes import FixedPoints
     from attractor.process.calls import Calls
     from attractor.process.forward import ForwardProcess
-    from attractor.probes import FixedPoints
 
 SPLITS = ("train", "test", "random")
 

@@ -1,6 +1,7 @@
 """Measurements, each a function of a Denoiser and a token matrix."""
 
 from attractor.probes.basin import Radii, basin_radii
+from attractor.probes.calibration import Calibration, PerSequence, Reliability, calibration
 from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy, conditionals
 from attractor.probes.generation import sample
 from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge, require_judge
@@ -20,6 +21,7 @@ from attractor.probes.twins import Twins, twins
 
 __all__ = [
     "OUTCOMES",
+    "Calibration",
     "Conditionals",
     "Entropy",
     "FixedPoints",
@@ -28,11 +30,14 @@ __all__ = [
     "Likelihood",
     "NGramJudge",
     "Novelty",
+    "PerSequence",
     "Radii",
     "Recovery",
+    "Reliability",
     "Trajectory",
     "Twins",
     "basin_radii",
+    "calibration",
     "conditional_entropy",
     "conditionals",
     "fixed_points",
