@@ -229,7 +229,8 @@ def test_what_is_wanted_brings_what_it_needs() -> None:
     assert "entropy_by_outcome" in words("recovery", "entropy")
     assert "entropy_by_outcome" not in words("entropy")
     assert words("generations") == [
-        "entropy", "entropy_gap", "trajectory", "novelty", "generative_perplexity",
+        "entropy", "entropy_gap", "calibration", "own_calibration", "trajectory", "novelty",
+        "generative_perplexity",
     ]  # fmt: skip
     assert set(words("all")) - set(words()) == {"ablation"}
 

@@ -239,8 +239,9 @@ def controls(report: Report) -> Table | None:
         "controls",
         "Controls",
         "An untrained network recovers nothing; the exact memorizer of the smallest training set "
-        "returns it, and of unseen text what both happen to share, and is far too sure of that; the "
-        "exact generalizer treats both alike, and has kappa 1. Shuffled labels must give an AUROC near 0.5.",
+        "returns it, and of unseen text, of which it is far too sure, what both happen to share; "
+        "the exact generalizer treats both alike and has kappa 1. Shuffled labels must give an "
+        "AUROC near 0.5.",
         (
             "model",
             "recovery, training",
