@@ -97,15 +97,16 @@ def test_trained_models_make_fixed_points_of_unseen_text_as_they_generalize() ->
 
 
 @pytest.mark.parametrize("precision", ["double", "single"])
-def test_a_tie_moves_nothing(precision: str) -> None:
+def test_a_tie_is_no_fixed_point(precision: str) -> None:
     """Half-way between two stored rows the posterior of each token is one half for either: exactly,
     so that rounding would decide."""
     stored = torch.tensor([[0, 1, 2, 3, 4, 5], [1, 1, 2, 3, 4, 0]])
     between = torch.tensor([[0, 1, 2, 3, 4, 0], [1, 1, 2, 3, 4, 5]])
     memorizer = EmpiricalDenoiser(stored, 6)
     model = memorizer if precision == "double" else Single(memorizer)
-    assert fixed_points(model, between).sequences == 1
-    assert fixed_points(model, torch.tensor([[0, 2, 2, 3, 4, 5]])).sequences == 0
+    found = fixed_points(model, between, t=T_MIN)
+    assert found.stays.tolist() == [[False, True, True, True, True, False]] * 2
+    assert fixed_points(model, stored).sequences == 1
 
 
 def test_evidence_of_the_token_itself_makes_the_difference() -> None:

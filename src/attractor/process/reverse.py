@@ -196,7 +196,7 @@ def settle(
         # In double precision: near the end 1 - alpha is 1e-5, of which a single one keeps two
         # digits.
         p = log_p[:, None].double().exp()
-        return _likelier(process.posterior(noisy[:, None], p, a_s, a_t)[:, 0], noisy)
+        return _likeliest(process.posterior(noisy[:, None], p, a_s, a_t)[:, 0], noisy)
 
     settled = []
     for x in x_t.split(batch_size):
@@ -215,15 +215,15 @@ def _argmax(log_p: Float[Tensor, "M V"], noisy: Int[Tensor, "M"]) -> Int[Tensor,
     return log_p.argmax(-1)
 
 
-def _likelier(posterior: Float[Tensor, "M V"], x_t: Int[Tensor, "M"]) -> Int[Tensor, "M"]:
-    """The likeliest entry, where it is likelier than x_t beyond rounding; else x_t.
+def _likeliest(posterior: Float[Tensor, "M V"], x_t: Int[Tensor, "M"]) -> Int[Tensor, "M"]:
+    """x_t where it is likelier than every other entry beyond rounding; else the likeliest other.
 
-    Ties are no accident: of two patterns that agree with a text equally often, a memorizer finds
-    both equally likely, and rounding must not say which.
+    Ties are no accident: half-way between two patterns a memorizer finds both equally likely, and
+    rounding must not say which. Nothing is stored there, so what is no more than a tie moves.
     """
-    top = posterior.max(-1)
-    own = posterior.gather(-1, x_t[:, None])[:, 0]
-    return torch.where(own < top.values * (1 - TIE), top.indices, x_t)
+    own = posterior.gather(-1, x_t[:, None])
+    other = posterior.scatter(-1, x_t[:, None], -1).max(-1)
+    return torch.where(own[:, 0] > other.values * (1 + TIE), x_t, other.indices)
 
 
 class _Candidates:
