@@ -209,7 +209,7 @@ def test_the_site_lists_the_page_of_every_measurement() -> None:
     site = SimpleNamespace(nav=[{"Measurements": section}])
     runpy.run_path(str(ROOT / "docs" / "hooks.py"))["on_config"](site)
     pages = [page for entry in site.nav[0]["Measurements"][1:-1] for page in entry.values()]
-    assert pages == [f"measurements/{m.page}.md" for m in ALL]
+    assert pages == list(dict.fromkeys(f"measurements/{m.page}.md" for m in ALL))
 
 
 def test_names_and_quantities_are_unique() -> None:
@@ -229,7 +229,8 @@ def test_what_is_wanted_brings_what_it_needs() -> None:
     assert "entropy_by_outcome" in words("recovery", "entropy")
     assert "entropy_by_outcome" not in words("entropy")
     assert words("generations") == [
-        "entropy", "entropy_gap", "trajectory", "novelty", "generative_perplexity",
+        "entropy", "entropy_gap", "calibration", "own_calibration", "trajectory", "novelty",
+        "generative_perplexity",
     ]  # fmt: skip
     assert set(words("all")) - set(words()) == {"ablation"}
 

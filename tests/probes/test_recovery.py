@@ -8,7 +8,7 @@ import torch
 from mocks import Certain, Ignorant, V
 
 from attractor import AttractorError
-from attractor.probes import OUTCOMES, Recovery, fixed_points, random_tokens, recovery
+from attractor.probes import OUTCOMES, Recovery, random_tokens, recovery
 
 SEQUENCE = [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]
 
@@ -65,15 +65,6 @@ def test_result_of_a_row_does_not_depend_on_the_others() -> None:
     assert torch.equal(
         recovery(Ignorant(), tokens.numpy(), 0.4, steps=40).recovered[0], whole.recovered[0]
     )
-
-
-def test_fixed_points_of_a_memorizer() -> None:
-    found = fixed_points(Certain(SEQUENCE), torch.tensor([SEQUENCE, SEQUENCE[::-1]]))
-    assert found.stays[0].all()
-    assert found.stays[1].sum() == sum(
-        a == b for a, b in zip(SEQUENCE, SEQUENCE[::-1], strict=True)
-    )
-    assert found.sequences == 0.5
 
 
 @pytest.mark.parametrize(

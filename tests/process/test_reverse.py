@@ -12,7 +12,7 @@ from torch import Tensor
 from attractor import AttractorError, Denoiser, LogLinear, UniformProcess
 from attractor.probes import recovery
 from attractor.process.noise import CountedNoise, row_address
-from attractor.process.reverse import Event, reverse, settle, time_grid
+from attractor.process.reverse import Event, NoiseRemoval, reverse, settle, time_grid
 
 
 def dense_transition(denoiser: Denoiser, grid: Tensor) -> Tensor:
@@ -214,20 +214,21 @@ def test_greedy_noise_removal_takes_the_likeliest_token() -> None:
     assert torch.equal(end, denoiser.log_probs(STATES, grid.expand(9)).argmax(-1))
 
 
-def test_settle_is_the_dense_argmax_loop() -> None:
+@pytest.mark.parametrize("noise_removal", ["ancestral", "greedy"])
+def test_settle_is_the_dense_argmax_loop(noise_removal: NoiseRemoval) -> None:
     """Skipping the steps that no network can move changes nothing."""
     denoiser = Exact(joint_law())
     for steps in (3, 20, 200):
         grid = time_grid(1.0, steps)
-        alpha = denoiser.process.schedule.alpha(grid)
+        alpha = torch.cat([denoiser.process.schedule.alpha(grid), torch.ones(1)])
         x = STATES
-        for k in range(len(grid) - 1):
+        for k in range(len(grid)):
             p = denoiser.log_probs(x, grid[k].expand(9)).exp()
-            x = denoiser.process.posterior(x, p, alpha[k + 1].expand(9), alpha[k].expand(9)).argmax(
-                -1
-            )
-        x = denoiser.log_probs(x, grid[-1].expand(9)).argmax(-1)
-        assert torch.equal(settle(denoiser.process, denoiser.blocks, STATES, grid), x)
+            posterior = denoiser.process.posterior(x, p, alpha[k + 1].expand(9), alpha[k].expand(9))
+            greedy = noise_removal == "greedy" and k == len(grid) - 1
+            x = p.argmax(-1) if greedy else posterior.argmax(-1)
+        settled = settle(denoiser.process, denoiser.blocks, STATES, grid, noise_removal)
+        assert torch.equal(settled, x)
 
 
 def test_grid_starts_at_the_smallest_time_not_below_t() -> None:

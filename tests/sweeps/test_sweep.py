@@ -75,7 +75,7 @@ def test_transition_file_has_exactly_its_schema(finished: Path) -> None:
         "entropy_transition",
         "perplexity_peak",
     }
-    assert set(content) == promised | {"entropy_change", "agreement"}
+    assert set(content) == promised | {"entropy_change", "calibration_transition", "agreement"}
     assert content["schema"] == 1
     keys = (
         "n_train seed split t recovery_rate recovery_ci unstable_rate conditional_entropy "

@@ -184,10 +184,15 @@ def test_controls_go_through_the_whole_pipeline(
     distances = {
         f"gap_{name}" for name in ("ks", "wasserstein", "energy", "hedges_g", "cliffs_delta")
     }
-    assert bare == distances | {f"distinct_{k}" for k in (1, 2, 3)}
+    assert bare == distances | {"bin_confidence", *(f"distinct_{k}" for k in (1, 2, 3))}
     likely = rows["nelbo_per_token", "train"]
     exact = denoiser.nll(train[:40]).mean().item() / L
     assert abs(likely.value - exact) < (likely.high - likely.low) + 1e-3
     gap = rows["recovery_rate", "train"].value - rows["recovery_rate", "test"].value
     assert gap > 0.3 if which == "memorizer" else abs(gap) < 0.15
-    assert (rows["fixed_sequences", "test"].value == 0) == (which == "memorizer")
+    for sense in ("fixed_sequences", "posterior_fixed_sequences"):
+        assert (rows[sense, "test"].value == 0) == (which == "memorizer")
+    assert (rows["kappa", "test"].value > 20) == (which == "memorizer")
+    if which == "generalizer":
+        assert rows["posterior_fixed_sequences", "test"].value == 1
+        assert 0.8 < rows["kappa", "test"].value < 1.25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attractor.analysis.calibration import Surprise, calibration_transition
 from attractor.analysis.detection import auroc, transfer
 from attractor.analysis.transition import (
     Transition,
@@ -79,15 +81,38 @@ def places(runs: list[RunResults], times: list[float]) -> dict[str, Any]:
         peak = perplexity_peak(sizes, nats)
     found = {f"recovery at t = {t:g}": place for t, place in recovery.items()}
     found["entropy"] = entropy
+    calibrated = _calibration(runs, sizes)
+    if calibrated is not None:
+        found["calibration"] = calibrated
     if peak is not None:
         found["generative perplexity"] = peak
     return {
         "transition": [{"t": t, **place.plain()} for t, place in recovery.items()],
         "entropy_transition": entropy.plain(),
         "entropy_change": change.plain(),
+        "calibration_transition": None if calibrated is None else calibrated.plain(),
         "perplexity_peak": None if peak is None else _peak(peak),
         "agreement": [pair._asdict() for pair in agreements(found)],
     }
+
+
+def _calibration(runs: list[RunResults], sizes: Values) -> Transition | None:
+    """The place of calibration; None where it was not measured."""
+    if not all(run.has("calibration_nll", split) for run in runs for split in ("train", "test")):
+        return None
+
+    def surprise(split: str) -> Surprise:
+        nll, entropy = (
+            _curves(runs, functools.partial(_per_sequence, f"calibration_{name}", split))
+            for name in ("nll", "entropy")
+        )
+        return Surprise(nll, entropy)
+
+    return calibration_transition(sizes, surprise("train"), surprise("test"))
+
+
+def _per_sequence(array: str, split: str, run: RunResults) -> Values:
+    return run.per_sequence(array, split)
 
 
 def _peak(found: Transition) -> dict[str, Any]:

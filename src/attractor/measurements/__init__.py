@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.ablation import ABLATION
 from attractor.measurements.basin import BASIN
+from attractor.measurements.calibration import CALIBRATION, OWN_CALIBRATION
 from attractor.measurements.entropy import ENTROPY
 from attractor.measurements.entropy_by_outcome import ENTROPY_BY_OUTCOME
 from attractor.measurements.entropy_gap import ENTROPY_GAP
 from attractor.measurements.exact_match import EXACT_MATCH
-from attractor.measurements.fixed_points import FIXED_POINTS
+from attractor.measurements.fixed_points import FIXED_POINTS, PSEUDO_LIKELIHOOD_FIXED_POINTS
 from attractor.measurements.generative_perplexity import GENERATIVE_PERPLEXITY
 from attractor.measurements.likelihood import LIKELIHOOD
 from attractor.measurements.measurement import Measurement, Quantity
@@ -35,10 +36,13 @@ ALL: tuple[Measurement, ...] = (
     EXACT_MATCH,
     BASIN,
     FIXED_POINTS,
+    PSEUDO_LIKELIHOOD_FIXED_POINTS,
     ABLATION,
     ENTROPY,
     ENTROPY_BY_OUTCOME,
     ENTROPY_GAP,
+    CALIBRATION,
+    OWN_CALIBRATION,
     LIKELIHOOD,
     TRAJECTORY,
     NOVELTY,

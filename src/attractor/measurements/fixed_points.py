@@ -1,4 +1,7 @@
-"""Fixed points: what stays where it is when nothing is corrupted and nothing is drawn."""
+"""Fixed points: what stays where it is when nothing is corrupted and nothing is drawn.
+
+In two senses: with the token's own evidence in the last step, as the paper has it, and without.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from attractor.results.units import SHARE
 
 if TYPE_CHECKING:
     from attractor.measurements.subject import Subject
+    from attractor.probes import FixedPoints
     from attractor.process.calls import Calls
     from attractor.process.forward import ForwardProcess
 
@@ -24,17 +28,38 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     from attractor.probes import fixed_points
 
     for split in SPLITS:
+        found = fixed_points(subject.denoiser, subject.rows(split), steps=config.steps)
+        yield _block("posterior_fixed_point", subject, split, found)
+
+
+def _run_without_evidence(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
+    from attractor.probes import pseudo_likelihood_fixed_points
+
+    for split in SPLITS:
         tokens = subject.rows(split)
-        found = fixed_points(subject.denoiser, tokens, steps=config.steps)
-        yield block("fixed_point", split, tokens, found.stays.float())
+        found = pseudo_likelihood_fixed_points(subject.denoiser, tokens, steps=config.steps)
+        yield _block("fixed_point", subject, split, found)
+
+
+def _block(name: str, subject: Subject, split: str, found: FixedPoints) -> Block:
+    return block(name, split, subject.rows(split), found.stays.float())
 
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
+    yield from _shares(arrays, "posterior_fixed_point", "posterior_fixed", seed)
+
+
+def _rows_without_evidence(arrays: Arrays, seed: int) -> Iterator[Row]:
+    yield from _shares(arrays, "fixed_point", "fixed", seed)
+
+
+def _shares(arrays: Arrays, array: str, name: str, seed: int) -> Iterator[Row]:
+    """Of tokens, and of whole sequences."""
     for split in SPLITS:
-        yield from mean_rows(arrays, "fixed_point", "fixed_tokens", seed, split, share=True)
-        if arrays.has("fixed_point", split):
-            whole = arrays.values("fixed_point", split).min(1)  # 1 where every token stays
-            yield row(split, "fixed_sequences", mean_interval(whole, share=True, seed=seed))
+        yield from mean_rows(arrays, array, f"{name}_tokens", seed, split, share=True)
+        if arrays.has(array, split):
+            whole = arrays.values(array, split).min(1)  # 1 where every token stays
+            yield row(split, f"{name}_sequences", mean_interval(whole, share=True, seed=seed))
 
 
 def _calls(process: ForwardProcess, config: ProbeConfig, length: int) -> Calls:
@@ -45,13 +70,14 @@ def _calls(process: ForwardProcess, config: ProbeConfig, length: int) -> Calls:
 
 
 FIXED_POINTS = Measurement(
-    name="fixed_points",
+    # The word `fixed_points` is taken: in the files of earlier versions it means the other sense.
+    name="posterior_fixed_points",
     question="which tokens, and which whole sequences, stay under the deterministic reverse "
     "process?",
     page="fixed-points",
     quantities=(
-        Quantity("fixed_tokens", "tokens that stay", SHARE),
-        Quantity("fixed_sequences", "whole sequences that stay", SHARE),
+        Quantity("posterior_fixed_tokens", "tokens that stay", SHARE),
+        Quantity("posterior_fixed_sequences", "whole sequences that stay", SHARE),
     ),
     run=_run,
     rows=_rows,
@@ -59,14 +85,46 @@ FIXED_POINTS = Measurement(
     settings=("steps",),
     sections=(
         Section(
-            id="fixed",
+            id="fixed-posterior",
             title="Fixed points",
             axis="share that stays",
             panels=("tokens that stay", "whole sequences that stay"),
+            traces=(
+                *kinds("posterior_fixed_tokens", *SPLITS),
+                *kinds("posterior_fixed_sequences", *SPLITS),
+            ),
+            read="Nothing is corrupted and the reverse process takes the likeliest entry of the "
+            "posterior at each step. A store keeps its training text and moves everything else; "
+            "where unseen sequences stay too, the model has made fixed points of text it never "
+            "saw.",
+            assumed="A weak sense: a token stays unless the network finds another many thousand "
+            "times as likely. Exact binomial intervals where all or none stay.",
+        ),
+    ),
+)
+PSEUDO_LIKELIHOOD_FIXED_POINTS = Measurement(
+    name="fixed_points",
+    question="which tokens are the likeliest given their context alone, so that they stay without "
+    "their own evidence?",
+    page="fixed-points",
+    quantities=(
+        Quantity("fixed_tokens", "tokens that stay, by pseudo-likelihood", SHARE),
+        Quantity("fixed_sequences", "whole sequences that stay, by pseudo-likelihood", SHARE),
+    ),
+    run=_run_without_evidence,
+    rows=_rows_without_evidence,
+    calls=_calls,
+    settings=("steps",),
+    sections=(
+        Section(
+            id="fixed",
+            title="Pseudo-likelihood fixed points",
+            axis="share that stays",
+            panels=("tokens that stay", "whole sequences that stay"),
             traces=(*kinds("fixed_tokens", *SPLITS), *kinds("fixed_sequences", *SPLITS)),
-            read="Nothing is corrupted and the reverse process takes the most probable token at "
-            "each step; the plots show what stays as it was. A stored text is a fixed point, a "
-            "random one should not be.",
+            read="The same, but in the last step each token is replaced by the likeliest one given "
+            "its context. A stored text stays; of other text a token stays only where it is the "
+            "one to expect, which no language is throughout.",
             assumed="Exact binomial intervals where all or none stay.",
         ),
     ),

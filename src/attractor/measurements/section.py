@@ -42,6 +42,8 @@ class Section:
     """titles of the axis of values where each quantity has a plot of its own"""
     exponential: bool = False
     """what is averaged in nats is drawn as exp of it, a perplexity, on a logarithmic axis"""
+    log: bool = False
+    """values are ratios, on a logarithmic axis with a line at 1"""
     zero_line: bool = False
     """a line at zero, for differences"""
     x_title: str | None = None

@@ -1,18 +1,27 @@
 """Measurements, each a function of a Denoiser and a token matrix."""
 
 from attractor.probes.basin import Radii, basin_radii
+from attractor.probes.calibration import Calibration, PerSequence, Reliability, calibration
 from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy, conditionals
 from attractor.probes.generation import sample
 from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge, require_judge
 from attractor.probes.likelihood import Likelihood, likelihood
 from attractor.probes.novelty import Novelty, novelty, own_distances
-from attractor.probes.recovery import OUTCOMES, FixedPoints, Recovery, fixed_points, recovery
+from attractor.probes.recovery import (
+    OUTCOMES,
+    FixedPoints,
+    Recovery,
+    fixed_points,
+    pseudo_likelihood_fixed_points,
+    recovery,
+)
 from attractor.probes.tokens import random_tokens
 from attractor.probes.trajectory import Trajectory
 from attractor.probes.twins import Twins, twins
 
 __all__ = [
     "OUTCOMES",
+    "Calibration",
     "Conditionals",
     "Entropy",
     "FixedPoints",
@@ -21,17 +30,21 @@ __all__ = [
     "Likelihood",
     "NGramJudge",
     "Novelty",
+    "PerSequence",
     "Radii",
     "Recovery",
+    "Reliability",
     "Trajectory",
     "Twins",
     "basin_radii",
+    "calibration",
     "conditional_entropy",
     "conditionals",
     "fixed_points",
     "likelihood",
     "novelty",
     "own_distances",
+    "pseudo_likelihood_fixed_points",
     "random_tokens",
     "recovery",
     "require_judge",

@@ -82,7 +82,7 @@ def conditional_entropy(
     Raises:
         AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
     """
-    return Entropy(_of_every_token(denoiser, tokens, t, seed, lambda log_p, _: entropy(log_p)))
+    return Entropy(of_every_token(denoiser, tokens, t, seed, lambda log_p, _: entropy(log_p)))
 
 
 def conditionals(
@@ -92,10 +92,10 @@ def conditionals(
 
     Arguments and errors are those of `conditional_entropy`.
     """
-    return Conditionals(*_of_every_token(denoiser, tokens, t, seed, moments, 3).unbind(-1))
+    return Conditionals(*of_every_token(denoiser, tokens, t, seed, moments, 3).unbind(-1))
 
 
-def _of_every_token(
+def of_every_token(
     denoiser: Denoiser,
     tokens: Int[Tensor, "N L"] | np.ndarray,
     t: float,
@@ -104,7 +104,7 @@ def _of_every_token(
     *shape: int,
 ) -> Float[Tensor, "N L ..."]:
     """What `reduction` says, in numbers of some shape, of the distribution at every token and of
-    the token there."""
+    the token there, from one pass of the network, or with masks from one for each token."""
     check_time(t)
     x_0 = check_tokens(denoiser, tokens)
     noise = CountedNoise(seed, "entropy", t).grid(

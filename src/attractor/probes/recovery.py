@@ -12,11 +12,25 @@ from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.probes.tokens import check_tokens
 from attractor.process.noise import CountedNoise, row_address
-from attractor.process.reverse import Callback, check_time, reverse, settle, time_grid
+from attractor.process.reverse import (
+    Callback,
+    NoiseRemoval,
+    check_time,
+    reverse,
+    settle,
+    time_grid,
+)
 from attractor.results.outcomes import OUTCOMES, Outcomes
 from attractor.types import AttractorError
 
-__all__ = ["OUTCOMES", "FixedPoints", "Recovery", "fixed_points", "recovery"]
+__all__ = [
+    "OUTCOMES",
+    "FixedPoints",
+    "Recovery",
+    "fixed_points",
+    "pseudo_likelihood_fixed_points",
+    "recovery",
+]
 
 
 class Recovery(NamedTuple):
@@ -154,11 +168,14 @@ def recovery(
 def fixed_points(
     denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 0.05, steps: int = 1000
 ) -> FixedPoints:
-    """Run the deterministic reverse process from uncorrupted tokens: what stays is a fixed point.
+    """Run the deterministic reverse process from uncorrupted tokens: what stays is a fixed point
+    (arXiv:2604.26841).
 
-    Each step takes the likeliest entry of the posterior, and the noise removal the likeliest token
-    of the network. A step can move a token only near the end of the grid, so the result hardly
-    depends on t.
+    Each step takes the likeliest entry of the posterior, the last one too. The posterior holds the
+    token's own evidence, which is strong near t = 0: with uniform noise a token stays unless
+    another is about V / 1e-5 times as likely in the last step, and V `steps` times in the one
+    before it. A step can move a token only near the end of the grid, so the result hardly depends
+    on t. What stays without that evidence says `pseudo_likelihood_fixed_points`.
 
     Args:
         denoiser: what is probed.
@@ -169,9 +186,30 @@ def fixed_points(
     Raises:
         AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
     """
+    return _settled(denoiser, tokens, t, steps, "ancestral")
+
+
+def pseudo_likelihood_fixed_points(
+    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 0.05, steps: int = 1000
+) -> FixedPoints:
+    """The same, but the last step takes the likeliest token of the network, which sees the context
+    alone: a token stays only if no other is likelier there. So fixed points of networks are
+    defined that learn the pseudo-likelihood (arXiv:2507.05147).
+
+    Arguments and errors are those of `fixed_points`.
+    """
+    return _settled(denoiser, tokens, t, steps, "greedy")
+
+
+def _settled(
+    denoiser: Denoiser,
+    tokens: Int[Tensor, "N L"] | np.ndarray,
+    t: float,
+    steps: int,
+    noise_removal: NoiseRemoval,
+) -> FixedPoints:
     x_0 = check_tokens(denoiser, tokens)
-    end = settle(
-        denoiser.process, denoiser.blocks, x_0[processes().share(len(x_0))], time_grid(t, steps)
-    )
+    mine = x_0[processes().share(len(x_0))]
+    end = settle(denoiser.process, denoiser.blocks, mine, time_grid(t, steps), noise_removal)
     end = processes().joined(end, len(x_0))
     return FixedPoints((end == x_0).cpu())

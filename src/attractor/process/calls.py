@@ -52,6 +52,12 @@ def reverse_calls(process: ForwardProcess, t: float, steps: int, length: int) ->
     return Calls(float((1 - (1 - coin) ** length).sum()), float(coin.sum()) * length)
 
 
+def reading_calls(process: ForwardProcess, length: int) -> Calls:
+    """Calls for one row to read the distribution of each token given all others, once."""
+    row = torch.zeros(1, length, dtype=torch.long)
+    return Calls(dense=sum(1 for _ in process.readings(row)))
+
+
 def settle_calls(process: ForwardProcess, steps: int, t: float = 0.05) -> Calls:
     """Calls for one row of the deterministic reverse process, and for the noise removal after it.
 

@@ -70,6 +70,16 @@ def moments(log_probs: Float[Tensor, "M V"], token: Int[Tensor, "M"]) -> Float[T
     return torch.stack([-mean, at, variance.clamp(min=0).sqrt()], -1)
 
 
+def beliefs(log_probs: Float[Tensor, "M V"], token: Int[Tensor, "M"]) -> Float[Tensor, "M 4"]:
+    """Surprise -log p of one token and entropy, in nats; the largest probability; and whether the
+    token has it, which tokens of equal probability share.
+    """
+    mean, _, log_probs = _mean_log_prob(log_probs)
+    at, top = log_probs.gather(-1, token[:, None])[:, 0], log_probs.amax(-1)
+    likeliest = (log_probs == top[:, None]).sum(-1)
+    return torch.stack([-at, -mean, top.exp(), (at == top) / likeliest], -1)
+
+
 def _mean_log_prob(log_probs: Float[Tensor, "M V"]) -> tuple[Tensor, Tensor, Tensor]:
     """The mean of log p under p, p log p, and log p, in which a token of probability zero counts
     for nothing.

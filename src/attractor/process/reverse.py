@@ -33,6 +33,9 @@ from attractor.types import AttractorError
 NoiseRemoval = Literal["ancestral", "greedy"]
 T_MIN = 1e-5
 """The last time of the grid; from there to 0 the noise is removed in one step."""
+TIE = 1e-5
+"""Share by which probabilities must differ to be told apart; single precision knows log p to about
+1e-6."""
 
 
 class Event(NamedTuple):
@@ -163,10 +166,10 @@ def settle(
     blocks: Blocks,
     x_t: Int[Tensor, "N L"],
     grid: Float[Tensor, "S"],
+    noise_removal: NoiseRemoval = "ancestral",
     batch_size: int = 64,
 ) -> Int[Tensor, "N L"]:
-    """The deterministic reverse process: the likeliest entry of the posterior at each step, then
-    greedy noise removal.
+    """The deterministic reverse process: the likeliest entry of the posterior at each step.
 
     It has no coins. Steps at which the likeliest entry is the token itself whatever the network
     says are not computed.
@@ -176,6 +179,8 @@ def settle(
         blocks: the denoiser's distributions in parts.
         x_t: tokens at time grid[0].
         grid: descending times, see `time_grid`.
+        noise_removal: the last step, to t = 0: "ancestral" takes the likeliest entry of the
+            posterior there too, "greedy" the likeliest token of the network.
         batch_size: sequences in one call of the network.
 
     Returns:
@@ -183,22 +188,42 @@ def settle(
     """
     # On a fine grid nearly all steps are frozen: a token leaves its place only if, within one step,
     # leaving can be likelier than staying, which it is towards the end alone.
-    alpha = process.schedule.alpha(grid)
+    alpha = torch.cat([process.schedule.alpha(grid), grid.new_ones(1)])
     movable = (~process.frozen(alpha[1:], alpha[:-1])).nonzero()[:, 0].tolist()
+    last = len(grid) - 1
 
     def likeliest(log_p: Tensor, noisy: Tensor, a_s: Tensor, a_t: Tensor) -> Tensor:
-        return process.posterior(noisy[:, None], log_p[:, None].exp(), a_s, a_t)[:, 0].argmax(-1)
+        # In double precision: near the end 1 - alpha is 1e-5, of which a single one keeps two
+        # digits.
+        p = log_p[:, None].double().exp()
+        return _likeliest(process.posterior(noisy[:, None], p, a_s, a_t)[:, 0], noisy)
 
     settled = []
     for x in x_t.split(batch_size):
         for k in movable:
             t = grid[k].float().to(x.device).expand(len(x))
-            a_t, a_s = (alpha[i].float().to(x.device).expand(x.numel()) for i in (k, k + 1))
-            x = reduce_blocks(blocks(x, t), likeliest, x.flatten(), a_s, a_t).view(x.shape)
-        t = grid[-1].float().to(x.device).expand(len(x))
-        end = reduce_blocks(blocks(x, t), lambda log_p, _: log_p.argmax(-1), x.flatten())
-        settled.append(end.view(x.shape))
+            if k == last and noise_removal == "greedy":
+                x = reduce_blocks(blocks(x, t), _argmax, x.flatten()).view(x.shape)
+            else:
+                a_t, a_s = (alpha[i].to(x.device).expand(x.numel()) for i in (k, k + 1))
+                x = reduce_blocks(blocks(x, t), likeliest, x.flatten(), a_s, a_t).view(x.shape)
+        settled.append(x)
     return torch.cat(settled)
+
+
+def _argmax(log_p: Float[Tensor, "M V"], noisy: Int[Tensor, "M"]) -> Int[Tensor, "M"]:
+    return log_p.argmax(-1)
+
+
+def _likeliest(posterior: Float[Tensor, "M V"], x_t: Int[Tensor, "M"]) -> Int[Tensor, "M"]:
+    """x_t where it is likelier than every other entry beyond rounding; else the likeliest other.
+
+    Ties are no accident: half-way between two patterns a memorizer finds both equally likely, and
+    rounding must not say which. Nothing is stored there, so what is no more than a tie moves.
+    """
+    own = posterior.gather(-1, x_t[:, None])
+    other = posterior.scatter(-1, x_t[:, None], -1).max(-1)
+    return torch.where(own[:, 0] > other.values * (1 + TIE), x_t, other.indices)
 
 
 class _Candidates:

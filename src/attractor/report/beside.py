@@ -53,7 +53,7 @@ def beside(report: Report) -> Figure | None:
     what = "conditional entropy, nats per token"
     curves = {name: _both(sweep, None) for name, sweep in every.items()}
     panels.append(_panel(every, curves, "entropy", what, words.nats))
-    keys = [Key(tag=name, label=name, style=_paint(i)) for i, name in enumerate(every)]
+    keys = [Key(tag=name, label=name, style=paint(i)) for i, name in enumerate(every)]
     kinds = [
         Key(tag=kind, label=words.NAMES[kind], style=style(kind)._replace(colour=INK))
         for kind in ("train", "test")
@@ -117,7 +117,7 @@ def _panel(
     lines, said = [], []
     for i, (label, both) in enumerate(curves.items()):
         for curve in both:
-            look = _paint(i, curve.split)
+            look = paint(i, curve.split)
             shade = band(curve, look, [label, curve.split])
             figure.add_traces([shade] if shade is not None else [])
             lines.append(line(curve, look, [label, curve.split], form, f"{label}: {name}"))
@@ -128,7 +128,7 @@ def _panel(
     return Panel(id=f"beside-{name}-plot", label=f"{what}. {'; '.join(said)}.", spec=finish(figure))
 
 
-def _paint(i: int, split: str = "train") -> Style:
+def paint(i: int, split: str = "train") -> Style:
     """The look of one kind of text in the i-th sweep, whose colour and marker are its own."""
     symbol = SYMBOLS[i % len(SYMBOLS)]
     return style(split)._replace(
@@ -157,3 +157,5 @@ def _stars(sweep: Report) -> Iterator[tuple[str, str, str]]:
         yield (f"recovery at t = {words.time(star.t or 0.0)}", *cells(star))
     if sweep.entropy_star is not None:
         yield ("conditional entropy", *cells(sweep.entropy_star))
+    if sweep.calibration_star is not None:
+        yield ("calibration", *cells(sweep.calibration_star))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from attractor.measurements import ALL
+from attractor.measurements.calibration import CALIBRATION
 from attractor.measurements.entropy import ENTROPY
 from attractor.report import words
+from attractor.report.advantage import advantage
 from attractor.report.axes import canvas, log_axis, share_axis
 from attractor.report.beside import beside
 from attractor.report.figures import (
@@ -190,4 +192,5 @@ def all_figures(report: Report) -> list[Figure]:
     for measurement in ALL:
         drawn += [entropy(report)] if measurement is ENTROPY else []
         drawn += sections(report, measurement)
+        drawn += [advantage(report)] if measurement is CALIBRATION else []
     return [figure for figure in drawn if figure is not None]

@@ -119,6 +119,7 @@ def _other_places(report: Report) -> list[tuple[str, Star]]:
     named = {
         "conditional entropy": report.entropy_star,
         "entropy, change of slope": report.entropy_bend,
+        "calibration": report.calibration_star,
         "generative perplexity, peak": report.peak,
     }
     return [(name, star) for name, star in named.items() if star is not None]

@@ -161,13 +161,14 @@ def _draw(figure: go.Figure, there: Sequence[Drawn], section: Section, place: st
         lines.append(line(curve, look, tags, form, _name(trace), place))
     figure.add_traces([drawn for drawn in (*bands, *seeds, *lines) if drawn is not None])
     shown = [each.curve for each in there]
-    if section.exponential:
+    if section.exponential or section.log:
         figure.update_yaxes(**log_axis(shown))
     elif quantity(section.traces[0].quantity).unit in (SHARE, PROBABILITY):
         highest = max(curve.highest for curve in shown)
         figure.update_yaxes(**(share_axis() if highest > HALF else {"tickformat": ".0%"}))
-    if section.zero_line:
-        figure.add_hline(y=0, line={"color": MUTED, "width": 1}, layer="below")
+    if section.zero_line or section.log:
+        at = 1 if section.log else 0
+        figure.add_hline(y=at, line={"color": MUTED, "width": 1}, layer="below")
 
 
 def _figure(
@@ -208,7 +209,7 @@ def _name(trace: Trace) -> str:
 
 
 def _form(section: Section) -> Callable[[float], str]:
-    if section.exponential:
+    if section.exponential or section.log:
         return words.approx
     return words.form(quantity(section.traces[0].quantity).unit)
 

@@ -219,6 +219,7 @@ def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
         stars=tuple(_star(star, timed=True) for star in fields.objects("transition")),
         entropy_star=_star_of(fields, "entropy_transition"),
         entropy_bend=_star_of(fields, "entropy_change"),
+        calibration_star=_star_of(fields, "calibration_transition"),
         peak=_star_of(fields, "perplexity_peak", "n_train"),
         measured=more.all() or (*_broken(rows), *_nelbo(rows)),
         controls=more.controls(),

@@ -224,6 +224,7 @@ def controls(report: Report) -> Table | None:
         ("recovery_rate", "test", words.percent),
         ("conditional_entropy", "train", words.nats),
         ("conditional_entropy", "test", words.nats),
+        ("kappa", "test", words.approx),
         ("auroc", "NELBO", words.decimal),
         ("auroc_shuffled", "NELBO", words.decimal),
     )
@@ -238,14 +239,16 @@ def controls(report: Report) -> Table | None:
         "controls",
         "Controls",
         "An untrained network recovers nothing; the exact memorizer of the smallest training set "
-        "returns it, and of unseen text what both happen to share; the exact generalizer treats "
-        "both alike. Shuffled labels must give an AUROC near 0.5.",
+        "returns it, and of unseen text, of which it is far too sure, what both happen to share; "
+        "the exact generalizer treats both alike and has kappa 1. Shuffled labels must give an "
+        "AUROC near 0.5.",
         (
             "model",
             "recovery, training",
             "recovery, unseen",
             "entropy, training",
             "entropy, unseen",
+            "kappa, unseen",
             "AUROC of NELBO",
             "labels shuffled",
         ),

@@ -143,6 +143,7 @@ class Report:
     stars: tuple[Star, ...]
     entropy_star: Star | None
     entropy_bend: Star | None
+    calibration_star: Star | None
     peak: Star | None
     measured: tuple[Measured, ...]
     """every number, whichever curve it is part of"""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 VANISHING = 0.01
 """Nats below which the entropy of a token counts as vanishing."""
+RESOLVED = 1e-6
+"""Nats per token that single precision can tell from zero."""
+RELIABILITY_BINS = 10
+"""Equal parts of [0, 1] into which tokens are sorted by the confidence of the model."""
 RETURNED = 0.95
 """Recovery from which a sequence counts as having returned."""
 NEAR = 0.25

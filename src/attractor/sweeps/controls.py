@@ -46,7 +46,7 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
     """
     probe = dataclasses.replace(
         config.probe,
-        measure=("entropy", "recovery", "likelihood", "membership"),
+        measure=("entropy", "calibration", "recovery", "likelihood", "membership"),
         t=config.probe.t[:1],
         repeats=1,
         rows=min(config.probe.rows, ROWS),

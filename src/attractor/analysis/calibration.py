@@ -1,0 +1,117 @@
+"""kappa: the surprise that a model meets over the surprise that it expects, with its interval, and
+the training-set size at which unseen text is judged half as badly beside training text."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attractor.analysis.statistics import bca, ratio_interval, resampled_means
+from attractor.analysis.transition import (
+    TEST,
+    TRAIN,
+    Curves,
+    Transition,
+    _curves,
+    _half,
+)
+from attractor.results.estimate import Estimate
+from attractor.results.thresholds import RESOLVED
+from attractor.types import AttractorError
+
+Values = NDArray[np.float64]
+
+
+class Surprise(NamedTuple):
+    """What was met and what was expected, nats per token; both of one shape whose last but one, or
+    only, axis is that of the sequences."""
+
+    nll: Values
+    entropy: Values
+
+    def resolved(self) -> Surprise:
+        """A millionth of a nat more of both, so that what is certain and right has kappa 1."""
+        return Surprise(self.nll + RESOLVED, self.entropy + RESOLVED)
+
+
+def kappa(found: Surprise, seed: int = 0) -> Estimate:
+    """Mean nll over mean entropy of N sequences, with a 95% bootstrap interval over sequences.
+
+    Raises:
+        AttractorError: for fewer than two sequences, and for a number that is not finite.
+    """
+    nll, entropy = _checked(found)
+    return ratio_interval(nll, entropy, seed)
+
+
+def log_kappa_difference(a: Surprise, b: Surprise, seed: int = 0) -> Estimate:
+    """ln kappa of `a` minus that of `b`, independent sequences, with a 95% bootstrap interval.
+
+    Raises:
+        AttractorError: for fewer than two sequences in either, and for a number that is not finite.
+    """
+    a, b = _checked(a), _checked(b)
+    value = _log_kappa(a.nll.mean(), a.entropy.mean()) - _log_kappa(b.nll.mean(), b.entropy.mean())
+    drawn = [resampled_means(np.stack(x, 1), seed + i) for i, x in enumerate((a, b))]
+    first, second = (_log_kappa(x[:, 0], x[:, 1]) for x in drawn)
+    # By how much the difference moves when a sequence of either sample gets a little more weight.
+    influence = np.concatenate([_influence(a), -_influence(b)])
+    n = min(len(a.nll), len(b.nll))
+    return Estimate(float(value), *bca(float(value), first - second, influence, n), n)
+
+
+def calibration_transition(
+    sizes: Values, train: Surprise, test: Surprise, seed: int = 0
+) -> Transition:
+    """Size at which ln kappa of unseen minus that of training text has fallen to half.
+
+    Args:
+        sizes: training-set sizes, (S,).
+        train: of each training sequence at each size, (N, S) or (training seeds, N, S).
+        test: the same of unseen sequences, (M, S) or (training seeds, M, S).
+        seed: of the bootstrap, which resamples sequences, whole curves at a time.
+    """
+    a, b = _log_curves(sizes, train, seed, TRAIN), _log_curves(sizes, test, seed, TEST)
+    gap = Curves(
+        mean=b.mean - a.mean,
+        resampled=b.resampled - a.resampled,
+        without=np.concatenate([b.mean - a.without, b.without - a.mean]),
+        without_seed=b.without_seed - a.without_seed,
+        sequences=min(a.sequences, b.sequences),
+    )
+    return _half(sizes, gap)
+
+
+def _log_curves(sizes: Values, found: Surprise, seed: int, stream: int) -> Curves:
+    # One stream, so that nll and entropy are those of the same drawn sequences.
+    nll, entropy = (_curves(sizes, table, seed, stream) for table in found.resolved())
+    return Curves(
+        mean=_log_kappa(nll.mean, entropy.mean),
+        resampled=_log_kappa(nll.resampled, entropy.resampled),
+        without=_log_kappa(nll.without, entropy.without),
+        without_seed=_log_kappa(nll.without_seed, entropy.without_seed),
+        sequences=nll.sequences,
+    )
+
+
+def _log_kappa(nll: Values, entropy: Values) -> Values:
+    return np.log(nll) - np.log(entropy)
+
+
+def _influence(found: Surprise) -> Values:
+    ratio = found.nll.sum() / found.entropy.sum()
+    return (found.nll - ratio * found.entropy) / found.nll.sum()
+
+
+def _checked(found: Surprise) -> Surprise:
+    nll, entropy = (np.asarray(x, dtype=np.float64) for x in found)
+    wrong = np.flatnonzero(~(np.isfinite(nll) & np.isfinite(entropy)))
+    if len(wrong):
+        raise AttractorError(
+            f"{len(wrong)} of {len(nll)} sequences have no finite value, first row {wrong[0]}"
+        )
+    if len(nll) < 2:
+        raise AttractorError(f"{len(nll)} sequences with a value: an interval needs at least 2")
+    return Surprise(nll, entropy).resolved()

@@ -1,0 +1,95 @@
+"""Calibration: is a model as often right, and as surprised, as it expects to be?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from attractor.model.denoiser import Denoiser
+from attractor.probes.entropy import of_every_token
+from attractor.process.reductions import beliefs
+from attractor.results.thresholds import RELIABILITY_BINS, RESOLVED
+
+
+class PerSequence(NamedTuple):
+    """Means over the tokens of each sequence, nats per token."""
+
+    nll: Float[Tensor, "N"]
+    entropy: Float[Tensor, "N"]
+
+
+class Reliability(NamedTuple):
+    """Tokens in equal bins of confidence from 0 to 1; NaN where a bin holds none."""
+
+    tokens: Int[Tensor, "K"]
+    """how many"""
+    confidence: Float[Tensor, "K"]
+    """mean probability of the likeliest token"""
+    accuracy: Float[Tensor, "K"]
+    """share in which the likeliest token is the one that is there"""
+
+
+class Calibration(NamedTuple):
+    """What a model expected of each token given all others, and what was there."""
+
+    nll: Float[Tensor, "N L"]
+    """-log p of the token that is there, nats"""
+    entropy: Float[Tensor, "N L"]
+    """of the same distribution p: the nll that the model expects"""
+    confidence: Float[Tensor, "N L"]
+    """probability of the likeliest token"""
+    correct: Float[Tensor, "N L"]
+    """1 where that is the token that is there, else 0; k tokens of equal probability count 1/k"""
+
+    def per_sequence(self) -> PerSequence:
+        """Mean nll and mean entropy of each sequence."""
+        return PerSequence(self.nll.mean(1), self.entropy.mean(1))
+
+    @property
+    def kappa(self) -> float:
+        """Mean nll over mean entropy: 1 for a model that knows the law of the text, above 1 for one
+        that is surer than it may be. A millionth of a nat is added to both, so that a model that is
+        certain and right has 1 and not 0 / 0."""
+        nll, entropy = (x.double().mean().item() + RESOLVED for x in (self.nll, self.entropy))
+        return nll / entropy
+
+    @property
+    def overconfidence(self) -> float:
+        """Mean confidence minus accuracy."""
+        return (self.confidence.double() - self.correct.double()).mean().item()
+
+    def reliability(self, bins: int = RELIABILITY_BINS) -> Reliability:
+        """Accuracy of tokens of about equal confidence, which should be that confidence."""
+        where = (self.confidence * bins).long().clamp(max=bins - 1).flatten()
+        count = torch.bincount(where, minlength=bins)
+        confidence, correct = (
+            torch.bincount(where, x.double().flatten(), minlength=bins) / count
+            for x in (self.confidence, self.correct)
+        )
+        return Reliability(count, confidence, correct)
+
+
+def calibration(
+    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
+) -> Calibration:
+    """Compare the denoiser's distribution at every token, given all others, with the token there.
+
+    A model that knows the law of the text has E[nll] = E[entropy], whatever the vocabulary, the
+    length or the entropy of the text, and at every t. It takes one pass of the network; where noise
+    is a mask, one for each token, behind a mask of its own.
+
+    Args:
+        denoiser: what is probed.
+        tokens: sequences, (N, L).
+        t: time in (0, 1]; tokens are corrupted at t first, which at the default changes next to
+            nothing.
+        seed: of that corruption.
+
+    Raises:
+        AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
+    """
+    return Calibration(*of_every_token(denoiser, tokens, t, seed, beliefs, 4).unbind(-1))
