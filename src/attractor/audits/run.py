@@ -36,6 +36,7 @@ from attractor.audits.reference import (
 from attractor.audits.verdict import verdict_alone, verdict_with_data
 from attractor.config.identity import run_config_from_dict
 from attractor.data.dataset import read_rows
+from attractor.data.ids import among
 from attractor.data.packing import prefix
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
 from attractor.machine.files import atomic_directory, write_atomically
@@ -222,13 +223,16 @@ def _facts(
     )
 
 
-def tokenizer_beside(model: str, named: Path | None) -> Tokenizer | None:
+def tokenizer_beside(
+    model: str, named: Path | None, markers: tuple[str, str] | None = None
+) -> Tokenizer | None:
     """The tokenizer that was named, or that lies in the folder of a model; None where there is
-    none."""
+    none. `markers` are its tokens for BOS and EOS, where it has no known ones."""
     if named is not None:
-        return Tokenizer.load(named)
+        return Tokenizer.load(named, markers)
     folder = Path(model).expanduser()
-    return Tokenizer.load(folder) if any((folder / name).is_file() for name in FILE_NAMES) else None
+    there = any((folder / name).is_file() for name in FILE_NAMES)
+    return Tokenizer.load(folder, markers) if there else None
 
 
 def texts_from_files(
@@ -240,13 +244,14 @@ def texts_from_files(
     vocab_size: int,
     rows: int,
 ) -> Texts:
-    """Training and unseen text of an audit; unseen rows that are also training rows are left out.
+    """Training and unseen text of an audit; unseen rows and documents that are also training rows
+    and documents are left out.
 
     Args:
         train: a file of training text.
         test: a file of text that the model has not seen.
         column: which column of the files holds the text.
-        tokenizer: the model's; without one the files must be matrices of token ids, .npy.
+        tokenizer: the model's; without one the files must hold rows of token ids.
         length: tokens of a row.
         vocab_size: of the model.
         rows: how many of each kind are probed at most.
@@ -261,9 +266,9 @@ def texts_from_files(
             f"the tokenizer has {size:,} tokens, and the model knows {vocab_size:,}: it is not the "
             "model's"
         )
-    known, others = (_rows(path, column, tokenizer, length, vocab_size) for path in (train, test))
-    seen = {row.tobytes() for row in known}
-    unseen = others[[row.tobytes() not in seen for row in others]]
+    known = _rows(train, column, tokenizer, length, vocab_size)
+    others = _rows(test, column, tokenizer, length, vocab_size, apart_from=train)
+    unseen = others[~among(others, known)]
     for name, left, which in ((train, known, ""), (test, unseen, " that are no training rows")):
         if len(left) < 2:
             raise AttractorError(
@@ -291,9 +296,14 @@ def _texts(known: np.ndarray, unseen: np.ndarray, tokenizer: Tokenizer | None, r
 
 
 def _rows(
-    path: Path, column: str, tokenizer: Tokenizer | None, length: int, vocab_size: int
+    path: Path,
+    column: str,
+    tokenizer: Tokenizer | None,
+    length: int,
+    vocab_size: int,
+    apart_from: Path | None = None,
 ) -> np.ndarray:
-    rows = read_rows(path, column, tokenizer, length)
+    rows = read_rows(path, column, tokenizer, length, apart_from)
     least, most = rows.min(), rows.max()
     if least < 0 or most >= vocab_size:
         raise AttractorError(

@@ -30,6 +30,7 @@ def run_audit(
     own_data: bool,
     column: str,
     tokenizer: Path | None,
+    markers: tuple[str, str] | None,
     reference: Path | None,
     into: Path | None,
     weights: adapters.Weights,
@@ -46,7 +47,7 @@ def run_audit(
     denoiser = adapters.load(model, weights, family=family, revision=revision, **told)
     if denoiser.seq_len is None:
         raise AttractorError(f"'{model}' does not tell how long its sequences are")
-    found, length, texts = tokenizer_beside(model, tokenizer), denoiser.seq_len, None
+    found, length, texts = tokenizer_beside(model, tokenizer, markers), denoiser.seq_len, None
     vocab_size = denoiser.process.vocab_size
     if own_data:
         texts = texts_of_run(Path(model), amount.rows)

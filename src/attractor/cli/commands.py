@@ -232,8 +232,9 @@ class AuditCommand:
     """The model: the folder of a run, a checkpoint of another code base, or owner/name of a model
     of the Hugging Face Hub."""
     train: Path | None = None
-    """Text that the model was trained on: a .txt, .jsonl or .parquet file, a folder of those, or an
-    .npy matrix of token rows; given together with unseen text."""
+    """Text that the model was trained on: a .txt, .jsonl or .parquet file, a folder of those, or
+    rows of token ids as an .npy or .json matrix or as lists in .jsonl; given together with unseen
+    text."""
     test: Path | None = None
     """Text of the same kind that the model has not seen, in one of the same formats."""
     own_data: bool = False
@@ -242,6 +243,9 @@ class AuditCommand:
     """Name of the column that holds the text in .jsonl and .parquet files."""
     tokenizer: Path | None = None
     """Tokenizer of the model, where none lies beside it."""
+    markers: tuple[str, str] | None = None
+    """Which tokens of that tokenizer mark the beginning and the end, where it has none of the usual
+    ones."""
     n: int = 2000
     """Largest number of sequences that the model writes, at least 2."""
     minutes: float = 4.0
