@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import tempfile
@@ -51,6 +52,8 @@ from attractor.runs.measure import parameter_count
 from attractor.types import AttractorError
 
 PAGE, NUMBERS, CARD = "audit.html", "audit.json", "card.md"
+HOME = Path("audits")
+"""Folder of audits that were not told where to go."""
 LEAST_TOKENS = 0.9
 """Share of the model's vocabulary that its tokenizer fills at least. A vocabulary may also hold a
 mask and be rounded up, but a tokenizer that leaves more of it empty is another model's."""
@@ -67,6 +70,29 @@ class Audited(NamedTuple):
     """tokens of a sequence"""
     tokenizer: Tokenizer | None = None
     texts: Texts | None = None
+    place: str = ""
+    """which model it is, see `place_of`"""
+
+
+def place_of(model: str, weights: str, revision: str | None) -> str:
+    """Twelve hexadecimal digits that tell models of the same name apart: of where a model lies, and
+    which of its weights are meant."""
+    here = Path(model).expanduser()
+    told = [str(here.resolve()) if here.exists() else model, weights, revision]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
+
+
+def default_folder(name: str, place: str, home: Path = HOME) -> Path:
+    """Where the audit of a model goes: a folder of its name, or, where that holds the audit of
+    another model of this name, one that its place is added to."""
+    folder = home / name.replace("/", "--")
+    if not (folder / NUMBERS).is_file():
+        return folder
+    try:
+        whose = read_json(folder / NUMBERS).get("place")
+    except AttractorError:
+        whose = None
+    return folder if whose == place else folder.with_name(f"{folder.name}-{place[:6]}")
 
 
 def audit(
@@ -135,6 +161,7 @@ def _judged(
     own = arrays.array("original", "echoes", "generated")[0]
     return Audit(
         model=subject.name,
+        place=subject.place,
         alone=alone,
         with_data=with_data,
         numbers=numbers,

@@ -262,8 +262,8 @@ class AuditCommand:
     """Reference curves to compare with instead of the built-in ones: a file of `attractor
     reference`."""
     out: Path | None = None
-    """Folder of the audit, which replaces an earlier one there; audits/ and the name of the model
-    unless given."""
+    """Folder of the audit, which replaces an earlier one there; unless given it is audits/ and the
+    name of the model, with a digest behind it where another model of this name was audited."""
     gate: bool = False
     """Let the exit code tell the verdict: 0 for generalizing, 1 for memorizing, 3 for anything
     between or undecided. Without it the code is 0 for every verdict."""

@@ -262,6 +262,9 @@ class ProbeConfig:
     """The language model that judges the model's own text (generative perplexity): "ngram", which
     is fitted by Kneser-Ney smoothing to unseen rows that are not measured, or the folder of a
     causal language model of Hugging Face."""
+    judge_digest: Annotated[str, tyro.conf.Suppress] = field(default="", metadata=LATER)
+    """Digest of the files of that folder, found when it is asked: another model in a folder of the
+    same name is another judge."""
     seed: int = 0
     """Seed of all noise of the measurements."""
 

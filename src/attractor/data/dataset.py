@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -13,6 +14,14 @@ import numpy as np
 from jaxtyping import Int
 
 from attractor.data.corpus import read_documents
+from attractor.data.fingerprint import (
+    SOURCE,
+    Fingerprint,
+    changed,
+    fingerprint,
+    read_fingerprint,
+    same,
+)
 from attractor.data.ids import read_ids
 from attractor.data.loss import UnknownTextError, encode_known, loss_of
 from attractor.data.packing import check_length, open_rows, pack, write_rows
@@ -29,7 +38,7 @@ from attractor.data.stream import (
 )
 from attractor.data.subsets import SplitCounts, check_share, split_documents
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer, make_tokenizer
-from attractor.machine.files import locked
+from attractor.machine.files import LOCK, locked, sha256, write_atomically
 from attractor.types import AttractorError
 
 HUB_SETTINGS = ("subset", "split", "test_split", "revision")
@@ -46,6 +55,8 @@ class Dataset(NamedTuple):
     tokenizer: Tokenizer
     counts: SplitCounts
     """documents read, dropped and kept"""
+    digest: str = ""
+    """of all rows; empty for a folder of an earlier version"""
 
 
 def prepare_dataset(
@@ -61,6 +72,7 @@ def prepare_dataset(
     wrap: str = "continuous",
     markers: Sequence[str] | None = None,
     building: Path | None = None,
+    anew: bool = False,
     on_progress: Callable[[Packed], None] = lambda packed: None,
     **hub: str,
 ) -> Dataset:
@@ -81,7 +93,8 @@ def prepare_dataset(
         wrap: "continuous", or "paper" for rows as the paper's code makes them.
         markers: names of BOS and EOS in a ready tokenizer, where it has no known ones.
         building: where a stream keeps what it has packed, so that it goes on from there; inside
-            `folder` unless given.
+            `folder` unless given. What was packed of another text is thrown away.
+        anew: throw it away whatever it was packed of.
         on_progress: is told how far the packing of a stream has come.
         hub: `subset`, `split`, `test_split` and `revision` of a data set of the Hub.
 
@@ -91,10 +104,12 @@ def prepare_dataset(
     """
     check_length(seq_len)
     stream = find_source(source, column, **{name: hub.get(name, "") for name in HUB_SETTINGS})
+    mark = fingerprint(source, tokenizer, "" if stream is None else stream.commit)
     if stream is not None:
         target = building or folder / "packing"
         target.mkdir(parents=True, exist_ok=True)
         with locked(target):
+            _begin(target, mark, anew)
             made = _tokenizer(target, tokenizer, stream, vocab_size, test_share, seed, markers)
             paper = wrap == "paper"
             try:
@@ -105,7 +120,7 @@ def prepare_dataset(
                 shutil.rmtree(target)
                 raise
         shutil.rmtree(target)
-        return open_dataset(folder)
+        return _told(folder, mark, source, tokenizer)
     if wrap == "paper":
         raise AttractorError(
             f"wrap = 'paper' is for text that is streamed, and '{source}' is read at once"
@@ -122,7 +137,51 @@ def prepare_dataset(
     made.save(folder)
     counts = split.counts._replace(lost=lost[TRAIN], test_lost=lost[TEST])
     (folder / COUNTS).write_text(json.dumps(counts._asdict()))
+    return _told(folder, mark, source, tokenizer)
+
+
+def _begin(building: Path, mark: Fingerprint, anew: bool) -> None:
+    """Throw away what was packed of another text, of which rows must not stay among those of this
+    one."""
+    there = read_fingerprint(building)
+    if there is not None and same(there, mark) and not anew:
+        return
+    # Its name first: what a crash leaves without a name is thrown away next time.
+    (building / SOURCE).unlink(missing_ok=True)
+    for left in building.iterdir():
+        if left.name != LOCK:
+            left.unlink()
+    write_atomically(building / SOURCE, json.dumps(mark))
+
+
+def _told(folder: Path, mark: Fingerprint, source: str, tokenizer: str) -> Dataset:
+    """The finished dataset, which tells what it was made of.
+
+    Raises:
+        AttractorError: if that has changed meanwhile.
+    """
+    if file := changed(mark, source, tokenizer):
+        raise AttractorError(f"'{file}' has changed while it was read: start again when it is done")
+    rows = [sha256(folder / name) for name in (TRAIN, TEST)]
+    digest = hashlib.sha256("".join(rows).encode()).hexdigest()[:12]
+    (folder / SOURCE).write_text(json.dumps({**mark, "rows": digest}))
     return open_dataset(folder)
+
+
+def require_same_text(folder: Path, source: str, tokenizer: str) -> None:
+    """Refuse to go on with a dataset whose text, or tokenizer, has changed since it was made.
+
+    What has gone away is not missed, and folders of earlier versions do not tell.
+
+    Raises:
+        AttractorError: naming the file.
+    """
+    made_of = read_fingerprint(folder)
+    if made_of is not None and (file := changed(made_of, source, tokenizer)):
+        raise AttractorError(
+            f"'{file}' has changed since '{folder}' was made of it: choose another folder, --force "
+            "to begin anew, or put back what it was to go on"
+        )
 
 
 def _tokenizer(
@@ -158,7 +217,7 @@ def _prepare_stream(
     eos_id = tokenizer.bos_id if as_in_paper and tokenizer.is_bert else tokenizer.eos_id
     wrapping = Wrapping(seq_len, tokenizer.bos_id, eos_id, as_in_paper)
     unseen = unseen_documents(source, test_share, seed)
-    # Looked at first: a tokenizer that does not know such text is found out before hours of packing.
+    # Looked at first: hours of packing would come before what a tokenizer does not know is refused.
     some, said_of = unseen[:: 1 + len(unseen) // BATCH], f"the unseen text of '{source.name}'"
     loss = loss_of(tokenizer, some, tokenizer.encode(some))
     if loss.tokens > BATCH:
@@ -231,4 +290,6 @@ def open_dataset(folder: Path) -> Dataset:
     """
     tokenizer = Tokenizer.load(folder)
     train, test = open_rows(folder / TRAIN), open_rows(folder / TEST)
-    return Dataset(train, test, tokenizer, SplitCounts(**json.loads((folder / COUNTS).read_text())))
+    counts = SplitCounts(**json.loads((folder / COUNTS).read_text()))
+    digest = (read_fingerprint(folder) or {}).get("rows", "")
+    return Dataset(train, test, tokenizer, counts, digest=digest)

@@ -141,7 +141,8 @@ class Tokenizer:
         if self.markers is None:
             (folder / MARKERS).unlink(missing_ok=True)
         else:
-            (folder / MARKERS).write_text(json.dumps(dict(zip(("bos", "eos"), self.markers))))
+            bos, eos = self.markers
+            (folder / MARKERS).write_text(json.dumps({"bos": bos, "eos": eos}))
 
     @property
     def fingerprint(self) -> str:

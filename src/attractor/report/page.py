@@ -28,6 +28,8 @@ PROVENANCE = {
     "test_documents": "Test documents",
     "duplicates": "Duplicates dropped",
     "near_duplicates": "Near-duplicates dropped",
+    "lost": "Training text the tokenizer does not know",
+    "test_lost": "Unseen text the tokenizer does not know",
     "tokenizer": "Tokenizer",
     "process": "Noise",
     "vocab_size": "Vocabulary size V",
