@@ -265,8 +265,8 @@ def _markers(vocabulary: dict[str, int], named: Sequence[str] | None) -> tuple[s
     if found is None:
         wanted = ", ".join(" and ".join(dict.fromkeys(pair)) for pair in BOS_EOS_NAMES)
         raise AttractorError(
-            f"the tokenizer has no beginning and end token; looked for: {wanted}; name others with "
-            "--data.markers BOS EOS"
+            "the tokenizer has no known beginning and end token (--data.markers BOS EOS names "
+            f"others, for an audit --markers BOS EOS); looked for: {wanted}"
         )
     return found
 
