@@ -51,6 +51,13 @@ def add_a_file(file: Path) -> None:
     (file.parent / "b.txt").write_text("another file\nof text")
 
 
+def add_a_run(file: Path) -> None:
+    run = file.parent / "runs" / "x"
+    run.mkdir(parents=True)
+    (run / ".lock").touch()
+    (run / "metrics.jsonl").write_text("{}")
+
+
 def add_what_is_no_text(file: Path) -> None:
     (file.parent / "README.md").write_text("no text")
     (file.parent / "._a.txt").write_text("hidden")
@@ -72,6 +79,7 @@ def text(tmp_path: Path) -> Path:
         (swap_unseen, False),
         (add_a_file, False),
         (add_what_is_no_text, True),
+        (add_a_run, True),
     ],
 )
 def test_what_is_another_text(text: Path, change: Callable[[Path], None], is_same: bool) -> None:

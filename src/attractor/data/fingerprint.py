@@ -10,13 +10,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from attractor.data.corpora import CORPORA
 from attractor.data.corpus import BUILTIN
 from attractor.data.tokenizer import FILE_NAMES, MARKERS
-from attractor.machine.files import sha256
+from attractor.machine.files import LOCK, sha256
 from attractor.types import AttractorError
 
 SOURCE = "source.json"
@@ -113,10 +114,15 @@ def _text(source: str) -> Iterator[tuple[str, Path]]:
     if place.is_file():
         yield "", place
     elif place.is_dir():
-        # Original files of named corpora have other endings, and compressed ones two.
-        every = str(place) != str(Path(source).expanduser())
+        corpus = CORPORA.get(source.partition(":")[0])
+        named = corpus is not None and place != Path(source).expanduser()
         for name, file in _walk(place):
-            if every or {suffix.lower() for suffix in file.suffixes} & FORMATS:
+            if named:
+                patterns = [*" ".join(corpus.files).split(), "*.parquet", "text8"]
+                counts = any(fnmatch(f"/{name}", f"*/{pattern}") for pattern in patterns)
+            else:  # compressed files have two endings
+                counts = bool({suffix.lower() for suffix in file.suffixes} & FORMATS)
+            if counts:
                 yield name, file
 
 
@@ -130,9 +136,12 @@ def _tokenizer(kind: str) -> Iterator[tuple[str, Path]]:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The regular files of a folder and of those in it, by their names in it, but for hidden
-    ones."""
+    """The regular files of a folder and of those in it, by their names in it, but for hidden ones,
+    and for folders in which runs and sweeps lie: they write files of their own."""
     for here, folders, names in os.walk(folder):
+        if LOCK in names and Path(here) != folder:
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             file = Path(here, name)
