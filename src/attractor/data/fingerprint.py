@@ -114,11 +114,12 @@ def _text(source: str) -> Iterator[tuple[str, Path]]:
     if place.is_file():
         yield "", place
     elif place.is_dir():
-        corpus = CORPORA.get(source.partition(":")[0])
-        named = corpus is not None and place != Path(source).expanduser()
+        # Of a named corpus these; another source is the place itself.
+        named = place != Path(source).expanduser()
+        files = CORPORA[source.partition(":")[0]].files if named else ()
         for name, file in _walk(place):
             if named:
-                patterns = [*" ".join(corpus.files).split(), "*.parquet", "text8"]
+                patterns = [*" ".join(files).split(), "*.parquet", "text8"]
                 counts = any(fnmatch(f"/{name}", f"*/{pattern}") for pattern in patterns)
             else:  # compressed files have two endings
                 counts = bool({suffix.lower() for suffix in file.suffixes} & FORMATS)
