@@ -148,6 +148,9 @@ def test_data_folder(finished: Path) -> None:
     check_files("## A data folder", finished / "data")
     check_keys("### `data/config.json`", read(finished / "data/config.json"))
     check_keys("### `data/counts.json`", read(finished / "data/counts.json"))
+    tokenizer = {"tokenizer.json": {"size": 1, "time": 1, "ends": "", "sha256": ""}}
+    told = read(finished / "data/source.json")
+    check_keys("### `data/source.json`", told, {"tokenizer": tokenizer})
     check_keys("### While a corpus is streamed", dataclasses.asdict(State(left=[])))
 
 

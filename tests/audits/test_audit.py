@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from toy import hub_folder
 
 from attractor import AttractorError, adapters
 from attractor.audits.measure import Effort
-from attractor.audits.run import Audited, audit, texts_from_files
+from attractor.audits.run import Audited, audit, place_of, texts_from_files
 from attractor.cli import main
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack
@@ -129,6 +130,28 @@ def test_a_model_that_always_says_one_word_passes_no_gate(
     assert "no structure" in found.verdict.objection
 
 
+def test_two_models_of_one_name_have_a_folder_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for parent in ("a", "b"):
+        hub_folder(Path(parent, "best"), "duo")
+
+    def audited(*arguments: str) -> set[str]:
+        assert main(["audit", *arguments, "--n", "6", "--steps", "4"]) == 0
+        return {folder.name for folder in Path("audits").iterdir()}
+
+    assert audited("a/best") == {"best"}
+    first = Path("audits/best/audit.json").read_text()
+    (second,) = audited("b/best") - {"best"}
+    assert re.fullmatch("best-[0-9a-f]{6}", second)
+    assert Path("audits/best/audit.json").read_text() == first
+    # The same model again, however its path is written, replaces its own audit.
+    assert audited("./b/../b/best") == {"best", second}
+    places = [place_of("a/best", *which) for which in (("ema", None), ("raw", None), ("ema", "x"))]
+    assert len({*places}) == 3  # other weights, and other revisions, are other models
+
+
 def test_unequal_noise_is_no_reference(tmp_path: Path) -> None:
     model = adapters.load(GOLDEN / "gidd_hf")
     assert model.seq_len is not None
@@ -168,7 +191,7 @@ def test_files(tokenizer: Tokenizer, tmp_path: Path) -> None:
         ):
             texts_from_files(known, unseen, "text", tokenizer, LENGTH, size, 50)
     (tmp_path / "greek.txt").write_text("γνῶθι σεαυτόν " * 40)
-    with pytest.raises(AttractorError, match=r"80% of the tokens of .*greek.txt' are \[UNK\]"):
+    with pytest.raises(AttractorError, match=r"86% of the tokens of .*greek.txt' are \[UNK\]"):
         texts_from_files(
             known, tmp_path / "greek.txt", "text", tokenizer, LENGTH, tokenizer.vocab_size, 50
         )

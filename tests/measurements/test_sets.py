@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from attractor import measurements as registry
+from attractor.config.identity import config_hash, to_dict
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.measurement import Measurement
 from attractor.measurements.novelty import NOVELTY
-from attractor.measurements.sets import agree, joined, lacking, spelled_out
+from attractor.measurements.sets import agree, joined, lacking, recognised, spelled_out
 
 MADE = ProbeConfig(measure=("recovery", "entropy"), t=(0.3, 0.8), rows=8, test_rows=10)
 
@@ -55,6 +58,37 @@ def test_other_conditions_stand_apart() -> None:
         assert not agree(MADE, other)
     assert agree(MADE, asked(basin_rows=5))  # no basin is measured
     assert agree(MADE, asked(measure=("entropy",), steps=20))  # entropy takes no steps
+
+
+def test_a_judge_is_its_content_and_not_its_name(tmp_path: Path) -> None:
+    def asking(folder: str) -> ProbeConfig:
+        judge = str(tmp_path / folder)
+        return recognised(asked(measure=("generative_perplexity",), judge=judge))
+
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "model.safetensors").write_bytes(b"weights")
+    made = asking("a")
+    assert made.judge_digest
+    assert agree(made, asking("a"))
+    assert agree(made, asking("b"))  # the same judge, elsewhere
+    (tmp_path / "a" / "model.safetensors").write_bytes(b"WEIGHTS")
+    assert not agree(made, asking("a"))
+    assert config_hash(made) != config_hash(asking("a"))
+    whole = joined(made, asked(measure=("likelihood",)))
+    assert (whole.judge, whole.judge_digest) == (made.judge, made.judge_digest)
+    # What an earlier version made knows its judge by name alone.
+    assert agree(dataclasses.replace(made, judge_digest=""), asking("a"))
+    shutil.rmtree(tmp_path / "a")
+    assert recognised(made) == made
+    for unasked in (
+        dataclasses.replace(made, judge="ngram"),
+        dataclasses.replace(made, measure=("entropy",)),
+    ):
+        assert recognised(unasked).judge_digest == ""
+    assert config_hash(ProbeConfig()) == config_hash(
+        {k: v for k, v in to_dict(ProbeConfig()).items() if k != "judge_digest"}
+    )
 
 
 def test_a_setting_has_one_value_in_a_set_whichever_measurement_depends_on_it() -> None:

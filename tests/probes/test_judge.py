@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from attractor import AttractorError
-from attractor.probes import HuggingFaceJudge, NGramJudge
+from attractor.data.loss import UnknownTextError
+from attractor.probes import HuggingFaceJudge, NGramJudge, require_judge
 from attractor.theory.sources import random_source
 
 
@@ -89,3 +90,11 @@ def test_a_hugging_face_model_judges_from_disk(tmp_path: Path) -> None:
 
     expected = [nats([i + 1 for i in row if i < 3]) for row in rows.tolist()]
     assert judge.nats(rows).tolist() == pytest.approx(expected, rel=1e-4)
+
+    # Of a word that it does not know a judge can say nothing; a few are let pass.
+    strange = HuggingFaceJudge(tmp_path, lambda row: "a " * 6 + "unheard")
+    with pytest.raises(UnknownTextError, match="drops 54% of the characters of the judged text"):
+        strange.nats(rows)
+    with pytest.raises(UnknownTextError, match="drops 100% of the characters of the text that"):
+        require_judge(tmp_path, ["unheard of"])
+    assert require_judge(tmp_path, ["a b c \ufffd"]).unk_token_id == tokenizer.unk_token_id

@@ -609,6 +609,29 @@ def test_controls_of_another_run_are_measured_again(
         written.append([path.stat().st_mtime_ns for path in sorted(tmp_path.glob("*/results.*"))])
     assert len(written[0]) == 3
     assert written[0] != written[1] == written[2]
+    for digest in (data.digest, "of another text"):
+        measure_controls(single(config, n_train=16), data._replace(digest=digest), tmp_path)
+        written.append([path.stat().st_mtime_ns for path in sorted(tmp_path.glob("*/results.*"))])
+    assert written[2] == written[3]
+    assert not {*written[3]} & {*written[4]}
+
+
+def test_data_of_another_text_are_not_taken_for_those_of_a_run(
+    config: SweepConfig, finished: Path, tmp_path: Path
+) -> None:
+    """Data that were made again of another text, with the same settings: by hand, or by moving a
+    run."""
+    folder = Path(shutil.copytree(finished, tmp_path / "s"))
+    run = plan(config, 10**6)[0].run_id
+    told = json.loads((folder / "data" / "source.json").read_text())
+    (folder / "data" / "source.json").write_text(json.dumps({**told, "rows": "other"}))
+    with pytest.raises(AttractorError, match="was trained on other rows"):
+        data_of(folder / run)
+    assert main(["audit", str(folder / run), "--own-data", "--out", str(tmp_path / "a")]) == 2
+    more = dataclasses.replace(config, probe=dataclasses.replace(config.probe, t=(0.3, 0.5, 0.8)))
+    with pytest.raises(AttractorError, match="failed"):
+        sweep(more, folder, lambda event: None)
+    assert "was trained on other rows" in (folder / run / "failed.txt").read_text()
 
 
 def test_measurements_hold_every_section_and_the_controls(finished: Path) -> None:

@@ -66,6 +66,8 @@ class Audit:
     """All that an audit found."""
 
     model: str
+    place: str
+    """which of several models of this name it is"""
     alone: Verdict
     with_data: Verdict | None
     numbers: dict[str, Estimate]
@@ -96,6 +98,7 @@ class Audit:
         return {
             "schema": 1,
             "model": self.model,
+            "place": self.place,
             "verdict": self.verdict.word,
             "exit_code": self.verdict.exit_code,
             "without_data": _plain_verdict(self.alone),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import tempfile
@@ -36,6 +37,7 @@ from attractor.audits.reference import (
 from attractor.audits.verdict import verdict_alone, verdict_with_data
 from attractor.config.identity import run_config_from_dict
 from attractor.data.dataset import read_rows
+from attractor.data.ids import among
 from attractor.data.packing import prefix
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
 from attractor.machine.files import atomic_directory, write_atomically
@@ -50,6 +52,8 @@ from attractor.runs.measure import parameter_count
 from attractor.types import AttractorError
 
 PAGE, NUMBERS, CARD = "audit.html", "audit.json", "card.md"
+HOME = Path("audits")
+"""Folder of audits that were not told where to go."""
 LEAST_TOKENS = 0.9
 """Share of the model's vocabulary that its tokenizer fills at least. A vocabulary may also hold a
 mask and be rounded up, but a tokenizer that leaves more of it empty is another model's."""
@@ -66,6 +70,29 @@ class Audited(NamedTuple):
     """tokens of a sequence"""
     tokenizer: Tokenizer | None = None
     texts: Texts | None = None
+    place: str = ""
+    """which model it is, see `place_of`"""
+
+
+def place_of(model: str, weights: str, revision: str | None) -> str:
+    """Twelve hexadecimal digits that tell models of the same name apart: of where a model lies, and
+    which of its weights are meant."""
+    here = Path(model).expanduser()
+    told = [str(here.resolve()) if here.exists() else model, weights, revision]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
+
+
+def default_folder(name: str, place: str, home: Path = HOME) -> Path:
+    """Where the audit of a model goes: a folder of its name, or, where that holds the audit of
+    another model of this name, one that its place is added to."""
+    folder = home / name.replace("/", "--")
+    if not (folder / NUMBERS).is_file():
+        return folder
+    try:
+        whose = read_json(folder / NUMBERS).get("place")
+    except AttractorError:
+        whose = None
+    return folder if whose == place else folder.with_name(f"{folder.name}-{place[:6]}")
 
 
 def audit(
@@ -134,6 +161,7 @@ def _judged(
     own = arrays.array("original", "echoes", "generated")[0]
     return Audit(
         model=subject.name,
+        place=subject.place,
         alone=alone,
         with_data=with_data,
         numbers=numbers,
@@ -222,13 +250,16 @@ def _facts(
     )
 
 
-def tokenizer_beside(model: str, named: Path | None) -> Tokenizer | None:
+def tokenizer_beside(
+    model: str, named: Path | None, markers: tuple[str, str] | None = None
+) -> Tokenizer | None:
     """The tokenizer that was named, or that lies in the folder of a model; None where there is
-    none."""
+    none. `markers` are its tokens for BOS and EOS, where it has no known ones."""
     if named is not None:
-        return Tokenizer.load(named)
+        return Tokenizer.load(named, markers)
     folder = Path(model).expanduser()
-    return Tokenizer.load(folder) if any((folder / name).is_file() for name in FILE_NAMES) else None
+    there = any((folder / name).is_file() for name in FILE_NAMES)
+    return Tokenizer.load(folder, markers) if there else None
 
 
 def texts_from_files(
@@ -240,13 +271,14 @@ def texts_from_files(
     vocab_size: int,
     rows: int,
 ) -> Texts:
-    """Training and unseen text of an audit; unseen rows that are also training rows are left out.
+    """Training and unseen text of an audit; unseen rows and documents that are also training rows
+    and documents are left out.
 
     Args:
         train: a file of training text.
         test: a file of text that the model has not seen.
         column: which column of the files holds the text.
-        tokenizer: the model's; without one the files must be matrices of token ids, .npy.
+        tokenizer: the model's; without one the files must hold rows of token ids.
         length: tokens of a row.
         vocab_size: of the model.
         rows: how many of each kind are probed at most.
@@ -261,9 +293,9 @@ def texts_from_files(
             f"the tokenizer has {size:,} tokens, and the model knows {vocab_size:,}: it is not the "
             "model's"
         )
-    known, others = (_rows(path, column, tokenizer, length, vocab_size) for path in (train, test))
-    seen = {row.tobytes() for row in known}
-    unseen = others[[row.tobytes() not in seen for row in others]]
+    known = _rows(train, column, tokenizer, length, vocab_size)
+    others = _rows(test, column, tokenizer, length, vocab_size, apart_from=train)
+    unseen = others[~among(others, known)]
     for name, left, which in ((train, known, ""), (test, unseen, " that are no training rows")):
         if len(left) < 2:
             raise AttractorError(
@@ -291,9 +323,14 @@ def _texts(known: np.ndarray, unseen: np.ndarray, tokenizer: Tokenizer | None, r
 
 
 def _rows(
-    path: Path, column: str, tokenizer: Tokenizer | None, length: int, vocab_size: int
+    path: Path,
+    column: str,
+    tokenizer: Tokenizer | None,
+    length: int,
+    vocab_size: int,
+    apart_from: Path | None = None,
 ) -> np.ndarray:
-    rows = read_rows(path, column, tokenizer, length)
+    rows = read_rows(path, column, tokenizer, length, apart_from)
     least, most = rows.min(), rows.max()
     if least < 0 or most >= vocab_size:
         raise AttractorError(

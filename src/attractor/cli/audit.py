@@ -13,6 +13,8 @@ from attractor.audits.run import (
     PAGE,
     Audited,
     audit,
+    default_folder,
+    place_of,
     texts_from_files,
     texts_of_run,
     tokenizer_beside,
@@ -30,6 +32,7 @@ def run_audit(
     own_data: bool,
     column: str,
     tokenizer: Path | None,
+    markers: tuple[str, str] | None,
     reference: Path | None,
     into: Path | None,
     weights: adapters.Weights,
@@ -46,7 +49,7 @@ def run_audit(
     denoiser = adapters.load(model, weights, family=family, revision=revision, **told)
     if denoiser.seq_len is None:
         raise AttractorError(f"'{model}' does not tell how long its sequences are")
-    found, length, texts = tokenizer_beside(model, tokenizer), denoiser.seq_len, None
+    found, length, texts = tokenizer_beside(model, tokenizer, markers), denoiser.seq_len, None
     vocab_size = denoiser.process.vocab_size
     if own_data:
         texts = texts_of_run(Path(model), amount.rows)
@@ -54,9 +57,10 @@ def run_audit(
         texts = texts_from_files(train, test, column, found, length, vocab_size, amount.rows)
     here = Path(model).expanduser()
     name = here.resolve().name if here.exists() else model  # otherwise owner/name on the Hub
-    folder = into or Path("audits") / name.replace("/", "--")
+    place = place_of(model, weights, revision)
+    folder = into or default_folder(name, place)
     with out.status("auditing") as status:
-        audited = Audited(name, denoiser, length, found, texts)
+        audited = Audited(name, denoiser, length, found, texts, place)
         made = audit(audited, folder, amount, reference, status.update)
     say("\n".join([headline(made.verdict), *standfirst(made)]))
     say(f"page  {folder / PAGE}")

@@ -232,8 +232,9 @@ class AuditCommand:
     """The model: the folder of a run, a checkpoint of another code base, or owner/name of a model
     of the Hugging Face Hub."""
     train: Path | None = None
-    """Text that the model was trained on: a .txt, .jsonl or .parquet file, a folder of those, or an
-    .npy matrix of token rows; given together with unseen text."""
+    """Text that the model was trained on: a .txt, .jsonl or .parquet file, a folder of those, or
+    rows of token ids as an .npy or .json matrix or as lists in .jsonl; given together with unseen
+    text."""
     test: Path | None = None
     """Text of the same kind that the model has not seen, in one of the same formats."""
     own_data: bool = False
@@ -242,6 +243,9 @@ class AuditCommand:
     """Name of the column that holds the text in .jsonl and .parquet files."""
     tokenizer: Path | None = None
     """Tokenizer of the model, where none lies beside it."""
+    markers: tuple[str, str] | None = None
+    """Which tokens of that tokenizer mark the beginning and the end, where it has none of the usual
+    ones."""
     n: int = 2000
     """Largest number of sequences that the model writes, at least 2."""
     minutes: float = 4.0
@@ -258,8 +262,8 @@ class AuditCommand:
     """Reference curves to compare with instead of the built-in ones: a file of `attractor
     reference`."""
     out: Path | None = None
-    """Folder of the audit, which replaces an earlier one there; audits/ and the name of the model
-    unless given."""
+    """Folder of the audit, which replaces an earlier one there; unless given it is audits/ and the
+    name of the model, with a digest behind it where another model of this name was audited."""
     gate: bool = False
     """Let the exit code tell the verdict: 0 for generalizing, 1 for memorizing, 3 for anything
     between or undecided. Without it the code is 0 for every verdict."""

@@ -145,7 +145,8 @@ _FREE_NAMES = {"schema"} | {
 
 _LATER = {
     setting.name: setting.default
-    for setting in dataclasses.fields(DataConfig)
+    for cls in (DataConfig, ProbeConfig)
+    for setting in dataclasses.fields(cls)
     if setting.metadata == LATER
 }
 

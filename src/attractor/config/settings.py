@@ -78,6 +78,9 @@ class DataConfig:
     """How text becomes tokens: "bpe" (byte-level byte pairs) or "char" (characters) trains a
     tokenizer on the training split; the path of a tokenizer.json or vocab.txt, or the Hub id of a
     model, takes a ready one."""
+    markers: tuple[str, str] | None = field(default=None, metadata=LATER)
+    """Which tokens of a ready tokenizer mark the beginning and the end, such as <|begin_of_text|>
+    and <|end_of_text|>; needed where it has none of the usual ones."""
     vocab_size: int = 512
     """Number of different tokens of a trained "bpe" tokenizer, at least 259; the others do not use
     it."""
@@ -259,6 +262,9 @@ class ProbeConfig:
     """The language model that judges the model's own text (generative perplexity): "ngram", which
     is fitted by Kneser-Ney smoothing to unseen rows that are not measured, or the folder of a
     causal language model of Hugging Face."""
+    judge_digest: Annotated[str, tyro.conf.Suppress] = field(default="", metadata=LATER)
+    """Digest of the files of that folder, found when it is asked: another model in a folder of the
+    same name is another judge."""
     seed: int = 0
     """Seed of all noise of the measurements."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,16 @@ import numpy as np
 from jaxtyping import Int
 
 from attractor.data.corpus import read_documents
+from attractor.data.fingerprint import (
+    SOURCE,
+    Fingerprint,
+    changed,
+    fingerprint,
+    read_fingerprint,
+    same,
+)
+from attractor.data.ids import read_ids
+from attractor.data.loss import UnknownTextError, encode_known, loss_of
 from attractor.data.packing import check_length, open_rows, pack, write_rows
 from attractor.data.sources import TextSource, find_source
 from attractor.data.stream import (
@@ -26,13 +37,11 @@ from attractor.data.stream import (
     unseen_documents,
 )
 from attractor.data.subsets import SplitCounts, check_share, split_documents
-from attractor.data.tokenizer import FILE_NAMES, UNK, Tokenizer, make_tokenizer
-from attractor.machine.files import locked
+from attractor.data.tokenizer import FILE_NAMES, Tokenizer, make_tokenizer
+from attractor.machine.files import LOCK, locked, sha256, write_atomically
 from attractor.types import AttractorError
 
 HUB_SETTINGS = ("subset", "split", "test_split", "revision")
-MOST_UNKNOWN = 0.1
-"""Share of unknown tokens above which text is no text of a model."""
 TRAIN, TEST, COUNTS = "train.npy", "test.npy", "counts.json"
 
 
@@ -46,6 +55,8 @@ class Dataset(NamedTuple):
     tokenizer: Tokenizer
     counts: SplitCounts
     """documents read, dropped and kept"""
+    digest: str = ""
+    """of all rows; empty for a folder of an earlier version"""
 
 
 def prepare_dataset(
@@ -59,7 +70,9 @@ def prepare_dataset(
     test_share: float,
     seed: int,
     wrap: str = "continuous",
+    markers: Sequence[str] | None = None,
     building: Path | None = None,
+    anew: bool = False,
     on_progress: Callable[[Packed], None] = lambda packed: None,
     **hub: str,
 ) -> Dataset:
@@ -78,8 +91,10 @@ def prepare_dataset(
         test_share: share of documents held out, in (0, 1).
         seed: of the split and of the shuffle.
         wrap: "continuous", or "paper" for rows as the paper's code makes them.
+        markers: names of BOS and EOS in a ready tokenizer, where it has no known ones.
         building: where a stream keeps what it has packed, so that it goes on from there; inside
-            `folder` unless given.
+            `folder` unless given. What was packed of another text is thrown away.
+        anew: throw it away whatever it was packed of.
         on_progress: is told how far the packing of a stream has come.
         hub: `subset`, `split`, `test_split` and `revision` of a data set of the Hub.
 
@@ -89,17 +104,23 @@ def prepare_dataset(
     """
     check_length(seq_len)
     stream = find_source(source, column, **{name: hub.get(name, "") for name in HUB_SETTINGS})
+    mark = fingerprint(source, tokenizer, "" if stream is None else stream.commit)
     if stream is not None:
         target = building or folder / "packing"
         target.mkdir(parents=True, exist_ok=True)
         with locked(target):
-            made = _tokenizer(target, tokenizer, stream, vocab_size, test_share, seed)
+            _begin(target, mark, anew)
+            made = _tokenizer(target, tokenizer, stream, vocab_size, test_share, seed, markers)
             paper = wrap == "paper"
-            _prepare_stream(
-                folder, target, stream, made, seq_len, test_share, seed, paper, on_progress
-            )
+            try:
+                _prepare_stream(
+                    folder, target, stream, made, seq_len, test_share, seed, paper, on_progress
+                )
+            except UnknownTextError:  # nothing goes on from rows that no model is to see
+                shutil.rmtree(target)
+                raise
         shutil.rmtree(target)
-        return open_dataset(folder)
+        return _told(folder, mark, source, tokenizer)
     if wrap == "paper":
         raise AttractorError(
             f"wrap = 'paper' is for text that is streamed, and '{source}' is read at once"
@@ -107,23 +128,76 @@ def prepare_dataset(
     # The tokenizer is trained on the training split alone: merges learned from unseen text would be
     # knowledge of it.
     split = split_documents(read_documents(source, column), test_share, seed)
-    made = make_tokenizer(tokenizer, split.train, vocab_size)
+    made = make_tokenizer(tokenizer, split.train, vocab_size, markers)
+    lost = {}
     for name, documents in ((TRAIN, split.train), (TEST, split.test)):
-        write_rows(
-            folder / name, pack(made.encode(documents), seq_len, made.bos_id, made.eos_id), seed
-        )
+        kind = "training" if name == TRAIN else "unseen"
+        encoded, lost[name] = encode_known(made, documents, f"the {kind} text of '{source}'")
+        write_rows(folder / name, pack(encoded, seq_len, made.bos_id, made.eos_id), seed)
     made.save(folder)
-    (folder / COUNTS).write_text(json.dumps(split.counts._asdict()))
+    counts = split.counts._replace(lost=lost[TRAIN], test_lost=lost[TEST])
+    (folder / COUNTS).write_text(json.dumps(counts._asdict()))
+    return _told(folder, mark, source, tokenizer)
+
+
+def _begin(building: Path, mark: Fingerprint, anew: bool) -> None:
+    """Throw away what was packed of another text, of which rows must not stay among those of this
+    one."""
+    there = read_fingerprint(building)
+    if there is not None and same(there, mark) and not anew:
+        return
+    # Its name first: what a crash leaves without a name is thrown away next time.
+    (building / SOURCE).unlink(missing_ok=True)
+    for left in building.iterdir():
+        if left.name != LOCK:
+            left.unlink()
+    write_atomically(building / SOURCE, json.dumps(mark))
+
+
+def _told(folder: Path, mark: Fingerprint, source: str, tokenizer: str) -> Dataset:
+    """The finished dataset, which tells what it was made of.
+
+    Raises:
+        AttractorError: if that has changed meanwhile.
+    """
+    if file := changed(mark, source, tokenizer):
+        raise AttractorError(f"'{file}' has changed while it was read: start again when it is done")
+    rows = [sha256(folder / name) for name in (TRAIN, TEST)]
+    digest = hashlib.sha256("".join(rows).encode()).hexdigest()[:12]
+    (folder / SOURCE).write_text(json.dumps({**mark, "rows": digest}))
     return open_dataset(folder)
 
 
+def require_same_text(folder: Path, source: str, tokenizer: str) -> None:
+    """Refuse to go on with a dataset whose text, or tokenizer, has changed since it was made.
+
+    What has gone away is not missed, and folders of earlier versions do not tell.
+
+    Raises:
+        AttractorError: naming the file.
+    """
+    made_of = read_fingerprint(folder)
+    if made_of is not None and (file := changed(made_of, source, tokenizer)):
+        raise AttractorError(
+            f"'{file}' has changed since '{folder}' was made of it: choose another folder, --force "
+            "to begin anew, or put back what it was to go on"
+        )
+
+
 def _tokenizer(
-    building: Path, kind: str, source: TextSource, vocab_size: int, test_share: float, seed: int
+    building: Path,
+    kind: str,
+    source: TextSource,
+    vocab_size: int,
+    test_share: float,
+    seed: int,
+    markers: Sequence[str] | None,
 ) -> Tokenizer:
     """The one of an earlier try, so that its rows are of one kind; else a new one."""
     if not any((building / name).is_file() for name in FILE_NAMES):
         check_share(test_share)
-        make_tokenizer(kind, train_sample(source, test_share, seed), vocab_size).save(building)
+        sample = train_sample(source, test_share, seed)
+        make_tokenizer(kind, sample, vocab_size, markers).save(building)
     return Tokenizer.load(building)
 
 
@@ -143,6 +217,11 @@ def _prepare_stream(
     eos_id = tokenizer.bos_id if as_in_paper and tokenizer.is_bert else tokenizer.eos_id
     wrapping = Wrapping(seq_len, tokenizer.bos_id, eos_id, as_in_paper)
     unseen = unseen_documents(source, test_share, seed)
+    # Looked at first: hours of packing would come before what a tokenizer does not know is refused.
+    some, said_of = unseen[:: 1 + len(unseen) // BATCH], f"the unseen text of '{source.name}'"
+    loss = loss_of(tokenizer, some, tokenizer.encode(some))
+    if loss.tokens > BATCH:
+        loss.require_known(said_of)
     counts = pack_stream(
         building, source, tokenizer, wrapping, unseen, test_share, seed, on_progress
     )
@@ -152,6 +231,7 @@ def _prepare_stream(
         raise AttractorError(
             f"the unseen text of '{source.name}' does not fill one row of {seq_len} tokens"
         )
+    counts = counts._replace(test_lost=loss.said(said_of))
     shuffled(building / ROWS, seq_len, folder / TRAIN, seed)
     write_rows(folder / TEST, test, seed)
     tokenizer.save(folder)
@@ -159,19 +239,29 @@ def _prepare_stream(
 
 
 def read_rows(
-    path: Path, column: str, tokenizer: Tokenizer | None, seq_len: int
+    path: Path,
+    column: str,
+    tokenizer: Tokenizer | None,
+    seq_len: int,
+    apart_from: Path | None = None,
 ) -> Int[np.ndarray, "N L"]:
-    """Somebody's text as rows, in an order in which neighbours are not of one document; or an .npy
-    matrix of rows.
+    """Somebody's text as rows, in an order in which neighbours are not of one document; or rows of
+    token ids, see `read_ids`. What the tokenizer lost is said in a warning.
+
+    Args:
+        path: the file.
+        column: of the text in files that have columns.
+        tokenizer: turns text into tokens.
+        seq_len: L.
+        apart_from: text whose documents are left out, since rows of the same documents may be cut
+            at other places.
 
     Raises:
-        AttractorError: for a file that cannot be read, text without a tokenizer or of characters
-            that it does not know, no row, or rows of another length.
+        AttractorError: for a file that cannot be read, text without a tokenizer or that it does not
+            know, no row, or rows of another length.
     """
-    if path.suffix == ".npy":
-        rows = np.asarray(open_rows(path))
-        if not len(rows):
-            raise AttractorError(f"'{path}' holds no row")
+    rows = read_ids(path, column)
+    if rows is not None:
         if rows.shape[1] != seq_len:
             raise AttractorError(
                 f"'{path}' has rows of {rows.shape[1]} tokens, the model wants {seq_len}"
@@ -182,14 +272,13 @@ def read_rows(
         raise AttractorError(
             f"the text '{path}' needs the model's tokenizer, and none lies beside the model"
         )
-    rows = pack(tokenizer.encode(documents), seq_len, tokenizer.bos_id, tokenizer.eos_id)
-    # A tokenizer without an unknown token has unk_id = -1, which no row holds.
-    unknown = float((rows == tokenizer.unk_id).mean())
-    if unknown > MOST_UNKNOWN:
-        raise AttractorError(
-            f"{unknown:.0%} of the tokens of '{path}' are {UNK}: the tokenizer does not know such "
-            "text"
-        )
+    if apart_from is not None and read_ids(apart_from, column) is None:
+        known = set(read_documents(str(apart_from), column))
+        documents = [document for document in documents if document not in known]
+        if not documents:
+            raise AttractorError(f"'{path}' holds no document that is not in '{apart_from}' too")
+    encoded, _ = encode_known(tokenizer, documents, f"'{path}'")
+    rows = pack(encoded, seq_len, tokenizer.bos_id, tokenizer.eos_id)
     return np.random.default_rng(0).permutation(rows)
 
 
@@ -201,4 +290,6 @@ def open_dataset(folder: Path) -> Dataset:
     """
     tokenizer = Tokenizer.load(folder)
     train, test = open_rows(folder / TRAIN), open_rows(folder / TEST)
-    return Dataset(train, test, tokenizer, SplitCounts(**json.loads((folder / COUNTS).read_text())))
+    counts = SplitCounts(**json.loads((folder / COUNTS).read_text()))
+    digest = (read_fingerprint(folder) or {}).get("rows", "")
+    return Dataset(train, test, tokenizer, counts, digest=digest)

@@ -74,8 +74,9 @@ def save_array(path: Path, array: np.ndarray) -> None:
         np.save(file, array)
 
 
-def open_rows(path: str | Path) -> np.memmap:
-    """Map a file of `write_rows` into memory, read-only, (N, L).
+def open_rows(path: str | Path, kinds: str = "iu") -> np.memmap:
+    """Map a file of `write_rows` into memory, read-only, (N, L); `kinds` are numpy's letters of the
+    types of numbers that it may hold.
 
     Raises:
         AttractorError: if the file is missing, a pipe, or does not hold a matrix of integers.
@@ -89,11 +90,7 @@ def open_rows(path: str | Path) -> np.memmap:
         raise AttractorError(
             f"'{path}' is not a complete .npy file of token rows: {error}"
         ) from error
-    if (
-        not isinstance(rows, np.memmap)
-        or rows.ndim != 2
-        or not np.issubdtype(rows.dtype, np.integer)
-    ):
+    if not isinstance(rows, np.memmap) or rows.ndim != 2 or rows.dtype.kind not in kinds:
         raise AttractorError(
             f"'{path}' does not hold token rows: expected one (N, L) matrix of integers"
         )

@@ -18,7 +18,7 @@ from attractor.data.corpus import BUILTIN
 from attractor.data.folders import text_files
 from attractor.data.readers import as_text, check_column, lines, opened, read_files
 from attractor.machine.files import require_regular
-from attractor.machine.hub import first_line, why_closed
+from attractor.machine.hub import commit_of, first_line, why_closed
 from attractor.types import AttractorError
 
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -40,6 +40,8 @@ class TextSource(NamedTuple):
     test: Documents | None
     """None if unseen documents are to be held out of `train`"""
     name: str
+    commit: str = ""
+    """of a data set of the Hub; empty where it is not known"""
 
 
 def find_source(
@@ -228,7 +230,25 @@ def _hub(corpus: Corpus, column: str, source: str) -> TextSource:
 
         return documents
 
-    return TextSource(stream(corpus.train), stream(corpus.test) if corpus.test else None, source)
+    unseen = stream(corpus.test) if corpus.test else None
+    return TextSource(stream(corpus.train), unseen, source, _commit(corpus))
+
+
+def _commit(corpus: Corpus) -> str:
+    """At which commit a data set is read: of the Hub, or of what was downloaded before."""
+    import datasets
+
+    revision = corpus.revision or None
+    if found := commit_of(corpus.hub_id, revision, "dataset"):
+        return found
+    try:
+        with _offline():
+            cached = datasets.load_dataset_builder(
+                corpus.hub_id, corpus.subset or None, revision=revision
+            )
+        return str(cached.hash or "")
+    except Exception:  # as in `_open`
+        return ""
 
 
 def _open(corpus: Corpus, split: str, source: str) -> Any:

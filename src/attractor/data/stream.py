@@ -19,7 +19,7 @@ import json
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Int
 
 from attractor.data.duplicates import NearDuplicates, Seen, digest
+from attractor.data.loss import Loss, loss_of
 from attractor.data.packing import check_length, save_array
 from attractor.data.sources import TextSource
 from attractor.data.subsets import SEPARATION, SplitCounts
@@ -40,6 +41,8 @@ SAMPLE = 2**26
 """Characters of training text from which a tokenizer is trained."""
 UNSEEN = 2**24
 """Characters of unseen text that are kept: far more rows than are ever probed."""
+AGAIN = 2**14
+"""Characters of a batch, at most about, that are decoded again to see what the tokenizer lost."""
 SAVE = 2**26
 """Characters between two states from which packing goes on."""
 BLOCK = 2**22
@@ -79,6 +82,8 @@ class State:
     """documents left out because they nearly are unseen ones"""
     train_documents: int = 0
     """documents that were packed"""
+    loss: dict[str, int] = field(default_factory=dict)
+    """what the tokenizer lost of those, see `Loss`"""
 
 
 class Wrapping(NamedTuple):
@@ -183,20 +188,24 @@ def pack_stream(
     # Documents that count already are read again and passed over, which costs no tokenizing;
     # batches begin at the same documents as without a stop, which the paper's wrapping depends on.
     documents = itertools.islice(_stripped(source.train()), state.documents, None)
-    saved = state.characters
+    saved, said_of = state.characters, f"the training text of '{source.name}'"
     with (folder / ROWS).open("ab") as file:
         file.truncate(state.rows * wrapping.seq_len * 4)  # drops rows of after the last save
         while batch := list(itertools.islice(documents, BATCH)):
             kept = batch
             if not wrapping.as_in_paper:
                 kept = _chosen(batch, state, seen, known, near, source, test_share, seed)
-            rows, state.left = wrapping.rows(state.left, tokenizer.encode(kept))
+            encoded = tokenizer.encode(kept)
+            loss = Loss(**state.loss) + loss_of(tokenizer, kept, encoded, AGAIN)
+            state.loss = asdict(loss)
+            rows, state.left = wrapping.rows(state.left, encoded)
             file.write(rows.tobytes())
             state.documents += len(batch)
             state.characters += sum(map(len, batch))
             state.rows += len(rows)
             state.train_documents += len(kept)
             if state.characters - saved > SAVE:
+                loss.require_known(said_of)  # after a minute, and not after a day
                 saved = state.characters
                 _write_state(folder, state, seen, file)
             on_progress(Packed(state.documents, state.characters, state.rows))
@@ -210,6 +219,7 @@ def pack_stream(
         near_duplicates=state.near_duplicates,
         train_documents=state.train_documents,
         test_documents=len(unseen),
+        lost=Loss(**state.loss).said(said_of),
     )
 
 

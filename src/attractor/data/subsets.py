@@ -54,6 +54,10 @@ class SplitCounts(NamedTuple):
     """Documents left for training."""
     test_documents: int
     """Documents held out."""
+    lost: float = 0.0
+    """Share of the training text that the tokenizer does not know, see `loss.Loss.share`."""
+    test_lost: float = 0.0
+    """The same of the unseen text."""
 
 
 class Split(NamedTuple):

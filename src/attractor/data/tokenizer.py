@@ -4,6 +4,7 @@ file."""
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ BOS_EOS_NAMES = [
     ("<|endoftext|>", "<|endoftext|>"),
 ]
 FILE_NAMES = ("tokenizer.json", "vocab.txt")
+MARKERS = "markers.json"
+"""Beside a saved tokenizer: which of its tokens are the markers, if they had to be named."""
 BYTES = 256
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*|bert-base-(un)?cased|gpt2")
 
@@ -39,18 +42,12 @@ class Tokenizer:
     Text that spells a special token, such as "[BOS]", is encoded as ordinary text.
     """
 
-    def __init__(self, backend: tokenizers.Tokenizer) -> None:
-        # The first pair that the vocabulary has: our own names before those of BERT and GPT-2.
+    def __init__(self, backend: tokenizers.Tokenizer, markers: Sequence[str] | None = None) -> None:
         vocabulary = backend.get_vocab(with_added_tokens=True)
-        names = next((pair for pair in BOS_EOS_NAMES if set(pair) <= vocabulary.keys()), None)
-        if names is None:
-            wanted = ", ".join(" and ".join(dict.fromkeys(pair)) for pair in BOS_EOS_NAMES)
-            raise AttractorError(
-                f"the tokenizer has no beginning and end token; looked for: {wanted}"
-            )
+        self.markers = None if markers is None else tuple(markers)
+        names = _markers(vocabulary, markers)
         self.bos_id, self.eos_id = (vocabulary[name] for name in names)
-        # -1, which no token has, where there is none: byte-level tokenizers know every text.
-        self.unk_id = vocabulary.get(UNK, vocabulary.get("<unk>", -1))
+        self.unk_id = _unknown(backend, vocabulary)
         self.is_bert = names == ("[CLS]", "[SEP]")
         # Not the number of tokens: ids may have gaps, and the model needs a row for the largest.
         self.vocab_size = 1 + max(vocabulary.values())
@@ -61,6 +58,8 @@ class Tokenizer:
         backend.no_padding()
         self._backend = backend
         added = backend.get_added_tokens_decoder()
+        # Of a file without a decoder, which bytes need to become text again.
+        self._is_bytes = backend.decoder is None and "ByteLevel" in str(backend.pre_tokenizer)
         self._special_ids = {i for i, token in added.items() if token.special} | {
             self.bos_id,
             self.eos_id,
@@ -105,12 +104,17 @@ class Tokenizer:
         return cls(backend)
 
     @classmethod
-    def load(cls, path: str | Path) -> Tokenizer:
+    def load(cls, path: str | Path, markers: Sequence[str] | None = None) -> Tokenizer:
         """Load a `tokenizer.json`, a BERT `vocab.txt` (BOS is [CLS], EOS is [SEP]), or a folder
         that holds one.
 
+        Args:
+            path: the file or folder.
+            markers: the tokens that stand for BOS and EOS; those that were named when the tokenizer
+                was saved, or else the first known pair that it has, unless given.
+
         Raises:
-            AttractorError: if there is no such file, it is not a tokenizer, or it has no known BOS
+            AttractorError: if there is no such file, it is not a tokenizer, or it has no such BOS
                 and EOS.
         """
         path = Path(path)
@@ -125,21 +129,33 @@ class Tokenizer:
             raise AttractorError(
                 f"the tokenizer '{path}' does not exist; accepted: {' or '.join(FILE_NAMES)}"
             )
-        return cls(_wordpiece(path) if path.suffix == ".txt" else _from_json(path))
+        backend = _wordpiece(path) if path.suffix == ".txt" else _from_json(path)
+        return cls(backend, markers or _saved_markers(path.with_name(MARKERS)))
 
     def save(self, folder: str | Path) -> None:
-        """Write `tokenizer.json` into the folder, which is made if needed."""
+        """Write `tokenizer.json` into the folder, which is made if needed, and `markers.json` if
+        markers were named."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._backend.save(str(folder / FILE_NAMES[0]))
+        if self.markers is None:
+            (folder / MARKERS).unlink(missing_ok=True)
+        else:
+            bos, eos = self.markers
+            (folder / MARKERS).write_text(json.dumps({"bos": bos, "eos": eos}))
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that are the same for the same tokenizer."""
-        return hashlib.sha256(self._backend.to_str().encode()).hexdigest()[:12]
+        """Twelve hexadecimal digits that are the same for the same tokenizer and markers."""
+        said = self._backend.to_str() + ("" if self.markers is None else json.dumps(self.markers))
+        return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     def encode(self, documents: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of each document, without special tokens."""
+        """Return the token ids of each document, without special tokens.
+
+        What the tokenizer does not know becomes its unknown token, or is dropped where it has none:
+        `loss.encode_known` says how much that is, and refuses if it is too much.
+        """
         return [
             encoding.ids
             for encoding in self._backend.encode_batch_fast(documents, add_special_tokens=False)
@@ -153,6 +169,16 @@ class Tokenizer:
         """
         self._tokens(ids)  # raises for ids that the backend would silently leave out
         return self._backend.decode([i for i in ids if i not in self._special_ids])
+
+    def said_again(self, encoded: Sequence[Sequence[int]]) -> list[str]:
+        """The text of the tokens of each document; unknown tokens say nothing."""
+        known = [
+            [i for i in ids if i != self.unk_id] if self.unk_id in ids else ids for ids in encoded
+        ]
+        if not self._is_bytes:
+            return self._backend.decode_batch(known)
+        decoder = decoders.ByteLevel()
+        return [decoder.decode(self._tokens(ids)) for ids in known]
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return for each token the text to show for it, with its leading space; special tokens are
@@ -189,28 +215,83 @@ class Tokenizer:
         return tokens
 
 
-def make_tokenizer(kind: str, documents: Iterable[str], vocab_size: int) -> Tokenizer:
+def make_tokenizer(
+    kind: str,
+    documents: Iterable[str],
+    vocab_size: int,
+    markers: Sequence[str] | None = None,
+) -> Tokenizer:
     """Train a tokenizer on the documents ("bpe" or "char") or load it (`kind` is a path).
 
     Args:
         kind: "bpe", "char", a path, or the Hub id of a model.
         documents: text to train on.
         vocab_size: tokens of a "bpe" tokenizer; not used by the others.
+        markers: tokens of a ready tokenizer that stand for BOS and EOS, where it has no known ones.
 
     Raises:
-        AttractorError: if there is no such tokenizer, or `vocab_size` is too small.
+        AttractorError: if there is no such tokenizer or marker, or `vocab_size` is too small.
     """
+    if markers is not None and kind in ("bpe", "char"):
+        raise AttractorError(
+            f"markers = {' '.join(markers)} are for a ready tokenizer; '{kind}' is trained, with "
+            f"{BOS} and {EOS}"
+        )
     if kind == "bpe":
         return Tokenizer.train_bpe(documents, vocab_size)
     if kind == "char":
         return Tokenizer.train_characters(documents)
     if Path(kind).exists():
-        return Tokenizer.load(kind)
+        return Tokenizer.load(kind, markers)
     if not HUB_ID.fullmatch(kind):
         raise AttractorError(
             f"unknown tokenizer '{kind}': allowed are 'bpe', 'char', an existing file or a Hub id"
         )
-    return Tokenizer.load(_from_hub(kind))
+    return Tokenizer.load(_from_hub(kind), markers)
+
+
+def _markers(vocabulary: dict[str, int], named: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of BOS and EOS: those that were named, or the first known pair of the vocabulary."""
+    if named is not None:
+        missing = [name for name in named if name not in vocabulary]
+        if missing or len(named) != 2:
+            raise AttractorError(
+                f"markers = {' '.join(named)}: two tokens of the tokenizer are wanted, BOS and EOS"
+                + (f", and it has no {', '.join(missing)}" if missing else "")
+            )
+        return tuple(named)
+    # Our own names before those of BERT and GPT-2.
+    found = next((pair for pair in BOS_EOS_NAMES if set(pair) <= vocabulary.keys()), None)
+    if found is None:
+        wanted = ", ".join(" and ".join(dict.fromkeys(pair)) for pair in BOS_EOS_NAMES)
+        raise AttractorError(
+            "the tokenizer has no known beginning and end token (--data.markers BOS EOS names "
+            f"others, for an audit --markers BOS EOS); looked for: {wanted}"
+        )
+    return found
+
+
+def _unknown(backend: tokenizers.Tokenizer, vocabulary: dict[str, int]) -> int:
+    """The id of what stands for unknown text; -1, which no token has, where nothing does.
+
+    Byte-level tokenizers know every text, and others drop what they lack.
+    """
+    model = json.loads(backend.to_str())["model"]
+    if model.get("unk_id") is not None:  # of a unigram model
+        return int(model["unk_id"])
+    names = (str(model.get("unk_token")), UNK, "<unk>")
+    return next((vocabulary[name] for name in names if name in vocabulary), -1)
+
+
+def _saved_markers(file: Path) -> tuple[str, str] | None:
+    """The markers that were named when the tokenizer beside the file was saved."""
+    if not file.is_file():
+        return None
+    try:
+        named = json.loads(file.read_text())
+        return str(named["bos"]), str(named["eos"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise AttractorError(f"'{file}' is damaged: {error}") from None
 
 
 def _from_hub(hub_id: str) -> Path:

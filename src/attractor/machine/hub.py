@@ -27,6 +27,19 @@ def why_closed(
     return None
 
 
+def commit_of(
+    repo: str, revision: str | None = None, kind: Literal["model", "dataset"] = "model"
+) -> str:
+    """The commit of a repository that the Hub gives now; empty if it does not answer."""
+    from huggingface_hub import HfApi
+
+    try:
+        found = HfApi().repo_info(repo, revision=revision, repo_type=kind, timeout=10)
+    except Exception:  # as above
+        return ""
+    return found.sha or ""
+
+
 def download(repo: str, file: str, revision: str | None = None) -> Path:
     """The path of a file of a model, from the Hub, or from the local cache alone where the Hub does
     not give it.

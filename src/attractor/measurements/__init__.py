@@ -55,6 +55,8 @@ GROUPS = {
     "generations": tuple(m.name for m in ALL if m.on_generations),
 }
 """Words of `--probe.measure` that stand for several measurements."""
+TRIED = 100
+"""Unseen rows that a judge is tried on before it has to judge."""
 _NAMED = {m.name: m for m in ALL}
 _QUANTITIES = {quantity.name: quantity for m in ALL for quantity in m.quantities}
 
@@ -147,7 +149,7 @@ def require_possible(texts: Texts, config: ProbeConfig) -> None:
     Raises:
         AttractorError: if a measurement is unknown, if a corruption time is so small that there
             would be nothing to recover, if no unseen row is left for the built-in judge and the
-            blind baseline to learn from, or if the judge is not there.
+            blind baseline to learn from, or if the judge is not there or does not know such text.
     """
     chosen = wanted(config.measure)
     for t in config.t:
@@ -165,4 +167,5 @@ def require_possible(texts: Texts, config: ProbeConfig) -> None:
     if GENERATIVE_PERPLEXITY in chosen and config.judge != NGRAM:
         from attractor.probes import require_judge
 
-        require_judge(Path(config.judge))
+        some = [texts.decode(row) for row in texts.test[:TRIED].tolist()]
+        require_judge(Path(config.judge), some)

@@ -9,11 +9,14 @@ own beside the first: numbers of different conditions are never mixed.
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from attractor.config.settings import ProbeConfig
 from attractor.measurements import known, wanted
+from attractor.measurements.generative_perplexity import GENERATIVE_PERPLEXITY
 from attractor.measurements.measurement import SHARED_SETTINGS, Measurement
+from attractor.measurements.texts import NGRAM
 
 WORDS = {"generations": ("entropy_gap", "trajectory", "novelty", "generative_perplexity")}
 """What a word stood for when earlier versions still wrote it into files. Whatever has joined the
@@ -25,6 +28,19 @@ def spelled_out(config: ProbeConfig) -> ProbeConfig:
     return dataclasses.replace(config, measure=tuple(m.name for m in wanted(config.measure)))
 
 
+def recognised(config: ProbeConfig) -> ProbeConfig:
+    """The config with the digest of its judge, where that is a folder and is asked for: a folder of
+    the same name may hold another model by now."""
+    from attractor.data.fingerprint import folder_digest
+
+    if config.judge == NGRAM or GENERATIVE_PERPLEXITY not in wanted(config.measure):
+        return _with(config, {"judge_digest": ""})
+    folder = Path(config.judge)
+    # What is gone cannot be asked: then the digest it had says which one is meant.
+    digest = folder_digest(folder) if folder.is_dir() else config.judge_digest
+    return _with(config, {"judge_digest": digest})
+
+
 def agree(made: ProbeConfig, asked: ProbeConfig) -> bool:
     """Whether what is asked for belongs into the set that was made.
 
@@ -33,7 +49,14 @@ def agree(made: ProbeConfig, asked: ProbeConfig) -> bool:
     """
     shared = _settings(_held(made)) & _settings(wanted(asked.measure))
     names = shared | set(SHARED_SETTINGS)
-    return all(getattr(made, name) == getattr(asked, name) for name in names)
+    return all(_is_same(made, asked, name) for name in names)
+
+
+def _is_same(made: ProbeConfig, asked: ProbeConfig, name: str) -> bool:
+    # A judge is its content, wherever it lies; sets of earlier versions know its place alone.
+    if name == "judge" and made.judge_digest and asked.judge_digest:
+        return made.judge_digest == asked.judge_digest
+    return bool(getattr(made, name) == getattr(asked, name))
 
 
 def _settings(measurements: tuple[Measurement, ...]) -> set[str]:
@@ -63,6 +86,8 @@ def joined(made: ProbeConfig, asked: ProbeConfig) -> ProbeConfig:
     settings = dataclasses.asdict(asked)
     for m in held:
         settings |= {name: getattr(made, name) for name in m.conditions}
+        if "judge" in m.conditions:
+            settings["judge_digest"] = made.judge_digest
         if m.axis is not None:
             # Each value was measured by itself, so more of them change nothing that is there.
             more = getattr(asked, m.axis) if m in chosen else ()

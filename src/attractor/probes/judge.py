@@ -7,13 +7,14 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from numpy.typing import NDArray
 
+from attractor.data.loss import Loss, lost_characters
 from attractor.types import AttractorError
 
 Ids = Int[np.ndarray, "..."]
@@ -157,16 +158,13 @@ class HuggingFaceJudge(Judge):
     def __init__(
         self, path: Path, decode: Callable[[Sequence[int]], str], batch_size: int = 16
     ) -> None:
-        require_judge(path)
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        self.tokenizer = require_judge(path)
+        from transformers import AutoModelForCausalLM
 
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
             self.model = AutoModelForCausalLM.from_pretrained(path, local_files_only=True).eval()
         except (OSError, ValueError) as error:
-            raise AttractorError(
-                f"'{path}' holds no causal language model: {str(error).splitlines()[0]}"
-            ) from None
+            raise _no_judge(path, error) from None
         self.decode, self.batch_size = decode, batch_size
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -176,26 +174,39 @@ class HuggingFaceJudge(Judge):
     @torch.inference_mode()
     def nats(self, tokens: Ids) -> Values:
         """Nats of each text under the judge, per token of the measured model; the first of its own
-        tokens is given."""
-        found = []
+        tokens is given.
+
+        Raises:
+            UnknownTextError: if the judge does not know such text.
+        """
+        found, loss = [], Loss()
         for start in range(0, len(tokens), self.batch_size):
             rows = np.asarray(tokens)[start : start + self.batch_size].tolist()
             texts = [self.decode(row) for row in rows]
             batch = self.tokenizer(texts, return_tensors="pt", padding=True)
             ids, there = batch["input_ids"], batch["attention_mask"][:, 1:]
+            loss += _loss(self.tokenizer, texts, ids.tolist())
             if not ids.shape[1]:
                 raise AttractorError("the judge was given texts without a token")
             log_p = self.model(**batch).logits[:, :-1].float().log_softmax(-1)
             cost = -log_p.gather(-1, ids[:, 1:, None])[..., 0] * there
             found.append(cost.sum(1).double().numpy() / tokens.shape[1])
+        loss.require_known("the judged text")
         return np.concatenate(found)
 
 
-def require_judge(path: Path) -> None:
-    """Refuse a judge of Hugging Face that cannot be loaded, before anything is trained for it.
+def require_judge(path: Path, texts: Sequence[str] = ()) -> Any:
+    """The tokenizer of a judge of Hugging Face; refuses one that cannot be loaded, before anything
+    is trained for it.
+
+    Args:
+        path: folder of the judge.
+        texts: some of what it is to judge.
 
     Raises:
-        AttractorError: if the folder is not there, or transformers is not installed.
+        AttractorError: if the folder is not there or holds no tokenizer, or transformers is not
+            installed.
+        UnknownTextError: if the judge does not know such text.
     """
     if not Path(path).is_dir():
         raise AttractorError(
@@ -207,6 +218,30 @@ def require_judge(path: Path) -> None:
         raise AttractorError(
             "a judge of Hugging Face needs transformers: pip install 'attractor[hf]'"
         ) from None
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise _no_judge(path, error) from None
+    if texts:
+        ids = tokenizer(list(texts))["input_ids"]
+        _loss(tokenizer, texts, ids).require_known(f"the text that '{path}' is to judge")
+    return tokenizer
+
+
+def _no_judge(path: Path, error: Exception) -> AttractorError:
+    return AttractorError(f"'{path}' holds no causal language model: {str(error).splitlines()[0]}")
+
+
+def _loss(tokenizer: Any, texts: Sequence[str], ids: list[list[int]]) -> Loss:
+    """What the tokenizer of a judge lost of some texts."""
+    known = [[i for i in row if i != tokenizer.unk_token_id] for row in ids]
+    again = tokenizer.batch_decode(known, skip_special_tokens=True)
+    # Half a character, as models of bytes write it, is none that a judge has to know.
+    whole = [text.replace("\ufffd", "") for text in texts]
+    lost, characters = lost_characters(whole, again)
+    return Loss(lost=lost, characters=characters)
 
 
 def _find(sorted_keys: Ids, keys: Ids) -> Ids:

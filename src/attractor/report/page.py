@@ -28,6 +28,8 @@ PROVENANCE = {
     "test_documents": "Test documents",
     "duplicates": "Duplicates dropped",
     "near_duplicates": "Near-duplicates dropped",
+    "lost": "Training text the tokenizer does not know",
+    "test_lost": "Unseen text the tokenizer does not know",
     "tokenizer": "Tokenizer",
     "process": "Noise",
     "vocab_size": "Vocabulary size V",
@@ -148,6 +150,8 @@ def provenance(report: Report) -> list[tuple[str, str]]:
 def _fact(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, float):
+        return words.percent(value)  # the only ones are shares
     # A bool is an int in Python, and no count.
     is_count = isinstance(value, int) and not isinstance(value, bool)
     return words.count(value) if is_count else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import glob
 import json
 import shutil
 import warnings
@@ -13,7 +14,13 @@ from typing import Any
 
 from attractor.config.identity import config_hash, require_known_schema, to_json, training_identity
 from attractor.config.settings import DataConfig, RunConfig
-from attractor.data.dataset import COUNTS, Dataset, open_dataset, prepare_dataset
+from attractor.data.dataset import (
+    COUNTS,
+    Dataset,
+    open_dataset,
+    prepare_dataset,
+    require_same_text,
+)
 from attractor.data.stream import Packed
 from attractor.machine.files import (
     atomic_directory,
@@ -35,27 +42,40 @@ it."""
 
 
 def prepare(
-    config: DataConfig, folder: Path, on_packing: Callable[[Packed], None] = lambda packed: None
+    config: DataConfig,
+    folder: Path,
+    on_packing: Callable[[Packed], None] = lambda packed: None,
+    anew: bool = False,
 ) -> Dataset:
     """The dataset of a config: prepared once in `folder`, then opened.
 
     What a stream has packed is kept beside the parent of `folder` until it is done, so that it goes
-    on from there.
+    on from there, unless the text is another one then, or all is to be done `anew`.
 
     Raises:
-        AttractorError: if `folder` holds data of another config, or for bad input.
+        AttractorError: if `folder` holds data of another config, or of text that has changed since,
+            or for bad input.
     """
     marker = folder / CONFIG
     if (folder / COUNTS).is_file() and marker.is_file():
         require_same_config(marker, config)
+        require_same_text(folder, config.source, config.tokenizer)
         return open_dataset(folder)
     home = folder.resolve().parent
     building = home.with_name(f".{home.name}.packing-{config_hash(config)}")
     with atomic_directory(folder) as partial:
         prepare_dataset(
-            partial, building=building, on_progress=on_packing, **dataclasses.asdict(config)
+            partial,
+            building=building,
+            anew=anew,
+            on_progress=on_packing,
+            **dataclasses.asdict(config),
         )
         (partial / CONFIG).write_text(to_json(config))
+    if anew:  # whatever else was begun for this place will not be gone on with
+        for left in home.parent.glob(f".{glob.escape(home.name)}.packing-*"):
+            if not is_locked(left):
+                shutil.rmtree(left)
     return open_dataset(folder)
 
 
@@ -190,14 +210,38 @@ def data_of(folder: Path) -> Dataset:
     """The dataset of a finished run: beside it in a sweep, or inside it.
 
     Raises:
-        AttractorError: if neither is there.
+        AttractorError: if neither is there, or it holds other rows than the run was trained on.
     """
     for candidate in (folder / DATA, folder.parent / DATA):
         if (candidate / COUNTS).is_file():
-            return open_dataset(candidate)
+            data = open_dataset(candidate)
+            require_same_rows(folder, data)
+            return data
     raise AttractorError(
         f"the data of '{folder}' are neither in '{folder / DATA}' nor in '{folder.parent / DATA}'"
     )
+
+
+def require_same_rows(folder: Path, data: Dataset) -> None:
+    """Refuse to train, or to measure, a run with other data than it was trained on so far; runs and
+    data of earlier versions do not tell.
+
+    Raises:
+        AttractorError: naming the run.
+    """
+    from attractor.machine.checkpoint import DamagedCheckpoint, read_state
+    from attractor.train.checkpoints import checkpoint_paths
+
+    for path in checkpoint_paths(folder):
+        try:
+            rows = read_state(path).get("rows")
+        except DamagedCheckpoint:  # told by whoever needs it
+            continue
+        if rows and data.digest and rows != data.digest:
+            raise AttractorError(
+                f"'{folder}' was trained on other rows than its data folder holds now: put those "
+                "back, or --force trains it again"
+            )
 
 
 def is_finished(folder: Path) -> bool:

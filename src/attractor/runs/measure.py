@@ -42,7 +42,7 @@ from attractor.measurements import (
     rows_of,
     wanted,
 )
-from attractor.measurements.sets import agree, joined, lacking, spelled_out
+from attractor.measurements.sets import agree, joined, lacking, recognised, spelled_out
 from attractor.measurements.texts import Texts
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
@@ -213,6 +213,7 @@ def probe_run(
         AttractorError: if the run is not finished, is in use, or has no data beside it; for text
             that does not fit.
     """
+    config = recognised(config)
     denoiser = adapters.load(run)
     data = data_of(run)
     trained = run_config_from_dict(read_json(run / CONFIG))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,16 @@ from attractor.data.dataset import Dataset, open_dataset
 from attractor.data.packing import prefix
 from attractor.data.stream import Packed
 from attractor.machine.processes import processes
-from attractor.runs.folder import CONFIG, DATA, claimed, held, is_finished, prepare
+from attractor.measurements.sets import recognised
+from attractor.runs.folder import (
+    CONFIG,
+    DATA,
+    claimed,
+    held,
+    is_finished,
+    prepare,
+    require_same_rows,
+)
 from attractor.runs.measure import is_complete, measure_run, texts_of
 from attractor.runs.tracking import require_tracker
 from attractor.runs.train import train_run
@@ -31,12 +41,13 @@ def run(
     A run that has results is trained; of its measurements only those that are missing are made.
 
     Raises:
-        AttractorError: if the training set has fewer rows, `folder` is of another config or in use,
-            training diverges or the disk is full; what has been saved stays.
+        AttractorError: if the training set has fewer rows, `folder` is of another config, of other
+            data or in use, training diverges or the disk is full; what has been saved stays.
     """
     require_tracker(config.monitor.track)
     rows = prefix(data.train, config.n_train)
     texts = texts_of(data, config.n_train, config.probe)  # fails before training
+    require_same_rows(folder, data)
     is_main = processes().is_main
     # One process holds the folder for all: a lock keeps out other processes, these among them.
     with held(folder, config) if is_main else contextlib.nullcontext():
@@ -64,6 +75,7 @@ def run_alone(
         AttractorError: as `run`, and if there is nothing left to do.
     """
     require_tracker(config.monitor.track)
+    config = dataclasses.replace(config, probe=recognised(config.probe))
     if processes().is_main:
         with claimed(folder, CONFIG, config, force):
             if is_complete(folder, config.probe):
@@ -71,7 +83,7 @@ def run_alone(
                     f"'{folder}' holds this run already, finished; --force trains it again, and "
                     "`attractor probe` adds measurements to it"
                 )
-            data = prepare(config.data, folder / DATA, on_packing)
+            data = prepare(config.data, folder / DATA, on_packing, anew=force)
             texts_of(data, config.n_train, config.probe)  # while an earlier run can come back
     processes().wait()  # until the data are there
     run(config, open_dataset(folder / DATA), folder, on_progress)

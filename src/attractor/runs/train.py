@@ -80,6 +80,7 @@ def train_run(
         "seq_len": rows.shape[1],
         "model": dataclasses.asdict(config.model),
         "process": process_settings(process),
+        "rows": data.digest,
     }
     is_main = processes().is_main
     needed = checkpoint_bytes(sum(p.numel() for p in network.parameters()))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from attractor.config.identity import config_hash, to_dict
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset
 from attractor.measurements.texts import Texts
@@ -55,6 +56,9 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
     )
     control = dataclasses.replace(config, probe=probe)
     stamp = provenance(control, data.tokenizer)
+    if data.digest:  # the same settings may name another text
+        told = {**to_dict(control), "rows": data.digest}
+        stamp = dataclasses.replace(stamp, config_hash=config_hash(told))
     found = {}
     for name in CONTROLS:
         target = folder / name

@@ -16,7 +16,7 @@ from attractor.data.stream import Packed
 from attractor.data.subsets import SplitCounts
 from attractor.machine.files import locked, write_atomically
 from attractor.measurements import known
-from attractor.measurements.sets import agree, joined, spelled_out
+from attractor.measurements.sets import agree, joined, recognised, spelled_out
 from attractor.report.page import write_report
 from attractor.runs.folder import DATA, claimed, is_finished, prepare, read_json
 from attractor.runs.measure import is_complete, results_of, texts_of
@@ -94,10 +94,11 @@ def sweep(
             on the same sweep.
     """
     start = time.perf_counter()
+    config = dataclasses.replace(config, probe=recognised(config.probe))
     # In this block everything is checked that needs no training, so that bad input leaves the
     # folder as it was. The lock is then kept for all that follows.
     with claimed(out, SWEEP, config, force) as lock:
-        data = prepare(config.data, out / DATA, on_packing)
+        data = prepare(config.data, out / DATA, on_packing, anew=force)
         config = _with_earlier(config, out)
         resolved = resolve(config, data)
         if precision is not None:
@@ -145,7 +146,7 @@ def measure_sweep(
         AttractorError: for bad input, if `out` holds no sweep with a trained model, or if somebody
             works on it.
     """
-    earlier = config_of(out)
+    earlier, probe = config_of(out), recognised(probe)
     with locked(out):
         data = open_prepared(out)
         if not agree(earlier.probe, probe):  # a set of its own, which is to be a sweep's as well

@@ -16,7 +16,7 @@ from attractor.measurements import rows_of
 from attractor.measurements.measurement import block
 from attractor.probes import twins
 from attractor.results.tables import read_arrays, write_rows, write_tokens
-from attractor.runs.folder import DATA, held, is_finished
+from attractor.runs.folder import DATA, held, is_finished, require_same_rows
 from attractor.runs.measure import provenance
 from attractor.runs.train import train_run
 from attractor.sweeps.executor import execute
@@ -66,7 +66,9 @@ def _train_and_compare(config: RunConfig, data: Dataset, folder: Path) -> None:
     """A model on other rows, in a folder inside that of the model with which it is compared."""
     # The first model has seen the rows before these.
     rows = np.asarray(data.train[config.n_train : 2 * config.n_train])
+    require_same_rows(folder.parent, data)
     with held(folder, config):
+        require_same_rows(folder, data)
         train_run(config, rows, data, folder, lambda progress: None)
         first, second, probe = adapters.load(folder.parent), adapters.load(folder), config.probe
         found = twins(first, second, probe.generated, rows.shape[1], probe.steps, probe.seed)
