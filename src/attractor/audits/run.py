@@ -38,7 +38,7 @@ from attractor.config.identity import run_config_from_dict
 from attractor.data.dataset import read_rows
 from attractor.data.packing import prefix
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
-from attractor.machine.files import atomic_directory, write_atomically
+from attractor.machine.files import atomic_directory, make_directory, write_atomically
 from attractor.machine.units import duration
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
@@ -341,6 +341,7 @@ def write_reference_of(
         points=tuple(sorted(points, key=lambda point: point.n_train)),
     )
     check_spans(made, sweep)
+    make_directory(out.absolute().parent)
     write_atomically(out, made.text())
     return made
 

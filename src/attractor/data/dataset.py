@@ -27,7 +27,7 @@ from attractor.data.stream import (
 )
 from attractor.data.subsets import SplitCounts, check_share, split_documents
 from attractor.data.tokenizer import FILE_NAMES, UNK, Tokenizer, make_tokenizer
-from attractor.machine.files import locked
+from attractor.machine.files import locked, read_json
 from attractor.types import AttractorError
 
 HUB_SETTINGS = ("subset", "split", "test_split", "revision")
@@ -197,8 +197,17 @@ def open_dataset(folder: Path) -> Dataset:
     """Open what `prepare_dataset` wrote.
 
     Raises:
-        AttractorError: if a file is missing.
+        AttractorError: if a file is missing or damaged.
     """
     tokenizer = Tokenizer.load(folder)
     train, test = open_rows(folder / TRAIN), open_rows(folder / TEST)
-    return Dataset(train, test, tokenizer, SplitCounts(**json.loads((folder / COUNTS).read_text())))
+    return Dataset(train, test, tokenizer, _counts(folder / COUNTS))
+
+
+def _counts(file: Path) -> SplitCounts:
+    found, known = read_json(file), SplitCounts._fields
+    required = set(known) - SplitCounts._field_defaults.keys()
+    numbers = all(type(value) in (int, float) for value in found.values())
+    if not (required <= found.keys() <= set(known) and numbers):
+        raise AttractorError(f"'{file}' is damaged: its numbers are not {', '.join(known)}")
+    return SplitCounts(**found)
