@@ -249,7 +249,7 @@ def _from_hub(repo: str, file: str, revision: str | None) -> Path:
         return folder
     except Exception as error:  # the client raises its own, its HTTP library's and the system's
         raise AttractorError(
-            f"'{repo}' cannot be fetched from the Hub ({first_line(error):.200}), and there is no "
-            "such folder here; download it where there is a network and give the path of the "
-            f"{'file' if file else 'folder'}"
+            f"'{repo}' cannot be fetched from the Hub ({first_line(error):.200}); download it "
+            f"where there is a network and give the path of the {'file' if file else 'folder'}, "
+            "which does not lie here under this name"
         ) from None

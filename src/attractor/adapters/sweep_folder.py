@@ -72,6 +72,13 @@ def require_no_sweep(path: Path) -> None:
         )
 
 
+def no_sweep(path: Path) -> AttractorError:
+    """The error for a folder that is not that of a sweep, where one is wanted."""
+    what = "is a run, and a whole sweep is wanted" if is_run(path) else "holds no sweep"
+    meant = "" if path.exists() else nearest_name(path)
+    return AttractorError(f"'{path}' {what}: there is no {SWEEP}{meant}")
+
+
 def is_run(path: Path) -> bool:
     """Whether a folder holds the config of a run, trained or not."""
     return _config_of(path) is not None

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attractor import adapters
+from attractor.adapters.sweep_folder import is_run, no_sweep
 from attractor.analysis.statistics import clopper_pearson, mean_interval
 from attractor.audits import evidence
 from attractor.audits.measure import (
@@ -313,6 +314,8 @@ def write_reference_of(
         AttractorError: if the sweep is not finished, is of several kinds of models, or does not go
             from memorizing to generalizing.
     """
+    if is_run(sweep):
+        raise no_sweep(sweep)
     runs = sorted(path for path in sweep.iterdir() if is_finished(path)) if sweep.is_dir() else []
     if not runs:
         raise AttractorError(

@@ -152,10 +152,18 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise AttractorError(f"'{path}' is damaged: {error}") from None
+        raise AttractorError(f"'{path}' is damaged: {_why_no_json(error)}") from None
     if not isinstance(content, dict):
         raise AttractorError(f"'{path}' is damaged: it holds no JSON object")
     return content
+
+
+def _why_no_json(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, character {error.colno}, is no JSON"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def sha256(file: Path) -> str:

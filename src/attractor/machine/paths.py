@@ -32,7 +32,7 @@ def expanded(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise AttractorError(f"'{path}': there is no such user here, or no home") from None
+        raise AttractorError(f"'{path}' is no path: there is no such user here") from None
 
 
 def nearest_name(path: Path) -> str:

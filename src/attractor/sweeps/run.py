@@ -10,14 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attractor.adapters.sweep_folder import SWEEP as SWEEP
-from attractor.adapters.sweep_folder import is_run
+from attractor.adapters.sweep_folder import is_run, no_sweep
 from attractor.config.identity import sweep_config_from_dict, to_json
 from attractor.config.settings import ProbeConfig, SweepConfig
 from attractor.data.dataset import Dataset, open_dataset
 from attractor.data.stream import Packed
 from attractor.data.subsets import SplitCounts
 from attractor.machine.files import locked, write_atomically
-from attractor.machine.paths import nearest_name
 from attractor.measurements import known
 from attractor.measurements.sets import agree, joined, spelled_out
 from attractor.report.page import write_report
@@ -188,8 +187,7 @@ def config_of(out: Path) -> SweepConfig:
         AttractorError: if there is no sweep, or its file is damaged or of a newer schema.
     """
     if not (out / SWEEP).is_file():
-        what = "is a run, and a whole sweep is wanted" if is_run(out) else "holds no sweep"
-        raise AttractorError(f"'{out}' {what}: there is no {SWEEP}{_nearest(out)}")
+        raise no_sweep(out)
     config = sweep_config_from_dict(read_json(out / SWEEP))
     names = known(config.probe.measure)
     if names == config.probe.measure:
@@ -203,10 +201,6 @@ def config_of(out: Path) -> SweepConfig:
     return dataclasses.replace(
         config, probe=dataclasses.replace(config.probe, measure=names or LOCATING)
     )
-
-
-def _nearest(out: Path) -> str:
-    return "" if out.exists() else nearest_name(out)
 
 
 def open_prepared(out: Path) -> Dataset:
