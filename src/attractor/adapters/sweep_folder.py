@@ -36,7 +36,7 @@ def resolved(where: str | Path) -> Path:
     """
     path = expanded(where)
     named = NAMED.fullmatch(str(where))
-    if named is None or _exists(path):
+    if _exists(path) or named is None:
         return path
     sweep = expanded(named["sweep"])
     if not (sweep / SWEEP).is_file():
