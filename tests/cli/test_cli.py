@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import os
@@ -389,3 +390,15 @@ def test_damaged_counts_are_named(
         assert "counts.json' is damaged" in error
         assert said in error
         assert error.count("\n") == 1
+
+
+def test_a_number_without_a_place_of_its_own_has_none_in_the_tables(copied_sweep: Path) -> None:
+    assert main(["report", str(copied_sweep), "--tables", "csv"]) == 0
+    with (copied_sweep / "tables" / "measurements.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    stored = json.loads((copied_sweep / "measurements.json").read_text())["rows"]
+    placed = {row["measurement"] for row in stored if row["at"] is not None}
+    assert "recovery_rate" not in placed
+    assert placed
+    for row in rows:
+        assert bool(row["at"]) == (row["measurement"] in placed)

@@ -45,4 +45,3 @@ def test_a_script_without_a_guard_sweeps_once_and_a_long_tmpdir_is_no_hindrance(
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "script.py.log").read_text() == "imported\n"
     assert len(list((tmp_path / "s").glob("*/results.parquet"))) == 2
-    assert not list(long.iterdir())
