@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 import attractor
 import tiny
@@ -106,6 +107,23 @@ def test_the_command(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "is not empty" in capsys.readouterr().err
     assert main(["push", str(tmp_path), "someone/model", "--dry-run", str(tmp_path / "x")]) == 2
     assert "no finished run" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("attractor.publish.save_file", full)
+    assert main(["push", str(run), "someone/model", "--dry-run", str(tmp_path / "x")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("attractor: the disk is full: '")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_transformers_reads_it_without_remote_code(run: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ and metadata."""
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from safetensors.torch import save_file
 
 from attractor import adapters
 from attractor.adapters.published import PREFIX, published_config
+from attractor.adapters.sweep_folder import find_run
 from attractor.config.identity import run_config_from_dict, to_dict
 from attractor.config.settings import RunConfig
 from attractor.data.tokenizer import Tokenizer
@@ -24,6 +26,9 @@ from attractor.types import AttractorError
 
 METADATA = "attractor.json"
 TRANSITION = "transition.json"
+PART = r"(?!.*(--|\.\.))\w([\w.-]{0,94}\w)?"
+HUB_ID = re.compile(f"{PART}/{PART}", re.ASCII)
+"""What the Hub takes as the name of a model; it answers only when all has been made."""
 ON_THE_CARD = ("recovery_rate", "unstable_rate", "conditional_entropy", "nelbo_per_token")
 """Quantities in the table of a model card."""
 
@@ -32,12 +37,13 @@ def push(run: Path, hub_id: str, weights: adapters.Weights = "ema", private: boo
     """Publish a run on the Hub; the address of the model comes back.
 
     Raises:
-        AttractorError: if the run is not finished, or the Hub refuses.
+        AttractorError: if the run is not finished, the Hub can have no such name, or it refuses.
     """
     import tempfile
 
     from huggingface_hub import HfApi
 
+    require_hub_id(hub_id)
     with tempfile.TemporaryDirectory() as folder:
         made = export(run, Path(folder) / "model", weights, name=hub_id)
         try:
@@ -54,6 +60,16 @@ def push(run: Path, hub_id: str, weights: adapters.Weights = "ema", private: boo
     return f"https://huggingface.co/{hub_id}"
 
 
+def require_hub_id(name: str) -> None:
+    """Raise AttractorError unless the Hub can have a model of that name."""
+    if not HUB_ID.fullmatch(name) or name.endswith(".git"):
+        raise AttractorError(
+            f"'{name}' cannot be the name of a model on the Hub: it is owner/name, each at most 96 "
+            "letters, digits, '-', '_' and '.', of which '-' and '.' stand neither at an end nor "
+            "twice in a row"
+        )
+
+
 def export(
     run: Path, folder: Path, weights: adapters.Weights = "ema", name: str | None = None
 ) -> Path:
@@ -64,6 +80,7 @@ def export(
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise AttractorError(f"'{folder}' is not empty; choose another folder")
+    run = find_run(run)
     if not is_finished(run):
         raise AttractorError(f"'{run}' holds no finished run: there is nothing to publish")
     config = run_config_from_dict(read_json(run / CONFIG))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["AttractorError", "ProcessName"]
+__all__ = ["AttractorError", "OtherSchema", "ProcessName"]
 
 ProcessName = Literal["uniform", "absorbing", "hybrid"]
 """What a noisy token is: any token, a mask, or a mixture of both."""
@@ -14,3 +14,19 @@ ProcessName = Literal["uniform", "absorbing", "hybrid"]
 class AttractorError(ValueError):
     """Bad input from a person: the message names the value and what is allowed (exit code 2 on the
     command line)."""
+
+
+class OtherSchema(AttractorError):
+    """Raised for a file of another layout than that which is read.
+
+    Args:
+        where: the file, for the message.
+        schema: what the file says.
+        known: the layout that is read; there have been those from 1 on.
+    """
+
+    def __init__(self, where: object, schema: object, known: int) -> None:
+        whose = "which no attractor has written: it is damaged, or something else"
+        if isinstance(schema, int) and not isinstance(schema, bool) and schema > 0:
+            whose = f"made by {'a newer' if schema > known else 'an older'} attractor"
+        super().__init__(f"'{where}' is of schema {schema!r:.40}, {whose}; this one reads {known}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import os
@@ -357,3 +358,47 @@ def test_a_reader_that_goes_away_does_not_change_the_exit_code() -> None:
     writer.stdout.close()
     assert (writer.wait(60), writer.stderr.read()) == (3, b"")
     writer.stderr.close()
+
+
+def test_no_bar_is_drawn_before_there_is_something_to_show(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, corpus: Path
+) -> None:
+    wrong = ["--data.source", str(tmp_path / "nowhere.txt")]
+    few = ["--data.source", str(corpus), "--n-train=1000000"]
+    for command in (["train"], ["sweep", "--sizes", "8", "16"]):
+        for arguments in (wrong, *([few] if command == ["train"] else [])):
+            assert main([*command, "--out", str(tmp_path / "x"), *FAST, *arguments]) == 2
+            assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('{"documents": 3}', "its numbers are not documents, duplicates"),
+        ('{"documents": "3"}', "its numbers are not"),
+        ("[]", "it holds no JSON object"),
+        ("{", "is no JSON"),
+    ],
+)
+def test_damaged_counts_are_named(
+    content: str, said: str, copied_sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copied_sweep / "data" / "counts.json").write_text(content)
+    for command in (["sweep", "--status", "--out"], ["report"], ["measure"]):
+        assert main([*command, str(copied_sweep)]) == 2
+        error = capsys.readouterr().err
+        assert "counts.json' is damaged" in error
+        assert said in error
+        assert error.count("\n") == 1
+
+
+def test_a_number_without_a_place_of_its_own_has_none_in_the_tables(copied_sweep: Path) -> None:
+    assert main(["report", str(copied_sweep), "--tables", "csv"]) == 0
+    with (copied_sweep / "tables" / "measurements.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    stored = json.loads((copied_sweep / "measurements.json").read_text())["rows"]
+    placed = {row["measurement"] for row in stored if row["at"] is not None}
+    assert "recovery_rate" not in placed
+    assert placed
+    for row in rows:
+        assert bool(row["at"]) == (row["measurement"] in placed)

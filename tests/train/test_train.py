@@ -123,6 +123,6 @@ def test_a_loss_that_is_not_finite_stops_with_the_step() -> None:
     broken.output_layer.linear.bias.data.fill_(float("nan"))
     with pytest.raises(
         AttractorError,
-        match=r"not finite at 10 steps in a row, before step 10; .* try a learning rate",
+        match=r"not finite at 10 steps in a row, before step 10; .* with a learning rate below lr",
     ):
         train(broken, UniformProcess(7), rows(), CONFIG)

@@ -42,8 +42,9 @@ def load(
     a file is ever executed.
 
     Args:
-        path: a run directory or one of its `checkpoint/step-*`; a Lightning checkpoint; a folder in
-            the layout of the Hub; or a Hub id `owner/name`, with `/path/of/a/file.ckpt` behind it
+        path: a run directory, one of its `checkpoint/step-*`, or the run of a sweep that has these
+            values, such as `runs/demo:n=32,seed=1`; a Lightning checkpoint; a folder in the layout
+            of the Hub; or a Hub id `owner/name`, with `/path/of/a/file.ckpt` behind it
             for one file.
         weights: "ema" for the averaged weights, "raw" for the last ones. They are chosen here,
             once: a Denoiser never changes its weights.
@@ -55,8 +56,8 @@ def load(
             missing.
 
     Raises:
-        AttractorError: if there is no such checkpoint, it is damaged or of no known family, its
-            tensors do not fit its settings, or a setting is missing.
+        AttractorError: if there is no such checkpoint, it is a whole sweep, damaged or of no known
+            family, its tensors do not fit its settings, or a setting is missing.
     """
     if weights not in ("ema", "raw"):
         raise AttractorError(f"weights = {weights!r}: allowed are 'ema' and 'raw'")

@@ -9,6 +9,7 @@ import torch
 from attractor.adapters.family import Family, Settings, Weights
 from attractor.adapters.network import build_network, read_shape, require_shape
 from attractor.adapters.source import Source
+from attractor.adapters.sweep_folder import is_run
 from attractor.machine.checkpoint import STATE, load_checkpoint
 from attractor.model.network import NetworkDenoiser
 from attractor.process.registry import process_from_settings
@@ -20,8 +21,12 @@ FILES = {"ema": "ema", "raw": "model"}
 
 
 def recognises(source: Source) -> bool:
-    """Whether this is a run directory, or one of its checkpoints."""
-    return (source.path / STATE).is_file() or bool(checkpoint_paths(source.path))
+    """Whether this is a run directory, trained or not, or one of its checkpoints."""
+    return (
+        (source.path / STATE).is_file()
+        or bool(checkpoint_paths(source.path))
+        or is_run(source.path)
+    )
 
 
 def load(
@@ -47,7 +52,8 @@ def _latest(path: Path) -> Path:
         return path
     steps = checkpoint_paths(path)
     if not steps:
-        raise AttractorError(f"'{path}' is not a run: it has no checkpoint/step-*")
+        what = "a run without a checkpoint yet" if is_run(path) else "not a run"
+        raise AttractorError(f"'{path}' is {what}: it has no checkpoint/step-*")
     return steps[0]
 
 

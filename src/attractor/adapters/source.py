@@ -13,8 +13,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from attractor.adapters.pickle_tree import Placeholder
+from attractor.adapters.sweep_folder import require_no_sweep, resolved
 from attractor.adapters.torch_file import TensorRef, TorchFile
 from attractor.machine.hub import download, first_line
+from attractor.machine.paths import nearest_name, require_not_meant_here
 from attractor.types import AttractorError
 
 CONFIG = "config.json"
@@ -132,24 +134,25 @@ def find_source(where: str | Path, revision: str | None = None) -> Source:
     """The source at a path, or from the Hub where there is no such path.
 
     Args:
-        where: a file or folder, or a Hub id `owner/name`, or one of its files,
-            `owner/name/folder/file.ckpt`.
+        where: a file or folder; a run of a sweep, such as `runs/demo:n=32`; or a Hub id
+            `owner/name`, or one of its files, `owner/name/folder/file.ckpt`.
         revision: branch, tag or commit on the Hub.
 
     Raises:
-        AttractorError: if it is neither, or the Hub cannot be reached.
+        AttractorError: if it is none of these, or a whole sweep, or the Hub cannot be reached.
     """
-    try:
-        path = Path(where).expanduser()
-        if path.exists():
-            return Source(path)
-    except (OSError, RuntimeError) as error:  # a name that is too long, or the home of nobody
-        raise AttractorError(f"'{where!s:.100}' is no path: {error!s:.200}") from None
+    path = resolved(where)
+    if path.exists():
+        require_no_sweep(path)
+        return Source(path)
     hub_id = HUB_ID.fullmatch(str(where))
     if hub_id is None:
         raise AttractorError(
             f"'{where}' is neither a file or folder here nor a Hub id 'owner/name'"
+            f"{nearest_name(path)}"
         )
+    if revision is None:  # which only a model of the Hub has
+        require_not_meant_here(str(where))
     return Source(_from_hub(hub_id["repo"], (hub_id["file"] or "").removeprefix("/"), revision))
 
 
@@ -247,5 +250,6 @@ def _from_hub(repo: str, file: str, revision: str | None) -> Path:
     except Exception as error:  # the client raises its own, its HTTP library's and the system's
         raise AttractorError(
             f"'{repo}' cannot be fetched from the Hub ({first_line(error):.200}); download it "
-            f"where there is a network and give the path of the {'file' if file else 'folder'}"
+            f"where there is a network and give the path of the {'file' if file else 'folder'}, "
+            "which does not lie here under this name"
         ) from None

@@ -153,7 +153,15 @@ def read_reference(path: Path) -> Reference:
         if content.pop("schema") != SCHEMA:
             raise AttractorError(f"'{path}' is of another schema; this version reads {SCHEMA}")
         found = Reference(**{**content, "points": tuple(map(_point, content["points"]))})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        RecursionError,
+    ) as error:
         raise AttractorError(f"'{path}' is no reference: {error!s:.200}") from None
     check_spans(found, path)
     return found

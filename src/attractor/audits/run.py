@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attractor import adapters
+from attractor.adapters.sweep_folder import is_run, no_sweep
 from attractor.analysis.statistics import clopper_pearson, mean_interval
 from attractor.audits import evidence
 from attractor.audits.measure import (
@@ -40,7 +41,7 @@ from attractor.data.dataset import read_rows
 from attractor.data.ids import among
 from attractor.data.packing import prefix
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
-from attractor.machine.files import atomic_directory, write_atomically
+from attractor.machine.files import atomic_directory, make_directory, write_atomically
 from attractor.machine.units import duration
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
@@ -350,6 +351,8 @@ def write_reference_of(
         AttractorError: if the sweep is not finished, is of several kinds of models, or does not go
             from memorizing to generalizing.
     """
+    if is_run(sweep):
+        raise no_sweep(sweep)
     runs = sorted(path for path in sweep.iterdir() if is_finished(path)) if sweep.is_dir() else []
     if not runs:
         raise AttractorError(
@@ -378,6 +381,7 @@ def write_reference_of(
         points=tuple(sorted(points, key=lambda point: point.n_train)),
     )
     check_spans(made, sweep)
+    make_directory(out.absolute().parent)
     write_atomically(out, made.text())
     return made
 

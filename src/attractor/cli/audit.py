@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor import adapters
+from attractor.adapters.sweep_folder import resolved
 from attractor.audits.measure import Effort, check_effort
 from attractor.audits.page import Audit, headline, standfirst
 from attractor.audits.run import (
@@ -46,6 +47,9 @@ def run_audit(
     amount = Effort(**effort)
     check_effort(amount)
     told = _values_of(settings)
+    here = resolved(model)
+    if here.exists():
+        model = str(here)  # the folder, where the run of a sweep was named
     denoiser = adapters.load(model, weights, family=family, revision=revision, **told)
     if denoiser.seq_len is None:
         raise AttractorError(f"'{model}' does not tell how long its sequences are")
@@ -55,16 +59,26 @@ def run_audit(
         texts = texts_of_run(Path(model), amount.rows)
     elif train and test:
         texts = texts_from_files(train, test, column, found, length, vocab_size, amount.rows)
-    here = Path(model).expanduser()
-    name = here.resolve().name if here.exists() else model  # otherwise owner/name on the Hub
-    place = place_of(model, weights, revision)
-    folder = into or default_folder(name, place)
+    name, place = _name_of(model), place_of(model, weights, revision)
+    folder = into or folder_of(model, weights, revision)
     with out.status("auditing") as status:
         audited = Audited(name, denoiser, length, found, texts, place)
         made = audit(audited, folder, amount, reference, status.update)
     say("\n".join([headline(made.verdict), *standfirst(made)]))
     say(f"page  {folder / PAGE}")
     return made
+
+
+def folder_of(model: str, weights: adapters.Weights, revision: str | None) -> Path:
+    """Where the audit of a model goes."""
+    here = resolved(model)
+    told = str(here) if here.exists() else model
+    return default_folder(_name_of(model), place_of(told, weights, revision))
+
+
+def _name_of(model: str) -> str:
+    here = resolved(model)
+    return here.resolve().name if here.exists() else model  # otherwise owner/name on the Hub
 
 
 def run_reference(sweep: Path, target: Path, name: str, n: int) -> None:
@@ -105,6 +119,6 @@ def _values_of(given: tuple[str, ...]) -> dict[str, Any]:
         try:
             # True and False, as Python and checkpoints' own settings write them, are not JSON's.
             found[name] = json.loads(value.lower() if value in ("True", "False") else value)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[name] = value
     return found

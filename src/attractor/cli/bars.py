@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rich.progress import (
     BarColumn,
@@ -20,9 +21,29 @@ from attractor.sweeps.follow import RunEvent
 from attractor.train.state import Progress as Line
 
 
+class _Bars(Progress):
+    """Bars that are drawn from the first one on: an error that comes before is to stand alone."""
+
+    def start(self) -> None:
+        """Draw, if there is something to be drawn."""
+        if self.tasks:
+            super().start()
+
+    def add_task(self, description: str, *args: Any, **kwargs: Any) -> TaskID:
+        """Add a bar, and begin to draw with the first one."""
+        task = super().add_task(description, *args, **kwargs)
+        self.start()
+        return task
+
+    def stop(self) -> None:
+        """Draw no more, if anything was drawn."""
+        if self.live.is_started:
+            super().stop()
+
+
 def progress_bars() -> Progress:
-    """The frame that bars are added to; it is drawn while it is entered."""
-    return Progress(
+    """The frame that bars are added to; it is drawn while it is entered, from the first bar on."""
+    return _Bars(
         TextColumn("{task.description:>12}"),
         BarColumn(20),
         TimeElapsedColumn(),
@@ -49,6 +70,18 @@ class Watcher:
             self.bars.update(task, note="measured")
         else:
             advance(self.bars, task, event.progress)
+
+
+def training_bar(bars: Progress, title: str, steps: int) -> Callable[[Line], None]:
+    """A bar for one model, from its first line of metrics on."""
+    tasks: list[TaskID] = []
+
+    def show(line: Line) -> None:
+        if not tasks:
+            tasks.append(bars.add_task(title, total=steps, note=""))
+        advance(bars, tasks[0], line)
+
+    return show
 
 
 def advance(bars: Progress, task: TaskID, line: Line) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import glob
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from attractor.cli.net import NOTHING_KEPT
 from attractor.config.presets import preset
-from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
+from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig, check_seed
 
 Folder = tyro.conf.Positional[Path]
 DEMO = "demo"
 WATTS = 100.0
 """Power of this machine in watts, unless stated."""
+GOES_ON = "the same command again goes on from here"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,16 @@ class SweepCommand:
     """GPUs of each Ray task, a whole number or a share of one; by default 1 if any node has one,
     and otherwise none."""
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        return () if self.dry_run or self.status else (self.out,)
+
+    @property
+    def kept(self) -> str:
+        """What an interruption leaves."""
+        return _begun(*self.written, force=self.force)
+
     def __call__(self) -> None:  # noqa: D102
         precision = self.precision if self.adaptive else None
         if self.status:
@@ -83,7 +96,9 @@ class SweepCommand:
             )
         else:
             from attractor.cli.run import run_sweep
+            from attractor.sweeps.executor import check_workers
 
+            check_workers(self.workers)
             with self._executor() as executor:
                 run_sweep(
                     self.config,
@@ -118,9 +133,23 @@ class DemoCommand:
     dry_run: bool = False
     """Print the plan, and the time, energy and disk it will take, and stop."""
 
-    def __call__(self) -> None:  # noqa: D102
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        return self._sweep.written
+
+    @property
+    def kept(self) -> str:
+        """What an interruption leaves."""
+        return self._sweep.kept
+
+    @property
+    def _sweep(self) -> SweepCommand:
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        SweepCommand(config=preset(DEMO), **given)()
+        return SweepCommand(config=preset(DEMO), **given)
+
+    def __call__(self) -> None:  # noqa: D102
+        self._sweep()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +166,16 @@ class TrainCommand:
     """Begin anew and throw away the run that the folder holds."""
     dry_run: bool = False
     """Print the plan, and the time, energy and disk it will take, and stop."""
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        return () if self.dry_run else (self.out,)
+
+    @property
+    def kept(self) -> str:
+        """What an interruption leaves."""
+        return _begun(*self.written, force=self.force)
 
     def __call__(self) -> None:  # noqa: D102
         if self.dry_run:
@@ -160,13 +199,18 @@ class ProbeCommand:
     """Measure a finished run again, with other times, rows or noise, or on text of your own."""
 
     run: Folder
-    """Folder of a run."""
+    """Folder of a run, or a run of a sweep, such as runs/demo:n=32,seed=1."""
     config: Annotated[ProbeConfig, tyro.conf.arg(name="")]
     text: Path | None = None
     """Text to measure as unseen text: a .txt, .jsonl or .parquet file, or a folder of those; by
     default the unseen rows of the run's own corpus."""
     column: str = "text"
     """Name of the column that holds the text in .jsonl and .parquet files."""
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        return (self.run,)
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.run import run_probe
@@ -179,16 +223,27 @@ class MeasureCommand:
     """Add measurements to a sweep: what its models lack of them is made, and nothing is trained."""
 
     sweep: Folder
-    """Folder of a sweep."""
+    """Folder of a sweep, or one run of it, such as runs/demo:n=32."""
     config: Annotated[ProbeConfig, tyro.conf.arg(name="")]
     workers: int | None = None
     """How many models are measured side by side; by default one for each core, or one where there
     is a GPU."""
 
-    def __call__(self) -> None:  # noqa: D102
-        from attractor.cli.run import run_measure
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        return (self.sweep,) if self.sweep.exists() else ()
 
-        run_measure(self.sweep, self.config, self.workers)
+    kept = GOES_ON
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor.adapters.sweep_folder import is_run
+        from attractor.cli.run import run_measure, run_probe
+
+        if is_run(self.sweep):
+            run_probe(self.sweep, self.config, None, "text")
+        else:
+            run_measure(self.sweep, self.config, self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +251,7 @@ class GenerateCommand:
     """Let the model of a run write, and print the text."""
 
     run: Folder
-    """Folder of a run."""
+    """Folder of a run, or a run of a sweep, such as runs/demo:n=32,seed=1."""
     n: int = 5
     """How many sequences the model writes."""
     steps: int = 1000
@@ -218,6 +273,7 @@ class GenerateCommand:
         from attractor.cli.run import run_generate
         from attractor.model.sharpened import Sharpened
 
+        check_seed(self.seed)
         denoiser = adapters.load(self.run, self.weights)
         sharpened = Sharpened(denoiser, self.temperature, self.top_p)
         run_generate(self.run, sharpened, self.n, self.steps, self.seed)
@@ -229,8 +285,8 @@ class AuditCommand:
     its numbers and a paragraph for a model card."""
 
     model: tyro.conf.Positional[str]
-    """The model: the folder of a run, a checkpoint of another code base, or owner/name of a model
-    of the Hugging Face Hub."""
+    """The model: the folder of a run; a run of a sweep, such as runs/demo:n=32; a checkpoint of
+    another code base; or owner/name of a model of the Hugging Face Hub."""
     train: Path | None = None
     """Text that the model was trained on: a .txt, .jsonl or .parquet file, a folder of those, or
     rows of token ids as an .npy or .json matrix or as lists in .jsonl; given together with unseen
@@ -279,6 +335,14 @@ class AuditCommand:
     """Settings that the checkpoint does not tell, as name=value, such as n_heads=12 seq_len=1024;
     the error names those that are missing."""
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written: the new folder takes the place of the old one."""
+        from attractor.cli.audit import folder_of
+
+        folder = self.out or folder_of(self.model, self.weights, self.revision)
+        return folder, folder.absolute().parent
+
     def __call__(self) -> int:  # noqa: D102
         from attractor.cli.audit import run_audit
 
@@ -302,6 +366,11 @@ class ReferenceCommand:
     n: int = 500
     """Number of sequences that each model writes, at least 2."""
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        return (self.out,)
+
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.audit import run_reference
 
@@ -314,7 +383,7 @@ class PushCommand:
     was measured."""
 
     run: Folder
-    """Folder of a run."""
+    """Folder of a run, or a run of a sweep, such as runs/demo:n=32,seed=1."""
     hub_id: tyro.conf.Positional[str]
     """Name of the model on the Hub, owner/name."""
     weights: Literal["ema", "raw"] = "ema"
@@ -325,10 +394,16 @@ class PushCommand:
     dry_run: Path | None = None
     """Write what would be published into this folder, which must be empty or new, and stop."""
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written on this machine."""
+        return () if self.dry_run is None else (self.dry_run, self.dry_run.absolute().parent)
+
     def __call__(self) -> None:  # noqa: D102
         from attractor import publish
         from attractor.cli.terminal import say
 
+        publish.require_hub_id(self.hub_id)
         if self.dry_run is not None:
             say(publish.export(self.run, self.dry_run, self.weights, self.hub_id))
         else:
@@ -352,6 +427,11 @@ class ReportCommand:
     certain, with this tagger; it needs the package nltk."""
     beside: tuple[Folder, ...] = ()
     """Folders of finished sweeps to show in the same figures, such as one of another noise."""
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        return (self.sweep,) if self.sweep.exists() else ()
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.terminal import say
@@ -381,6 +461,13 @@ class TwinsCommand:
     sweep: Folder
     """Folder of a sweep."""
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        return (self.sweep,) if self.sweep.exists() else ()
+
+    kept = GOES_ON
+
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.run import run_twins
 
@@ -404,6 +491,11 @@ class TheoryCommand:
     markov: bool = False
     """Train a network on text of the Markov source too, at several numbers of sequences."""
 
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        return (self.out,)
+
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.terminal import say
         from attractor.theory_page.write import write_theory_report
@@ -417,3 +509,12 @@ class TheoryCommand:
             on_progress=say,
         )
         say(page)
+
+
+def _begun(*folders: Path, force: bool) -> str:
+    """What an interrupted command leaves in its folder, which vanishes if nothing was begun."""
+    for folder in folders:
+        packing = folder.absolute().parent.glob(f".{glob.escape(folder.name)}.packing-*")
+        if folder.exists() or any(packing):
+            return GOES_ON.replace("again", "without --force") if force else GOES_ON
+    return NOTHING_KEPT

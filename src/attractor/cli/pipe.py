@@ -17,7 +17,8 @@ def ending_with_reader() -> Iterator[None]:
         finally:
             # What is still in the buffer would otherwise break at the interpreter's end, which
             # complains about it.
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:
         hush()
         raise SystemExit(0) from None
@@ -26,4 +27,5 @@ def ending_with_reader() -> Iterator[None]:
 def hush() -> None:
     """Let everything printed from here on go nowhere: the interpreter flushes its output when it
     ends, and a pipe that is broken would break once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attractor.cli.bars import Watcher, advance, packing_bar, progress_bars
+from attractor.cli.bars import Watcher, packing_bar, progress_bars, training_bar
 from attractor.cli.tables import note_data, show_rows, show_transition
 from attractor.cli.terminal import say
 from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
@@ -62,8 +62,8 @@ def run_training(config: RunConfig, folder: Path, force: bool) -> None:
     if not processes().is_main:
         return run_alone(config, folder, lambda line: None, force)
     with progress_bars() as bars:
-        task = bars.add_task(f"n = {config.n_train:,}", total=config.train.steps, note="")
-        run_alone(config, folder, lambda line: advance(bars, task, line), force, packing_bar(bars))
+        bar = training_bar(bars, f"n = {config.n_train:,}", config.train.steps)
+        run_alone(config, folder, bar, force, packing_bar(bars))
     measured = results_of(folder, config.probe) or folder
     show_rows(read_results(measured).rows, f"n = {config.n_train:,}")
     say(f"run  {folder}" if measured == folder else f"run  {folder}, measured in {measured}")

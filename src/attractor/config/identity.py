@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
+from attractor.config.described import described
 from attractor.config.settings import (
     FREE,
     LATER,
     DataConfig,
-    ModelConfig,
     MonitorConfig,
     ProbeConfig,
     RunConfig,
     SweepConfig,
     TrainConfig,
 )
-from attractor.types import AttractorError, ProcessName
+from attractor.types import AttractorError, OtherSchema
 
 SCHEMA = 1
 """Version of the JSON of a config."""
@@ -63,19 +63,16 @@ def _digest(values: dict[str, Any]) -> str:
 
 
 def require_known_schema(values: dict[str, Any], where: object) -> None:
-    """Raise AttractorError if the JSON of a config was written by a newer version."""
-    if values.get("schema", SCHEMA) != SCHEMA:
-        raise AttractorError(
-            f"'{where}' is of schema {values['schema']}, made by a newer attractor; this one reads "
-            f"{SCHEMA}"
-        )
+    """Raise AttractorError if the JSON of a config is of another version than this one reads."""
+    if values.get("schema", SCHEMA) != SCHEMA or values.get("schema") is True:
+        raise OtherSchema(where, values["schema"], SCHEMA)
 
 
 def run_config_from_dict(values: dict[str, Any]) -> RunConfig:
     """Rebuild a RunConfig from its JSON.
 
     Raises:
-        AttractorError: for an unknown or missing key.
+        AttractorError: for an unknown or missing key, or a value that is not allowed.
     """
     return _from_dict(RunConfig, values, "config.json does not describe a run")
 
@@ -84,7 +81,7 @@ def sweep_config_from_dict(values: dict[str, Any]) -> SweepConfig:
     """Rebuild a SweepConfig from its JSON.
 
     Raises:
-        AttractorError: for an unknown or missing key.
+        AttractorError: for an unknown or missing key, or a value that is not allowed.
     """
     return _from_dict(SweepConfig, values, "sweep.json does not describe a sweep")
 
@@ -96,28 +93,24 @@ def probe_config_from_dict(values: Any, where: object) -> ProbeConfig:
         AttractorError: naming the file, for what is no such config.
     """
     try:
-        return ProbeConfig(**_tuples(values))
-    except (AttributeError, TypeError) as error:
+        return described(ProbeConfig, values)
+    except AttractorError as error:
         raise AttractorError(f"'{where}' does not describe measurements: {error}") from None
 
 
 Whole = TypeVar("Whole", RunConfig, SweepConfig)
+PARTS = ("data", "model", "train", "probe")
+"""Sections that every file has; those from before there was a monitor do not have its own."""
 
 
 def _from_dict(kind: type[Whole], values: dict[str, Any], complaint: str) -> Whole:
     require_known_schema(values, complaint.partition(" ")[0])
-    # Files from before there was a monitor do not have its part.
-    parts = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig, "probe": ProbeConfig}
-    parts |= {"monitor": MonitorConfig} if "monitor" in values else {}
-    if values.get("process", "uniform") not in get_args(ProcessName):
-        raise AttractorError(
-            f"process = {values['process']!r}: allowed are {', '.join(get_args(ProcessName))}"
-        )
-    plain = {key: value for key, value in values.items() if key != "schema"}
     try:
-        built = {name: cls(**_tuples(values[name])) for name, cls in parts.items()}
-        return kind(**{**_tuples(plain), **built})
-    except (KeyError, TypeError) as error:
+        for name in PARTS:
+            if name not in values:
+                raise AttractorError(f"{name} is missing")
+        return described(kind, {key: value for key, value in values.items() if key != "schema"})
+    except AttractorError as error:
         raise AttractorError(f"{complaint}: {error}") from None
 
 
@@ -127,7 +120,8 @@ def _without_free(values: dict[str, Any]) -> dict[str, Any]:
     is a new setting."""
     kept = {key: value for key, value in values.items() if key not in _FREE_NAMES}
     # Who only watches changes nothing; who may end the training does.
-    if not kept.get("monitor", {}).get("stop_after"):
+    monitor = kept.get("monitor")
+    if not (isinstance(monitor, dict) and monitor.get("stop_after")):
         kept.pop("monitor", None)
     kept = {key: value for key, value in kept.items() if key not in _LATER or value != _LATER[key]}
     return {
@@ -149,10 +143,3 @@ _LATER = {
     for setting in dataclasses.fields(cls)
     if setting.metadata == LATER
 }
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    # JSON has lists only, and the fields of a config are tuples.
-    return {
-        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-    }

@@ -35,6 +35,12 @@ def _within(config: object, low: float, high: float, *names: str) -> None:
             )
 
 
+def check_seed(seed: int, name: str = "seed") -> None:
+    """Raise AttractorError unless a number can be the seed of counted noise."""
+    if not 0 <= seed < 2**63:
+        raise AttractorError(f"{name} = {seed} must be at least 0 and below 2^63")
+
+
 def _check_share(uniform_share: float) -> None:
     if not 0 < uniform_share < 1:
         raise AttractorError(
@@ -93,7 +99,7 @@ class DataConfig:
     """Seed of the split into training and unseen text and of the order of the rows."""
 
     def __post_init__(self) -> None:
-        _within(self, 0, 2**63, "seed")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +295,7 @@ class ProbeConfig:
                 )
         if min(self.ablation_steps) < 1:
             raise AttractorError(f"ablation_steps = {self.ablation_steps}: each must be at least 1")
-        _within(self, 0, 2**63, "seed")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -347,7 +353,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.n_train < 1:
             raise AttractorError(f"n_train = {self.n_train} must be at least 1")
-        _within(self, 0, 2**63, "seed")
+        check_seed(self.seed)
         _check_share(self.uniform_share)
         _check_curriculum(self.process, self.train)
 
@@ -381,8 +387,8 @@ class SweepConfig:
             values = getattr(self, name)
             if not (values or name == "models") or len(set(values)) < len(values):
                 raise AttractorError(f"{name} = {values}: at least one is needed, and none twice")
-        if min(self.seeds) < 0:
-            raise AttractorError(f"seeds = {self.seeds} must not be negative")
+        for seed in self.seeds:
+            check_seed(seed, "seeds")
         if not all(0 < size < math.inf for size in self.sizes):
             raise AttractorError(f"sizes = {self.sizes} must be positive")
         _check_share(self.uniform_share)

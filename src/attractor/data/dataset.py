@@ -38,7 +38,7 @@ from attractor.data.stream import (
 )
 from attractor.data.subsets import SplitCounts, check_share, split_documents
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer, make_tokenizer
-from attractor.machine.files import LOCK, locked, sha256, write_atomically
+from attractor.machine.files import LOCK, locked, read_json, sha256, write_atomically
 from attractor.types import AttractorError
 
 HUB_SETTINGS = ("subset", "split", "test_split", "revision")
@@ -286,10 +286,18 @@ def open_dataset(folder: Path) -> Dataset:
     """Open what `prepare_dataset` wrote.
 
     Raises:
-        AttractorError: if a file is missing.
+        AttractorError: if a file is missing or damaged.
     """
     tokenizer = Tokenizer.load(folder)
     train, test = open_rows(folder / TRAIN), open_rows(folder / TEST)
-    counts = SplitCounts(**json.loads((folder / COUNTS).read_text()))
     digest = (read_fingerprint(folder) or {}).get("rows", "")
-    return Dataset(train, test, tokenizer, counts, digest=digest)
+    return Dataset(train, test, tokenizer, _counts(folder / COUNTS), digest=digest)
+
+
+def _counts(file: Path) -> SplitCounts:
+    found, known = read_json(file), SplitCounts._fields
+    required = set(known) - SplitCounts._field_defaults.keys()
+    numbers = all(type(value) in (int, float) for value in found.values())
+    if not (required <= found.keys() <= set(known) and numbers):
+        raise AttractorError(f"'{file}' is damaged: its numbers are not {', '.join(known)}")
+    return SplitCounts(**found)

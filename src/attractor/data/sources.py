@@ -19,6 +19,7 @@ from attractor.data.folders import text_files
 from attractor.data.readers import as_text, check_column, lines, opened, read_files
 from attractor.machine.files import require_regular
 from attractor.machine.hub import commit_of, first_line, why_closed
+from attractor.machine.paths import require_not_meant_here
 from attractor.types import AttractorError
 
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -74,6 +75,8 @@ def find_source(
     # A path that exists is that path, whatever it looks like; a suffix says that a path was meant.
     here = Path(source).expanduser()
     if source != BUILTIN and not here.exists() and HUB_ID.fullmatch(source) and not here.suffix:
+        if not revision:
+            require_not_meant_here(source)
         asked = Corpus(
             source, subset=subset, revision=revision, train=split or "train", test=test_split
         )

@@ -14,6 +14,7 @@ import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, trainers
 
 from attractor.machine.hub import download
+from attractor.machine.paths import require_not_meant_here
 from attractor.types import AttractorError
 
 __all__ = ["Tokenizer", "make_tokenizer"]
@@ -247,6 +248,7 @@ def make_tokenizer(
         raise AttractorError(
             f"unknown tokenizer '{kind}': allowed are 'bpe', 'char', an existing file or a Hub id"
         )
+    require_not_meant_here(kind)
     return Tokenizer.load(_from_hub(kind), markers)
 
 

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from attractor.machine.files import atomic_directory, require_space, sha256
-from attractor.types import AttractorError
+from attractor.types import AttractorError, OtherSchema
 
 STATE = "state.json"
 SCHEMA = 2
@@ -82,19 +82,19 @@ def read_state(path: Path) -> dict[str, Any]:
     """
     try:
         state = json.loads((path / STATE).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedCheckpoint(f"'{path}' is not a checkpoint: {error}") from None
     if not isinstance(state, dict) or "checksums" not in state:
         raise DamagedCheckpoint(f"'{path / STATE}' is not the state of a checkpoint")
     # Asked before the checksum, which states of this schema do not have.
     if state.get("schema") == 1:
-        raise _other_schema(path, 1)
+        raise OtherSchema(path / STATE, 1, SCHEMA)
     if state.pop("checksum", None) != _digest(state):
         raise DamagedCheckpoint(
             f"'{path / STATE}' does not match its checksum: the checkpoint is damaged"
         )
-    if state["schema"] != SCHEMA:
-        raise _other_schema(path, state["schema"])
+    if state.get("schema") != SCHEMA:
+        raise OtherSchema(path / STATE, state.get("schema"), SCHEMA)
     return state
 
 
@@ -134,11 +134,3 @@ def _read_group(file: Path, state: dict[str, Any]) -> dict[str, Tensor]:
 def _digest(state: dict[str, Any]) -> str:
     # Of the content and not of the bytes of the file, in which the digest itself stands.
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
-
-
-def _other_schema(path: Path, schema: int) -> AttractorError:
-    whose = "a newer" if schema > SCHEMA else "an older"
-    return AttractorError(
-        f"'{path / STATE}' is of schema {schema}, made by {whose} attractor; this one reads "
-        f"{SCHEMA}"
-    )

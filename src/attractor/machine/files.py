@@ -14,18 +14,22 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
+import json
 import os
 import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from attractor.machine.units import size
 from attractor.types import AttractorError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a full disk, and of a quota that is used up."""
 LOCK = ".lock"
 """File of the lock in a folder; what it says is for people, the lock is one of the kernel."""
 
@@ -35,8 +39,8 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """A directory to fill, which takes its place at `path` when the block ends well and vanishes
     otherwise.
 
-    What was at `path` is set aside until then; if the machine stops between the two renames,
-    `restore` brings it back.
+    What a killed writer left of the same directory is removed. What was at `path` is set aside
+    until then; if the machine stops between the two renames, `restore` brings it back.
 
     Raises:
         AttractorError: if `path` is a file, or the disk is full.
@@ -45,12 +49,13 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_dir():
         raise AttractorError(f"'{path}' is a file where a directory is to be written")
     restore(path)
+    _clear_partial(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     make_directory(partial)
     try:
-        with naming_full_disk(path):
+        with naming_full_disk(path), locked(partial):
             yield partial
+            (partial / LOCK).unlink()
             for place in [*partial.rglob("*"), partial]:
                 sync(place)
             # A directory that is not empty cannot be replaced in one step: between these two
@@ -62,6 +67,13 @@ def atomic_directory(path: Path) -> Iterator[Path]:
             shutil.rmtree(_aside(path), ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _clear_partial(path: Path) -> None:
+    """Remove what killed writers of a directory had begun; whoever still writes holds a lock."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if left.is_dir() and not is_locked(left):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def restore(path: Path) -> None:
@@ -131,6 +143,29 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object that this package wrote.
+
+    Raises:
+        AttractorError: if the file is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise AttractorError(f"'{path}' is damaged: {_why_no_json(error)}") from None
+    if not isinstance(content, dict):
+        raise AttractorError(f"'{path}' is damaged: it holds no JSON object")
+    return content
+
+
+def _why_no_json(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        return f"line {error.lineno}, character {error.colno}, is no JSON"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
 def sha256(file: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal digits."""
     with file.open("rb") as handle:
@@ -163,14 +198,22 @@ def naming_full_disk(path: Path, needed: int = 0) -> Iterator[None]:
     says how many bytes are `needed` if that is known."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if not is_full(error):
             raise
         free = shutil.disk_usage(path.parent).free
         wants = f"needs up to {size(needed)} to go on" if needed else "could not be written"
         raise AttractorError(
             f"the disk is full: '{path}' {wants}, {size(free)} are free; make room and start again"
         ) from None
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error is that of a full disk, or of a quota that is used up."""
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    # Libraries in Rust raise errors of their own, which hold the system's as text.
+    return any(f"(os error {number})" in str(error) for number in FULL)
 
 
 class InUseError(AttractorError):

@@ -4,7 +4,7 @@ allowed there."""
 from __future__ import annotations
 
 import json
-import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ def _kind(value: Any) -> str:
 
 def _finite(value: Any) -> bool:
     # bool is an int in Python, but `true` is no number in the file.
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # A whole number may be larger than any float.
+    return is_number and abs(value) <= sys.float_info.max
 
 
 class Fields:
@@ -103,7 +105,7 @@ def read_fields(path: Path) -> Fields:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise AttractorError(f"{path}: no such file; a finished sweep writes it") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise AttractorError(f"{path}: not a JSON file ({error})") from None
     fields = Fields(data, path.name)
     fields.require("schema")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attractor.machine.files import write_atomically
+from attractor.machine.paths import nearest_name
 from attractor.machine.units import duration
 from attractor.measurements import ALL
 from attractor.report import words
@@ -232,7 +233,7 @@ def _numbers(report: Report) -> Table:
             str(r.seed),
             r.split,
             "" if r.t is None else f"{r.t:g}",
-            f"{r.at:g}",
+            "" if r.at is None else f"{r.at:g}",
             r.measurement,
             *("" if x is None else f"{x:.6g}" for x in r.estimate[:3]),
             str(r.estimate.n),
@@ -254,7 +255,10 @@ def write_report(sweep_dir: Path, beside: Sequence[Path] = ()) -> Path:
     """
     sweep_dir = Path(sweep_dir)
     if not sweep_dir.is_dir():
-        raise AttractorError(f"{sweep_dir}: no such directory; give the directory of a sweep")
+        raise AttractorError(
+            f"{sweep_dir}: no such directory; give the directory of a sweep"
+            f"{nearest_name(sweep_dir)}"
+        )
     page = render(read_report(sweep_dir, beside))
     path = sweep_dir / FILE
     write_atomically(path, page)

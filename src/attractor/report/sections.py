@@ -146,7 +146,8 @@ def _rows(report: Report, trace: Trace, every_t: bool = False) -> list[Measured]
 
 def _along(report: Report, n: int, trace: Trace) -> list[Measured]:
     """Rows of a trace at one size, placed on their own axis, as if that were the size."""
-    return [r._replace(n_train=r.at) for r in _rows(report, trace) if r.n_train == n]
+    rows = [r for r in _rows(report, trace) if r.n_train == n]
+    return [r._replace(n_train=r.at) for r in rows if r.at is not None]
 
 
 def _draw(figure: go.Figure, there: Sequence[Drawn], section: Section, place: str) -> None:

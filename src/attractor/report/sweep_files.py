@@ -51,7 +51,7 @@ def _stored(row: Fields, n_train: int, seed: int) -> Measured:
         seed=seed,
         estimate=row.estimate("value", "ci")._replace(n=int(row.optional("sequences") or 0)),
         measurement=row.text("measurement"),
-        at=row.optional("at") or 0.0,
+        at=row.optional("at"),
     )
 
 

@@ -41,7 +41,8 @@ def tables(report: Report) -> list[Table]:
 def membership(report: Report) -> Table | None:
     """AUROC and true positives of each score at the smallest, a middle and the largest n."""
     sizes = (report.sizes[0], report.sizes[len(report.sizes) // 2], report.sizes[-1])
-    levels = sorted({r.at for r in report.measured if r.measurement == "tpr"})
+    rates_at = {r.at for r in report.measured if r.measurement == "tpr"}
+    levels = sorted(at for at in rates_at if at is not None)
     rows: list[tuple[str, ...]] = []
     better = []
     for n in dict.fromkeys(sizes):
@@ -67,12 +68,12 @@ def membership(report: Report) -> Table | None:
 
 
 def _score_cells(
-    found: dict[tuple[str, str, float], Estimate], score: str, levels: list[float]
+    found: dict[tuple[str, str, float | None], Estimate], score: str, levels: list[float]
 ) -> tuple[str, ...]:
     """One score at one n, all but the n."""
 
     def cell(measurement: str) -> str:
-        e = found.get((measurement, score, 0.0))
+        e = found.get((measurement, score, None))
         return "" if e is None else words.with_interval(e, words.decimal)
 
     gain = cell("auroc_gain")
@@ -85,9 +86,9 @@ def _score_cells(
 
 def _over_seeds(
     report: Report, n: float, *measurements: str
-) -> dict[tuple[str, str, float], Estimate]:
+) -> dict[tuple[str, str, float | None], Estimate]:
     """Means over the training seeds at one n, by (measurement, kind of text or score, place)."""
-    found: dict[tuple[str, str, float], list[Estimate]] = {}
+    found: dict[tuple[str, str, float | None], list[Estimate]] = {}
     for r in report.measured:
         if r.n_train == n and r.measurement in measurements:
             found.setdefault((r.measurement, r.split, r.at), []).append(r.estimate)
@@ -293,7 +294,7 @@ def _escaped(text: str) -> str:
     return text.replace("~", r"\textasciitilde ").replace("^", r"\textasciicircum ")
 
 
-def _above(found: dict[tuple[str, str, float], Estimate], score: str) -> bool:
+def _above(found: dict[tuple[str, str, float | None], Estimate], score: str) -> bool:
     """Whether a score is surely better than a coin and than the bag of words."""
-    area, gain = found["auroc", score, 0.0], found.get(("auroc_gain", score, 0.0))
+    area, gain = found["auroc", score, None], found.get(("auroc_gain", score, None))
     return gain is not None and (area.low or 0.0) > 0.5 and (gain.low or 0.0) > 0

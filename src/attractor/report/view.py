@@ -28,7 +28,7 @@ class Measured(NamedTuple):
     seed: int
     estimate: Estimate
     measurement: str = ""
-    at: float = 0.0
+    at: float | None = None
     """place on an axis of its own, of a measurement that has one, such as nats of a density"""
 
 

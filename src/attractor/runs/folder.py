@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import glob
-import json
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -31,6 +30,9 @@ from attractor.machine.files import (
     make_directory,
     naming_full_disk,
     write_atomically,
+)
+from attractor.machine.files import (
+    read_json as read_json,
 )
 from attractor.results.tables import RESULTS, torn_results
 from attractor.types import AttractorError
@@ -189,21 +191,6 @@ def held(folder: Path, config: RunConfig) -> Iterator[None]:
         if torn := torn_results(folder):
             warnings.warn(f"'{torn}' is damaged; the run is measured again", stacklevel=4)
         yield
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object that this package wrote.
-
-    Raises:
-        AttractorError: if the file is damaged.
-    """
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise AttractorError(f"'{path}' is damaged: {error}") from None
-    if not isinstance(content, dict):
-        raise AttractorError(f"'{path}' is damaged: it holds no JSON object")
-    return content
 
 
 def data_of(folder: Path) -> Dataset:

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from attractor import adapters
+from attractor.adapters.sweep_folder import find_run
 from attractor.config.identity import (
     config_hash,
     probe_config_from_dict,
@@ -201,7 +202,7 @@ def probe_run(
     """Make the measurements that a finished run lacks, on its own unseen rows or on other text.
 
     Args:
-        run: its folder.
+        run: its folder, or that of a sweep and its values, as `adapters.load` takes it.
         config: what to measure, and how.
         text: a file or folder of unseen text; the run's own test rows unless given.
         column: text column of .jsonl and .parquet files.
@@ -213,7 +214,7 @@ def probe_run(
         AttractorError: if the run is not finished, is in use, or has no data beside it; for text
             that does not fit.
     """
-    config = recognised(config)
+    config, run = recognised(config), find_run(run)
     denoiser = adapters.load(run)
     data = data_of(run)
     trained = run_config_from_dict(read_json(run / CONFIG))

@@ -10,9 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from attractor.machine.processes import cores
 from attractor.runs.run import run as run_model
 from attractor.sweeps.attempt import ATTEMPTS, GRACE, Work, attempt
 from attractor.sweeps.follow import PAUSE, Ended, Watcher, follow
+from attractor.sweeps.forking import apart_from_script, forking
 from attractor.sweeps.plan import PlannedRun
 from attractor.types import AttractorError
 
@@ -34,6 +33,12 @@ def default_workers() -> int:
     """One process for each core on a CPU, where small models gain little from threads; one process
     where there is a GPU."""
     return 1 if torch.cuda.is_available() else cores()
+
+
+def check_workers(workers: int | None) -> None:
+    """Raise AttractorError unless so many processes can do something."""
+    if workers is not None and workers < 1:
+        raise AttractorError(f"workers = {workers} must be at least 1")
 
 
 def execute(
@@ -50,8 +55,7 @@ def execute(
     Raises:
         AttractorError: if any failed; what has been done stays.
     """
-    if workers is not None and workers < 1:
-        raise AttractorError(f"workers = {workers} must be at least 1")
+    check_workers(workers)
     workers = min(workers or default_workers(), len(runs))
     if not runs:
         return
@@ -73,7 +77,7 @@ class _Crew:
         self.data, self.sweep, self.count, self.work = data, sweep, count, work
         self.waiting, self.deaths = list(runs), Counter[str]()
         self.running: dict[str, tuple[PlannedRun, BaseProcess]] = {}
-        self.context = _forking()
+        self.context = forking(attempt.__module__)
 
     def wait(self, pending: list[str]) -> list[Ended]:
         """Start what there is room for, wait a little, and tell which runs have ended."""
@@ -87,7 +91,8 @@ class _Crew:
         threads = max(1, cores() // self.count)
         task = run, self.data, self.sweep, threads, self.work
         process = self.context.Process(target=_work, args=task, name=run.title)
-        process.start()
+        with apart_from_script():
+            process.start()
         self.running[run.run_id] = run, process
 
     def _end(self, run: PlannedRun, process: BaseProcess) -> Ended | None:
@@ -111,30 +116,6 @@ class _Crew:
         deadline = time.monotonic() + GRACE
         for process in processes:
             process.join(max(0.0, deadline - time.monotonic()))
-
-
-def _forking() -> ForkServerContext:
-    """What forks workers: a server that has imported the package and does nothing else.
-
-    This process cannot fork them itself, since it may have threads and a GPU in use, whose locks
-    and state a fork would copy in any condition; and fresh interpreters would import torch for
-    seconds, each.
-    """
-    context = multiprocessing.get_context("forkserver")
-    # The second is what torch's optimizers import when the first of them is made: seconds, which
-    # would otherwise be spent by every run.
-    context.set_forkserver_preload([attempt.__module__, "torch._dynamo"])
-    # The end of workers is told by the server. A SIGTERM for all processes at once, as schedulers
-    # send it, must not end the server while workers still save their checkpoints: so it starts with
-    # SIGTERM blocked, which it inherits. Starting the resource tracker would lift that block, and
-    # starting the server starts the tracker unless it runs: so that goes first.
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    return context
 
 
 def _work(run: PlannedRun, data: Path, sweep: Path, threads: int, work: Work) -> None:

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from attractor.adapters.sweep_folder import SWEEP as SWEEP
+from attractor.adapters.sweep_folder import is_run, no_sweep
 from attractor.config.identity import sweep_config_from_dict, to_json
 from attractor.config.settings import ProbeConfig, SweepConfig
 from attractor.data.dataset import Dataset, open_dataset
@@ -20,14 +22,13 @@ from attractor.measurements.sets import agree, joined, recognised, spelled_out
 from attractor.report.page import write_report
 from attractor.runs.folder import DATA, claimed, is_finished, prepare, read_json
 from attractor.runs.measure import is_complete, results_of, texts_of
-from attractor.sweeps.executor import Executor, execute
+from attractor.sweeps.executor import Executor, check_workers, execute
 from attractor.sweeps.follow import Watcher
 from attractor.sweeps.plan import PlannedRun, located, plan, runs_of
-from attractor.sweeps.search import ADAPTIVE, require_searchable, search
+from attractor.sweeps.search import ADAPTIVE, check_precision, require_searchable, search
 from attractor.sweeps.summary import summarized, summary_folders, write_summary
 from attractor.types import AttractorError
 
-SWEEP = "sweep.json"
 LOCATING = ("recovery", "entropy")
 """What every model of a sweep must be measured by."""
 
@@ -94,6 +95,9 @@ def sweep(
             on the same sweep.
     """
     start = time.perf_counter()
+    check_workers(workers)
+    if precision is not None:
+        check_precision(precision, at_once)
     config = dataclasses.replace(config, probe=recognised(config.probe))
     # In this block everything is checked that needs no training, so that bad input leaves the
     # folder as it was. The lock is then kept for all that follows.
@@ -146,6 +150,7 @@ def measure_sweep(
         AttractorError: for bad input, if `out` holds no sweep with a trained model, or if somebody
             works on it.
     """
+    check_workers(workers)
     earlier, probe = config_of(out), recognised(probe)
     with locked(out):
         data = open_prepared(out)
@@ -183,7 +188,7 @@ def config_of(out: Path) -> SweepConfig:
         AttractorError: if there is no sweep, or its file is damaged or of a newer schema.
     """
     if not (out / SWEEP).is_file():
-        raise AttractorError(f"'{out}' holds no sweep: there is no {SWEEP}")
+        raise no_sweep(out)
     config = sweep_config_from_dict(read_json(out / SWEEP))
     names = known(config.probe.measure)
     if names == config.probe.measure:
@@ -260,7 +265,7 @@ def summarize(out: Path) -> list[Path]:
         AttractorError: if no size is finished, if runs were not measured alike, or if the results
             of a run that an earlier summary holds are gone or damaged while others are here.
     """
-    if not (out / SWEEP).is_file():
+    if not (out / SWEEP).is_file() and not is_run(out):
         return [write_report(out)]
     runs, data = planned_runs(out), open_dataset(out / DATA)
     config = resolve(config_of(out), data)

@@ -83,13 +83,18 @@ def _results(out: Path, run: PlannedRun) -> RunResults:
 
 def require_searchable(config: SweepConfig, available: int, precision: float, at_once: int) -> None:
     """Raise AttractorError unless there is something to search, and an end to it."""
-    if not 1 < precision < math.inf or at_once < 1:
-        raise AttractorError(
-            f"precision = {precision} must be above 1, and at_once = {at_once} at least 1"
-        )
+    check_precision(precision, at_once)
     if len(nested_sizes(config.sizes, available)) < 2:
         raise AttractorError(
             f"sizes = {config.sizes}: an adaptive sweep needs a smallest and a largest one"
+        )
+
+
+def check_precision(precision: float, at_once: int) -> None:
+    """Raise AttractorError unless a search of this precision can end."""
+    if not 1 < precision < math.inf or at_once < 1:
+        raise AttractorError(
+            f"precision = {precision} must be above 1, and at_once = {at_once} at least 1"
         )
 
 

@@ -34,7 +34,7 @@ class Guard:
         return bad
 
     def read(self, step: int, lr: float) -> int:
-        """Steps skipped so far.
+        """Steps skipped so far; `lr` is the learning rate that was set, for the message.
 
         Raises:
             AttractorError: if `LIMIT` of them came in a row.
@@ -42,8 +42,9 @@ class Guard:
         total, _, longest = (int(count) for count in self.counts.tolist())
         if longest >= LIMIT:
             raise AttractorError(
-                f"the loss or its gradient was not finite at {longest} steps in a row, before step "
-                f"{step}; the last checkpoint is sound; try a learning rate below lr = {lr:.2g}"
+                f"training has diverged: the loss or its gradient was not finite at {longest} "
+                f"steps in a row, before step {step}; what was saved before is sound; begin anew, "
+                f"in another folder or with --force, with a learning rate below lr = {lr:g}"
             )
         return total
 

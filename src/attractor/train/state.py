@@ -144,7 +144,7 @@ class TrainState:
             AttractorError: if too many steps in a row were skipped.
         """
         lr = learning_rate(self.step, self.config)
-        skipped = self.guard.read(self.step, lr)
+        skipped = self.guard.read(self.step, self.config.lr)
         loss, norm = mean_of_finite(self.losses), self.grad_norm.item()
         self.losses = []
         rate = tokens_per_step * self._clock.rate()

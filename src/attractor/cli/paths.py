@@ -1,0 +1,61 @@
+"""Every path of a command, made ready in one place before the command begins: `~` is expanded, runs
+of sweeps are found, and where something will be written it is known that this can be done."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from attractor.machine.paths import expanded, require_writable
+
+PATHS = ("source", "tokenizer", "judge", "model")
+"""Settings that are text and may be a path: what else they may be does not begin with `~`."""
+
+Command = TypeVar("Command", bound=Callable[[], int | None])
+
+
+def ready(command: Command) -> Command:
+    """The command with every path as it is meant.
+
+    Raises:
+        AttractorError: for a run that is not there, or a place where nothing can be written.
+    """
+    if not dataclasses.is_dataclass(command):
+        return command
+    made = cast(Command, _expanded(command))
+    if isinstance(run := getattr(made, "run", None), Path):
+        from attractor.adapters.sweep_folder import find_run
+
+        made = dataclasses.replace(cast(Any, made), run=find_run(run))
+    if isinstance(sweep := getattr(made, "sweep", None), Path):
+        from attractor.adapters.sweep_folder import resolved
+
+        made = dataclasses.replace(cast(Any, made), sweep=resolved(sweep))
+    for path in getattr(made, "written", ()):
+        require_writable(path)
+    return made
+
+
+def _expanded(settings: Any) -> Any:
+    """A command or a config, with `~` in its paths as what it stands for."""
+    changed = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        new = _path(field.name, value)
+        if new != value:
+            changed[field.name] = new
+    return dataclasses.replace(settings, **changed) if changed else settings
+
+
+def _path(name: str, value: Any) -> Any:
+    if isinstance(value, Path):
+        return expanded(value)
+    if isinstance(value, tuple):
+        return tuple(_path(name, each) for each in value)
+    if isinstance(value, str) and name in PATHS and value.startswith("~"):
+        return str(expanded(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _expanded(value)
+    return value
