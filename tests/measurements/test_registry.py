@@ -127,13 +127,15 @@ def test_figures_show_declared_quantities(measurement: Measurement) -> None:
 def test_what_asks_the_network_has_a_cost(
     measurement: Measurement, source: MarkovDenoiser, texts: Texts
 ) -> None:
-    """The own generations are paid for once; beside them a measurement asks for rows exactly if it
-    says that it costs something."""
+    """The own generations, and what is needed of other measurements, are paid for once; beside them
+    a measurement asks for rows exactly if it says that it costs something."""
     assert measurement.run is not None
     denoiser = Counted(source)
     subject = Subject(denoiser, texts, CONFIG)
     if measurement.on_generations:
         assert len(subject.own.tokens) == CONFIG.generated
+    for needed in (m.run for m in ALL if m.name in measurement.needs):
+        list(needed(subject, CONFIG) if needed is not None else ())
     before = denoiser.asked
     list(measurement.run(subject, CONFIG))
     calls = (

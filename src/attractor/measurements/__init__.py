@@ -22,6 +22,7 @@ from attractor.measurements.measurement import Measurement, Quantity
 from attractor.measurements.membership import MEMBERSHIP
 from attractor.measurements.novelty import NOVELTY
 from attractor.measurements.recovery import RECOVERY
+from attractor.measurements.restored_entropy import RESTORED_ENTROPY
 from attractor.measurements.texts import NGRAM, Texts
 from attractor.measurements.trajectory import TRAJECTORY
 from attractor.measurements.twins import TWINS
@@ -40,6 +41,7 @@ ALL: tuple[Measurement, ...] = (
     ABLATION,
     ENTROPY,
     ENTROPY_BY_OUTCOME,
+    RESTORED_ENTROPY,
     ENTROPY_GAP,
     CALIBRATION,
     OWN_CALIBRATION,

@@ -23,16 +23,9 @@ SPLITS = ("train", "test", "random")
 
 
 def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
-    from attractor.probes import recovery
-
     for t in config.t:
         for split in SPLITS:
-            # Random rows are a control that is near zero: one corruption of each tells that.
-            repeats = 1 if split == "random" else config.repeats
-            found = recovery(
-                subject.denoiser, subject.rows(split), t, config.steps, config.seed, repeats
-            )
-            yield corruption_block("recovery", split, found)
+            yield corruption_block("recovery", split, subject.restored(split, t))
 
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:

@@ -12,10 +12,7 @@ from torch import Tensor
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
-from attractor.probes import Trajectory, random_tokens, sample
-
-RANDOM_ROWS = 100
-"""Rows at most of random tokens: a control that hardly varies."""
+from attractor.probes import Path, Recovery, random_tokens, recovery, sample
 
 
 class Own(NamedTuple):
@@ -23,8 +20,8 @@ class Own(NamedTuple):
 
     tokens: Tensor
     """(N, L)"""
-    path: Trajectory
-    """what its distributions looked like along the way"""
+    path: Path
+    """what it was along the way"""
 
 
 class Subject:
@@ -35,6 +32,7 @@ class Subject:
         self.texts = texts
         self.config = config
         self.length: int = texts.train.shape[1]
+        self._restored: dict[tuple[str, float], Recovery] = {}
 
     def rows(self, split: str) -> Tensor:
         """The probed rows of one kind of text: train, test, random or generated."""
@@ -44,20 +42,33 @@ class Subject:
             return self.random
         return torch.from_numpy(np.array(self.texts.train if split == "train" else self.texts.test))
 
+    def restored(self, split: str, t: float) -> Recovery:
+        """Rows of one kind, corrupted at t and restored, once for all that ask for them."""
+        if (split, t) not in self._restored:
+            config = self.config
+            # Random rows are a control that is near zero: one corruption of each tells that.
+            repeats = 1 if split == "random" else config.repeats
+            self._restored[split, t] = recovery(
+                self.denoiser, self.rows(split), t, config.steps, config.seed, repeats
+            )
+        return self._restored[split, t]
+
     @functools.cached_property
     def random(self) -> Tensor:
-        """Sequences without any structure, which no model should return to."""
+        """Sequences without any structure, which no model should return to: as many as training
+        rows are asked for, also where the training set has fewer."""
         process = self.denoiser.process
-        n = min(len(self.texts.train), RANDOM_ROWS)
-        return random_tokens(n, self.length, process.vocab_size, self.config.seed, process.mask_id)
+        return random_tokens(
+            self.config.rows, self.length, process.vocab_size, self.config.seed, process.mask_id
+        )
 
     @functools.cached_property
     def own(self) -> Own:
         """The model's own generations. Their noise is counted, so that they are the same sequences
         whenever a measurement asks for them."""
         config = self.config
-        n, path = config.generated, Trajectory(config.generated)
+        n, path = config.generated, Path(config.generated, self.length, 1.0, config.steps)
         tokens = sample(
             self.denoiser, n, self.length, config.steps, seed=config.seed, callback=path
         )
-        return Own(tokens, path)
+        return Own(tokens, path.end(tokens))

@@ -10,13 +10,15 @@ import numpy as np
 from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.measurement import Measurement, Quantity, block, row
-from attractor.measurements.section import Section, Trace
+from attractor.measurements.section import Section, Trace, kinds
 from attractor.results.tables import Arrays, Block, Row
 from attractor.results.thresholds import PATH_TIMES
 from attractor.results.units import NATS, PROBABILITY
 
 if TYPE_CHECKING:
     from attractor.measurements.subject import Subject
+    from attractor.process.calls import Calls
+    from attractor.process.forward import ForwardProcess
 
 QUANTITIES = (
     Quantity("path_entropy", "entropy along the way", NATS),
@@ -26,20 +28,50 @@ QUANTITIES = (
 )
 
 
+CORRUPTED = ("train", "test", "random")
+"""Rows of which the way back from a corruption is followed."""
+
+
 def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
-    for name, means in subject.own.path.means().items():
+    from attractor.probes import Path, path_shapes, recovery
+
+    for name, means in path_shapes(subject.denoiser, subject.own.path).items():
         yield block(f"path_{name}", "generated", subject.own.tokens, means)
+    t = min(config.t)
+    for split in CORRUPTED:
+        tokens = subject.rows(split)
+        path = Path(*tokens.shape, t, config.steps)
+        # The same noise as in the first repeat of `recovery`, so these are ways of its sequences.
+        found = recovery(subject.denoiser, tokens, t, config.steps, config.seed, callback=path)
+        path.end(found.recovered[0])
+        for name, means in path_shapes(subject.denoiser, path).items():
+            yield block(f"path_{name}", split, tokens, means, t)
 
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for quantity in QUANTITIES:
-        if not arrays.has(quantity.name, "generated"):
-            continue
-        path = arrays.values(quantity.name, "generated")
-        for i, time in enumerate(PATH_TIMES):
-            if np.isfinite(path[:, i]).sum() >= 2:
-                mean = mean_interval(path[:, i], missing=True, seed=seed)
-                yield row("generated", quantity.name, mean, at=time)
+        if arrays.has(quantity.name, "generated"):
+            yield from _rows_of(arrays, quantity.name, "generated", None, seed)
+        for t, _ in arrays.places(quantity.name):
+            for split in CORRUPTED:
+                yield from _rows_of(arrays, quantity.name, split, t, seed)
+
+
+def _rows_of(arrays: Arrays, name: str, split: str, t: float | None, seed: int) -> Iterator[Row]:
+    path = arrays.array("value", name, split, t)[0].astype(np.float64)
+    for i, time in enumerate(PATH_TIMES):
+        # Earlier versions looked at single tokens, of which a sequence might have none at a time.
+        if np.isfinite(path[:, i]).sum() >= 2:
+            mean = mean_interval(path[:, i], missing=True, seed=seed)
+            yield row(split, name, mean, t, at=time)
+
+
+def _calls(process: ForwardProcess, config: ProbeConfig, length: int) -> Calls:
+    from attractor.process.calls import Calls, reverse_calls
+
+    corrupted = 2 * config.rows + config.test_rows  # as many random rows as training rows
+    looks = Calls(dense=1.0) * (len(PATH_TIMES) * (corrupted + config.generated))
+    return looks + reverse_calls(process, min(config.t), config.steps, length) * corrupted
 
 
 TRAJECTORY = Measurement(
@@ -50,6 +82,8 @@ TRAJECTORY = Measurement(
     quantities=QUANTITIES,
     run=_run,
     rows=_rows,
+    calls=_calls,
+    at_smallest_t=True,
     on_generations=True,
     sections=(
         Section(
@@ -59,9 +93,21 @@ TRAJECTORY = Measurement(
             traces=(Trace("path_entropy", "generated", "entropy"),),
             read="Entropy of the network's distributions while it generates, from noise at the "
             "right to text at the left.",
-            assumed="Seen at the tokens that may move, which are drawn without looking at the "
-            "network.",
+            assumed="Mean over all positions of a sequence, then over sequences, at times of the "
+            "grid.",
             x_title="time t",
+        ),
+        Section(
+            id="way-back",
+            title="Along the way from corrupted text back",
+            axis="entropy, nats per token",
+            traces=kinds("path_entropy", *CORRUPTED),
+            read="Entropy of the network's distributions on the way from corrupted rows, at the "
+            "right, to restored ones. A store is sure early on the way to its training rows; "
+            "random tokens are the control.",
+            assumed="Mean over all positions, then over sequences; from the smallest corruption "
+            "time, which is 1 on this axis.",
+            x_title="time t, as a share of the time of the corruption",
         ),
         Section(
             id="sureness",

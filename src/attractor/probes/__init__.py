@@ -7,6 +7,7 @@ from attractor.probes.generation import sample
 from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge, require_judge
 from attractor.probes.likelihood import Likelihood, likelihood
 from attractor.probes.novelty import Novelty, novelty, own_distances
+from attractor.probes.path import Path, path_shapes
 from attractor.probes.recovery import (
     OUTCOMES,
     FixedPoints,
@@ -30,6 +31,7 @@ __all__ = [
     "Likelihood",
     "NGramJudge",
     "Novelty",
+    "Path",
     "PerSequence",
     "Radii",
     "Recovery",
@@ -44,6 +46,7 @@ __all__ = [
     "likelihood",
     "novelty",
     "own_distances",
+    "path_shapes",
     "pseudo_likelihood_fixed_points",
     "random_tokens",
     "recovery",

@@ -46,8 +46,8 @@ class Outcomes(Generic[Array]):
 
 
 def share(values: Array, chosen: Array) -> Array:
-    """Share of the chosen tokens at which a value is true, of each sequence over all its repeats:
-    (R, N, L) to (N,). NaN where none is chosen."""
+    """Mean of the values at the chosen tokens of each sequence over all its repeats, a share where
+    they are truths: (R, N, L) to (N,). NaN where none is chosen."""
     total = chosen.sum((0, 2)) * 1.0  # as floats, which can hold NaN
     total[total == 0] = float("nan")
-    return (values & chosen).sum((0, 2)) / total
+    return (values * chosen).sum((0, 2)) / total
