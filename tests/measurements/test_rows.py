@@ -14,7 +14,7 @@ from attractor import AttractorError
 from attractor.analysis.statistics import clopper_pearson
 from attractor.analysis.summary import Case, case_of, model_detector
 from attractor.measurements import rows_of
-from attractor.measurements.entropy_by_outcome import EDGES
+from attractor.measurements.entropy import EDGES
 from attractor.measurements.membership import scores
 from attractor.measurements.micro_attractors import load_tagger, micro_attractors
 from attractor.measurements.trajectory import QUANTITIES

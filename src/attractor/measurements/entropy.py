@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from attractor.analysis.statistics import mean_interval
+import numpy as np
+from numpy.typing import NDArray
+
+from attractor.analysis.statistics import Values, clustered_share, mean_interval
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.measurement import (
     TEXTS,
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from attractor.process.calls import Calls
     from attractor.process.forward import ForwardProcess
 
+EDGES = np.concatenate([[0.0], np.geomspace(1e-3, 10, 17)])
+"""Bins of the token-level densities of entropy, nats; the last one also holds what is above it."""
 SPLITS = (*TEXTS, "generated")
 """Own generations are measured by `entropy_gap`; their rows are of the same quantities."""
 
@@ -51,6 +57,30 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
         if arrays.has("entropy", split):
             vanishing = (arrays.values("entropy", split) < VANISHING).mean(1)
             yield row(split, "vanishing_share", mean_interval(vanishing, share=True, seed=seed))
+            entropy = arrays.values("entropy", split)[None]
+            every = np.ones(entropy.shape, dtype=bool)
+            yield from density_rows(split, "entropy_density", entropy, every)
+
+
+def density_rows(
+    split: str, quantity: str, entropy: Values, chosen: NDArray[np.bool_], t: float | None = None
+) -> Iterator[Row]:
+    """Share of the chosen tokens whose entropy lies in each bin of `EDGES`.
+
+    Args:
+        split: kind of text.
+        quantity: what the shares are called.
+        entropy: in nats, (R, N, L).
+        chosen: which tokens, (R, N, L).
+        t: corruption time, where there is one.
+    """
+    bins = np.clip(np.searchsorted(EDGES, entropy, "right") - 1, 0, len(EDGES) - 2)
+    count = chosen.sum((0, 2)).astype(float)
+    for i, (low, high) in enumerate(itertools.pairwise(EDGES)):
+        inside = (chosen & (bins == i)).sum((0, 2))
+        # The middle of a bin on a logarithmic axis, on which zero has no place.
+        at = float(np.sqrt(max(low, 5e-4) * high))
+        yield row(split, quantity, clustered_share(inside, count), t, at)
 
 
 def _calls(process: ForwardProcess, config: ProbeConfig, length: int) -> Calls:
@@ -67,6 +97,7 @@ ENTROPY = Measurement(
     quantities=(
         Quantity("conditional_entropy", "conditional entropy (nats)", NATS),
         Quantity("vanishing_share", "tokens below 0.01 nats", SHARE),
+        Quantity("entropy_density", "tokens with this entropy", SHARE),
     ),
     run=_run,
     rows=_rows,
@@ -81,6 +112,19 @@ ENTROPY = Measurement(
             read="Nearly all tokens where a model replays its training text; what is left at large "
             "n are micro-attractors, listed in a table below.",
             assumed="Conditional entropy at nearly no corruption.",
+        ),
+        Section(
+            id="entropy-histograms",
+            title="Entropy of single tokens, training and generated text",
+            axis="share of tokens",
+            traces=kinds("entropy_density", "train", "generated"),
+            read="Where on the entropy axis the tokens of each kind of text lie, a plot for each "
+            "n. A model that memorizes has both at the left end.",
+            assumed="Bins equal in log entropy, the first holds all below 0.001 nats; exact "
+            "intervals, for as many independent tokens as would know the share as well.",
+            x_title="conditional entropy, nats (log scale)",
+            x_log=True,
+            every_size=True,
         ),
     ),
 )

@@ -7,15 +7,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from attractor.analysis.statistics import clustered_share, ratio_interval
+from attractor.analysis.statistics import ratio_interval
+from attractor.measurements.entropy import density_rows
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, row
 from attractor.measurements.section import Section, Trace
 from attractor.results.outcomes import OUTCOME_NAMES, OUTCOMES
 from attractor.results.tables import Arrays, Row
 from attractor.results.units import NATS, SHARE
-
-EDGES = np.concatenate([[0.0], np.geomspace(1e-3, 10, 17)])
-"""Bins of the token-level densities of entropy, nats; the last one also holds what is above it."""
 
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
@@ -30,7 +28,6 @@ def _rows_at(arrays: Arrays, split: str, t: float, seed: int) -> Iterator[Row]:
     # all of them since it is that of the clean text.
     index = arrays.outcomes(split, t).index()
     entropy = np.broadcast_to(arrays.values("entropy", split), index.shape)
-    bins = np.clip(np.searchsorted(EDGES, entropy, "right") - 1, 0, len(EDGES) - 2)
     for outcome, name in enumerate(OUTCOMES):
         chosen = index == outcome
         count = chosen.sum((0, 2)).astype(float)
@@ -38,11 +35,7 @@ def _rows_at(arrays: Arrays, split: str, t: float, seed: int) -> Iterator[Row]:
             continue
         total = np.where(chosen, entropy, 0).sum((0, 2))
         yield row(split, f"entropy_{name}", ratio_interval(total, count, seed), t)
-        for i, (low, high) in enumerate(itertools.pairwise(EDGES)):
-            inside = (chosen & (bins == i)).sum((0, 2))
-            # The middle of a bin on a logarithmic axis, on which zero has no place.
-            at = float(np.sqrt(max(low, 5e-4) * high))
-            yield row(split, f"density_{name}", clustered_share(inside, count), t, at)
+        yield from density_rows(split, f"density_{name}", entropy, chosen, t)
 
 
 def _traces(kind: str) -> tuple[Trace, ...]:
@@ -85,6 +78,7 @@ ENTROPY_BY_OUTCOME = Measurement(
             "exact intervals, for as many independent tokens as would know the share as well.",
             x_title="conditional entropy, nats (log scale)",
             x_log=True,
+            every_size=True,
         ),
     ),
 )

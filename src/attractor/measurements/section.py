@@ -48,6 +48,8 @@ class Section:
     """a line at zero, for differences"""
     x_title: str | None = None
     x_log: bool = False
+    every_size: bool = False
+    """with an `x_title`, a panel for each n of the sweep"""
 
 
 def kinds(quantity: str, *splits: str) -> tuple[Trace, ...]:

@@ -77,11 +77,13 @@ def _against_n(report: Report, section: Section) -> Figure | None:
 
 
 def _profile(report: Report, section: Section) -> Figure | None:
-    """A panel for the smallest and one for the largest n, against the rows' own `at`."""
+    """A panel for the smallest and one for the largest n, or one for each, against the rows' own
+    `at`."""
     panels: list[Panel] = []
     every: dict[str, Drawn] = {}
     # Once for a sweep of a single size.
-    for n in dict.fromkeys((report.sizes[0], report.sizes[-1])):
+    ends = dict.fromkeys((report.sizes[0], report.sizes[-1]))
+    for n in report.sizes if section.every_size else ends:
         there = _found(report, section, functools.partial(_along, report, n))
         if not there:
             continue
