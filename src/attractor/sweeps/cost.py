@@ -86,6 +86,8 @@ def _result_bytes(probe: ProbeConfig, length: int) -> int:
     # At each time recovery keeps tokens before, between and after; of random rows one repeat.
     corrupted = (probe.rows + probe.test_rows) * probe.repeats + probe.rows
     shown = 3 * corrupted * len(probe.t)
+    # Beside the entropies of restored rows stand the original ones.
+    shown += (probe.rows + probe.test_rows) * (1 + probe.repeats) * len(probe.t)
     # Entropy, NELBO, fixed points in two senses and the four of calibration keep tokens and values;
     # of the generations entropy and calibration alone.
     numbers = 2 * (8 * probe.rows + 8 * probe.test_rows + 5 * probe.generated)
