@@ -40,7 +40,7 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     t = min(config.t)
     for split in CORRUPTED:
         tokens = subject.rows(split)
-        path = Path(*tokens.shape, t, config.steps)
+        path = Path(len(tokens), subject.length, t, config.steps)
         # The same noise as in the first repeat of `recovery`, so these are ways of its sequences.
         found = recovery(subject.denoiser, tokens, t, config.steps, config.seed, callback=path)
         path.end(found.recovered[0])
