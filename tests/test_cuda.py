@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from attractor import UniformProcess, probes
-from attractor.config.settings import TrainConfig
+from attractor.config.settings import MonitorConfig, TrainConfig
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.process.fused import nelbo_loss
 from attractor.process.nelbo import nelbo
+from attractor.runs.monitor import monitor
 from attractor.train import graph
 from attractor.train.loop import train
 from attractor.train.state import Progress
@@ -104,3 +105,17 @@ def test_probes_find_what_they_find_on_the_cpu() -> None:
     assert (
         found[0].recovered.cpu() == found[1].recovered.cpu()
     ).float().mean() > 0.99  # a coin on a rounding's edge
+
+
+def test_a_check_finds_what_it_finds_on_the_cpu() -> None:
+    rows = np.random.default_rng(0).integers(V, size=(40, L))
+    settings = MonitorConfig(rows=16, t=0.5, steps=16)
+    check = monitor(UniformProcess(V), rows[:20], rows[20:], settings)
+    ours, theirs = (check(network(device)).per_row for device in ("cuda", "cpu"))
+    assert ours is not None
+    assert theirs is not None
+    for name in ("entropy_train", "entropy_test", "nll_train", "nll_test", "nearest_test"):
+        assert ours[name] == pytest.approx(theirs[name], abs=1e-4, rel=1e-3)
+    # A coin on a rounding's edge may turn a token of a row, and with it that row alone.
+    same = [a == b for a, b in zip(ours["recovery_test"], theirs["recovery_test"], strict=True)]
+    assert sum(same) >= 14

@@ -160,7 +160,10 @@ def test_run(run: Path) -> None:
     check_files("## A run", run)
     check_keys("### `config.json`", read(run / "config.json"))
     gap = (0.1, 0.0, 0.2)
-    watched = Check(0.3, 0.2, gap, gap, gap)._asdict()
+    names = [f"{x}_{split}" for x in ("entropy", "nll") for split in ("train", "test", "generated")]
+    names += ["recovery_train", "recovery_test", "nearest_test", "nearest_generated"]
+    rows: dict[str, list[float | None]] = {name: [0.1, None] for name in names}
+    watched = Check(0.3, 0.2, gap, gap, gap, gap, gap, rows)._asdict()
     check_keys("### `metrics.jsonl`", *read_lines(run / "metrics.jsonl"), {"check": watched})
     check_keys("### `speed.jsonl`", *read_lines(run / "speed.jsonl"))
     states = [read(path) for path in run.glob("checkpoint/*/state.json")]

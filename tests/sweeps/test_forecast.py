@@ -10,14 +10,22 @@ import torch
 
 import tiny
 from attractor.config.presets import preset
-from attractor.config.settings import MODELS, ModelConfig, ProbeConfig, RunConfig, SweepConfig
+from attractor.config.settings import (
+    MODELS,
+    ModelConfig,
+    MonitorConfig,
+    ProbeConfig,
+    RunConfig,
+    SweepConfig,
+)
 from attractor.process.absorbing import AbsorbingProcess
+from attractor.process.calls import Calls
 from attractor.process.forward import ForwardProcess
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import reverse, time_grid
 from attractor.process.uniform import UniformProcess
 from attractor.runs.folder import prepare
-from attractor.sweeps.cost import cost, reverse_calls
+from attractor.sweeps.cost import check_calls, cost, reverse_calls
 from attractor.sweeps.devices import GPUS, UTILISATION
 from attractor.sweeps.forecast import Forecast, forecast
 
@@ -68,6 +76,22 @@ def test_the_paper_is_162_models() -> None:
     assert len(config.sizes) * len(config.each_model()) == 162
     models = {name: alone.model for name, alone in config.each_model().items()}
     assert models == {name: MODELS[name] for name in ("tiny", "small", "medium")}
+
+
+def test_checks_cost_what_they_ask_of_the_network() -> None:
+    """Every 25 of 90 steps and at the end are four checks, of which that at 25 is asked for
+    twice."""
+    process, monitor = UniformProcess(7), MonitorConfig(rows=5, t=0.5, steps=10)
+    once = check_calls(process, dataclasses.replace(monitor, at=(25,)), 90, 12)
+    restored, written = (reverse_calls(process, t, 10, 12) for t in (0.5, 1.0))
+    assert once.dense == 15
+    assert once.events == pytest.approx(5 * (2 * restored.events + written.events))
+    both = check_calls(process, dataclasses.replace(monitor, at=(25, 40), every=25), 90, 12)
+    assert both.dense == 5 * once.dense
+    assert check_calls(process, monitor, 90, 12) == Calls()
+    config = preset("demo")
+    watched = dataclasses.replace(config, monitor=MonitorConfig(at=(1, 10, 100)))
+    assert cost(watched, 100).probe_flops > cost(config, 100).probe_flops
 
 
 def test_a_gpu_takes_its_share_of_the_datasheet() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rich.table import Table
 
 from attractor.cli.terminal import out, say
-from attractor.config.settings import SweepConfig
+from attractor.config.settings import MonitorConfig, SweepConfig
 from attractor.machine.units import duration, size
 from attractor.sweeps.devices import GPUS, UTILISATION
 from attractor.sweeps.forecast import Forecast, at_a_time, forecast
@@ -52,16 +52,26 @@ def show_plan(
         f"probes    up to {config.probe.rows} + {config.probe.test_rows} rows, t = {times}, "
         f"{config.probe.steps} steps"
     )
+    if config.monitor.checks:
+        say(f"checks    {_checks(config.monitor)}")
     with out.status("timing this machine"):
         found = forecast(config, workers, together)
     found = [each._replace(runs=most * len(config.seeds)) for each in found]
     out.print(_plan_table(found, at_a_time(config, workers, together), watts))
     say(
         "A model's column is one run, the last one the whole sweep. FLOPs: 6 x parameters outside "
-        "the token embedding\nx tokens, and 2 x for tokens of the probes. This machine was timed "
-        f"for a few seconds: good to a factor of 2.\nGPUs are counted at {UTILISATION:.0%} of the "
-        "datasheet's dense bf16 rate, one at a time, at board power."
+        "the token embedding\nx tokens, and 2 x for tokens of the probes and checks. This machine "
+        "was timed for a few seconds: good to a factor of 2.\n"
+        f"GPUs are counted at {UTILISATION:.0%} of the datasheet's dense bf16 rate, one at a time, "
+        "at board power."
     )
+
+
+def _checks(monitor: MonitorConfig) -> str:
+    at = f"at steps {', '.join(f'{step:,}' for step in sorted(monitor.at))}"
+    every = f"every {monitor.every:,} steps"
+    when = " and ".join([at] * bool(monitor.at) + [every] * (monitor.every > 0))
+    return f"{when}, {monitor.rows} rows of each kind, t = {monitor.t:g}, {monitor.steps} steps"
 
 
 def _plan_table(found: list[Forecast], side_by_side: int, watts: float) -> Table:

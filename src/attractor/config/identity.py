@@ -138,8 +138,9 @@ _FREE_NAMES = {"schema"} | {
 }
 
 _LATER = {
-    setting.name: setting.default
-    for cls in (DataConfig, ProbeConfig)
+    # Defaults as JSON has them, where tuples are lists.
+    setting.name: to_dict({"is": setting.default})["is"]
+    for cls in (DataConfig, ProbeConfig, MonitorConfig)
     for setting in dataclasses.fields(cls)
     if setting.metadata == LATER
 }

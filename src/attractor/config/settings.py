@@ -55,6 +55,12 @@ def _check_curriculum(process: ProcessName, train: TrainConfig) -> None:
         )
 
 
+def _check_monitor(monitor: MonitorConfig, train: TrainConfig) -> None:
+    last = max(monitor.at, default=0)
+    if last > train.steps:
+        raise AttractorError(f"at = {last} is beyond the last step, {train.steps}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """The text, and how it is cut into rows of tokens."""
@@ -304,6 +310,10 @@ class MonitorConfig:
 
     every: int = 0
     """Steps between two checks; 0 is never."""
+    at: tuple[int, ...] = field(default=(), metadata=LATER)
+    """Steps after which there is a check as well; each about as many times the one before it, as
+    100 200 400 800, shows over training time when memorization begins, at every training-set
+    size."""
     rows: int = 16
     """Training rows, unseen rows and sequences written by the model itself in a check, this many of
     each; at least 2."""
@@ -326,8 +336,17 @@ class MonitorConfig:
             raise AttractorError(f"rows = {self.rows}: an interval needs at least 2 sequences")
         if not 0 < self.t <= 1:
             raise AttractorError(f"t = {self.t} is outside (0, 1]")
-        if self.stop_after and not self.every:
-            raise AttractorError(f"stop_after = {self.stop_after} needs checks: set `every` too")
+        if len(set(self.at)) < len(self.at) or min(self.at, default=1) < 1:
+            raise AttractorError(f"at = {self.at}: steps begin with 1, and none comes twice")
+        if self.stop_after and not self.checks:
+            raise AttractorError(
+                f"stop_after = {self.stop_after} needs checks: set `every` or `at` too"
+            )
+
+    @property
+    def checks(self) -> bool:
+        """Whether there is any check."""
+        return self.every > 0 or bool(self.at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,6 +375,7 @@ class RunConfig:
         check_seed(self.seed)
         _check_share(self.uniform_share)
         _check_curriculum(self.process, self.train)
+        _check_monitor(self.monitor, self.train)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,6 +413,7 @@ class SweepConfig:
             raise AttractorError(f"sizes = {self.sizes} must be positive")
         _check_share(self.uniform_share)
         _check_curriculum(self.process, self.train)
+        _check_monitor(self.monitor, self.train)
         for name in self.models:
             if name not in MODELS:
                 raise AttractorError(f"unknown model {name!r}; there are {', '.join(MODELS)}")

@@ -1,20 +1,21 @@
-"""A few rows watched while a model trains: its basins and its entropies, and whether memorization
-has set in."""
+"""A few rows watched while a model trains: its basins, its entropies and its copies, and whether
+memorization has set in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-from torch import Tensor
 
-from attractor.analysis.statistics import difference_interval
+from attractor.analysis.statistics import clopper_pearson, difference_interval
 from attractor.config.settings import MonitorConfig
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
-from attractor.probes import conditional_entropy, recovery, sample
+from attractor.probes import conditionals, recovery, sample
+from attractor.probes.novelty import nearest_distances
 from attractor.process.forward import ForwardProcess
 from attractor.results.estimate import Estimate
+from attractor.results.thresholds import NEAR
 from attractor.train.state import Check
 from attractor.types import AttractorError
 
@@ -44,35 +45,52 @@ def monitor(
             f"the monitor has {rows} rows and corrupts about {config.t * length:.1g} tokens of "
             "each: it needs at least 2 rows and 1 token"
         )
-    # Copies: the rows are those of files on disk, and are read once rather than at every check.
+    # Read once rather than at every check: the rows are those of files on disk.
     splits = {"train": np.array(train[:rows]), "test": np.array(test[:rows])}
+    nearest_test = nearest_distances(splits["test"], train) / length
 
     def check(network: DDiT) -> Check:
         denoiser = NetworkDenoiser(network, process, length)
-        rates = {
-            name: _known(recovery(denoiser, tokens, config.t, config.steps).rate_per_sequence())
-            for name, tokens in splits.items()
-        }
-        written = sample(denoiser, rows, length, config.steps)
-        own, known, unseen = (
-            _known(conditional_entropy(denoiser, tokens).per_sequence())
-            for tokens in (written, splits["train"], splits["test"])
-        )
-        return Check(
-            recovery_train=_short(float(rates["train"].mean())),
-            recovery_test=_short(float(rates["test"].mean())),
-            recovery_gap=_interval(difference_interval(rates["train"], rates["test"])),
-            entropy_gap_train=_interval(difference_interval(own, known)),
-            entropy_gap_test=_interval(difference_interval(own, unseen)),
-        )
+        found: dict[str, np.ndarray] = {}
+        for name, tokens in splits.items():
+            restored = recovery(denoiser, tokens, config.t, config.steps)
+            found[f"recovery_{name}"] = restored.rate_per_sequence().double().numpy()
+        texts = {**splits, "generated": sample(denoiser, rows, length, config.steps).numpy()}
+        for name, tokens in texts.items():
+            given = conditionals(denoiser, tokens)
+            found[f"entropy_{name}"] = given.entropy.double().mean(1).numpy()
+            found[f"nll_{name}"] = -given.log_prob.double().mean(1).numpy()
+        found["nearest_generated"] = nearest_distances(texts["generated"], train) / length
+        return _summed_up({**found, "nearest_test": nearest_test})
 
     return check
 
 
-def _known(values: Tensor) -> np.ndarray:
-    """In double precision, without the sequences in which nothing was perturbed."""
-    known = values.double().numpy()
-    return known[np.isfinite(known)]
+def _summed_up(found: dict[str, np.ndarray]) -> Check:
+    rates = {split: _known(found[f"recovery_{split}"]) for split in ("train", "test")}
+    own, known, unseen = (found[f"entropy_{text}"] for text in ("generated", "train", "test"))
+    return Check(
+        recovery_train=_short(rates["train"].mean()),
+        recovery_test=_short(rates["test"].mean()),
+        recovery_gap=_interval(difference_interval(rates["train"], rates["test"])),
+        entropy_gap_train=_interval(difference_interval(own, known)),
+        entropy_gap_test=_interval(difference_interval(own, unseen)),
+        copies=_interval(_share_near(found["nearest_generated"])),
+        copies_test=_interval(_share_near(found["nearest_test"])),
+        per_row={
+            name: [_short(value) if np.isfinite(value) else None for value in values]
+            for name, values in found.items()
+        },
+    )
+
+
+def _share_near(nearest: np.ndarray) -> Estimate:
+    return clopper_pearson(int((nearest <= NEAR).sum()), len(nearest))
+
+
+def _known(values: np.ndarray) -> np.ndarray:
+    """Without the sequences in which nothing was perturbed."""
+    return values[np.isfinite(values)]
 
 
 def _interval(estimate: Estimate) -> tuple[float, float, float]:
@@ -81,4 +99,4 @@ def _interval(estimate: Estimate) -> tuple[float, float, float]:
 
 
 def _short(value: float) -> float:
-    return round(value, 6)
+    return round(float(value), 6)

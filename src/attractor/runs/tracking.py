@@ -60,6 +60,6 @@ def flat(line: Progress) -> dict[str, float]:
             numbers |= {
                 f"{key}{end}": x for end, x in zip(("", "_low", "_high"), value, strict=True)
             }
-        else:
+        elif isinstance(value, float):  # what stands for each row is for the file alone
             numbers[key] = value
     return numbers

@@ -71,9 +71,10 @@ def train_run(
 
     watch = Watch(
         validate,
-        monitor(process, rows, data.test, config.monitor) if config.monitor.every else None,
+        monitor(process, rows, data.test, config.monitor) if config.monitor.checks else None,
         config.monitor.every,
         config.monitor.stop_after,
+        config.monitor.at,
     )
     header = {
         "vocab_size": process.vocab_size,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from attractor.config.settings import ProbeConfig, SweepConfig, TrainConfig
+from attractor.config.settings import MonitorConfig, ProbeConfig, SweepConfig, TrainConfig
 from attractor.measurements import wanted
 from attractor.process.calls import Calls, reverse_calls
 from attractor.process.forward import ForwardProcess
@@ -25,7 +25,8 @@ class Cost(NamedTuple):
     """6 x parameters outside the token embedding x tokens; attention itself, under 5% at these
     lengths, is left out"""
     calls: Calls
-    """calls of the network by the measurements and by the estimates of the validation NELBO"""
+    """calls of the network by the measurements, by the estimates of the validation NELBO and by the
+    checks of the monitor"""
     probe_flops: float
     """floating-point operations of these calls: 2 x parameters outside the token embedding for each
     of the tokens that go through them"""
@@ -50,6 +51,7 @@ def cost(config: SweepConfig, text_size: int) -> Cost:
     blocks = parameters - width * process.vocab_size - output
     tokens = config.train.steps * config.train.batch_size * length
     calls = probe_calls(process, config.probe, length) + validation_calls(config.train)
+    calls += check_calls(process, config.monitor, config.train.steps, length)
     # At an event a whole row goes through the blocks, for every position attends to all others, but
     # the output layer, which is most of a small model, runs at the candidates alone.
     rows_through_blocks = calls.events + calls.dense
@@ -79,6 +81,18 @@ def validation_calls(train: TrainConfig) -> Calls:
     """Calls of all estimates of the validation NELBO in a training."""
     estimates = math.ceil(train.steps / train.validate_every)
     return Calls(dense=estimates * train.validation_rows * DRAWS)
+
+
+def check_calls(process: ForwardProcess, monitor: MonitorConfig, steps: int, length: int) -> Calls:
+    """Calls of all checks of the monitor in a training of so many steps that is not ended by
+    one."""
+    at = set(monitor.at)
+    if monitor.every:
+        at |= {*range(monitor.every, steps + 1, monitor.every), steps}
+    # A check restores rows of two kinds, writes as many, and reads all three.
+    restored = reverse_calls(process, monitor.t, monitor.steps, length) * 2
+    written = reverse_calls(process, 1.0, monitor.steps, length)
+    return (restored + written + Calls(dense=3.0)) * (monitor.rows * len(at))
 
 
 def _result_bytes(probe: ProbeConfig, length: int) -> int:

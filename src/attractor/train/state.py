@@ -32,6 +32,13 @@ class Check(NamedTuple):
     """the model's own generations minus training rows"""
     entropy_gap_test: tuple[float, float, float]
     """the model's own generations minus unseen rows"""
+    copies: tuple[float, float, float] | None = None
+    """share of the model's own generations that are near a training row"""
+    copies_test: tuple[float, float, float] | None = None
+    """share of unseen rows that are: what nearness says where nothing is copied"""
+    per_row: dict[str, list[float | None]] | None = None
+    """what these are made of, a number for each row, the same rows in the same order at every
+    check; None where nothing was corrupted"""
 
     @property
     def memorizes(self) -> bool:
