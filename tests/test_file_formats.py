@@ -11,22 +11,25 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from trainings import metrics, watched
 
 from attractor.analysis.summary import Case, model_detector, models_summary
 from attractor.analysis.transition import Agreement
 from attractor.audits.measure import Effort
 from attractor.audits.run import Audited, audit, texts_of_run
 from attractor.cli import main
-from attractor.config.settings import SweepConfig
+from attractor.config.settings import RunConfig, SweepConfig
 from attractor.data.dataset import open_dataset
 from attractor.data.stream import State
 from attractor.measurements.micro_attractors import MicroAttractor
 from attractor.process.registry import make_process, process_settings
 from attractor.publish import export
-from attractor.sweeps.plan import plan
+from attractor.sweeps.onset import onset_summary
+from attractor.sweeps.plan import PlannedRun, plan
 from attractor.sweeps.search import search
 from attractor.theory import EmpiricalDenoiser
 from attractor.theory_page import markov
@@ -181,13 +184,18 @@ def test_columns(run: Path, name: str) -> None:
     ]
 
 
-def test_sweep(finished: Path, config: SweepConfig) -> None:
+def test_sweep(finished: Path, config: SweepConfig, tmp_path: Path) -> None:
     check_files("## A sweep", finished, apart=r"data/|[0-9a-f]{12}/")
     located, measured = (read(finished / f"{name}.json") for name in ("transition", "measurements"))
     check_keys("### `sweep.json`", read(finished / "sweep.json"))
     pair = Agreement("recovery", "entropy", 0.1, (0.0, 0.2))._asdict()
-    check_keys("### `transition.json`", located, {"agreement": [pair]})
-    models = [({"model": name, "parameters": 1}, located) for name in ("demo", "tiny")]
+    for n in (8, 16, 32):
+        rng = np.random.default_rng(n)
+        metrics(tmp_path / str(n) / "metrics.jsonl", watched(rng, 8, 10.0 * n, 20.0 * n))
+    runs = [PlannedRun(str(n), RunConfig(n_train=n)) for n in (8, 16, 32)]
+    watching = {"onset": onset_summary(runs, tmp_path)}
+    check_keys("### `transition.json`", located, {"agreement": [pair]}, watching)
+    models = [({"model": name, "parameters": 1}, located | watching) for name in ("demo", "tiny")]
     check_keys("### `transition.json` of several models", models_summary(models))
     certain = MicroAttractor(3, 1, 9, 4, (0.1, 0.7), 0.5)._asdict()
     cases = [Case(True, 0.1), Case(True, 0.2), Case(False, 1.1), Case(False, 1.2)]

@@ -28,6 +28,7 @@ from attractor.report.figures import (
     style,
     tag,
 )
+from attractor.report.onset import onset_figures
 from attractor.report.sections import sections
 from attractor.report.view import Curve, Point, Report, find
 
@@ -184,11 +185,13 @@ def model_sizes(report: Report) -> Figure | None:
 def all_figures(report: Report) -> list[Figure]:
     """The figures for which the sweep holds data, in the order of the page.
 
-    First the transition, then the sweeps and models beside it, then those of each measurement. The
+    First the transition, then the sweeps and models beside it and its course over training time,
+    then those of each measurement. The
     entropy of training and unseen text, in which the transition is located too, has a figure that
     no section can declare; it leads those of its measurement.
     """
     drawn: list[Figure | None] = [recovery(report), beside(report), model_sizes(report)]
+    drawn += onset_figures(report)
     for measurement in ALL:
         drawn += [entropy(report)] if measurement is ENTROPY else []
         drawn += sections(report, measurement)

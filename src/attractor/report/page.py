@@ -14,6 +14,7 @@ from attractor.measurements import ALL
 from attractor.report import words
 from attractor.report.beside import locations
 from attractor.report.charts import all_figures
+from attractor.report.onset import onset_tables
 from attractor.report.sweep_files import read_report
 from attractor.report.tables import Table, tables, write_tables
 from attractor.report.template import fill
@@ -222,7 +223,7 @@ def absent(report: Report) -> list[tuple[str, str]]:
 
 def _tables(report: Report) -> list[Table]:
     compared = locations(report)
-    return [*([compared] if compared else []), *tables(report)]
+    return [*([compared] if compared else []), *onset_tables(report), *tables(report)]
 
 
 def _numbers(report: Report) -> Table:

@@ -231,4 +231,7 @@ def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
         notices=more.notices(),
         provenance=more.provenance,
         beside=tuple(map(read_report, beside)),
+        onset=Fields(fields.data["onset"], f"{fields.place}.onset")
+        if fields.has("onset")
+        else None,
     )

@@ -159,6 +159,8 @@ class Report:
     provenance: dict[str, Any]
     beside: tuple[Report, ...] = ()
     """sweeps to compare with"""
+    onset: Fields | None = None
+    """the transition over training time, where the trainings were watched"""
 
     @property
     def located(self) -> list[tuple[float, Estimate]]:

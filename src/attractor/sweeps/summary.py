@@ -33,6 +33,7 @@ from attractor.results.tables import RunResults, code_version, read_results, req
 from attractor.runs.folder import CONFIG, is_finished, read_json
 from attractor.runs.measure import Text, parameter_count, places, results_of
 from attractor.sweeps.controls import controlled, measure_controls
+from attractor.sweeps.onset import onset_summary
 from attractor.sweeps.passages import passages
 from attractor.sweeps.plan import PlannedRun
 from attractor.types import AttractorError
@@ -125,7 +126,7 @@ def _summarized(
     folder.mkdir(exist_ok=True)
     require_joinable(results)
     controls = measure_controls(controlled([run.config for run in runs]), data, folder / "controls")
-    located = transition_summary(results, elapsed)
+    located = transition_summary(results, elapsed) | {"onset": onset_summary(runs, out)}
     provenance = _provenance(config, results, data, _other_sets(runs, out))
     measured = {
         **measurements_summary(results, controls),
