@@ -16,7 +16,7 @@ from attractor.config.identity import config_hash
 from attractor.config.settings import DataConfig
 from attractor.data import duplicates, stream
 from attractor.data.corpus import read_documents
-from attractor.data.dataset import prepare_dataset
+from attractor.data.dataset import open_dataset, prepare_dataset
 from attractor.data.duplicates import NearDuplicates, Seen, digest
 from attractor.data.packing import pack
 from attractor.data.sources import TextSource
@@ -106,6 +106,50 @@ def test_the_papers_rows_bit_for_bit() -> None:
         found += rows.tolist()
     assert found == expected
     assert left == []
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_the_papers_rows_and_their_order_are_those_of_datasets(
+    processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The public code's own calls: map in batches of 1,000 by so many processes, then
+    shuffle(seed=1). 4,500 documents, some of them empty, are 1,500 for each of three processes."""
+    import datasets
+
+    rng = np.random.default_rng(0)
+    documents = ["".join(rng.choice(list("abcde "), rng.integers(0, 40))) for _ in range(4500)]
+    text = source(documents, ["unseen text that is long enough for a row"])
+    prepared(monkeypatch, tmp_path / "ours", text, wrap="paper", wrap_processes=processes, seed=1)
+    ours = open_dataset(tmp_path / "ours")
+    ids = {"input_ids": ours.tokenizer.encode(documents)}
+    bos, eos, chunk = ours.tokenizer.bos_id, ours.tokenizer.eos_id, SETTINGS["seq_len"] - 2
+
+    def group(batch: dict[str, list[list[int]]]) -> dict[str, list[list[int]]]:
+        whole = [token for document in batch["input_ids"] for token in [*document, eos]]
+        starts = range(0, len(whole) // chunk * chunk, chunk)
+        return {"input_ids": [[bos, *whole[i : i + chunk], eos] for i in starts]}
+
+    datasets.disable_progress_bars()
+    theirs = datasets.Dataset.from_dict(ids).map(
+        group, batched=True, batch_size=1000, num_proc=processes, keep_in_memory=True
+    )
+    assert np.array_equal(ours.train, theirs.shuffle(seed=1, keep_in_memory=True)["input_ids"])
+
+
+def test_shares_of_processes_are_those_of_datasets() -> None:
+    import datasets
+
+    for total, processes in ((10, 3), (4500, 7), (2, 5)):
+        table = datasets.Dataset.from_dict({"i": list(range(total))})
+        text = source([str(i) for i in range(total)])
+        ends = stream._shard_ends(text, processes)
+        shards = [
+            table.shard(len(ends), i, contiguous=True)["i"][:] for i in range(min(processes, total))
+        ]
+        assert ends == [shard[-1] + 1 for shard in shards]
+    assert stream._batch(990, [1500, 3000]) == 510
+    assert stream._batch(1500, [1500, 3000]) == 1000
+    assert stream._batch(7000, []) == 1000
 
 
 def source(documents: list[str], test: list[str] | None = None) -> TextSource:
@@ -221,3 +265,13 @@ def test_settings_that_came_later_leave_names_of_runs_alone() -> None:
     assert config_hash(DataConfig()) == config_hash(old)
     assert config_hash(DataConfig(wrap="paper")) != config_hash(old)
     assert config_hash(DataConfig(revision="x")) != config_hash(old)
+    assert config_hash(DataConfig(wrap="paper", wrap_processes=4)) != config_hash(
+        DataConfig(wrap="paper")
+    )
+
+
+def test_processes_without_the_papers_rows_are_refused() -> None:
+    with pytest.raises(AttractorError, match="wrap_processes = 4 is for the rows of the paper"):
+        DataConfig(wrap_processes=4)
+    with pytest.raises(AttractorError, match="wrap_processes = 0 must be positive"):
+        DataConfig(wrap="paper", wrap_processes=0)

@@ -16,7 +16,7 @@ from attractor.report.axes import log_ticks
 from attractor.report.charts import all_figures, model_sizes
 from attractor.report.page import stars, warnings
 from attractor.report.sweep_files import read_report
-from attractor.report.tables import models
+from attractor.report.tables import membership, models
 from attractor.report.view import find
 from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
@@ -328,3 +328,28 @@ def test_a_section_says_what_its_own_bands_are(tmp_path: Path) -> None:
     )
     axis = found["judge"].panels[0].spec["layout"]["yaxis"]
     assert axis["type"] == "log"
+
+
+@pytest.mark.parametrize(("gain", "says"), [(0.21, "no better than blind"), (0.3, "better")])
+def test_better_than_blind_allows_for_the_number_of_scores(
+    tmp_path: Path, gain: float, says: str
+) -> None:
+    """One seed, three sizes and five scores. A gain of 0.21 with an interval from 0.01 has a
+    p-value of 0.04, enough for one comparison and not for fifteen; 0.3 has one of 0.003, the
+    smallest of fifteen that may be 0.0033."""
+    sweep = made_up.full(seeds=(0,))
+    rows = sweep["measurements"]["rows"]
+    for row in rows:
+        if row["measurement"] == "auroc":
+            row["value"], row["ci"] = 0.9, [0.85, 0.95]
+        if row["measurement"] == "auroc_gain":
+            row["value"], row["ci"] = 0.1, [-0.1, 0.3]
+            if (row["n_train"], row["split"]) == (made_up.SIZES[0], "entropy"):
+                row["value"], row["ci"] = gain, [gain - 0.2, gain + 0.2]
+    table = membership(read_report(made_up.write(tmp_path, sweep)))
+    assert table is not None
+    assert {row[4] for row in table.rows if row[:2] == ("16", "entropy")} == {says}
+    assert {row[4] for row in table.rows if row[1] not in ("entropy", "bag of words")} == {
+        "no better than blind"
+    }
+    assert "for the 15 comparisons of this table (Holm" in table.read

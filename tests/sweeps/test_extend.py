@@ -21,7 +21,15 @@ from attractor.results.tables import RESULTS, TOKENS, Row, read_results, write_r
 from attractor.runs.measure import places, probe_run
 from attractor.sweeps import run as sweeps
 from attractor.sweeps.attempt import attempt
-from attractor.sweeps.run import config_of, measure_sweep, planned_runs, summarize, sweep
+from attractor.sweeps.plan import sizes_of
+from attractor.sweeps.run import (
+    config_of,
+    measure_sweep,
+    open_prepared,
+    planned_runs,
+    summarize,
+    sweep,
+)
 
 EARLIER = Path(__file__).parents[1] / "data" / "earlier_sweep"
 SMALL, LARGE = "32574323f4e5", "cc405909ee86"
@@ -52,6 +60,20 @@ def weights(folder: Path) -> dict[str, str]:
 
 def names(run: Path) -> set[str]:
     return {row.measurement for row in read_results(run).rows}
+
+
+def test_fractions_that_were_rounded_up_are_found_and_new_ones_are_cut(earlier: Path) -> None:
+    """7.6 and 63.6 rows were 8 and 64; a sweep without such models has 7 and 63, as the paper's."""
+    path = earlier / "sweep.json"
+    available = len(open_prepared(earlier).train)
+    sizes = [7.6 / available, 63.6 / available]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sizes": sizes}))
+    assert [run.run_id for run in planned_runs(earlier)] == [LARGE, SMALL]
+    (page,) = summarize(earlier)
+    assert "n = 64" in page.read_text()
+    config = config_of(earlier)
+    assert sizes_of(config, available, earlier) == [8, 64]
+    assert sizes_of(config, available, earlier / "new") == [7, 63] == sizes_of(config, available)
 
 
 def test_it_opens_and_its_runs_are_found_by_what_they_train(earlier: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from attractor.analysis.multiple import holm, p_above
+from attractor.analysis.statistics import LEVEL
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership, least_store
 from attractor.audits.reference import CURVES, HALF, TENTH, Reference
@@ -296,8 +298,14 @@ def _extraction(found: Audit) -> Table:
 
 
 def _membership(found: Audit) -> Table:
+    p_values = {
+        name: max(p_above(score.auroc, 0.5), p_above(score.gain, 0.0))
+        for name, score in found.membership.items()
+        if name != BLIND
+    }
+    better = {name for name, p in holm(p_values).items() if p < 1 - LEVEL}
     rows = [
-        (name, with_interval(score.auroc, words.nats), _verdict_of_score(name, score))
+        (name, with_interval(score.auroc, words.nats), _verdict_of_score(name, score, better))
         for name, score in found.membership.items()
     ]
     return Table(
@@ -305,18 +313,18 @@ def _membership(found: Audit) -> Table:
         "Membership",
         "AUROC: how well a score tells training from unseen text; 0.5 is a coin. The bag of words "
         "never saw the model: if it does well, the two texts differ by themselves, and so may "
-        "everything else on this page that compares them.",
+        "everything else on this page that compares them. What is not marked is surely better than "
+        f"a coin and than the bag of words, with {len(p_values)} scores compared (Holm).",
         ("score", "AUROC", ""),
         rows,
     )
 
 
-def _verdict_of_score(name: str, score: Membership) -> str:
-    least, gain = score.auroc.ends()[0], score.gain.ends()[0]
+def _verdict_of_score(name: str, score: Membership, better: set[str]) -> str:
     if name == BLIND:
         # Its gain over itself says nothing, and a little above a coin are any two sets of text.
-        return "the two texts differ by themselves" if least > 0.6 else ""
-    return "" if least > 0.5 and gain > 0 else "no better than blind"
+        return "the two texts differ by themselves" if score.auroc.ends()[0] > 0.6 else ""
+    return "" if name in better else "no better than blind"
 
 
 def card(found: Audit) -> str:

@@ -86,6 +86,11 @@ class DataConfig:
     "paper" packs bit for bit as the paper's code does, where duplicates stay, the tokens left over
     after each 1,000 documents are dropped, and with BERT's tokenizer [CLS] stands for both markers.
     The latter is for text that is streamed."""
+    wrap_processes: int = field(default=1, metadata=LATER)
+    """With "paper": how many processes packed the rows that are wanted, the num_proc of
+    datasets.map. Each takes an equal share of the documents and drops its own left-over tokens, so
+    this number belongs to the data; several need one more pass over the text, which counts its
+    documents."""
     tokenizer: str = "bpe"
     """How text becomes tokens: "bpe" (byte-level byte pairs) or "char" (characters) trains a
     tokenizer on the training split; the path of a tokenizer.json or vocab.txt, or the Hub id of a
@@ -102,10 +107,17 @@ class DataConfig:
     """Share of the documents that is held out as unseen text, between 0 and 1; not used where the
     source has unseen text of its own."""
     seed: int = 0
-    """Seed of the split into training and unseen text and of the order of the rows."""
+    """Seed of the split into training and unseen text and of the order of the rows; with 1 the
+    order of streamed rows is that of the paper's code, shuffle(seed=1)."""
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
+        _positive(self, "wrap_processes")
+        if self.wrap_processes > 1 and self.wrap != "paper":
+            raise AttractorError(
+                f"wrap_processes = {self.wrap_processes} is for the rows of the paper's code: set "
+                "wrap to paper"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,6 +71,7 @@ def prepare_dataset(
     seed: int,
     wrap: str = "continuous",
     markers: Sequence[str] | None = None,
+    wrap_processes: int = 1,
     building: Path | None = None,
     anew: bool = False,
     on_progress: Callable[[Packed], None] = lambda packed: None,
@@ -92,6 +93,7 @@ def prepare_dataset(
         seed: of the split and of the shuffle.
         wrap: "continuous", or "paper" for rows as the paper's code makes them.
         markers: names of BOS and EOS in a ready tokenizer, where it has no known ones.
+        wrap_processes: processes of the paper's code that share the documents.
         building: where a stream keeps what it has packed, so that it goes on from there; inside
             `folder` unless given. What was packed of another text is thrown away.
         anew: throw it away whatever it was packed of.
@@ -111,10 +113,14 @@ def prepare_dataset(
         with locked(target):
             _begin(target, mark, anew)
             made = _tokenizer(target, tokenizer, stream, vocab_size, test_share, seed, markers)
+            # The paper's code takes the first id of an encoded marker as its id. BERT's tokenizer
+            # begins all that it encodes with [CLS], so that both markers become [CLS].
             paper = wrap == "paper"
+            eos_id = made.bos_id if paper and made.is_bert else made.eos_id
+            wrapping = Wrapping(seq_len, made.bos_id, eos_id, paper, wrap_processes)
             try:
                 _prepare_stream(
-                    folder, target, stream, made, seq_len, test_share, seed, paper, on_progress
+                    folder, target, stream, made, wrapping, test_share, seed, on_progress
                 )
             except UnknownTextError:  # nothing goes on from rows that no model is to see
                 shutil.rmtree(target)
@@ -206,16 +212,11 @@ def _prepare_stream(
     building: Path,
     source: TextSource,
     tokenizer: Tokenizer,
-    seq_len: int,
+    wrapping: Wrapping,
     test_share: float,
     seed: int,
-    as_in_paper: bool,
     on_progress: Callable[[Packed], None],
 ) -> None:
-    # The paper's code takes the first id of an encoded marker as its id. BERT's tokenizer begins
-    # all that it encodes with [CLS], so that both markers become [CLS].
-    eos_id = tokenizer.bos_id if as_in_paper and tokenizer.is_bert else tokenizer.eos_id
-    wrapping = Wrapping(seq_len, tokenizer.bos_id, eos_id, as_in_paper)
     unseen = unseen_documents(source, test_share, seed)
     # Looked at first: hours of packing would come before what a tokenizer does not know is refused.
     some, said_of = unseen[:: 1 + len(unseen) // BATCH], f"the unseen text of '{source.name}'"
@@ -229,10 +230,10 @@ def _prepare_stream(
     test, _ = wrapping.rows([], itertools.chain.from_iterable(batches))
     if not len(test):
         raise AttractorError(
-            f"the unseen text of '{source.name}' does not fill one row of {seq_len} tokens"
+            f"the unseen text of '{source.name}' does not fill one row of {wrapping.seq_len} tokens"
         )
     counts = counts._replace(test_lost=loss.said(said_of))
-    shuffled(building / ROWS, seq_len, folder / TRAIN, seed)
+    shuffled(building / ROWS, wrapping.seq_len, folder / TRAIN, seed)
     write_rows(folder / TEST, test, seed)
     tokenizer.save(folder)
     (folder / COUNTS).write_text(json.dumps(counts._asdict()))

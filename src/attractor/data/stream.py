@@ -95,6 +95,9 @@ class Wrapping(NamedTuple):
     eos_id: int
     as_in_paper: bool = False
     """drop the tokens that are left over after each 1,000 documents, and no duplicate document"""
+    processes: int = 1
+    """of the paper's code: each takes an equal share of the documents, one after the other, and
+    begins to count its thousands anew"""
 
     def rows(
         self, left: list[int], encoded: Iterable[list[int]]
@@ -187,11 +190,13 @@ def pack_stream(
     known, near = set(unseen), NearDuplicates([] if wrapping.as_in_paper else unseen)
     # Documents that count already are read again and passed over, which costs no tokenizing;
     # batches begin at the same documents as without a stop, which the paper's wrapping depends on.
-    documents = itertools.islice(_stripped(source.train()), state.documents, None)
+    take = iter if wrapping.as_in_paper else _stripped
+    documents = itertools.islice(take(source.train()), state.documents, None)
+    ends = _shard_ends(source, wrapping.processes)
     saved, said_of = state.characters, f"the training text of '{source.name}'"
     with (folder / ROWS).open("ab") as file:
         file.truncate(state.rows * wrapping.seq_len * 4)  # drops rows of after the last save
-        while batch := list(itertools.islice(documents, BATCH)):
+        while batch := list(itertools.islice(documents, _batch(state.documents, ends))):
             kept = batch
             if not wrapping.as_in_paper:
                 kept = _chosen(batch, state, seen, known, near, source, test_share, seed)
@@ -221,6 +226,25 @@ def pack_stream(
         test_documents=len(unseen),
         lost=Loss(**state.loss).said(said_of),
     )
+
+
+def _shard_ends(source: TextSource, processes: int) -> list[int]:
+    """Numbers of documents up to which each of several processes of `datasets.map` takes its
+    contiguous share: the first shares have one document more where they cannot be equal.
+
+    The text is read once more to count its documents; of one process nothing has to be known.
+    """
+    if processes == 1:
+        return []
+    total = sum(1 for _ in source.train())
+    shards = max(1, min(processes, total))
+    share, more = divmod(total, shards)
+    return list(itertools.accumulate(share + (i < more) for i in range(shards)))
+
+
+def _batch(at: int, ends: list[int]) -> int:
+    """Documents of the next batch, which begins behind `at` documents and crosses no end."""
+    return min(BATCH, next((end - at for end in ends if end > at), BATCH))
 
 
 def shuffled(rows: Path, seq_len: int, out: Path, seed: int) -> None:

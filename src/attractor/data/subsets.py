@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -148,12 +148,14 @@ def words(document: str) -> list[str]:
     return _WORD.findall(document.lower())
 
 
-def nested_sizes(sizes: Sequence[int | float], available: int) -> list[int]:
+def nested_sizes(
+    sizes: Sequence[int | float], available: int, whole: Callable[[float], int] = int
+) -> list[int]:
     """Return training-set sizes in rows, strictly increasing, at most `available`.
 
     An integer is a number of rows, and so is a float above 1 without a fractional part. A float in
-    (0, 1] is a fraction of `available`, rounded, at least one row: 1.0 means all rows, 1 means one.
-    Equal sizes are merged.
+    (0, 1] is a fraction of `available`, made `whole` as in the paper's code, int(total * fraction),
+    and at least one row: 1.0 means all rows, 1 means one. Equal sizes are merged.
 
     Raises:
         AttractorError: if no size is given, or for a size that is not positive, is above 1 and not
@@ -161,12 +163,12 @@ def nested_sizes(sizes: Sequence[int | float], available: int) -> list[int]:
     """
     if not sizes:
         raise AttractorError("no training-set size given: at least one count or fraction is needed")
-    return sorted({_rows(size, available) for size in sizes})
+    return sorted({_rows(size, available, whole) for size in sizes})
 
 
-def _rows(size: int | float, available: int) -> int:
+def _rows(size: int | float, available: int, whole: Callable[[float], int]) -> int:
     if isinstance(size, float) and 0 < size <= 1:
-        return max(1, round(size * available))
+        return max(1, whole(size * available))
     if not size >= 1 or (isinstance(size, float) and not size.is_integer()):
         raise AttractorError(
             f"n_train={size} is neither a whole number of rows >= 1 nor a fraction in (0, 1]"

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from attractor.analysis.multiple import holm, p_above
+from attractor.analysis.statistics import LEVEL
 from attractor.machine.files import write_atomically
 from attractor.measurements import entropy_gap
 from attractor.measurements.membership import BLIND
@@ -43,33 +45,55 @@ def membership(report: Report) -> Table | None:
     sizes = (report.sizes[0], report.sizes[len(report.sizes) // 2], report.sizes[-1])
     rates_at = {r.at for r in report.measured if r.measurement == "tpr"}
     levels = sorted(at for at in rates_at if at is not None)
+    found = {
+        n: _over_seeds(report, n, "auroc", "auroc_gain", "auroc_shuffled", "tpr")
+        for n in dict.fromkeys(sizes)
+    }
+    better, tests = _better(found, len(report.seeds))
     rows: list[tuple[str, ...]] = []
-    better = []
-    for n in dict.fromkeys(sizes):
-        found = _over_seeds(report, n, "auroc", "auroc_gain", "auroc_shuffled", "tpr")
-        scores = [score for measurement, score, _ in found if measurement == "auroc"]
-        above = [score for score in scores if _above(found, score)]
+    said = []
+    for n, there in found.items():
+        scores = [score for measurement, score, _ in there if measurement == "auroc"]
+        above = [score for score in scores if (n, score) in better]
         if BLIND in scores:
-            better.append(f"at n = {words.count(n)} {words.joined(above) if above else 'none'}")
-        rows += [(words.count(n), *_score_cells(found, score, levels)) for score in scores]
+            said.append(f"at n = {words.count(n)} {words.joined(above) if above else 'none'}")
+        for score in scores:
+            cells = _score_cells(there, score, levels, (n, score) in better)
+            rows.append((words.count(n), *cells))
     read = (
-        "A score is better if the interval of its AUROC lies above 0.5 and that of its "
-        "difference from the bag of words, on the same rows, above 0. With labels shuffled: the "
+        "A score is better if its AUROC lies above 0.5 and its difference from the bag of words, "
+        f"on the same rows, above 0, surely enough for the {tests} comparisons of this table "
+        "(Holm, 5% in all). Intervals are of 95% each. With labels shuffled: the "
         "mean and 95% of 200 permutations. TPR is the share of training rows above every unseen "
         "row, or above all but the share of them that the column names; a level has a column if "
         "the unseen rows can resolve it: 1% needs 100 of them, 0.1% needs 1,000."
     )
-    if better:
-        which = "; ".join(better)
+    if said:
+        which = "; ".join(said)
         read = f"Better than a bag of words that never saw the model: {which}. {read}"
     rates = (f"TPR at {100 * at:g}% FPR" if at else "TPR, no false positive" for at in levels)
     head = ("n", "score", "AUROC", "minus bag of words", "against blind", "labels shuffled", *rates)
     return Table("scores", "Membership scores, side by side", read, head, rows)
 
 
-def _score_cells(
-    found: dict[tuple[str, str, float | None], Estimate], score: str, levels: list[float]
-) -> tuple[str, ...]:
+Scores = dict[tuple[str, str, float | None], Estimate]
+"""Of one n, by (measurement, kind of text or score, place)."""
+
+
+def _better(found: dict[int, Scores], seeds: int) -> tuple[set[tuple[int, str]], int]:
+    """Which scores are surely better than a coin and than the bag of words, of all n together, and
+    how many were compared."""
+    p_values = {}
+    for n, there in found.items():
+        for measurement, score, _ in there:
+            area, gain = (there.get((name, score, None)) for name in ("auroc", "auroc_gain"))
+            if measurement == "auroc" and area and gain and area.interval and gain.interval:
+                # Better than both: as sure as the less sure of the two.
+                p_values[n, score] = max(p_above(area, 0.5, seeds), p_above(gain, 0.0, seeds))
+    return {key for key, p in holm(p_values).items() if p < 1 - LEVEL}, len(p_values)
+
+
+def _score_cells(found: Scores, score: str, levels: list[float], better: bool) -> tuple[str, ...]:
     """One score at one n, all but the n."""
 
     def cell(measurement: str) -> str:
@@ -77,17 +101,15 @@ def _score_cells(
         return "" if e is None else words.with_interval(e, words.decimal)
 
     gain = cell("auroc_gain")
-    verdict = "better" if _above(found, score) else "no better than blind"
+    verdict = "better" if better else "no better than blind"
     if score == BLIND or not gain:
         verdict = ""  # there is nothing to compare, or nothing to compare with
     rates = (words.with_interval(found["tpr", score, at], words.percent) for at in levels)
     return (score, cell("auroc"), gain, verdict, cell("auroc_shuffled"), *rates)
 
 
-def _over_seeds(
-    report: Report, n: float, *measurements: str
-) -> dict[tuple[str, str, float | None], Estimate]:
-    """Means over the training seeds at one n, by (measurement, kind of text or score, place)."""
+def _over_seeds(report: Report, n: float, *measurements: str) -> Scores:
+    """Means over the training seeds at one n."""
     found: dict[tuple[str, str, float | None], list[Estimate]] = {}
     for r in report.measured:
         if r.n_train == n and r.measurement in measurements:
@@ -292,9 +314,3 @@ def _escaped(text: str) -> str:
     text = text.replace("\\", r"\textbackslash ")
     text = re.sub(r"([&%$#_{}])", r"\\\1", text)
     return text.replace("~", r"\textasciitilde ").replace("^", r"\textasciicircum ")
-
-
-def _above(found: dict[tuple[str, str, float | None], Estimate], score: str) -> bool:
-    """Whether a score is surely better than a coin and than the bag of words."""
-    area, gain = found["auroc", score, None], found.get(("auroc_gain", score, None))
-    return gain is not None and (area.low or 0.0) > 0.5 and (gain.low or 0.0) > 0

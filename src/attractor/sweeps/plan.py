@@ -32,18 +32,38 @@ class PlannedRun(NamedTuple):
         return f"{self.model} n = {self.config.n_train:,}{seed}".lstrip()
 
 
-def plan(config: SweepConfig, available: int) -> list[PlannedRun]:
+def sizes_of(config: SweepConfig, available: int, out: Path | None = None) -> list[int]:
+    """The sizes of a sweep in rows.
+
+    Earlier versions rounded fractions to the nearest row. A sweep in `out` that has a model of such
+    a size keeps to it, or all its models would be trained anew for one row.
+
+    Raises:
+        AttractorError: if a size is not between 1 and `available`.
+    """
+    sizes, before = (nested_sizes(config.sizes, available, whole) for whole in (int, round))
+    if out is None or before == sizes:
+        return sizes
+    there = set()
+    for path in out.glob(f"*/{CONFIG}"):
+        with contextlib.suppress(AttractorError):  # whoever opens that run will say what is wrong
+            there.add(read_json(path).get("n_train"))
+    return before if there & (set(before) - set(sizes)) else sizes
+
+
+def plan(config: SweepConfig, available: int, out: Path | None = None) -> list[PlannedRun]:
     """Every (model, size, seed), largest models and training sets first so that the longest runs do
     not come last.
 
     Args:
         config: the sweep.
         available: rows of the training set.
+        out: the sweep's folder, see `sizes_of`.
 
     Raises:
         AttractorError: if a size is not between 1 and `available`.
     """
-    sizes = nested_sizes(config.sizes, available)
+    sizes = sizes_of(config, available, out)
     return [
         run
         for name in reversed(config.each_model())

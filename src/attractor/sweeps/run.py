@@ -33,7 +33,7 @@ LOCATING = ("recovery", "entropy")
 """What every model of a sweep must be measured by."""
 
 
-def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
+def resolve(config: SweepConfig, data: Dataset, out: Path) -> SweepConfig:
     """Every measurement named; everything checked that needs no training.
 
     Raises:
@@ -48,7 +48,8 @@ def resolve(config: SweepConfig, data: Dataset) -> SweepConfig:
                 f"{' and '.join(LOCATING)}"
             )
     config = dataclasses.replace(config, probe=probe)
-    smallest = min((run.config for run in plan(config, len(data.train))), key=lambda c: c.n_train)
+    planned = plan(config, len(data.train), out)
+    smallest = min((run.config for run in planned), key=lambda c: c.n_train)
     if smallest.n_train < 2:
         raise AttractorError(
             f"the smallest training set has {smallest.n_train} row: an interval needs at least 2"
@@ -104,7 +105,7 @@ def sweep(
     with claimed(out, SWEEP, config, force) as lock:
         data = prepare(config.data, out / DATA, on_packing, anew=force)
         config = _with_earlier(config, out)
-        resolved = resolve(config, data)
+        resolved = resolve(config, data, out)
         if precision is not None:
             require_searchable(resolved, len(data.train), precision, at_once)
         write_atomically(out / SWEEP, to_json(config))
@@ -225,9 +226,9 @@ def planned_runs(out: Path) -> list[PlannedRun]:
 
 
 def _runs(config: SweepConfig, data: Dataset, out: Path) -> list[PlannedRun]:
-    resolved = resolve(config, data)
+    resolved = resolve(config, data, out)
     if not (out / ADAPTIVE).is_file():
-        return _as_probed_before(located(plan(resolved, len(data.train)), out), out)
+        return _as_probed_before(located(plan(resolved, len(data.train), out), out), out)
     try:
         models = read_json(out / ADAPTIVE)["models"]
         chosen = [runs_of(resolved, model["model"], model["sizes"]) for model in models]
@@ -268,7 +269,7 @@ def summarize(out: Path) -> list[Path]:
     if not (out / SWEEP).is_file() and not is_run(out):
         return [write_report(out)]
     runs, data = planned_runs(out), open_dataset(out / DATA)
-    config = resolve(config_of(out), data)
+    config = resolve(config_of(out), data, out)
     if len(_gone(config, runs, out)) == len(runs):  # a published page whose runs were left behind
         return [write_report(folder) for folder in summary_folders(config, out).values()]
     _require_present(config, runs, out)

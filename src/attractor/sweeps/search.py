@@ -17,7 +17,7 @@ from attractor.data.subsets import nested_sizes
 from attractor.machine.files import write_atomically
 from attractor.results.tables import RunResults, read_results
 from attractor.runs.measure import results_of
-from attractor.sweeps.plan import PlannedRun, located, runs_of
+from attractor.sweeps.plan import PlannedRun, located, runs_of, sizes_of
 from attractor.types import AttractorError
 
 ADAPTIVE = "adaptive.json"
@@ -47,7 +47,7 @@ def search(
     # What to measure next is a function of what has been measured and of nothing else. So a search
     # that was interrupted begins from nothing and decides as it did before, and comes in an instant
     # to where it was, since runs that are finished are not done again.
-    candidates = candidate_sizes(nested_sizes(config.sizes, available), precision)
+    candidates = candidate_sizes(sizes_of(config, available, out), precision)
     chosen: dict[str, list[int]] = {name: [] for name in config.each_model()}
     t = min(config.probe.t)
     while True:
