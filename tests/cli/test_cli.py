@@ -219,6 +219,46 @@ def test_dry_run_prints_a_plan_and_writes_nothing(
 
 
 @pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    ("command", "settings", "complaint"),
+    [
+        ("sweep", ["--data.wrap", "paper"], "wrap = 'paper' is for text that is streamed"),
+        ("sweep", ["--data.source", "gone.txt"], "the corpus 'gone.txt' does not exist"),
+        ("sweep", ["--data.source", "lm1b:gone"], "'gone' does not exist"),
+        ("train", ["--data.seq-len", "3"], "seq_len=3 is too short"),
+        ("train", ["--data.tokenizer", "bpe", "--data.vocab-size", "9"], "vocab_size=9 is too"),
+        ("sweep", ["--probe.measure", "entropy"], "a sweep needs recovery and entropy"),
+        ("sweep", ["--probe.measure", "entrop"], "entrop"),
+        ("sweep", ["--monitor.at", "5", "--monitor.t", "0.01"], "it needs at least 2 rows and 1"),
+        ("sweep", ["--preset", "paper", "--data.source", "bible"], "wrap = 'paper' is for text"),
+    ],
+)
+def test_a_plan_refuses_what_the_command_itself_refuses(
+    command: str,
+    settings: list[str],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for more in (["--dry-run"], []):
+        assert main([command, "--out", "x", *settings, *more]) == 2
+        said.append(capsys.readouterr().err.strip().splitlines()[-1])
+    assert complaint in said[0]
+    assert said[0] == said[1]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_plan_for_the_folder_of_another_sweep_is_refused(
+    capsys: pytest.CaptureFixture[str], small_sweep: Path
+) -> None:
+    assert main(["sweep", "--out", str(small_sweep), "--dry-run"]) == 2
+    assert "was made with another config" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("hasty")
 def test_presets_are_defaults_that_options_override(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,10 @@ def test_the_paper_is_162_models() -> None:
     assert len(config.sizes) * len(config.each_model()) == 162
     models = {name: alone.model for name, alone in config.each_model().items()}
     assert models == {name: MODELS[name] for name in ("tiny", "small", "medium")}
+    data, train = config.data, config.train
+    assert (data.source, data.tokenizer, data.wrap) == ("lm1b", "bert-base-uncased", "paper")
+    assert (data.seq_len, data.seed, train.curriculum) == (128, 1, "duo")
+    assert train.curriculum_end == train.steps // 2 == 500_000
 
 
 def test_checks_cost_what_they_ask_of_the_network() -> None:

@@ -37,7 +37,8 @@ class SweepCommand:
     """Folder of the sweep; an unfinished sweep in it is taken up again."""
     preset: str = DEMO
     """Settings to start from, which the other options change: "demo"; "tiny", "small" or "medium",
-    the paper's models and sizes; or "paper", those three in one sweep."""
+    the paper's models and sizes; or "paper", those three in one sweep on the paper's text, rows and
+    curriculum."""
     workers: int | None = None
     """How many models are trained side by side on this machine; by default one for each core, or
     one where there is a GPU."""
@@ -90,7 +91,12 @@ class SweepCommand:
             show_status(self.out)
         elif self.dry_run:
             from attractor.cli.plan import show_plan
+            from attractor.sweeps.feasible import require_feasible, require_own
+            from attractor.sweeps.run import SWEEP, require_locating
 
+            require_own(self.out / SWEEP, self.config, self.force)
+            require_locating(self.config.probe)
+            require_feasible(self.config, self.out, self.force)
             show_plan(
                 self.config, self.workers, self.watts, precision=precision, at_once=self.at_once
             )
@@ -180,6 +186,8 @@ class TrainCommand:
     def __call__(self) -> None:  # noqa: D102
         if self.dry_run:
             from attractor.cli.plan import show_plan
+            from attractor.runs.folder import CONFIG
+            from attractor.sweeps.feasible import require_feasible, require_own
 
             # A sweep of one size: the plan of its only run is that of this one.
             shared = {
@@ -187,7 +195,10 @@ class TrainCommand:
                 for f in dataclasses.fields(self.config)
                 if f.name not in ("n_train", "seed")
             }
-            show_plan(SweepConfig(sizes=(self.config.n_train,), **shared), None, WATTS)
+            alone = SweepConfig(sizes=(self.config.n_train,), **shared)
+            require_own(self.out / CONFIG, self.config, self.force)
+            require_feasible(alone, self.out, self.force)
+            show_plan(alone, None, WATTS)
         else:
             from attractor.cli.run import run_training
 

@@ -88,7 +88,10 @@ PRESETS: dict[str, SweepConfig] = {
     },
     "paper": SweepConfig(
         sizes=paper_fractions(),
-        data=DataConfig(vocab_size=30_522),
+        data=DataConfig(
+            source="lm1b", tokenizer="bert-base-uncased", vocab_size=30_522, wrap="paper", seed=1
+        ),
+        train=TrainConfig(curriculum="duo"),
         models=("tiny", "small", "medium"),
     ),
 }

@@ -8,12 +8,12 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
-from attractor.data.corpus import read_documents
+from attractor.data.corpus import BUILTIN, read_documents
 from attractor.data.fingerprint import (
     SOURCE,
     Fingerprint,
@@ -104,8 +104,7 @@ def prepare_dataset(
         AttractorError: for bad input, see `read_documents`, `find_source`, `split_documents`,
             `make_tokenizer`, `pack`.
     """
-    check_length(seq_len)
-    stream = find_source(source, column, **{name: hub.get(name, "") for name in HUB_SETTINGS})
+    stream = _stream(source, column, seq_len, test_share, wrap, hub)
     mark = fingerprint(source, tokenizer, "" if stream is None else stream.commit)
     if stream is not None:
         target = building or folder / "packing"
@@ -127,10 +126,6 @@ def prepare_dataset(
                 raise
         shutil.rmtree(target)
         return _told(folder, mark, source, tokenizer)
-    if wrap == "paper":
-        raise AttractorError(
-            f"wrap = 'paper' is for text that is streamed, and '{source}' is read at once"
-        )
     # The tokenizer is trained on the training split alone: merges learned from unseen text would be
     # knowledge of it.
     split = split_documents(read_documents(source, column), test_share, seed)
@@ -188,6 +183,38 @@ def require_same_text(folder: Path, source: str, tokenizer: str) -> None:
             f"'{file}' has changed since '{folder}' was made of it: choose another folder, --force "
             "to begin anew, or put back what it was to go on"
         )
+
+
+def check_text(
+    *,
+    source: str,
+    column: str,
+    seq_len: int,
+    test_share: float,
+    wrap: str = "continuous",
+    **others: Any,
+) -> None:
+    """Refuse what `prepare_dataset` would, as far as that is known before anything is packed.
+
+    Arguments and errors are those of `prepare_dataset`; text that is streamed is opened and not
+    read.
+    """
+    if _stream(source, column, seq_len, test_share, wrap, others) is None and source != BUILTIN:
+        read_documents(source, column)
+
+
+def _stream(
+    source: str, column: str, seq_len: int, test_share: float, wrap: str, hub: dict[str, Any]
+) -> TextSource | None:
+    """The text, where it is streamed; None where it is read at once."""
+    check_length(seq_len)
+    check_share(test_share)
+    stream = find_source(source, column, **{name: hub.get(name, "") for name in HUB_SETTINGS})
+    if stream is None and wrap == "paper":
+        raise AttractorError(
+            f"wrap = 'paper' is for text that is streamed, and '{source}' is read at once"
+        )
+    return stream
 
 
 def _tokenizer(

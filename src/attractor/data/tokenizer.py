@@ -35,6 +35,16 @@ BYTES = 256
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*|bert-base-(un)?cased|gpt2")
 
 
+def check_vocab_size(vocab_size: int) -> None:
+    """Raise AttractorError unless the bytes and the markers of trained BPE fit."""
+    smallest = BYTES + len(TRAINED_SPECIALS)
+    if vocab_size < smallest:
+        raise AttractorError(
+            f"vocab_size={vocab_size} is too small: byte-level BPE needs at least {smallest} "
+            f"({BYTES} bytes and {len(TRAINED_SPECIALS)} special tokens)"
+        )
+
+
 @final
 class Tokenizer:
     """A Hugging Face tokenizer with a beginning and an end token, which adds no special tokens by
@@ -74,12 +84,7 @@ class Tokenizer:
         Raises:
             AttractorError: if the 256 bytes and the special tokens do not fit into `vocab_size`.
         """
-        smallest = BYTES + len(TRAINED_SPECIALS)
-        if vocab_size < smallest:
-            raise AttractorError(
-                f"vocab_size={vocab_size} is too small: byte-level BPE needs at least {smallest} "
-                f"({BYTES} bytes and {len(TRAINED_SPECIALS)} special tokens)"
-            )
+        check_vocab_size(vocab_size)
         backend = tokenizers.Tokenizer(models.BPE())
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         backend.decoder = decoders.ByteLevel()

@@ -40,11 +40,7 @@ def monitor(
             row is corrupted.
     """
     rows, length = min(config.rows, len(train), len(test)), train.shape[1]
-    if rows < 2 or config.t * length < 1:
-        raise AttractorError(
-            f"the monitor has {rows} rows and corrupts about {config.t * length:.1g} tokens of "
-            "each: it needs at least 2 rows and 1 token"
-        )
+    require_watchable(config, rows, length)
     # Read once rather than at every check: the rows are those of files on disk.
     splits = {"train": np.array(train[:rows]), "test": np.array(test[:rows])}
     nearest_test = nearest_distances(splits["test"], train) / length
@@ -64,6 +60,15 @@ def monitor(
         return _summed_up({**found, "nearest_test": nearest_test})
 
     return check
+
+
+def require_watchable(config: MonitorConfig, rows: int, length: int) -> None:
+    """Raise AttractorError where so many rows of so many tokens are too few for a check."""
+    if rows < 2 or config.t * length < 1:
+        raise AttractorError(
+            f"the monitor has {rows} rows and corrupts about {config.t * length:.1g} tokens of "
+            "each: it needs at least 2 rows and 1 token"
+        )
 
 
 def _summed_up(found: dict[str, np.ndarray]) -> Check:

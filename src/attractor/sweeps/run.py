@@ -40,13 +40,8 @@ def resolve(config: SweepConfig, data: Dataset, out: Path) -> SweepConfig:
         AttractorError: if a training set is too small, or what locates the transition is not
             measured.
     """
+    require_locating(config.probe)
     probe = spelled_out(config.probe)
-    for name in LOCATING:
-        if name not in probe.measure:
-            raise AttractorError(
-                f"measure = {', '.join(config.probe.measure)}: a sweep needs "
-                f"{' and '.join(LOCATING)}"
-            )
     config = dataclasses.replace(config, probe=probe)
     planned = plan(config, len(data.train), out)
     smallest = min((run.config for run in planned), key=lambda c: c.n_train)
@@ -56,6 +51,16 @@ def resolve(config: SweepConfig, data: Dataset, out: Path) -> SweepConfig:
         )
     texts_of(data, smallest.n_train, smallest.probe)  # fails before any training
     return config
+
+
+def require_locating(probe: ProbeConfig) -> None:
+    """Raise AttractorError unless what locates the transition is measured."""
+    measured = spelled_out(probe).measure
+    for name in LOCATING:
+        if name not in measured:
+            raise AttractorError(
+                f"measure = {', '.join(probe.measure)}: a sweep needs {' and '.join(LOCATING)}"
+            )
 
 
 def sweep(
