@@ -166,7 +166,7 @@ def onset(course: Course, quantity: str = "it") -> Onset:
         seeds_ci = (float(np.exp(each.mean() - reach)), float(np.exp(each.mean() + reach)))
     passed = log_steps >= at - 1e-9  # a course that is at one half at a check has passed
     return Onset(
-        step=float(np.exp(at)) if np.isfinite(at) else None,
+        step=_step(at) if np.isfinite(at) else None,
         ci=_steps(_ends(samples, window, course.rows), window),
         between=(
             float(course.steps[~passed].max()) if (~passed).any() else None,
@@ -323,9 +323,13 @@ def _steps(ends: Values, window: tuple[float, float]) -> End:
     # Of what lies beyond the checks is known on which side, and no more.
     (start, last), (low, high) = window, ends
     return (
-        float(np.exp(min(low, last))) if low >= start else None,
-        float(np.exp(max(high, start))) if high <= last else None,
+        _step(min(low, last)) if low >= start else None,
+        _step(max(high, start)) if high <= last else None,
     )
+
+
+def _step(log_step: float) -> float:
+    return round(float(np.exp(log_step)), 6)  # 400, and not the 399.9999999999999 of its logarithm
 
 
 def _apart(first: Onset, second: Onset, level: float) -> End:

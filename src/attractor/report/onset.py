@@ -99,11 +99,12 @@ def _panel(
 ) -> Panel:
     figure = plane("training step (log scale)", axis, span(lines), log=True)
     draw_lines(figure, lines, lambda line: looks[line.name], name_of, form)
-    # Below zero, unseen rows did better by chance.
+    # Below zero unseen rows did better, by chance, or are near training rows more often than own
+    # texts are: how far below says little.
     if form is words.percent:
         figure.update_yaxes(**share_axis())
         lowest = min(y.value if y.low is None else y.low for line in lines for _, y in line.points)
-        figure.update_yaxes(range=[min(-0.02, lowest), 1.02])
+        figure.update_yaxes(range=[max(-0.5, min(-0.02, lowest)), 1.02])
     else:
         figure.update_yaxes(rangemode="tozero")
     said = label(axis, lines, name_of, form)

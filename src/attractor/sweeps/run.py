@@ -22,6 +22,7 @@ from attractor.measurements.sets import agree, joined, recognised, spelled_out
 from attractor.report.page import write_report
 from attractor.runs.folder import DATA, claimed, is_finished, prepare, read_json
 from attractor.runs.measure import is_complete, results_of, texts_of
+from attractor.runs.monitor import require_watchable
 from attractor.sweeps.executor import Executor, check_workers, execute
 from attractor.sweeps.follow import Watcher
 from attractor.sweeps.plan import PlannedRun, located, plan, runs_of
@@ -50,6 +51,9 @@ def resolve(config: SweepConfig, data: Dataset, out: Path) -> SweepConfig:
             f"the smallest training set has {smallest.n_train} row: an interval needs at least 2"
         )
     texts_of(data, smallest.n_train, smallest.probe)  # fails before any training
+    if config.monitor.checks:
+        rows = min(config.monitor.rows, smallest.n_train, len(data.test))
+        require_watchable(config.monitor, rows, data.train.shape[1])
     return config
 
 
@@ -104,6 +108,7 @@ def sweep(
     check_workers(workers)
     if precision is not None:
         check_precision(precision, at_once)
+    require_locating(config.probe)
     config = dataclasses.replace(config, probe=recognised(config.probe))
     # In this block everything is checked that needs no training, so that bad input leaves the
     # folder as it was. The lock is then kept for all that follows.
