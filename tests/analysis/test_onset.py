@@ -70,12 +70,12 @@ def test_no_nan_where_unseen_rows_all_come_back_or_are_all_copies() -> None:
 
 def test_an_end_that_is_not_seen_is_open() -> None:
     rng = np.random.default_rng(0)
-    late = onset(courses(watched(rng, 32, 1e5, 1e5))["advantage"], "advantage")
+    late = onset(courses(watched(rng, 32, 1e5, 1e5))["advantage"])
     assert late.step is None
     assert late.between == (STEPS[-1], None)
     assert late.ci == (pytest.approx(STEPS[-1]), None)
-    assert late.reason == f"advantage stays below one half up to the last check, step {STEPS[-1]:g}"
-    early = onset(courses(watched(rng, 32, 1.0, 1.0))["advantage"], "advantage")
+    assert late.reason == f"it stays below one half up to the last check, step {STEPS[-1]:g}"
+    early = onset(courses(watched(rng, 32, 1.0, 1.0))["advantage"])
     assert early.ci == (None, pytest.approx(STEPS[0]))
     assert early.between == (None, STEPS[0])
     assert "above one half at the first check, step 25" in str(early.reason)

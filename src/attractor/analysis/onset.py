@@ -148,7 +148,7 @@ def courses(own: Watched, largest: Watched | None = None, seed: int = 0) -> dict
     return found
 
 
-def onset(course: Course, quantity: str = "it") -> Onset:
+def onset(course: Course) -> Onset:
     """Where a course crosses one half."""
     log_steps = np.log(course.steps)
     window = (float(log_steps[0]), float(log_steps[-1]))
@@ -157,9 +157,9 @@ def onset(course: Course, quantity: str = "it") -> Onset:
     each = crossings(log_steps, course.seeds)
     reason = None
     if at == np.inf:
-        reason = f"{quantity} stays below one half up to the last check, step {course.steps[-1]:g}"
+        reason = f"it stays below one half up to the last check, step {course.steps[-1]:g}"
     if at == -np.inf:
-        reason = f"{quantity} is above one half at the first check, step {course.steps[0]:g}"
+        reason = f"it is above one half at the first check, step {course.steps[0]:g}"
     seeds_ci = None
     if len(each) > 1 and np.isfinite(each).all():
         reach = seed_reach(each)

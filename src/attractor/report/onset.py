@@ -31,7 +31,7 @@ NAMES = {
 """What sets in, as the page calls it."""
 COURSES = {
     "advantage": ("basin advantage", words.percent),
-    "copies": ("copies among own texts, beyond those among unseen rows", words.percent),
+    "copies": ("copies, beyond those of unseen rows", words.percent),
     "entropy": ("entropy of own texts, nats per token", words.nats),
 }
 MOST = 12

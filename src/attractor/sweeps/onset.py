@@ -64,8 +64,7 @@ def onset_summary(runs: Sequence[PlannedRun], out: Path) -> dict[str, Any] | Non
     largest = sizes[-1] if len(sizes) > 1 else None
     every = {size.n_train: _courses(size, largest) for size in sizes}
     onsets = {
-        n: {name: onset(course, name) for name, course in there.items()}
-        for n, there in every.items()
+        n: {name: onset(course) for name, course in there.items()} for n, there in every.items()
     }
     return {
         **said,
