@@ -118,7 +118,7 @@ def test_the_papers_rows_and_their_order_are_those_of_datasets(
 
     rng = np.random.default_rng(0)
     documents = ["".join(rng.choice(list("abcde "), rng.integers(0, 40))) for _ in range(4500)]
-    text = source(documents, ["unseen text that is long enough for a row"])
+    text = source(documents, ["a dead bee added a bad cab"])
     prepared(monkeypatch, tmp_path / "ours", text, wrap="paper", wrap_processes=processes, seed=1)
     ours = open_dataset(tmp_path / "ours")
     ids = {"input_ids": ours.tokenizer.encode(documents)}

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from attractor.config.settings import SweepConfig
-from attractor.data.dataset import COUNTS, check_text
+from attractor.data.dataset import COUNTS, check_text, require_same_text
 from attractor.data.tokenizer import check_vocab_size
 from attractor.measurements.sets import spelled_out
 from attractor.runs.folder import DATA, require_same_config
@@ -34,6 +34,8 @@ def require_feasible(config: SweepConfig, out: Path, force: bool) -> None:
     """
     if force or not (out / DATA / COUNTS).is_file():
         check_text(**dataclasses.asdict(config.data))
+    else:
+        require_same_text(out / DATA, config.data.source, config.data.tokenizer)
     if config.data.tokenizer == "bpe":
         check_vocab_size(config.data.vocab_size)
     spelled_out(config.probe)
