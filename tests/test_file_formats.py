@@ -17,8 +17,8 @@ import pytest
 import torch
 from trainings import metrics, watched
 
+from attractor.analysis.agreement import Agreement
 from attractor.analysis.summary import Case, model_detector, models_summary
-from attractor.analysis.transition import Agreement
 from attractor.audits.measure import Effort
 from attractor.audits.run import Audited, audit, texts_of_run
 from attractor.cli import main
@@ -188,7 +188,7 @@ def test_sweep(finished: Path, config: SweepConfig, tmp_path: Path) -> None:
     check_files("## A sweep", finished, apart=r"data/|[0-9a-f]{12}/")
     located, measured = (read(finished / f"{name}.json") for name in ("transition", "measurements"))
     check_keys("### `sweep.json`", read(finished / "sweep.json"))
-    pair = Agreement("recovery", "entropy", 0.1, (0.0, 0.2))._asdict()
+    pair = Agreement("recovery", "entropy", 0.1, (0.0, 0.2), "agree", 2.0)._asdict()
     for n in (8, 16, 32):
         rng = np.random.default_rng(n)
         metrics(tmp_path / str(n) / "metrics.jsonl", watched(rng, 8, 10.0 * n, 20.0 * n))

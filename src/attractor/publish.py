@@ -196,7 +196,9 @@ def _places(n_train: int, transition: dict[str, Any] | None) -> list[str]:
             lines.append(f"- {title}: n\\* = {place['n_star']:.0f}{interval}")
     if not lines:
         return []
+    alone = any(len(place.get("seed_n_star") or ()) == 1 for _, place in found)
     return [
-        f"In its sweep memorization turns into generalization at (this model: n = {n_train:,})",
+        "In its sweep memorization turns into generalization"
+        f"{', in this training run,' if alone else ''} at (this model: n = {n_train:,})",
         "\n".join(lines),
     ]

@@ -15,6 +15,7 @@ from attractor.analysis.statistics import (
     over_seeds,
     ratio_interval,
     resampled_means,
+    student_interval,
 )
 
 
@@ -170,3 +171,12 @@ def test_whole_curves_are_resampled() -> None:
     column = np.random.default_rng(0).normal(size=30)
     means = resampled_means(np.stack([column, column], 1), 0)
     np.testing.assert_allclose(means[:, 0], means[:, 1])
+
+
+def test_an_interval_over_seeds_is_students_and_needs_two() -> None:
+    found = student_interval([1.0, 2.0, 3.0])
+    assert found.interval == pytest.approx((2 - 4.302653 / np.sqrt(3), 2 + 4.302653 / np.sqrt(3)))
+    with pytest.raises(AttractorError, match="1 training seed: an interval over seeds needs at"):
+        student_interval([1.0])
+    with pytest.raises(AttractorError, match="training seed 2 of 2 has no finite value"):
+        student_interval([1.0, np.inf])

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from attractor import AttractorError
+from attractor.analysis.advantage import advantage
 from attractor.audits.evidence import (
-    advantage,
     alone,
     largest_advantage,
     least_store,

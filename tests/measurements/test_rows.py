@@ -66,6 +66,7 @@ def arrays(tmp_path: Path) -> Arrays:
         block("bag_of_words", "test", rng.random((N, 1))), block("judge", "generated",
         rng.random((N, 1))),
         block("novelty_nearest", "generated", copies[:, None]),
+        block("novelty_nearest", "test", np.repeat([2, 5, 5, 5], N // 4)[:, None]),
         block("novelty_own", "generated", np.tile([7, 1], N // 2)[:, None]),
         block("novelty_overlap", "generated", np.full((N, 1), 4)), block("basin_radius", "train",
         np.full((N, 1), 0.5)),
@@ -94,6 +95,7 @@ def test_numbers_that_are_known(arrays: Arrays) -> None:
         assert value[key] == 1  # all of 40 sequences, which does not make it certain
         assert (rows[key].low, rows[key].sequences) == (pytest.approx(clopper_pearson(N, N).low), N)
     assert value["generated", "share_memorized", None, None] == 0.5
+    assert value["test", "share_memorized", None, None] == 0.25
     assert value["generated", "share_spurious", None, None] == 0.25
     assert value["generated", "share_novel", None, None] == 0.25
     assert value["generated", "overlap", None, None] == 0.5

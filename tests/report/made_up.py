@@ -113,8 +113,10 @@ def minimal() -> dict[str, Any]:
     return {
         "schema": 1, "elapsed_s": 287.4, "rows": rows,
         "transition": [
-            {"t": 0.15, "n_star": 1830.4, "ci": [1204.0, 2610.0], "width": 1.21, "reason": None},
-            {"t": 0.5, "n_star": 762.0, "ci": [310.0, 1490.0], "width": 1.4, "reason": None},
+            {"t": 0.15, "n_star": 1830.4, "ci": [1204.0, 2610.0], "width": 1.21, "reason": None,
+             "sizes": [1024, 4096], "seed_ci": [400.0, 9000.0]},
+            {"t": 0.5, "n_star": 762.0, "ci": [310.0, 1490.0], "width": 1.4, "reason": None,
+             "sizes": [256, 1024], "seed_ci": None},
         ],
         "entropy_transition": {"n_star": 1490.0, "ci": [1024.0, 2048.0]}, "perplexity_peak": None,
     }  # fmt: skip
@@ -201,6 +203,9 @@ def full(corpus: str = "World English Bible", seeds: tuple[int, ...] = SEEDS) ->
         "second": "recovery at t = 0.15",
         "decades": 0.09,
         "ci": [-0.1, 0.3],
+        "verdict": "not resolved",
+        "margin": 1.5,
+        "reason": "its interval is too wide for either",
     }
     more = {
         "controls": _controls(),

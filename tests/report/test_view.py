@@ -120,10 +120,30 @@ def test_a_label_never_crosses_the_line_of_another_transition(
 def test_headline_takes_the_best_known_time(tmp_path: Path) -> None:
     head, others = words.headline(read(tmp_path, made_up.full()))
     assert head == (
-        "At t = 0.15 half of the gap between training and unseen text is gone at n* = 1,830 "
-        "(95% interval 1,200 to 2,610)."
+        "At t = 0.15 the basin advantage falls to 1/2 at n* = 1,830 (95% interval over sequences "
+        "1,200 to 2,610, over 2 training seeds 400 to 9,000, between the sizes 1,024 and 4,096)."
     )
     assert others == "At other times: n* = 762 (310 to 1,490) at t = 0.5."
+
+
+def test_with_one_seed_every_headline_says_so(tmp_path: Path) -> None:
+    data = made_up.full(seeds=(0,))
+    data["rows"] = [row for row in data["rows"] if row["seed"] == 0]
+    data["transition"][0]["seed_ci"] = None
+    assert words.headline(read(tmp_path, data))[0].startswith(
+        "At t = 0.15 the basin advantage falls to 1/2 at n* = 1,830 of this training run (95%"
+    )
+    data["transition"] = [{"t": 0.15, "n_star": None, "ci": None, "reason": "nothing"}]
+    said = words.headline(read(tmp_path, data))[0]
+    assert said == "No transition of this training run was located in this sweep."
+
+
+def test_a_place_of_an_earlier_version_is_named(tmp_path: Path) -> None:
+    data = made_up.full()
+    assert read(tmp_path, data).notices == ()
+    del data["transition"][0]["sizes"]
+    (notice,) = read(tmp_path, data).notices
+    assert "where half of the gap at the smallest size is left" in notice
 
 
 def test_headline_without_a_transition_gives_the_reason(tmp_path: Path) -> None:
@@ -137,13 +157,13 @@ def test_headline_without_a_transition_gives_the_reason(tmp_path: Path) -> None:
     assert others == "At t = 0.15 there is no n*: the gap never closes."
 
 
-def test_summary_says_whether_intervals_overlap(tmp_path: Path) -> None:
+def test_summary_says_which_model_memorizes_by_its_basin_advantage(tmp_path: Path) -> None:
     said = words.summary(read(tmp_path, made_up.full()))
     assert said.startswith(
         "At t = 0.15, with 16 training sequences 99.6% of the corrupted training tokens return"
     )
-    assert "do not overlap. With 16,384" in said
-    assert "the intervals overlap." in said
+    assert "a basin advantage of 1.00, so it memorizes. With 16,384" in said
+    assert said.count("so it memorizes") == 1
 
 
 @pytest.mark.parametrize(
@@ -281,6 +301,8 @@ def test_n_star_without_an_interval_gives_the_reason(tmp_path: Path) -> None:
         "recovery at t = 0.15",
         "1,830",
         "only 3 of 400 bootstrap fits",
+        "1,024 to 4,096",
+        "400 to 9,000",
         "1.21",
     )
     # The other time is known better.
@@ -292,7 +314,7 @@ def test_a_headline_without_an_interval_says_so(tmp_path: Path) -> None:
     for place in (*data["transition"], data["entropy_transition"]):
         place |= {"ci": None, "reason": "only 3 of 400 bootstrap fits"}
     report = read(tmp_path, data)
-    assert words.headline(report)[0].endswith("is gone at n* = 1,830 (without an interval).")
+    assert words.headline(report)[0].endswith("at n* = 1,830 (without an interval).")
     assert "the change lies near n = 1,490 (without an interval)." in words.summary(report)
 
 
@@ -314,8 +336,8 @@ def test_every_place_of_a_transition_is_in_the_table(tmp_path: Path) -> None:
     }
     report = read(tmp_path, data)
     assert stars(report)[-2:] == [
-        ("entropy, change of slope", "900", "512 to 1,600", ""),
-        ("generative perplexity, peak", "1,100", "700 to 2,000", ""),
+        ("entropy, change of slope", "900", "512 to 1,600", "", "", ""),
+        ("generative perplexity, peak", "1,100", "700 to 2,000", "", "", ""),
     ]
     assert "peaks near n = 1,100 (700 to 2,000)." in words.summary(report)
     assert warnings(report) == [f"{warning.capitalize()}."]

@@ -58,7 +58,7 @@ def test_a_check_is_what_the_probes_say() -> None:
     assert value == pytest.approx(check.recovery_train - check.recovery_test, abs=2e-6)
     assert low < value < high
     # output weights start at zero: every token is as likely as any other
-    assert not check.memorizes
+    assert not check.gap_opened
     assert check.entropy_gap_train == pytest.approx((0, 0, 0), abs=1e-5)
 
 

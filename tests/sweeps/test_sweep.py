@@ -75,7 +75,15 @@ def test_transition_file_has_exactly_its_schema(finished: Path) -> None:
         "entropy_transition",
         "perplexity_peak",
     }
-    assert set(content) == promised | {"entropy_change", "calibration_transition", "agreement"}
+    assert set(content) == promised | {
+        "entropy_change",
+        "calibration_transition",
+        "generation_transition",
+        "own_entropy_transition",
+        "validation_peak",
+        "agreement",
+        "onset",
+    }
     assert content["schema"] == 1
     keys = (
         "n_train seed split t recovery_rate recovery_ci unstable_rate conditional_entropy "
@@ -90,6 +98,16 @@ def test_transition_file_has_exactly_its_schema(finished: Path) -> None:
         assert 0 <= low <= row["recovery_rate"] <= high <= 1
     assert [found["t"] for found in content["transition"]] == [0.3, 0.8]
     assert content["elapsed_s"] > 0
+
+
+def test_the_margin_is_no_part_of_what_a_run_is(config: SweepConfig) -> None:
+    wider = dataclasses.replace(config, margin=3.0)
+    names = [[run.run_id for run in plan(each, 10**6)] for each in (config, wider)]
+    assert names[0] == names[1]
+    assert config_hash(config) == config_hash(dataclasses.replace(config, margin=2.0))
+    assert config_hash(config) != config_hash(wider)
+    with pytest.raises(AttractorError, match=r"margin = 1\.0 must be above 1"):
+        dataclasses.replace(config, margin=1.0)
 
 
 def test_report_is_written_and_escapes_the_corpus(finished: Path) -> None:
@@ -299,7 +317,7 @@ def test_two_seeds_are_averaged_and_kept_apart(config: SweepConfig, tmp_path: Pa
     content = json.loads((tmp_path / "s" / "transition.json").read_text())
     assert {row["seed"] for row in content["rows"]} == {0, 1}
     assert content["transition"][0]["n_star"] is None
-    assert "2 sizes are too few" in content["transition"][0]["reason"]
+    assert "the basin advantage at n = 8, the smallest size" in content["transition"][0]["reason"]
 
 
 def test_a_sweep_under_masking_noise(tmp_path: Path) -> None:

@@ -8,14 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attractor.analysis.statistics import bca, ratio_interval, resampled_means
+from attractor.analysis.statistics import bca, ratio_interval, resampled_means, student_tail
 from attractor.analysis.transition import (
     TEST,
     TRAIN,
-    Curves,
     Transition,
-    _curves,
-    _half,
+    combined,
+    half_way,
+    mean_curves,
+    not_found,
 )
 from attractor.results.estimate import Estimate
 from attractor.results.thresholds import RESOLVED
@@ -65,7 +66,8 @@ def log_kappa_difference(a: Surprise, b: Surprise, seed: int = 0) -> Estimate:
 def calibration_transition(
     sizes: Values, train: Surprise, test: Surprise, seed: int = 0
 ) -> Transition:
-    """Size at which ln kappa of unseen minus that of training text has fallen to half.
+    """Size at which ln kappa of unseen minus that of training text has fallen to half of what it is
+    at the smallest size, where that is surely above 0.
 
     Args:
         sizes: training-set sizes, (S,).
@@ -73,27 +75,20 @@ def calibration_transition(
         test: the same of unseen sequences, (M, S) or (training seeds, M, S).
         seed: of the bootstrap, which resamples sequences, whole curves at a time.
     """
-    a, b = _log_curves(sizes, train, seed, TRAIN), _log_curves(sizes, test, seed, TEST)
-    gap = Curves(
-        mean=b.mean - a.mean,
-        resampled=b.resampled - a.resampled,
-        without=np.concatenate([b.mean - a.without, b.without - a.mean]),
-        without_seed=b.without_seed - a.without_seed,
-        sequences=min(a.sequences, b.sequences),
-    )
-    return _half(sizes, gap)
-
-
-def _log_curves(sizes: Values, found: Surprise, seed: int, stream: int) -> Curves:
-    # One stream, so that nll and entropy are those of the same drawn sequences.
-    nll, entropy = (_curves(sizes, table, seed, stream) for table in found.resolved())
-    return Curves(
-        mean=_log_kappa(nll.mean, entropy.mean),
-        resampled=_log_kappa(nll.resampled, entropy.resampled),
-        without=_log_kappa(nll.without, entropy.without),
-        without_seed=_log_kappa(nll.without_seed, entropy.without_seed),
-        sequences=nll.sequences,
-    )
+    # One stream for each text, so that nll and entropy are those of the same drawn sequences.
+    curves = [
+        mean_curves(sizes, table, seed, stream)
+        for found, stream in ((test, TEST), (train, TRAIN))
+        for table in found.resolved()
+    ]
+    gap = combined(lambda a, b, c, d: _log_kappa(a, b) - _log_kappa(c, d), *curves)
+    if np.quantile(gap.resampled[:, 0], student_tail(gap.sequences)) <= 0:
+        return not_found(
+            f"ln kappa of unseen minus training text is {gap.mean[0]:.2f} at n = {sizes[0]:,.0f}, "
+            "the smallest size, not surely above 0"
+        )
+    shares = combined(lambda curve: curve / curve[..., :1], gap)
+    return half_way(sizes, shares, "share of the gap of ln kappa")
 
 
 def _log_kappa(nll: Values, entropy: Values) -> Values:

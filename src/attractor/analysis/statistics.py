@@ -103,7 +103,7 @@ def bca(
     """
     # Samples equal to the value count half, or a discrete statistic would look biased.
     below = (np.mean(samples < value) + np.mean(samples <= value)) / 2
-    tail = _tail(n, level)
+    tail = student_tail(n, level)
     levels = np.clip([tail, 1 - tail], 1e-12, 1 - 1e-12)  # two sequences have tails of 1e-71
     spread = np.sum(influence**2)
     # Where bias and acceleration are not defined, plain percentiles are left.
@@ -117,7 +117,7 @@ def bca(
 
 
 @functools.lru_cache
-def _tail(n: int, level: float) -> float:
+def student_tail(n: int, level: float = LEVEL) -> float:
     """The share of bootstrap samples beyond each end, so wide that n sequences give Student's t."""
     student = stats.t.ppf((1 + level) / 2, n - 1)
     return float(special.ndtr(-np.sqrt(n / (n - 1)) * student))
@@ -138,13 +138,33 @@ def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
     return Estimate(value, *widened(value, low, high, seed_reach(values)), estimates[0].n)
 
 
-def seed_reach(values: Sequence[float] | Values) -> float:
-    """Half of Student's 95% interval for the mean of one value a training seed; 0 for a single
-    seed, which says nothing about the spread between seeds."""
+def seed_reach(values: Sequence[float] | Values, level: float = LEVEL) -> float:
+    """Half of Student's interval, of 95% unless another `level` is asked for, for the mean of one
+    value a training seed; 0 for a single seed, which says nothing about the spread between
+    seeds."""
     k = len(values)
     if k < 2:
         return 0.0
-    return float(stats.t.ppf((1 + LEVEL) / 2, k - 1) * np.std(values, ddof=1) / np.sqrt(k))
+    return float(stats.t.ppf((1 + level) / 2, k - 1) * np.std(values, ddof=1) / np.sqrt(k))
+
+
+def student_interval(values: Sequence[float] | Values) -> Estimate:
+    """Mean of one value a training seed with Student's 95% interval.
+
+    Raises:
+        AttractorError: for fewer than two seeds, and for a value that is not finite.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < 2:
+        raise AttractorError(
+            f"{len(values)} training seed: an interval over seeds needs at least 2, as with "
+            "--seeds 0 1 2"
+        )
+    if not np.isfinite(values).all():
+        wrong = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise AttractorError(f"training seed {wrong + 1} of {len(values)} has no finite value")
+    mean, reach = float(values.mean()), seed_reach(values)
+    return Estimate(mean, mean - reach, mean + reach, len(values))
 
 
 def widened(value: float, low: float, high: float, reach: float) -> tuple[float, float]:

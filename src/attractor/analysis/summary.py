@@ -5,31 +5,45 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attractor.analysis.advantage import HALF, basin_advantage
+from attractor.analysis.agreement import agreements
 from attractor.analysis.calibration import Surprise, calibration_transition
 from attractor.analysis.detection import auroc, transfer
 from attractor.analysis.transition import (
     Transition,
-    agreements,
+    copying_transition,
     entropy_bend,
     entropy_transition,
     perplexity_peak,
     recovery_transition,
 )
-from attractor.results.tables import Row, RunResults
+from attractor.results.tables import Arrays, Row, RunResults
+from attractor.results.thresholds import NEAR
 from attractor.types import AttractorError
 
 SCHEMA = 1
 """Version of the layout of transition.json."""
+PEAKS: dict[str, Literal["generative", "validation"]] = {
+    "judge": "generative",
+    "nelbo": "validation",
+}
+"""The perplexity that each measurement makes."""
 Values = NDArray[np.float64]
 
 
-def transition_summary(runs: list[RunResults], elapsed_s: float) -> dict[str, Any]:
-    """Rows, transition, entropy transition: exactly what transition.json holds."""
+def transition_summary(runs: list[RunResults], elapsed_s: float, margin: float) -> dict[str, Any]:
+    """Rows and places: exactly what transition.json holds.
+
+    Args:
+        runs: of one model, measured alike.
+        elapsed_s: seconds the sweep took.
+        margin: largest ratio of two places that agree.
+    """
     runs = sorted(runs, key=lambda run: (run.provenance.n_train, run.provenance.seed))
     times = runs[0].times()
     return {
@@ -41,7 +55,7 @@ def transition_summary(runs: list[RunResults], elapsed_s: float) -> dict[str, An
             for split in ("train", "test")
             for t in times
         ],
-        **places(runs, times),
+        **places(runs, times, margin),
     }
 
 
@@ -68,31 +82,37 @@ def recovery_curves(runs: list[RunResults], t: float) -> RecoveryCurves:
     return RecoveryCurves(sizes, recovered("train"), recovered("test"))
 
 
-def places(runs: list[RunResults], times: list[float]) -> dict[str, Any]:
-    """Where recovery, entropy and generative perplexity change, and how far apart these places
+def places(runs: list[RunResults], times: list[float], margin: float) -> dict[str, Any]:
+    """Where recovery, generation, entropy and perplexity change, and how far apart these places
     are."""
     sizes = recovery_curves(runs, times[0]).sizes
     recovery = {t: recovery_transition(*recovery_curves(runs, t)) for t in times}
     train = _curves(runs, lambda run: run.per_sequence("entropy", "train"))
     entropy, change = entropy_transition(sizes, train), entropy_bend(sizes, train)
-    peak = None
-    if all(run.has("judge", "generated") for run in runs):
-        nats = _curves(runs, lambda run: run.per_sequence("judge", "generated"))
-        peak = perplexity_peak(sizes, nats)
-    found = {f"recovery at t = {t:g}": place for t, place in recovery.items()}
-    found["entropy"] = entropy
+    copies, own = _copies(runs, sizes), _own_entropy(runs, sizes)
     calibrated = _calibration(runs, sizes)
-    if calibrated is not None:
-        found["calibration"] = calibrated
-    if peak is not None:
-        found["generative perplexity"] = peak
+    judged = _peak_of(runs, sizes, "judge", "generated")
+    validation = _peak_of(runs, sizes, "nelbo", "test")
+    others = {
+        "entropy": entropy,
+        "calibration": calibrated,
+        "generation": copies,
+        "entropy of own text": own,
+        "generative perplexity": judged,
+        "validation perplexity": validation,
+    }
+    found = {f"recovery at t = {t:g}": place for t, place in recovery.items()}
+    found |= {name: place for name, place in others.items() if place is not None}
     return {
         "transition": [{"t": t, **place.plain()} for t, place in recovery.items()],
         "entropy_transition": entropy.plain(),
         "entropy_change": change.plain(),
         "calibration_transition": None if calibrated is None else calibrated.plain(),
-        "perplexity_peak": None if peak is None else _peak(peak),
-        "agreement": [pair._asdict() for pair in agreements(found)],
+        "generation_transition": None if copies is None else copies.plain(),
+        "own_entropy_transition": None if own is None else own.plain(),
+        "perplexity_peak": None if judged is None else _peak(judged),
+        "validation_peak": None if validation is None else _peak(validation),
+        "agreement": [pair._asdict() for pair in agreements(found, margin)],
     }
 
 
@@ -115,9 +135,49 @@ def _per_sequence(array: str, split: str, run: RunResults) -> Values:
     return run.per_sequence(array, split)
 
 
+def _copies(runs: list[RunResults], sizes: Values) -> Transition | None:
+    """Where generations stop being copies; None where nobody looked for copies."""
+    if not all(run.has("novelty_nearest", "generated") for run in runs):
+        return None
+    if not all(run.has("novelty_nearest", "test") for run in runs):
+        reason = "copies among unseen rows, beside which those of generations stand, are missing"
+        return Transition(None, None, None, f"{reason}: measure novelty anew")
+    own = _curves(runs, lambda run: near(run, "generated"))
+    return copying_transition(sizes, own, _curves(runs, lambda run: near(run, "test")))
+
+
+def near(arrays: Arrays, split: str) -> Values:
+    """Whether each sequence is near a training row, an edit distance of at most a quarter of its
+    length, as 1 or 0."""
+    nearest = arrays.values("novelty_nearest", split)[:, 0]
+    length = arrays.array("original", "novelty_nearest", split).shape[-1]
+    return (nearest <= NEAR * length).astype(np.float64)
+
+
+def _own_entropy(runs: list[RunResults], sizes: Values) -> Transition | None:
+    """Where the entropy of generations has risen half-way; None without generations."""
+    if not all(run.has("entropy", "generated") for run in runs):
+        return None
+    own = _curves(runs, lambda run: run.per_sequence("entropy", "generated"))
+    return entropy_transition(sizes, own, text="own")
+
+
+def _peak_of(
+    runs: list[RunResults], sizes: Values, measurement: Literal["judge", "nelbo"], split: str
+) -> Transition | None:
+    """Where a perplexity peaks; None where it was not measured."""
+    if not all(run.has(measurement, split) for run in runs):
+        return None
+    nats = _curves(runs, lambda run: run.per_sequence(measurement, split))
+    return perplexity_peak(sizes, nats, of=PEAKS[measurement])
+
+
 def _peak(found: Transition) -> dict[str, Any]:
-    n = None if found.n_star is None else round(found.n_star)
-    return {"n_train": n, "ci": found.ci, "reason": found.reason, "warning": found.warning}
+    """A peak has the size where it is as `n_train`, and no width."""
+    plain = found.plain()
+    n_star = plain.pop("n_star")
+    del plain["width"]
+    return {"n_train": None if n_star is None else round(n_star), **plain}
 
 
 def models_summary(models: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
@@ -161,7 +221,7 @@ class Case(NamedTuple):
     """What recovery and what entropy say of one model."""
 
     memorizing: bool
-    """the intervals of training and of unseen recovery do not overlap at the smallest time"""
+    """its basin advantage at the smallest time is above 1/2"""
     entropy: float | None
     """entropy of its own generations, nats per token; None where they were not measured"""
 
@@ -170,8 +230,9 @@ def case_of(run: RunResults) -> Case:
     """What recovery at the smallest time, and the entropy of its own generations, say of a
     model."""
     t = run.times()[0]
-    (low, _), (_, high) = (run.row(split, "recovery_rate", t).ends() for split in ("train", "test"))
-    return Case(low > high, run.value("generated", "conditional_entropy"))
+    rates = (run.row(split, "recovery_rate", t).value for split in ("train", "test"))
+    memorizing = basin_advantage(*rates) > HALF
+    return Case(memorizing, run.value("generated", "conditional_entropy"))
 
 
 def model_detector(

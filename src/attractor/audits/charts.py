@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from attractor.audits.reference import CURVES, HALF, TENTH, Reference
+from attractor.analysis.advantage import HALF
+from attractor.audits.reference import CURVES, TENTH, Reference
 from attractor.report import words
 from attractor.report.axes import canvas
 from attractor.report.curves import Line, draw_lines

@@ -8,25 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attractor.analysis.advantage import advantage
 from attractor.analysis.detection import auroc, auroc_gain
-from attractor.analysis.statistics import (
-    LEVEL,
-    bca,
-    clopper_pearson,
-    mean_interval,
-    resampled_means,
-)
+from attractor.analysis.statistics import LEVEL, clopper_pearson, mean_interval
 from attractor.measurements.membership import BLIND, scores
 from attractor.results.estimate import Estimate
 from attractor.results.outcomes import share
 from attractor.results.tables import Arrays
 from attractor.results.thresholds import NEAR, VANISHING
-from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
-LEAST_ROOM = 0.05
-"""Least share of failing unseen tokens by which a basin advantage divides. Where a model returns
-nearly all unseen text, the ratio of two small shares would say anything."""
 NEARLY_ALL = 0.8
 """Share of the generations with the same token at a place from which that token counts as a marker
 of the format, such as [BOS], and not as text."""
@@ -119,49 +110,6 @@ def token_entropy(tokens: NDArray[np.int64]) -> float:
     counts = np.unique(tokens, return_counts=True)[1]
     p = counts / counts.sum()
     return max(1e-6, float(-(p * np.log(p)).sum() + (len(counts) - 1) / (2 * counts.sum())))
-
-
-def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVEL) -> Estimate:
-    """Basin advantage of training text: of what fails on unseen text, the share that training text
-    recovers more.
-
-    This is (train - test) / (1 - test) of the mean recovery rates: 1 if training text always
-    returns, 0 if both return alike, and 1/2 at n* where the smallest model returns all of its text.
-
-    Args:
-        train: recovery rate of each training sequence; NaN where it has none.
-        test: the same of unseen sequences.
-        seed: of the bootstrap, which is over sequences.
-        level: how often the interval is to cover.
-
-    Raises:
-        AttractorError: if fewer than two sequences of a kind have a rate.
-    """
-    train, test = train[~np.isnan(train)], test[~np.isnan(test)]
-    for name, rates in (("training", train), ("unseen", test)):
-        if len(rates) < 2:
-            raise AttractorError(
-                f"of the {name} sequences {len(rates)} had a token changed: at least 2, give more "
-                "text"
-            )
-    a, b = float(train.mean()), float(test.mean())
-    room = max(1 - b, LEAST_ROOM)
-    # The derivative by b, which is in the denominator too unless that is held at its least.
-    slope = (a - 1) / room**2 if 1 - b > LEAST_ROOM else -1 / room
-    means = [
-        resampled_means(values[:, None], seed, stream=i)[:, 0]
-        for i, values in enumerate((train, test))
-    ]
-    samples = (means[0] - means[1]) / np.maximum(1 - means[1], LEAST_ROOM)
-    influence = np.concatenate([(train - a) / room / len(train), slope * (test - b) / len(test)])
-    value, n = (a - b) / room, min(len(train), len(test))
-    low, high = bca(value, samples, influence, n, level)
-    if np.ptp(train) == 0 and np.ptp(test) == 0:
-        # All sequences of a kind have the same rate, and the bootstrap has no width. As much is in
-        # doubt as of a share that was seen n times of n: Clopper and Pearson's interval of that.
-        reach = 1 - clopper_pearson(n, n, level).ends()[0]
-        low, high = value - reach, value + reach
-    return Estimate(value, low, high, n)
 
 
 def largest_advantage(sides: Sequence[tuple[Values, Values]], *, seed: int = 0) -> Estimate:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from attractor.analysis.advantage import HALF
 from attractor.analysis.multiple import holm, p_above
 from attractor.analysis.statistics import LEVEL
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership, least_store
-from attractor.audits.reference import CURVES, HALF, TENTH, Reference
+from attractor.audits.reference import CURVES, TENTH, Reference
 from attractor.audits.verdict import GENERALIZING, MEMORIZING, TRANSITION, Finding, Verdict
 from attractor.measurements.membership import BLIND
 from attractor.report import words

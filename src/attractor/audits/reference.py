@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from attractor.analysis.advantage import HALF
 from attractor.machine.files import require_regular
 from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
@@ -24,9 +25,8 @@ from attractor.types import AttractorError
 SCHEMA = 1
 REACH = 4.5
 """A reference carries to models whose vocabulary and length are within this factor of its own."""
-HALF, TENTH = 0.5, 0.1
-"""Basin advantage of training text above which a model memorizes, and below which it
-generalizes."""
+TENTH = 0.1
+"""Basin advantage of training text below which a model generalizes; above `HALF` it memorizes."""
 CURVES = {
     "entropy": "conditional entropy of its own text, nats per token",
     "vanishing": "tokens it is sure of",

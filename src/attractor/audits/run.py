@@ -15,6 +15,7 @@ import numpy as np
 
 from attractor import adapters
 from attractor.adapters.sweep_folder import is_run, no_sweep
+from attractor.analysis.advantage import advantage
 from attractor.analysis.statistics import clopper_pearson, mean_interval
 from attractor.audits import evidence
 from attractor.audits.measure import (
@@ -186,7 +187,7 @@ def _rates(arrays: Arrays) -> tuple[tuple[float, Estimate, Estimate, Estimate], 
     for t, _ in arrays.places("recovery"):
         train, test = (arrays.outcomes(split, t).rate_per_sequence() for split in ("train", "test"))
         means = [mean_interval(rate, share=True, missing=True) for rate in (train, test)]
-        found.append((t, means[0], means[1], evidence.advantage(train, test)))
+        found.append((t, means[0], means[1], advantage(train, test)))
     return tuple(found)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from attractor.audits.reference import CURVES, HALF, TENTH, Reference
+from attractor.analysis.advantage import HALF
+from attractor.audits.reference import CURVES, TENTH, Reference
 from attractor.results.estimate import Estimate
 
 STATES = MEMORIZING, TRANSITION, GENERALIZING = ("memorizing", "in transition", "generalizing")

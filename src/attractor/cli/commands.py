@@ -56,7 +56,7 @@ class SweepCommand:
     size of the transition, n*, is known as precisely as asked for."""
     precision: float = 1.5
     """How precisely an adaptive sweep locates n*: the largest ratio, above 1, of the upper to the
-    lower end of its interval."""
+    lower end of its interval, and of the two sizes between which it lies."""
     at_once: int = 1
     """How many sizes of each model an adaptive sweep chooses at a time, at least 1; more of them
     take less time and more models."""

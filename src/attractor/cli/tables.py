@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from rich.table import Table
 
+from attractor.analysis.advantage import basin_advantage
 from attractor.cli.terminal import out, say
 from attractor.config.settings import ProbeConfig
 from attractor.data.subsets import SplitCounts
@@ -16,6 +17,18 @@ from attractor.results.estimate import FEW
 from attractor.results.tables import Row
 from attractor.sweeps.attempt import FAILED
 from attractor.sweeps.status import State, read_status
+
+PLACES = {
+    "entropy_transition": "entropy",
+    "calibration_transition": "calibration",
+    "generation_transition": "generation",
+    "own_entropy_transition": "entropy of own text",
+}
+PEAKS = {
+    "perplexity_peak": "generative perplexity",
+    "validation_peak": "validation perplexity",
+}
+"""Keys of places in transition.json, and what they are called."""
 
 
 def show_status(folder: Path) -> None:
@@ -51,7 +64,8 @@ def show_transition(content: dict[str, Any], model: str = "") -> None:
     """The rows of transition.json as a table, and where the transition is."""
     measured = {"recovery": "recovery_rate", "entropy": "conditional_entropy"}
     columns = [f"{name} {split}" for name in measured for split in ("train", "test")]
-    table = Table("n", "t", *columns, "broken test", box=None, title=model or None)
+    headings = (*columns[:2], "advantage", *columns[2:], "broken test")
+    table = Table("n", "t", *headings, box=None, title=model or None)
     for train, test in _pairs(content["rows"]):
         cells = [
             _interval(row[quantity], *row[f"{name}_ci"])
@@ -60,14 +74,27 @@ def show_transition(content: dict[str, Any], model: str = "") -> None:
         ]
         unstable = test["unstable_rate"]
         broken = "" if unstable is None else f"{unstable:.2f}"
+        advantage = basin_advantage(train["recovery_rate"], test["recovery_rate"])
+        cells.insert(2, f"{advantage:.2f}")
         table.add_row(f"{train['n_train']:,}", f"{train['t']:g}", *cells, broken)
     out.print(table)
+    for name, found in _places(content):
+        say(f"{name} {_located(found)}")
+    seeds = len({row["seed"] for row in content["rows"]})
+    runs = "this training run" if seeds == 1 else f"{seeds} training seeds"
+    say(f"(places of {runs}; 95% intervals over sequences unless stated; entropies in nats)")
+
+
+def _places(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every place of transition.json that was looked for, by its name."""
     for found in content["transition"]:
-        say(f"t = {found['t']:g}: n* {_located(found)}")
-    say(
-        f"entropy: n* {_located(content['entropy_transition'])}   (95% intervals over sequences; "
-        "entropies in nats)"
-    )
+        yield f"t = {found['t']:g}: n*", found
+    for key, name in PLACES.items():
+        if content.get(key) is not None:
+            yield f"{name}: n*", content[key]
+    for key, name in PEAKS.items():
+        if content.get(key) is not None:
+            yield f"{name}: peak", {**content[key], "n_star": content[key]["n_train"]}
 
 
 def show_rows(rows: list[Row], title: str) -> None:
@@ -102,7 +129,12 @@ def _located(found: dict[str, Any]) -> str:
         return f"not located: {reason}"
     if found["ci"] is None:
         return f"= {found['n_star']:,.0f}, without an interval: {found.get('reason')}"
-    return "= {:,.0f} [{:,.0f}, {:,.0f}]".format(found["n_star"], *found["ci"])
+    said = "= {:,.0f} [{:,.0f}, {:,.0f}]".format(found["n_star"], *found["ci"])
+    if found.get("seed_ci"):
+        said += ", over seeds [{:,.0f}, {:,.0f}]".format(*found["seed_ci"])
+    if found.get("sizes"):
+        said += ", between sizes {:,.0f} and {:,.0f}".format(*found["sizes"])
+    return said
 
 
 def _interval(value: float, low: float, high: float) -> str:

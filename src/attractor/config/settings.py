@@ -318,7 +318,8 @@ class ProbeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class MonitorConfig:
-    """What is watched while a model trains: small checks of whether it begins to memorize."""
+    """What is watched while a model trains: small checks of whether training text begins to return
+    better than unseen text."""
 
     every: int = 0
     """Steps between two checks; 0 is never."""
@@ -334,9 +335,9 @@ class MonitorConfig:
     steps: int = 32
     """Steps of the reverse process from t = 1 to 0 in a check."""
     stop_after: int = 0
-    """End the training at the onset of memorization, which is this many checks in a row that find
-    training rows restored more often than unseen ones, beyond the 95% interval of the difference; 0
-    is never."""
+    """End the training when a recovery gap has opened, which is this many checks in a row that find
+    training rows restored more often than unseen ones, beyond the 95% interval of the difference;
+    memorization, a basin advantage above 1/2, comes later. 0 is never."""
     track: Literal["none", "trackio", "wandb"] = field(default="none", metadata=FREE)
     """Where every line of metrics is sent, beside the file on disk; anything but "none" needs the
     extra `track`."""
@@ -408,6 +409,9 @@ class SweepConfig:
     models: tuple[str, ...] = ()
     """Named shapes of models (demo, reference, tiny, small, medium), each of which is trained at
     every size; unless given, the one shape that the settings of the model describe."""
+    margin: float = field(default=2.0, metadata=LATER)
+    """Largest ratio, above 1, of two places in n that still agree, such as that of recovery and
+    that of entropy: named before anything is measured."""
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -423,6 +427,11 @@ class SweepConfig:
             check_seed(seed, "seeds")
         if not all(0 < size < math.inf for size in self.sizes):
             raise AttractorError(f"sizes = {self.sizes} must be positive")
+        if not 1 < self.margin < math.inf:
+            raise AttractorError(
+                f"margin = {self.margin} must be above 1: it is the largest ratio of two places "
+                "that agree"
+            )
         _check_share(self.uniform_share)
         _check_curriculum(self.process, self.train)
         _check_monitor(self.monitor, self.train)

@@ -24,11 +24,15 @@ GRAMS = (1, 2, 3)
 
 def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     from attractor.probes import novelty
+    from attractor.probes.novelty import nearest_distances
 
-    tokens = subject.own.tokens
-    found = novelty(tokens.numpy(), np.asarray(subject.texts.corpus))
+    tokens, corpus = subject.own.tokens, np.asarray(subject.texts.corpus)
+    found = novelty(tokens.numpy(), corpus)
     for name, values in found._asdict().items():
         yield block(f"novelty_{name}", "generated", tokens, values)
+    # Unseen text is near a training row by chance, of some kinds of text nearly always.
+    unseen = subject.rows("test")
+    yield block("novelty_nearest", "test", unseen, nearest_distances(unseen.numpy(), corpus))
 
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
@@ -45,6 +49,10 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     kinds_of_text = {"memorized": copied, "spurious": echoed, "novel": ~copied & ~echoed}
     for name, kind in kinds_of_text.items():
         yield row("generated", f"share_{name}", clopper_pearson(int(kind.sum()), n))
+    if arrays.has("novelty_nearest", "test"):  # earlier versions did not look
+        unseen = arrays.values("novelty_nearest", "test")[:, 0] / length
+        by_chance = clopper_pearson(int((unseen <= NEAR).sum()), len(unseen))
+        yield row("test", "share_memorized", by_chance)
     overlap = arrays.values("novelty_overlap", "generated")[:, 0] / length
     yield row("generated", "overlap", mean_interval(overlap, share=True, seed=seed))
     for k in GRAMS:
@@ -85,13 +93,14 @@ NOVELTY = Measurement(
             title="Are generations copies?",
             axis="share of generated sequences",
             traces=(
-                Trace("share_memorized", "generated", "memorized"),
+                Trace("share_memorized", "generated", "copies"),
                 Trace("share_spurious", "generated", "spurious"),
                 Trace("share_novel", "generated", "novel"),
+                Trace("share_memorized", "test", "unseen rows near a training row", is_chance=True),
             ),
-            read="Memorized: near a training sequence. Spurious: not that, but near another "
-            "generation. Novel: neither. The spurious share is expected to peak between the other "
-            "two.",
+            read="Copies: near a training sequence, as by chance are as many unseen rows as the "
+            "dotted line says. Spurious: no copy, but near another generation. Novel: neither. The "
+            "spurious share is expected to peak between the other two.",
             assumed="Near means an edit distance of at most a quarter of the length; exact "
             "binomial intervals.",
         ),

@@ -79,8 +79,8 @@ def recovery(report: Report) -> Figure:
     figure.update_yaxes(**share_axis(1.0 + LABEL * (len(stars) + 0.4 if stars else 0)))
     title = "Recovery against training-set size"
     marked = (
-        " The vertical line is n*, where the gap between the two has fallen to half; its shade is "
-        "the 95% interval."
+        " The vertical line is n*, where the basin advantage, (training - unseen) / (1 - unseen), "
+        "is 1/2; its shade is the 95% interval over sequences."
     )
     control = " The dotted line is the same test on random tokens."
     return Figure(

@@ -100,22 +100,25 @@ def table(report: Report) -> list[ResultLine]:
     return rows
 
 
-def stars(report: Report) -> list[tuple[str, str, str, str]]:
-    """Return (what, n*, interval, width) for each located or missing transition."""
+def stars(report: Report) -> list[tuple[str, ...]]:
+    """Return (what, n*, interval over sequences, sizes, interval over seeds, width) for each
+    located or missing transition."""
     found = [(f"recovery at t = {words.time(star.t or 0.0)}", star) for star in report.stars]
     # A place outside recovery that nobody looked for has neither an n* nor a reason.
     found += [at for at in _other_places(report) if at[1].n_star or at[1].reason]
     return [(what, *_star_cells(star)) for what, star in found]
 
 
-def _star_cells(star: Star) -> tuple[str, str, str]:
+def _star_cells(star: Star) -> tuple[str, ...]:
     if star.n_star is None:
-        return "none", star.reason or "no reason is recorded", ""
+        return "none", star.reason or "no reason is recorded", "", "", ""
     interval = star.reason or "not recorded"
     if star.n_star.interval is not None:
         interval = " to ".join(map(words.approx, star.n_star.interval))
+    sizes = "" if star.sizes is None else " to ".join(map(words.count, star.sizes))
+    seeds = "" if star.seed_ci is None else " to ".join(map(words.approx, star.seed_ci))
     width = "" if star.width is None else words.approx(star.width)
-    return words.approx(star.n_star.value), interval, width
+    return words.approx(star.n_star.value), interval, sizes, seeds, width
 
 
 def _other_places(report: Report) -> list[tuple[str, Star]]:
@@ -124,7 +127,10 @@ def _other_places(report: Report) -> list[tuple[str, Star]]:
         "conditional entropy": report.entropy_star,
         "entropy, change of slope": report.entropy_bend,
         "calibration": report.calibration_star,
+        "generation: half are copies": report.copying,
+        "entropy of own text": report.own_entropy,
         "generative perplexity, peak": report.peak,
+        "validation perplexity, peak": report.validation_peak,
     }
     return [(name, star) for name, star in named.items() if star is not None]
 

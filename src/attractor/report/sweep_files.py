@@ -119,6 +119,8 @@ def _star(fields: Fields, timed: bool, key: str = "n_star") -> Star:
         width=fields.optional("width"),
         reason=fields.text("reason") if fields.has("reason") else None,
         warning=fields.text("warning") if fields.has("warning") else None,
+        sizes=fields.interval("sizes"),
+        seed_ci=fields.interval("seed_ci"),
     )
 
 
@@ -128,6 +130,18 @@ def _star_of(fields: Fields, name: str, key: str = "n_star") -> Star | None:
     if content is None:
         return None
     return _star(Fields(content, f"{fields.place}.{name}"), timed=False, key=key)
+
+
+def _earlier(fields: Fields) -> list[str]:
+    """What to say of places that were located where half of the gap was left, and not where the
+    basin advantage is 1/2."""
+    located = [star for star in fields.objects("transition") if star.has("n_star")]
+    if all(star.has("sizes") for star in located):
+        return []
+    return [
+        "n* was located by an earlier version, where half of the gap at the smallest size is left; "
+        "`attractor measure` locates it where the basin advantage is 1/2"
+    ]
 
 
 def _passage(fields: Fields) -> Passage:
@@ -220,7 +234,10 @@ def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
         entropy_star=_star_of(fields, "entropy_transition"),
         entropy_bend=_star_of(fields, "entropy_change"),
         calibration_star=_star_of(fields, "calibration_transition"),
+        copying=_star_of(fields, "generation_transition"),
+        own_entropy=_star_of(fields, "own_entropy_transition"),
         peak=_star_of(fields, "perplexity_peak", "n_train"),
+        validation_peak=_star_of(fields, "validation_peak", "n_train"),
         measured=more.all() or (*_broken(rows), *_nelbo(rows)),
         controls=more.controls(),
         detector=Fields(more.fields.data.get("detector") or {}, f"{more.fields.place}.detector"),
@@ -228,7 +245,7 @@ def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
         agreement=tuple(fields.objects("agreement")),
         micro=tuple(more.fields.objects("micro_attractors")),
         passages=read_passages(sweep_dir / "passages.json"),
-        notices=more.notices(),
+        notices=(*_earlier(fields), *more.notices()),
         provenance=more.provenance,
         beside=tuple(map(read_report, beside)),
         onset=Fields(fields.data["onset"], f"{fields.place}.onset")

@@ -136,8 +136,8 @@ def detector(report: Report) -> Table | None:
     return Table(
         "detector",
         "Entropy as a detector of memorizing models",
-        "A model counts as memorizing if the intervals of training and unseen recovery do not "
-        "overlap; the score is the entropy of its own generations, which needs no training data. "
+        "A model counts as memorizing if its basin advantage at the smallest time is above 1/2; "
+        "the score is the entropy of its own generations, which needs no training data. "
         "Few models give wide intervals, and these take the models as independent, although they "
         "share training text.",
         ("", "value"),
@@ -157,7 +157,7 @@ def models(report: Report) -> Table | None:
     return Table(
         "model-sizes",
         "n* of each model",
-        "Where recovery of training and unseen text meets, model by model.",
+        "Where the basin advantage falls to 1/2, model by model.",
         ("model", "parameters", "t", "n*", "why not"),
         rows,
     )
@@ -187,19 +187,24 @@ def distances(report: Report) -> Table | None:
 
 
 def agreement(report: Report) -> Table | None:
-    """How far apart the transitions seen in recovery, entropy and generative perplexity are."""
-    rows = []
+    """How far apart the transitions seen in recovery, generation, entropy and perplexity are."""
+    rows, margins = [], set()
     for pair in report.agreement:
-        e = pair.estimate("decades", "ci")
-        apart = e.interval is not None and not e.interval[0] <= 0 <= e.interval[1]
-        verdict = "apart" if apart else "agree within the interval"
-        decades = words.with_interval(e, words.decimal)
-        rows.append((pair.text("first"), pair.text("second"), decades, verdict))
+        decades = words.with_interval(pair.estimate("decades", "ci"), words.decimal)
+        # Earlier versions did not test it.
+        verdict = pair.text("verdict") if pair.has("verdict") else "not tested"
+        why = f": {pair.text('reason')}" if pair.has("reason") else ""
+        margins |= {pair.number("margin")} if pair.has("margin") else set()
+        rows.append((pair.text("first"), pair.text("second"), decades, verdict + why))
+    named = "".join(f", {margin:g} as named before the sweep" for margin in sorted(margins))
     return Table(
         "agreement",
         "Do the locations of the transition agree?",
-        "log10 of the second place over the first: 0 is the same n, 1 ten times as much. Resampled "
-        "together, and compared two at a time.",
+        "log10 of the second place over the first: 0 is the same n, 1 ten times as much; 95% "
+        "intervals over sequences and, where there are several, training seeds. They agree if "
+        f"their ratio is surely within the margin{named} (two one-sided tests at 5%), and are "
+        "apart if the interval leaves 0 out and they lie between different sizes. Each pair by "
+        "itself.",
         ("first", "second", "decades between", ""),
         rows,
     )

@@ -74,6 +74,10 @@ class Star:
     """why n* or its interval is missing"""
     warning: str | None = None
     """why the interval is to be read with care"""
+    sizes: tuple[float, float] | None = None
+    """the measured sizes between which it lies"""
+    seed_ci: tuple[float, float] | None = None
+    """95% interval over training seeds, None with a single one"""
 
 
 class Model(NamedTuple):
@@ -144,7 +148,11 @@ class Report:
     entropy_star: Star | None
     entropy_bend: Star | None
     calibration_star: Star | None
+    copying: Star | None
+    """of generations"""
+    own_entropy: Star | None
     peak: Star | None
+    validation_peak: Star | None
     measured: tuple[Measured, ...]
     """every number, whichever curve it is part of"""
     controls: tuple[tuple[str, Measured], ...]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import floor, log, log10
 
+from attractor.analysis.advantage import HALF, basin_advantage
 from attractor.analysis.statistics import FEW_SEEDS
-from attractor.report.view import Curve, Report, find
+from attractor.report.view import Curve, Report, Star, find
 from attractor.results.estimate import Estimate
 from attractor.results.units import PROBABILITY, SHARE, Unit
 
@@ -77,15 +78,25 @@ def joined(items: list[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
 
 
-def _star_sentence(t: float, n_star: Estimate) -> str:
-    interval = UNSURE
+def _star_sentence(report: Report, star: Star, n_star: Estimate) -> str:
+    known = []
     if n_star.interval is not None:
-        low, high = map(approx, n_star.interval)
-        interval = f" (95% interval {low} to {high})"
+        known.append("95% interval over sequences {} to {}".format(*map(approx, n_star.interval)))
+    if star.seed_ci is not None:
+        ends = " to ".join(map(approx, star.seed_ci))
+        known.append(f"over {len(report.seeds)} training seeds {ends}")
+    if star.sizes is not None:
+        known.append("between the sizes {} and {}".format(*map(count, star.sizes)))
+    tail = f" ({', '.join(known)})" if n_star.interval is not None else UNSURE
     return (
-        f"At t = {time(t)} half of the gap between training and unseen text is gone at n* = "
-        f"{approx(n_star.value)}{interval}."
+        f"At t = {time(star.t or 0.0)} the basin advantage falls to 1/2 at n* = "
+        f"{approx(n_star.value)}{_of_one(report)}{tail}."
     )
+
+
+def _of_one(report: Report) -> str:
+    """What a headline adds where nothing is known of other training runs."""
+    return " of this training run" if len(report.seeds) == 1 else ""
 
 
 def _placed(n_star: Estimate) -> str:
@@ -109,19 +120,13 @@ def headline(report: Report) -> tuple[str, str]:
         if star.n_star is None
     ]
     if not report.located:
-        return "No transition was located in this sweep.", " ".join(others)
+        return f"No transition{_of_one(report)} was located in this sweep.", " ".join(others)
     best = min(report.located, key=_spread)
+    star = next(star for star in report.stars if star.t == best[0])
     rest = [f"n* = {_placed(n)} at t = {time(t)}" for t, n in report.located if (t, n) != best]
     if rest:
         others.insert(0, f"At other times: {joined(rest)}.")
-    return _star_sentence(*best), " ".join(others)
-
-
-def _overlap(a: Estimate, b: Estimate) -> bool | None:
-    """Whether two intervals overlap, None where one of them is missing."""
-    if a.interval is None or b.interval is None:
-        return None
-    return a.interval[0] <= b.interval[1] and b.interval[0] <= a.interval[1]
+    return _star_sentence(report, star, best[1]), " ".join(others)
 
 
 def _ends(report: Report, n: int, t: float) -> str | None:
@@ -130,16 +135,12 @@ def _ends(report: Report, n: int, t: float) -> str | None:
     a, b = (None if curve is None else curve.at(n) for curve in (train, test))
     if a is None or b is None:
         return None
-    tails = {
-        None: "",
-        True: "; the intervals overlap",
-        False: "; the intervals do not overlap",
-    }
-    tail = tails[_overlap(a, b)]
+    advantage = basin_advantage(a.value, b.value)
     noun = "sequence" if n == 1 else "sequences"
     return (
         f"with {count(n)} training {noun} {percent(a.value)} of the corrupted training tokens "
-        f"return and {percent(b.value)} of the unseen ones{tail}."
+        f"return and {percent(b.value)} of the unseen ones: a basin advantage of "
+        f"{decimal(advantage)}{', so it memorizes' if advantage > HALF else ''}."
     )
 
 
@@ -163,6 +164,11 @@ def summary(report: Report) -> str:
         said.append(
             "By the entropy of training tokens alone the change lies near n = "
             f"{_placed(star.n_star)}."
+        )
+    if report.copying is not None and report.copying.n_star is not None:
+        said.append(
+            "Half of the generations are copies, beyond chance, at n = "
+            f"{_placed(report.copying.n_star)}."
         )
     if report.peak is not None and report.peak.n_star is not None:
         said.append(

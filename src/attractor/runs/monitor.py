@@ -26,7 +26,7 @@ def monitor(
     """What measures a network on the first rows of its training set and on as many unseen ones,
     always the same.
 
-    Memorization shows where training text comes back and unseen text does not: in a recovery gap
+    Memorization begins where training text comes back better than unseen text: with a recovery gap
     (training minus unseen) whose 95% interval over sequences lies above zero.
 
     Args:

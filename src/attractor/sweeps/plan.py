@@ -75,7 +75,7 @@ def runs_of(config: SweepConfig, model: str, sizes: Iterable[int]) -> list[Plann
     """One of the sweep's models at these training-set sizes, with every seed; of a training set
     with fewer rows than are to be probed, all are."""
     alone = config.each_model()[model]
-    axes = ("sizes", "seeds", "models")
+    axes = ("sizes", "seeds", "models", "margin")
     shared = {
         f.name: getattr(alone, f.name) for f in dataclasses.fields(alone) if f.name not in axes
     }

@@ -37,7 +37,7 @@ def search(
         config: the sweep; sizes are chosen between its smallest and its largest.
         available: rows of the training set.
         out: the sweep's folder; adaptive.json in it says what was chosen, and why the search ended.
-        precision: largest ratio of the ends of the interval of n*.
+        precision: largest ratio of the ends of the interval of n*, and of the sizes around it.
         finish: sees to it that runs are finished.
         at_once: sizes of each model to train side by side.
 

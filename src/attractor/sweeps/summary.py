@@ -126,7 +126,8 @@ def _summarized(
     folder.mkdir(exist_ok=True)
     require_joinable(results)
     controls = measure_controls(controlled([run.config for run in runs]), data, folder / "controls")
-    located = transition_summary(results, elapsed) | {"onset": onset_summary(runs, out)}
+    located = transition_summary(results, elapsed, config.margin)
+    located |= {"onset": onset_summary(runs, out)}
     provenance = _provenance(config, results, data, _other_sets(runs, out))
     measured = {
         **measurements_summary(results, controls),

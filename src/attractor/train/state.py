@@ -41,9 +41,9 @@ class Check(NamedTuple):
     check; None where nothing was corrupted"""
 
     @property
-    def memorizes(self) -> bool:
+    def gap_opened(self) -> bool:
         """Whether training rows come back more often than unseen ones, beyond the interval of the
-        gap."""
+        gap: memorization, a basin advantage above 1/2, comes later."""
         return self.recovery_gap[1] > 0
 
 
@@ -89,7 +89,7 @@ class TrainState:
         self.micro_batch = config.micro_batch or config.batch_size
         """rows in one forward and backward pass"""
         self.memorized, self.stopped = 0, False
-        """checks in a row that found memorization, and whether they ended the training"""
+        """checks in a row that found a recovery gap, and whether they ended the training"""
         self.losses: list[Tensor] = []
         self.grad_norm = torch.zeros(())
         device = network.vocab_embed.embedding.device

@@ -21,7 +21,7 @@ class Watch:
     every: int = 1
     """steps between two checks; 0 is never"""
     stop_after: int = 0
-    """training ends after so many checks in a row that found memorization; 0 is never"""
+    """training ends after so many checks in a row that found a recovery gap; 0 is never"""
     at: tuple[int, ...] = ()
     """steps after which there is a check as well"""
 
@@ -45,7 +45,7 @@ class Watch:
         if self.check and self._checks(state):
             check = self.check(state.averaged())
             # In a row: one check in forty finds a gap where there is none, several do not.
-            state.memorized = state.memorized + 1 if check.memorizes else 0
+            state.memorized = state.memorized + 1 if check.gap_opened else 0
             state.stopped = 0 < self.stop_after <= state.memorized
             line = line._replace(check=check)
         return line
