@@ -56,7 +56,7 @@ def show_plan(
         say(f"checks    {_checks(config.monitor)}")
     with out.status("timing this machine"):
         found = forecast(config, workers, together)
-    found = [each._replace(runs=most * len(config.seeds)) for each in found]
+    found = [each._replace(runs=most * config.runs_each) for each in found]
     out.print(_plan_table(found, at_a_time(config, workers, together), watts))
     say(
         "A model's column is one run, the last one the whole sweep. FLOPs: 6 x parameters outside "

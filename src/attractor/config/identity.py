@@ -140,7 +140,7 @@ _FREE_NAMES = {"schema"} | {
 _LATER = {
     # Defaults as JSON has them, where tuples are lists.
     setting.name: to_dict({"is": setting.default})["is"]
-    for cls in (DataConfig, ProbeConfig, MonitorConfig)
+    for cls in (DataConfig, ProbeConfig, MonitorConfig, SweepConfig)
     for setting in dataclasses.fields(cls)
     if setting.metadata == LATER
 }

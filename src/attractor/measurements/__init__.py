@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attractor.analysis.groups import require_groups
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.ablation import ABLATION
 from attractor.measurements.basin import BASIN
@@ -26,6 +27,7 @@ from attractor.measurements.restored_entropy import RESTORED_ENTROPY
 from attractor.measurements.texts import NGRAM, Texts
 from attractor.measurements.trajectory import TRAJECTORY
 from attractor.measurements.twins import TWINS
+from attractor.results.estimate import Groups
 from attractor.results.tables import Arrays, Block, Row
 from attractor.types import AttractorError
 
@@ -137,7 +139,7 @@ def measure_these(
     subject = Subject(denoiser, texts, config)
     for measurement, settings in chosen:
         if measurement.run is not None:
-            yield from measurement.run(subject, settings)
+            yield from map(subject.placed, measurement.run(subject, settings))
 
 
 def rows_of(arrays: Arrays, seed: int = 0) -> list[Row]:
@@ -161,6 +163,14 @@ def require_possible(texts: Texts, config: ProbeConfig) -> None:
                 f"t = {t} corrupts about {expected:.1g} tokens of all rows together: use a larger "
                 "t or more rows"
             )
+    if config.resample == "group":
+        if "train" not in texts.origins:
+            raise AttractorError(
+                "resample = 'group': the data were packed by a version that did not keep the "
+                "documents of rows; --force packs them anew"
+            )
+        for origin in texts.origins.values():
+            require_groups(Groups.of_rows(origin, config.resample))
     if not len(texts.other_test):
         raise AttractorError(
             f"test_rows = {len(texts.test)} are all unseen rows: leave some that are not probed, "

@@ -50,7 +50,9 @@ def resolve(config: SweepConfig, data: Dataset, out: Path) -> SweepConfig:
         raise AttractorError(
             f"the smallest training set has {smallest.n_train} row: an interval needs at least 2"
         )
-    texts_of(data, smallest.n_train, smallest.probe)  # fails before any training
+    # In the order that the data have: the others may not be written yet.
+    text = dataclasses.replace(config.data, order=0)
+    texts_of(data, smallest.n_train, smallest.probe, text=text)  # fails before any training
     if config.monitor.checks:
         rows = min(config.monitor.rows, smallest.n_train, len(data.test))
         require_watchable(config.monitor, rows, data.train.shape[1])
@@ -113,7 +115,7 @@ def sweep(
     # In this block everything is checked that needs no training, so that bad input leaves the
     # folder as it was. The lock is then kept for all that follows.
     with claimed(out, SWEEP, config, force) as lock:
-        data = prepare(config.data, out / DATA, on_packing, anew=force)
+        data = prepare(config.data, out / DATA, on_packing, anew=force, orders=config.orders)
         config = _with_earlier(config, out)
         resolved = resolve(config, data, out)
         if precision is not None:

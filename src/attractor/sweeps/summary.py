@@ -20,7 +20,7 @@ from attractor.analysis.summary import (
     transition_summary,
 )
 from attractor.config.identity import config_hash, run_config_from_dict
-from attractor.config.settings import ProbeConfig, SweepConfig
+from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
 from attractor.data.dataset import Dataset
 from attractor.machine.files import write_atomically
 from attractor.measurements import wanted
@@ -56,8 +56,11 @@ def summarized(folder: Path, run: PlannedRun) -> bool:
         return False
     summary = read_fields(folder / TRANSITION)
     summary.require("rows")
-    known = {(row.integer("n_train"), row.integer("seed")) for row in summary.objects("rows")}
-    return (run.config.n_train, run.config.seed) in known
+    known = {
+        (row.integer("n_train"), row.integer("seed"), int(row.optional("data_seed") or 0))
+        for row in summary.objects("rows")
+    }
+    return (run.config.n_train, run.config.seed, run.config.data.order) in known
 
 
 def write_summary(
@@ -140,6 +143,10 @@ def _summarized(
     return _Model(label, located, measured, cases)
 
 
+def _first(run: RunConfig) -> tuple[int, int, int]:
+    return run.n_train, run.data.order, run.seed
+
+
 def _between(models: dict[str, _Model], name: str) -> dict[str, Any]:
     """What is measured on all models together: n* against their size, and the detector."""
     # The detector is tried on what it was not fitted to: on other sizes where there is one model,
@@ -194,6 +201,8 @@ def _provenance(
         "grid_steps": config.probe.steps,
         "judge": "Kneser-Ney 5-gram" if judge == NGRAM else Path(judge).name,
         "seeds": sorted({run.provenance.seed for run in results}),
+        "data_seeds": sorted({run.provenance.data_seed for run in results}),
+        "grouped_by": "" if data.origins is None else data.origins.kind or "document",
         "measured": list(config.probe.measure),
         "measured_with": _measured_with(config.probe),
         "other_sets": other_sets,
