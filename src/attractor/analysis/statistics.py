@@ -57,8 +57,8 @@ def mean_interval(
         exact = stats.binomtest(round(mean * trials), trials).proportion_ci(LEVEL, method="exact")
         return Estimate(mean, float(exact.low), float(exact.high), n, found)
     if groups is not None and found is not None and found.by_group:
-        sums, counts = (summed(x, groups.of) for x in (values, np.ones(n)))
-        return ratio_interval(sums, counts, seed)._replace(value=mean, n=n, design=found)
+        sums = summed(values, groups.of), summed(np.ones(n), groups.of)
+        return ratio_interval(sums[0], sums[1], seed)._replace(value=mean, n=n, design=found)
     samples = resampled_means(values[:, None], seed)[:, 0]
     return Estimate(mean, *bca(mean, samples, values - mean, n), n, found)
 
@@ -98,8 +98,9 @@ def ratio_interval(
     if groups is not None:
         chosen = groups.chosen(known)
         found = design(part - value * whole, chosen)
-        sums = (summed(x, chosen.of) if found.by_group else x for x in (part, whole))
-        return ratio_interval(*sums, seed)._replace(n=n, design=found)
+        if found.by_group:
+            part, whole = summed(part, chosen.of), summed(whole, chosen.of)
+        return ratio_interval(part, whole, seed)._replace(n=n, design=found)
     counts = _weights(n, seed, RESAMPLES, 0)
     samples = (counts @ part) / (counts @ whole)
     return Estimate(value, *bca(value, samples, part - value * whole, n), n)
@@ -188,7 +189,8 @@ def replicate_reach(
     """
     found, labels = np.asarray(values, np.float64), np.asarray(replicates)
     means = ([found[column == each].mean() for each in np.unique(column)] for column in labels.T)
-    return float(np.hypot(*map(seed_reach, means)))
+    by_data, by_seed = map(seed_reach, means)
+    return float(np.hypot(by_data, by_seed))
 
 
 def relative_reach(runs: int) -> float:
@@ -329,8 +331,9 @@ def clustered_share(hits: Values, trials: Values, groups: Groups | None = None) 
     if groups is not None:
         chosen = groups.chosen(known)
         found = design(hits - hits.sum() / total * trials, chosen)
-        sums = (summed(x, chosen.of) if found.by_group else x for x in (hits, trials))
-        return clustered_share(*sums)._replace(n=clusters, design=found)
+        if found.by_group:
+            hits, trials = summed(hits, chosen.of), summed(trials, chosen.of)
+        return clustered_share(hits, trials)._replace(n=clusters, design=found)
     share, effective = float(hits.sum()) / total, float(clusters)
     if clusters > 1 and 0 < share < 1:
         # So many independent trials would have the variance that the clusters show, and never more

@@ -312,7 +312,8 @@ class ProbeConfig:
     measure: tuple[str, ...] = ()
     """What is measured, by the names of the documentation. "all" stands for everything, and
     "generations" for all that is asked of the model's own text. Without a name it is all but
-    "ablation", which measures recovery for several numbers of reverse steps."""
+    "ablation", which measures recovery for several numbers of reverse steps, and "repetition",
+    which is measured where the data have repeated rows."""
     basin_rows: int = 200
     """Sequences of each kind, training and unseen, whose basin radius is found; at most those that
     are measured."""
@@ -327,6 +328,8 @@ class ProbeConfig:
     judge_digest: Annotated[str, tyro.conf.Suppress] = field(default="", metadata=LATER)
     """Digest of the files of that folder, found when it is asked: another model in a folder of the
     same name is another judge."""
+    planted_rows: int = field(default=200, metadata=LATER)
+    """Rows that are measured at most of those that the data repeat, all numbers of copies alike."""
     seed: int = 0
     """Seed of all noise of the measurements."""
     resample: Literal["auto", "sequence", "group"] = field(default="auto", metadata=LATER)
@@ -339,7 +342,7 @@ class ProbeConfig:
         words = self.measure if isinstance(self.measure, (tuple, list)) else [None]
         if not all(isinstance(word, str) for word in words):
             raise AttractorError(f"measure = {self.measure!r}: names of measurements are wanted")
-        for name in ("rows", "test_rows", "generated", "basin_rows"):
+        for name in ("rows", "test_rows", "generated", "basin_rows", "planted_rows"):
             if getattr(self, name) < 2:
                 raise AttractorError(
                     f"{name} = {getattr(self, name)}: an interval needs at least 2 sequences"

@@ -100,8 +100,8 @@ def read_origins(train: Path, test: Path) -> Origins | None:
     if not (train.is_file() and test.is_file() and (train.parent / GROUPS).is_file()):
         return None
     told = json.loads((train.parent / GROUPS).read_text())
-    rows = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (train, test))
-    return Origins(*rows, told["kind"], told["names"])
+    rows, unseen = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (train, test))
+    return Origins(rows, unseen, told["kind"], told["names"])
 
 
 def require_useful(grouping: Grouping, what: str, documents: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ another.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,12 +41,11 @@ def write_order(data: Dataset, order: int) -> None:
     if not order or _rows_file(folder, order).is_file():
         return
     shuffle = np.random.default_rng([order, 1]).permutation(len(data.train))
-    tables = [(_rows_file(folder, order), data.train)]
     if data.origins is not None:
         # First, since it is the rows that say whether an order is there.
-        tables.insert(0, (_documents_file(folder, order), data.origins.train))
-    for path, table in tables:
-        write_atomically(path, lambda partial, table=table: _copy(table, shuffle, partial))
+        documents = functools.partial(_copy, data.origins.train, shuffle)
+        write_atomically(_documents_file(folder, order), documents)
+    write_atomically(_rows_file(folder, order), functools.partial(_copy, data.train, shuffle))
 
 
 def ordered(data: Dataset, order: int) -> Dataset:

@@ -23,6 +23,7 @@ from attractor.measurements.measurement import Measurement, Quantity
 from attractor.measurements.membership import MEMBERSHIP
 from attractor.measurements.novelty import NOVELTY
 from attractor.measurements.recovery import RECOVERY
+from attractor.measurements.repetition import REPETITION
 from attractor.measurements.restored_entropy import RESTORED_ENTROPY
 from attractor.measurements.texts import NGRAM, Texts
 from attractor.measurements.trajectory import TRAJECTORY
@@ -52,6 +53,7 @@ ALL: tuple[Measurement, ...] = (
     NOVELTY,
     GENERATIVE_PERPLEXITY,
     MEMBERSHIP,
+    REPETITION,
     TWINS,
 )
 GROUPS = {

@@ -74,6 +74,8 @@ class Measurement:
     sections: tuple[Section, ...] = ()
     default: bool = True
     """whether it is measured unless others are asked for"""
+    trained: str | None = None
+    """the command that trains models on which it can be measured, where others have nothing"""
     command: str | None = None
     """what measures it, where that is a command of its own"""
 

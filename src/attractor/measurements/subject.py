@@ -64,6 +64,14 @@ class Subject:
         return dataclasses.replace(block, origin=origins[: len(block.original)])
 
     @functools.cached_property
+    def planted(self) -> Tensor:
+        """Rows that are repeated in the training set, and as many that are left out; none where
+        there are no such rows."""
+        found = self.texts.planted
+        rows = self.texts.train[:0] if found is None else found.rows
+        return torch.from_numpy(np.array(rows)).long()
+
+    @functools.cached_property
     def random(self) -> Tensor:
         """Sequences without any structure, which no model should return to: as many as training
         rows are asked for, also where the training set has fewer."""

@@ -54,8 +54,8 @@ def sizes_of(config: SweepConfig, available: int, out: Path | None = None) -> li
 
 
 def plan(config: SweepConfig, available: int, out: Path | None = None) -> list[PlannedRun]:
-    """Every (model, size, data seed, seed), largest models and training sets first so that the longest runs do
-    not come last.
+    """Every (model, size, data seed, seed), largest models and training sets first so that the
+    longest runs do not come last.
 
     Args:
         config: the sweep.

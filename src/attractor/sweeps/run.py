@@ -18,7 +18,13 @@ from attractor.data.stream import Packed
 from attractor.data.subsets import SplitCounts
 from attractor.machine.files import locked, write_atomically
 from attractor.measurements import known
-from attractor.measurements.sets import agree, joined, recognised, spelled_out
+from attractor.measurements.sets import (
+    agree,
+    joined,
+    recognised,
+    spelled_out,
+    with_repetition,
+)
 from attractor.report.page import write_report
 from attractor.runs.folder import DATA, claimed, is_finished, prepare, read_json
 from attractor.runs.measure import is_complete, results_of, texts_of
@@ -111,7 +117,8 @@ def sweep(
     if precision is not None:
         check_precision(precision, at_once)
     require_locating(config.probe)
-    config = dataclasses.replace(config, probe=recognised(config.probe))
+    probe = recognised(with_repetition(config.probe, config.data.repeat))
+    config = dataclasses.replace(config, probe=probe)
     # In this block everything is checked that needs no training, so that bad input leaves the
     # folder as it was. The lock is then kept for all that follows.
     with claimed(out, SWEEP, config, force) as lock:
