@@ -15,16 +15,13 @@ over sequences is at most a fifth too short."""
 
 
 def design(values: Values, groups: Groups) -> Design:
-    """How alike the sequences of a group are in one number each, (N,), and what is resampled.
-
-    Raises:
-        AttractorError: if groups are to be resampled, and there is one, or each has one row.
-    """
-    require_groups(groups)
+    """How alike the sequences of a group are in one number each, (N,), and what is resampled: never
+    groups where there is a single one, or where each has one sequence."""
     found, many = design_effect(values, groups.of), len(np.unique(groups.of))
     far = found is not None and found[1] > DESIGN_EFFECT
     icc, effect = found or (None, None)
-    return Design(many, icc, effect, far if groups.together is None else groups.together)
+    wanted = far if groups.together is None else groups.together
+    return Design(many, icc, effect, wanted and 1 < many < len(groups.of))
 
 
 def require_groups(groups: Groups) -> None:
