@@ -1,5 +1,5 @@
-"""Repeated rows against models whose answer is known: one that stores what it was given, and one that
-knows the law of the text and stores nothing."""
+"""Repeated rows against models whose answer is known: one that stores what it was given, and one
+that knows the law of the text and stores nothing."""
 
 from __future__ import annotations
 

@@ -40,7 +40,9 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     planted = subject.texts.planted
     if planted is None:
         return
-    tokens = subject.planted[: config.planted_rows]
+    # Of each number of copies as many, and of none: they come in turn.
+    kinds = len(np.unique(planted.repeats))
+    tokens = subject.planted[: max(2, config.planted_rows // kinds) * kinds]
     yield block("repetition_copies", PLANTED, tokens, planted.repeats[: len(tokens)])
     model, steps, seed = subject.denoiser, config.steps, config.seed
     found = recovery(model, tokens, min(config.t), steps, seed)
@@ -62,7 +64,8 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     rate = arrays.outcomes(PLANTED, t, "repetition_recovery").rate_per_sequence()
     radius = arrays.values("repetition_radius", PLANTED)[:, 0]
     sure = -arrays.per_sequence("repetition_nelbo", PLANTED)
-    back = arrays.outcomes(PLANTED, EXTRACTED, "repetition_extraction").restored.all((0, 2))
+    found = arrays.outcomes(PLANTED, EXTRACTED, "repetition_extraction")
+    back = np.asarray(found.restored.all((0, 2)))
 
     def numbers(split: str, chosen: NDArray[np.bool_], at: int) -> Iterator[Row]:
         of = None if groups is None else groups.chosen(chosen)
@@ -91,14 +94,14 @@ def _calls(process: ForwardProcess, config: ProbeConfig, length: int) -> Calls:
 
 
 def _section(id_: str, title: str, axis: str, quantity: str, read: str, *, null: bool) -> Section:
-    traces = (Trace(quantity, PLANTED, "repeated"),)
+    traces = [Trace(quantity, PLANTED, "repeated")]
     if null:
-        traces += (Trace(quantity, LEFT_OUT, "left out of training"),)
+        traces.append(Trace(quantity, LEFT_OUT, "left out of training"))
     return Section(
         id=f"repetition-{id_}",
         title=title,
         axis=axis,
-        traces=traces,
+        traces=tuple(traces),
         read=read,
         assumed="Rows from the end of the shuffled corpus, the same at every n; rows of other "
         "numbers of copies are other rows. Their copies take the places of the last training rows.",

@@ -44,6 +44,7 @@ from attractor.measurements import (
     rows_of,
     wanted,
 )
+from attractor.measurements.repetition import PLANTED
 from attractor.measurements.sets import agree, joined, lacking, recognised, spelled_out
 from attractor.measurements.texts import Texts
 from attractor.model.ddit import DDiT
@@ -273,6 +274,9 @@ def texts_of(
     origins = {}
     if data.origins is not None:
         origins = {"train": np.array(data.origins.train[: len(train)])}
+        if text.repeat:
+            held = text.repeat_rows * (len(text.repeat) + 1)
+            origins[PLANTED] = np.array(data.origins.train[-held:])
         if unseen is None:
             origins["test"] = np.array(data.origins.test[: len(test)])
     texts = Texts(
