@@ -273,9 +273,12 @@ def common_groups(
     runs: Sequence[RunResults], measurement: str, split: str, t: float | None = None
 ) -> Groups | None:
     """Which sequences of a kind of text belong together; None where that is not known, or is not
-    the same in all runs, as of training rows under several data seeds."""
+    the same in all runs, as of training rows under several data seeds. Of runs with fewer rows they
+    are the first ones."""
     found = [run.groups(measurement, split, t) for run in runs]
-    first = found[0]
-    if first is None or any(g is None or not np.array_equal(g.of, first.of) for g in found):
+    known = [groups for groups in found if groups is not None]
+    if len(known) < len(runs):
         return None
-    return first
+    longest = max(known, key=lambda groups: len(groups.of))
+    same = all(np.array_equal(g.of, longest.of[: len(g.of)]) for g in known)
+    return longest if same else None

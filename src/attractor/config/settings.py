@@ -154,7 +154,7 @@ class DataConfig:
 
     @property
     def copies(self) -> int:
-        """Rows of the training set that are copies of repeated rows."""
+        """Rows of the training set that are copies of repeated rows; 0 where none is repeated."""
         return self.repeat_rows * sum(self.repeat)
 
 

@@ -266,9 +266,8 @@ def texts_of(
     """
     data = ordered(data, text.order)
     corpus = training_set(data.train, n_train, text.repeat, text.repeat_rows)
-    copies = text.copies if text.repeat else 0
     others = data.test if unseen is None else unseen
-    train = prefix(corpus[: n_train - copies], config.rows, "rows")
+    train = prefix(corpus[: n_train - text.copies], config.rows, "rows")
     test = prefix(others, config.test_rows, "test_rows")
     rest = data.train[len(train) :], others[len(test) :]
     origins = {}

@@ -34,7 +34,8 @@ def controlled(runs: list[RunConfig]) -> RunConfig:
     enough."""
     enough = min(ROWS, max(run.probe.rows for run in runs))
     return min(
-        (run for run in runs if run.probe.rows >= enough), key=lambda run: (run.n_train, run.seed)
+        (run for run in runs if run.probe.rows >= enough),
+        key=lambda run: (run.n_train, run.data.order, run.seed),
     )
 
 

@@ -259,7 +259,7 @@ def _runs(config: SweepConfig, data: Dataset, out: Path) -> list[PlannedRun]:
 def _as_probed_before(runs: list[PlannedRun], out: Path) -> list[PlannedRun]:
     """The same runs, or, where an earlier version has measured them, with its number of rows: of
     every training set it probed only as many as the smallest one has."""
-    smallest = min(run.config.n_train for run in runs)
+    smallest = min(run.config.n_train - run.config.data.copies for run in runs)
     larger = [run for run in runs if run.config.probe.rows > max(2, smallest)]
     if any(results_of(out / run.run_id, run.config.probe) for run in larger):
         return runs

@@ -20,7 +20,7 @@ from attractor.analysis.summary import (
     transition_summary,
 )
 from attractor.config.identity import config_hash, run_config_from_dict
-from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
+from attractor.config.settings import ProbeConfig, SweepConfig
 from attractor.data.dataset import Dataset
 from attractor.machine.files import write_atomically
 from attractor.measurements import wanted
@@ -141,10 +141,6 @@ def _summarized(
     label = {"model": runs[0].model, "parameters": provenance["parameters"]}
     cases = [(run.provenance.n_train, case_of(run)) for run in results]
     return _Model(label, located, measured, cases)
-
-
-def _first(run: RunConfig) -> tuple[int, int, int]:
-    return run.n_train, run.data.order, run.seed
 
 
 def _between(models: dict[str, _Model], name: str) -> dict[str, Any]:
