@@ -43,22 +43,20 @@ def value(rows: list[Row], name: str, split: str, at: int) -> Row:
     return found
 
 
-def test_a_store_gives_back_rows_of_one_copy_and_not_those_left_out(
-    corpus: np.ndarray, tmp_path: Path
-) -> None:
+def test_a_store_gives_back_rows_of_one_copy_and_not_those_left_out(tmp_path: Path) -> None:
+    # Rows without any structure, whose nearest neighbours differ in most places: what a store
+    # returns to does not depend on how often it holds it.
+    corpus = np.random.default_rng(0).integers(V, size=(N + 80, 2 * L)).astype(np.int32)
     known = torch.from_numpy(training_set(corpus, N, REPEAT, ROWS)).long()
     rows = measured(EmpiricalDenoiser(known, V), corpus, tmp_path)
     for times in REPEAT:
-        assert value(rows, "repeated_recovery", PLANTED, times).value > 0.99
+        assert value(rows, "repeated_recovery", PLANTED, times).value == 1
         assert value(rows, "repeated_auroc", PLANTED, times).value == 1
         # No row that was left out can come back whole: the store does not hold it.
         assert value(rows, "repeated_extraction", LEFT_OUT, times).value == 0
         assert value(rows, "repeated_radius", LEFT_OUT, times).value < 0.2
-    # From a quarter of its tokens a row is told by how often the store holds it as well.
-    back = [value(rows, "repeated_extraction", PLANTED, times) for times in REPEAT]
-    assert back[0].value <= back[1].value <= back[2].value
-    assert back[2].value > 0.5
-    assert back[0].sequences == ROWS
+        assert value(rows, "repeated_radius", PLANTED, times).value > 0.4
+        assert value(rows, "repeated_extraction", PLANTED, times).sequences == ROWS
 
 
 def test_a_model_that_stores_nothing_shows_no_dose(corpus: np.ndarray, tmp_path: Path) -> None:

@@ -265,7 +265,8 @@ def _as_probed_before(runs: list[PlannedRun], out: Path) -> list[PlannedRun]:
         return runs
     alike = [_with_rows(run, min(run.config.probe.rows, max(2, smallest))) for run in runs]
     before = [run for run in alike if results_of(out / run.run_id, run.config.probe)]
-    return alike if any(run.config.n_train > smallest for run in before) else runs
+    grown = any(run.config.n_train - run.config.data.copies > smallest for run in before)
+    return alike if grown else runs
 
 
 def _with_rows(run: PlannedRun, rows: int) -> PlannedRun:
