@@ -210,7 +210,11 @@ def write_rows(
     """
     stamp = dataclasses.asdict(provenance)
     table = pa.Table.from_pylist([{**stamp, **dataclasses.asdict(row)} for row in rows])
-    table = table.cast(_told(table.schema, made))
+    # Columns that may be empty throughout, which pyarrow could not tell a type from.
+    kinds = {"groups": pa.int64(), "icc": pa.float64(), "design_effect": pa.float64()}
+    kinds |= {"by_group": pa.bool_()}
+    fields = [field.with_type(kinds.get(field.name, field.type)) for field in table.schema]
+    table = table.cast(_told(pa.schema(fields), made))
     write_atomically(folder / RESULTS, lambda path: pq.write_table(table, path))
 
 
