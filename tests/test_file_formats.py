@@ -24,6 +24,7 @@ from attractor.audits.run import Audited, audit, texts_of_run
 from attractor.cli import main
 from attractor.config.settings import RunConfig, SweepConfig
 from attractor.data.dataset import open_dataset
+from attractor.data.replicas import PLANTED, list_planted
 from attractor.data.stream import State
 from attractor.measurements.micro_attractors import MicroAttractor
 from attractor.process.registry import make_process, process_settings
@@ -38,6 +39,9 @@ from attractor.train.state import Check
 
 PAGE = Path(__file__).parents[1] / "docs" / "file-formats.md"
 NOT_MADE = {"ablation", "twins", "twins_chance"}
+NOT_MADE |= {
+    f"repetition_{name}" for name in ("copies", "recovery", "radius", "nelbo", "extraction")
+}
 """Arrays that have to be asked for, and are not here."""
 Place = tuple[str, ...]
 """The keys that lead to a value; that of a list of objects has [] behind it."""
@@ -154,6 +158,10 @@ def test_data_folder(finished: Path) -> None:
     tokenizer = {"tokenizer.json": {"size": 1, "time": 1, "ends": "", "sha256": ""}}
     told = read(finished / "data/source.json")
     check_keys("### `data/source.json`", told, {"tokenizer": tokenizer})
+    check_keys("### `data/groups.json`", read(finished / "data/groups.json"))
+    data = open_dataset(Path(shutil.copytree(finished / "data", finished.parent / "planted")))
+    list_planted(data, [0], (1, 3), 2)
+    check_keys("### `data/planted.json`", read(finished.parent / "planted" / PLANTED))
     check_keys("### While a corpus is streamed", dataclasses.asdict(State(left=[])))
 
 

@@ -162,7 +162,7 @@ def test_a_share_of_clustered_trials_covers_the_truth() -> None:
 def test_a_share_without_spread_counts_sequences_not_tokens() -> None:
     exact = clopper_pearson(5, 5)
     found = clustered_share(np.array([9, 9, 9, 9, 9, 0]), np.array([9, 9, 9, 9, 9, 0]))
-    assert found == (1, exact.low, 1, 5)
+    assert found == Estimate(1, exact.low, 1, 5)
     assert clustered_share(np.array([3]), np.array([4]))[1:3] == pytest.approx((0.02, 1), abs=0.02)
 
 

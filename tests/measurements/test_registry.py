@@ -19,6 +19,7 @@ from docs import tables
 
 from attractor import measurements
 from attractor.config.settings import ProbeConfig
+from attractor.data.replicas import Planted
 from attractor.measurements import (
     ALL,
     GROUPS,
@@ -49,6 +50,7 @@ CONFIG = ProbeConfig(
     generated=12,
     basin_rounds=2,
     ablation_steps=(8, 16),
+    planted_rows=12,
 )
 
 
@@ -74,7 +76,8 @@ def source() -> MarkovDenoiser:
 @pytest.fixture(scope="module")
 def texts(source: MarkovDenoiser) -> Texts:
     rows = source.sample(200, L, seed=2).numpy()
-    return Texts(rows[:24], rows[100:130], rows[:100], rows[24:100], rows[130:], str)
+    repeated = Planted(rows[188:], np.tile([0, 1, 5], 4))
+    return Texts(rows[:24], rows[100:130], rows[:100], rows[24:100], rows[130:188], str, repeated)
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +161,7 @@ OTHER = {
     "basin_rows": 5,
     "basin_rounds": 1,
     "ablation_steps": (4,),
+    "planted_rows": 6,
 }
 """Settings other than those of CONFIG; rows, test_rows and seed count for everything."""
 
@@ -234,7 +238,7 @@ def test_what_is_wanted_brings_what_it_needs() -> None:
         "entropy", "entropy_gap", "calibration", "own_calibration", "trajectory", "novelty",
         "generative_perplexity",
     ]  # fmt: skip
-    assert set(words("all")) - set(words()) == {"ablation"}
+    assert set(words("all")) - set(words()) == {"ablation", "repetition"}
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ def test_a_number_without_both_ends_has_no_interval() -> None:
 
 
 def test_a_scale_moves_the_number_and_what_ends_it_has() -> None:
-    assert Estimate(1.0, 0.5, 2.0, 9).scaled(lambda x: 10 * x) == (10.0, 5.0, 20.0, 9)
-    assert Estimate(1.0).scaled(lambda x: 10 * x) == (10.0, None, None, 0)
+    assert Estimate(1.0, 0.5, 2.0, 9).scaled(lambda x: 10 * x) == Estimate(10.0, 5.0, 20.0, 9)
+    assert Estimate(1.0).scaled(lambda x: 10 * x) == Estimate(10.0)
 
 
 def test_only_an_interval_over_few_sequences_is_warned_of() -> None:

@@ -18,7 +18,7 @@ from attractor.analysis.transition import (
     mean_curves,
     not_found,
 )
-from attractor.results.estimate import Estimate
+from attractor.results.estimate import Estimate, Groups
 from attractor.results.thresholds import RESOLVED
 from attractor.types import AttractorError
 
@@ -37,14 +37,15 @@ class Surprise(NamedTuple):
         return Surprise(self.nll + RESOLVED, self.entropy + RESOLVED)
 
 
-def kappa(found: Surprise, seed: int = 0) -> Estimate:
-    """Mean nll over mean entropy of N sequences, with a 95% bootstrap interval over sequences.
+def kappa(found: Surprise, seed: int = 0, groups: Groups | None = None) -> Estimate:
+    """Mean nll over mean entropy of N sequences, with a 95% bootstrap interval over sequences, or,
+    see `statistics.mean_interval`, over groups of them.
 
     Raises:
         AttractorError: for fewer than two sequences, and for a number that is not finite.
     """
     nll, entropy = _checked(found)
-    return ratio_interval(nll, entropy, seed)
+    return ratio_interval(nll, entropy, seed, groups)
 
 
 def log_kappa_difference(a: Surprise, b: Surprise, seed: int = 0) -> Estimate:

@@ -1,5 +1,5 @@
-"""Intervals over sequences and training seeds; tokens of one sequence are not independent and are
-never resampled."""
+"""Intervals over sequences, groups of sequences and training runs; tokens of one sequence are not
+independent and are never resampled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from attractor.analysis.groups import design, summed
 from attractor.results.estimate import Estimate as Estimate
+from attractor.results.estimate import Groups
 from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
@@ -23,7 +25,12 @@ FEW_SEEDS = 5
 
 
 def mean_interval(
-    values: Values, *, share: bool = False, missing: bool = False, seed: int = 0
+    values: Values,
+    *,
+    share: bool = False,
+    missing: bool = False,
+    seed: int = 0,
+    groups: Groups | None = None,
 ) -> Estimate:
     """Mean over sequences with a 95% bootstrap interval, see `bca`.
 
@@ -34,17 +41,26 @@ def mean_interval(
         missing: NaN marks a sequence that has no value, such as recovery where nothing was
             corrupted; it is left out.
         seed: of the resampling.
+        groups: which sequences belong together; groups are resampled where `design` says so.
 
     Raises:
         AttractorError: for fewer than two sequences, and for a number that is not finite.
     """
+    values = np.asarray(values, dtype=np.float64)
+    if groups is not None and missing:
+        groups = groups.chosen(~np.isnan(values))
     values = _checked(values, missing)
     n, mean = len(values), float(values.mean())
+    found = None if groups is None else design(values, groups)
     if share and np.ptp(values) == 0 and mean in (0.0, 1.0):
-        exact = stats.binomtest(round(mean * n), n).proportion_ci(LEVEL, method="exact")
-        return Estimate(mean, float(exact.low), float(exact.high), n)
+        trials = found.groups if found is not None and found.by_group else n
+        exact = stats.binomtest(round(mean * trials), trials).proportion_ci(LEVEL, method="exact")
+        return Estimate(mean, float(exact.low), float(exact.high), n, found)
+    if groups is not None and found is not None and found.by_group:
+        sums = summed(values, groups.of), summed(np.ones(n), groups.of)
+        return ratio_interval(sums[0], sums[1], seed)._replace(value=mean, n=n, design=found)
     samples = resampled_means(values[:, None], seed)[:, 0]
-    return Estimate(mean, *bca(mean, samples, values - mean, n), n)
+    return Estimate(mean, *bca(mean, samples, values - mean, n), n, found)
 
 
 def difference_interval(a: Values, b: Values, seed: int = 0) -> Estimate:
@@ -61,21 +77,30 @@ def difference_interval(a: Values, b: Values, seed: int = 0) -> Estimate:
     return Estimate(value, *bca(value, (means_a - means_b)[:, 0], influence, n), n)
 
 
-def ratio_interval(part: Values, whole: Values, seed: int = 0) -> Estimate:
+def ratio_interval(
+    part: Values, whole: Values, seed: int = 0, groups: Groups | None = None
+) -> Estimate:
     """Sum of `part` over sum of `whole`, such as nats of the tokens of all sequences together, with
     a 95% bootstrap interval. Sequences in which `whole` is zero say nothing and are left out. For
-    shares see `clustered_share`.
+    shares see `clustered_share`, for `groups` see `mean_interval`.
 
     Raises:
         AttractorError: for fewer than two sequences in which `whole` is not zero.
     """
-    part, whole = (np.asarray(x, dtype=np.float64)[np.asarray(whole) > 0] for x in (part, whole))
+    known = np.asarray(whole) > 0
+    part, whole = (np.asarray(x, dtype=np.float64)[known] for x in (part, whole))
     n = len(part)
     if n < 2:
         raise AttractorError(f"{n} sequences with a token: an interval needs at least 2")
     # The influence of a sequence on a ratio of sums is, up to a factor, what it has of `part`
     # beyond its due.
     value = float(part.sum() / whole.sum())
+    if groups is not None:
+        chosen = groups.chosen(known)
+        found = design(part - value * whole, chosen)
+        if found.by_group:
+            part, whole = summed(part, chosen.of), summed(whole, chosen.of)
+        return ratio_interval(part, whole, seed)._replace(n=n, design=found)
     counts = _weights(n, seed, RESAMPLES, 0)
     samples = (counts @ part) / (counts @ whole)
     return Estimate(value, *bca(value, samples, part - value * whole, n), n)
@@ -123,19 +148,57 @@ def student_tail(n: int, level: float = LEVEL) -> float:
     return float(special.ndtr(-np.sqrt(n / (n - 1)) * student))
 
 
-def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
-    """Mean over training seeds, with a 95% interval over sequences and seeds; of one seed, what it
+def over_seeds(
+    estimates: Sequence[Estimate], replicates: Sequence[tuple[int, int]] | None = None
+) -> Estimate:
+    """Mean over training runs, with a 95% interval over sequences and runs; of one run, what it
     is.
 
-    All seeds are measured on the same sequences, so their intervals over sequences are averaged and
-    do not shrink. Between seeds the interval is that of Student with one degree of freedom fewer
-    than there are seeds: resampling two seeds could only show their two values again. See `widened`
-    for what both together cover.
+    Runs of one data seed are measured on the same sequences, so their intervals over sequences are
+    averaged and do not shrink. Between runs the interval is that of Student with one degree of
+    freedom fewer than there are: resampling two could only show their two values again. See
+    `widened` for what both together cover.
+
+    Args:
+        estimates: one for each run.
+        replicates: (data seed, seed) of each, see `replicate_reach`; all of one data seed unless
+            given.
     """
     values = [e.value for e in estimates]
     value = float(np.mean(values))
     low, high = np.mean([e.ends() for e in estimates], axis=0).tolist()
-    return Estimate(value, *widened(value, low, high, seed_reach(values)), estimates[0].n)
+    reach = seed_reach(values) if replicates is None else replicate_reach(values, replicates)
+    return Estimate(value, *widened(value, low, high, reach), estimates[0].n)
+
+
+def replicate_reach(
+    values: Sequence[float] | Values, replicates: Sequence[tuple[int, int]]
+) -> float:
+    """Half of the 95% interval for the mean of one value a training run, where runs share data
+    seeds and seeds.
+
+    A model is trained for every data seed and every seed, so that six runs may be two training sets
+    and three starts, and not six of either. Student's half-widths for the mean of the means of data
+    seeds, and for that of the means of seeds, are added by their squares; what only one run of each
+    has is in both. With one data seed, or one seed, it is `seed_reach` of the others. Simulated
+    with 2, 3 and 5 of each it covers 95% or more, whichever of them the spread is between.
+
+    Args:
+        values: one for each run.
+        replicates: (data seed, seed) of each.
+    """
+    found, labels = np.asarray(values, np.float64), np.asarray(replicates)
+    means = ([found[column == each].mean() for each in np.unique(column)] for column in labels.T)
+    by_data, by_seed = map(seed_reach, means)
+    return float(np.hypot(by_data, by_seed))
+
+
+def relative_reach(runs: int, level: float = LEVEL) -> float:
+    """Half of Student's interval, of 95% unless another `level` is asked for, for a mean over so
+    many runs, in units of the spread between them; infinite for a single one."""
+    if runs < 2:
+        return float("inf")
+    return float(stats.t.ppf((1 + level) / 2, runs - 1) / np.sqrt(runs))
 
 
 def seed_reach(values: Sequence[float] | Values, level: float = LEVEL) -> float:
@@ -145,7 +208,7 @@ def seed_reach(values: Sequence[float] | Values, level: float = LEVEL) -> float:
     k = len(values)
     if k < 2:
         return 0.0
-    return float(stats.t.ppf((1 + level) / 2, k - 1) * np.std(values, ddof=1) / np.sqrt(k))
+    return relative_reach(k, level) * float(np.std(values, ddof=1))
 
 
 def student_interval(values: Sequence[float] | Values) -> Estimate:
@@ -179,7 +242,11 @@ def widened(value: float, low: float, high: float, reach: float) -> tuple[float,
 
 
 def resampled_means(
-    curves: NDArray[np.float64], seed: int, resamples: int = RESAMPLES, stream: int = 0
+    curves: NDArray[np.float64],
+    seed: int,
+    resamples: int = RESAMPLES,
+    stream: int = 0,
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     """Means over resampled sequences, (resamples, points): whole curves at a time.
 
@@ -190,9 +257,10 @@ def resampled_means(
         seed: of the draws.
         resamples: how many.
         stream: curves of the same sequences share the stream, and with it the draws.
+        groups: group of each sequence, (sequences,), where whole groups are to be drawn.
     """
-    total, count = _totals(curves)
-    weights = _weights(curves.shape[-2], seed, resamples, stream)
+    total, count = _totals(curves, groups)
+    weights = _weights(total.shape[-2], seed, resamples, stream)
     # Seeds are summed, not drawn. A point at which no drawn sequence has a value is 0 / 0, NaN.
     with np.errstate(invalid="ignore"):
         return (weights @ total.sum(0)) / (weights @ count.sum(0))
@@ -213,13 +281,15 @@ def _weights(n: int, seed: int, resamples: int, stream: int) -> Values:
     return counts
 
 
-def delete_one(curves: NDArray[np.float64], axis: int = 1) -> NDArray[np.float64]:
-    """Mean curves without each sequence in turn, (N, points), or, with `axis` 0, without each seed,
-    (K, points).
+def delete_one(
+    curves: NDArray[np.float64], axis: int = 1, groups: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Mean curves without each sequence in turn, or each group of them, (N, points), or, with
+    `axis` 0, without each seed, (K, points).
 
     Without its only seed nothing is left: (0, points).
     """
-    total, count = _totals(curves)
+    total, count = _totals(curves, groups)
     if axis == 0 and len(total) == 1:
         return np.empty((0, curves.shape[-1]))
     # The sum of all less that of the one: with axis 1, of a sequence over seeds; with 0, of a seed
@@ -229,11 +299,17 @@ def delete_one(curves: NDArray[np.float64], axis: int = 1) -> NDArray[np.float64
         return total / count
 
 
-def _totals(curves: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Values with zero for NaN, and 1 where there is one, both (seeds, sequences, points)."""
+def _totals(
+    curves: NDArray[np.float64], groups: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values with zero for NaN, and 1 where there is one, both (seeds, sequences, points); of
+    groups, their sums."""
     stacked = curves[None] if curves.ndim == 2 else curves
     known = ~np.isnan(stacked)
-    return np.where(known, stacked, 0.0), known.astype(np.float64)
+    both = np.where(known, stacked, 0.0), known.astype(np.float64)
+    if groups is None:
+        return both
+    return summed(both[0], groups, axis=1), summed(both[1], groups, axis=1)
 
 
 def clopper_pearson(hits: float, n: float, level: float = LEVEL) -> Estimate:
@@ -251,7 +327,7 @@ def clopper_pearson(hits: float, n: float, level: float = LEVEL) -> Estimate:
     return Estimate(hits / n, low, high, round(n))
 
 
-def clustered_share(hits: Values, trials: Values) -> Estimate:
+def clustered_share(hits: Values, trials: Values, groups: Groups | None = None) -> Estimate:
     """Share of hits in trials that come in clusters, such as tokens in sequences, with a 95%
     interval.
 
@@ -262,14 +338,22 @@ def clustered_share(hits: Values, trials: Values) -> Estimate:
     Args:
         hits: in each cluster.
         trials: in each cluster; those without any are left out.
+        groups: which clusters belong together; see `mean_interval`.
 
     Raises:
         AttractorError: for no trials.
     """
-    hits, trials = (np.asarray(x, dtype=np.float64)[np.asarray(trials) > 0] for x in (hits, trials))
+    known = np.asarray(trials) > 0
+    hits, trials = (np.asarray(x, dtype=np.float64)[known] for x in (hits, trials))
     clusters, total = len(trials), float(trials.sum())
     if not clusters:
         raise AttractorError("0 trials: a share needs at least 1")
+    if groups is not None:
+        chosen = groups.chosen(known)
+        found = design(hits - hits.sum() / total * trials, chosen)
+        if found.by_group:
+            hits, trials = summed(hits, chosen.of), summed(trials, chosen.of)
+        return clustered_share(hits, trials)._replace(n=clusters, design=found)
     share, effective = float(hits.sum()) / total, float(clusters)
     if clusters > 1 and 0 < share < 1:
         # So many independent trials would have the variance that the clusters show, and never more

@@ -22,7 +22,8 @@ from attractor.analysis.transition import (
     perplexity_peak,
     recovery_transition,
 )
-from attractor.results.tables import Arrays, Row, RunResults
+from attractor.results.estimate import Groups
+from attractor.results.tables import Arrays, Replicate, Row, RunResults
 from attractor.results.thresholds import NEAR
 from attractor.types import AttractorError
 
@@ -44,7 +45,7 @@ def transition_summary(runs: list[RunResults], elapsed_s: float, margin: float) 
         elapsed_s: seconds the sweep took.
         margin: largest ratio of two places that agree.
     """
-    runs = sorted(runs, key=lambda run: (run.provenance.n_train, run.provenance.seed))
+    runs = sorted(runs, key=lambda run: (run.provenance.n_train, run.replicate))
     times = runs[0].times()
     return {
         "schema": SCHEMA,
@@ -203,11 +204,11 @@ def models_summary(models: list[tuple[dict[str, Any], dict[str, Any]]]) -> dict[
 
 def measurements_summary(runs: list[RunResults], controls: dict[str, RunResults]) -> dict[str, Any]:
     """Every row of every run and of every control."""
-    ordered = sorted(runs, key=lambda run: (run.provenance.n_train, run.provenance.seed))
+    ordered = sorted(runs, key=lambda run: (run.provenance.n_train, run.replicate))
     return {
         "schema": SCHEMA,
         "rows": [
-            {"n_train": run.provenance.n_train, "seed": run.provenance.seed, **_plain(row)}
+            {"n_train": run.provenance.n_train, **_replicate(run), **_plain(row)}
             for run in ordered
             for row in run.rows
         ],
@@ -277,14 +278,23 @@ def _plain(row: Row) -> dict[str, Any]:
         "value": row.value,
         "ci": None if row.low is None else [row.low, row.high],
         "sequences": row.sequences,
+        **({} if row.groups is None else _design(row)),
     }
+
+
+def _design(row: Row) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("groups", "icc", "design_effect", "by_group")}
+
+
+def _replicate(run: RunResults) -> dict[str, int]:
+    return {"seed": run.provenance.seed, "data_seed": run.provenance.data_seed}
 
 
 def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
     rate, entropy = run.row(split, "recovery_rate", t), run.row(split, "conditional_entropy")
     return {
         "n_train": run.provenance.n_train,
-        "seed": run.provenance.seed,
+        **_replicate(run),
         "split": split,
         "t": t,
         "recovery_rate": rate.value,
@@ -298,18 +308,38 @@ def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
 
 
 def _curves(runs: list[RunResults], per_sequence: Callable[[RunResults], Values]) -> Values:
-    """One curve a sequence for each training seed, (seeds, N, S).
+    """One curve a sequence for each replicate, (replicates, N, S), in the order of `replicates`.
 
     Raises:
-        AttractorError: if a size lacks a seed that another has.
+        AttractorError: if a size lacks a replicate that another has.
     """
-    found = {(run.provenance.seed, run.provenance.n_train): per_sequence(run) for run in runs}
-    seeds = sorted({seed for seed, _ in found})
+    found = {(run.replicate, run.provenance.n_train): per_sequence(run) for run in runs}
     sizes = sorted({size for _, size in found})
-    for key in itertools.product(seeds, sizes):
-        if key not in found:
+    for replicate, size in itertools.product(replicates(runs), sizes):
+        if (replicate, size) not in found:
+            order = f" and data seed {replicate.data_seed}" if replicate.data_seed else ""
             raise AttractorError(
-                f"there is no model of seed {key[0]} at n = {key[1]}: every size needs the same "
-                "seeds"
+                f"there is no model of seed {replicate.seed}{order} at n = {size}: every size "
+                "needs the same seeds"
             )
-    return np.stack([np.stack([found[seed, n] for n in sizes], 1) for seed in seeds])
+    return np.stack([np.stack([found[r, n] for n in sizes], 1) for r in replicates(runs)])
+
+
+def replicates(runs: Sequence[RunResults]) -> list[Replicate]:
+    """The training runs that there are of each size, in the order of the first axis of curves."""
+    return sorted({run.replicate for run in runs})
+
+
+def common_groups(
+    runs: Sequence[RunResults], measurement: str, split: str, t: float | None = None
+) -> Groups | None:
+    """Which sequences of a kind of text belong together; None where that is not known, or is not
+    the same in all runs, as of training rows under several data seeds. Of runs with fewer rows they
+    are the first ones."""
+    found = [run.groups(measurement, split, t) for run in runs]
+    known = [groups for groups in found if groups is not None]
+    if len(known) < len(runs):
+        return None
+    longest = max(known, key=lambda groups: len(groups.of))
+    same = all(np.array_equal(g.of, longest.of[: len(g.of)]) for g in known)
+    return longest if same else None

@@ -40,7 +40,7 @@ from attractor.audits.verdict import verdict_alone, verdict_with_data
 from attractor.config.identity import run_config_from_dict
 from attractor.data.dataset import read_rows
 from attractor.data.ids import among
-from attractor.data.packing import prefix
+from attractor.data.replicas import ordered, training_set
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
 from attractor.machine.files import atomic_directory, make_directory, write_atomically
 from attractor.machine.units import duration
@@ -314,7 +314,9 @@ def texts_of_run(run: Path, rows: int) -> Texts:
     """
     data = data_of(run)
     config = run_config_from_dict(read_json(run / CONFIG))
-    known = np.asarray(prefix(data.train, config.n_train))
+    text = config.data
+    rows_in_order = ordered(data, text.order).train
+    known = np.asarray(training_set(rows_in_order, config.n_train, text.repeat, text.repeat_rows))
     return _texts(known, np.asarray(data.test), data.tokenizer, rows)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from rich.table import Table
 
+from attractor.analysis.statistics import relative_reach
 from attractor.cli.terminal import out, say
 from attractor.config.settings import MonitorConfig, SweepConfig
 from attractor.machine.units import duration, size
@@ -54,9 +55,10 @@ def show_plan(
     )
     if config.monitor.checks:
         say(f"checks    {_checks(config.monitor)}")
+    say(f"runs      {_runs(config)}")
     with out.status("timing this machine"):
         found = forecast(config, workers, together)
-    found = [each._replace(runs=most * len(config.seeds)) for each in found]
+    found = [each._replace(runs=most * config.runs_each) for each in found]
     out.print(_plan_table(found, at_a_time(config, workers, together), watts))
     say(
         "A model's column is one run, the last one the whole sweep. FLOPs: 6 x parameters outside "
@@ -72,6 +74,21 @@ def _checks(monitor: MonitorConfig) -> str:
     every = f"every {monitor.every:,} steps"
     when = " and ".join([at] * bool(monitor.at) + [every] * (monitor.every > 0))
     return f"{when}, {monitor.rows} rows of each kind, t = {monitor.t:g}, {monitor.steps} steps"
+
+
+def _runs(config: SweepConfig) -> str:
+    """How many training runs there are of each size, and what more would buy."""
+    reaches = ", ".join(f"+-{relative_reach(k):.2g} of {k}" for k in (2, 3, 5, 10))
+    orders = f", data seeds {_listed(config.orders)}" if any(config.orders) else ""
+    return (
+        f"{config.runs_each} of each size: seeds {_listed(config.seeds)}{orders}\n"
+        f"          a mean over runs is known to {reaches}, in standard deviations between runs,\n"
+        "          and of one run nothing is known of them; data seeds and seeds count apart"
+    )
+
+
+def _listed(values: tuple[int, ...]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _plan_table(found: list[Forecast], side_by_side: int, watts: float) -> Table:

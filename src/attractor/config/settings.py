@@ -48,6 +48,17 @@ def _check_share(uniform_share: float) -> None:
         )
 
 
+def _check_repeats(data: DataConfig, n_train: int) -> None:
+    most = max(data.repeat, default=0)
+    if most > n_train:
+        raise AttractorError(f"repeat = {most} is above the {n_train} rows of the training set")
+    if data.repeat and data.copies >= n_train - 1:
+        raise AttractorError(
+            f"repeat = {data.repeat} of {data.repeat_rows} rows each are {data.copies:,} copies, "
+            f"and the training set has n_train = {n_train:,} rows"
+        )
+
+
 def _check_curriculum(process: ProcessName, train: TrainConfig) -> None:
     if train.curriculum != "none" and process != "uniform":
         raise AttractorError(
@@ -109,6 +120,21 @@ class DataConfig:
     seed: int = 0
     """Seed of the split into training and unseen text and of the order of the rows; with 1 the
     order of streamed rows is that of the paper's code, shuffle(seed=1)."""
+    group: str = field(default="", metadata=LATER)
+    """Name of a column of .jsonl and .parquet files that tells which documents belong together,
+    such as an author; without it the groups are the books of the Bible, and the files of a
+    folder."""
+    split_by: Literal["document", "group"] = field(default="document", metadata=LATER)
+    """What is held out as unseen text: single documents, or whole groups."""
+    order: int = field(default=0, metadata=LATER)
+    """Another order of the same training rows, so that training sets of the same size are other
+    rows; 0 is the one of `seed`. The split, the tokenizer and the unseen text stay."""
+    repeat: tuple[int, ...] = field(default=(), metadata=LATER)
+    """How often rows are to be repeated in the training set, each number for rows of its own, to
+    see how many repeats it takes until a model knows a row by heart. The copies take the places of
+    the last rows of the training set."""
+    repeat_rows: int = field(default=16, metadata=LATER)
+    """Rows that are repeated each of these numbers of times."""
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -118,6 +144,18 @@ class DataConfig:
                 f"wrap_processes = {self.wrap_processes} is for the rows of the paper's code: set "
                 "wrap to paper"
             )
+        check_seed(self.order, "order")
+        if len(set(self.repeat)) < len(self.repeat) or min(self.repeat, default=1) < 1:
+            raise AttractorError(
+                f"repeat = {self.repeat}: numbers of copies, each at least 1, and none twice"
+            )
+        if self.repeat_rows < 2:
+            raise AttractorError(f"repeat_rows = {self.repeat_rows}: an interval needs at least 2")
+
+    @property
+    def copies(self) -> int:
+        """Rows of the training set that are copies of repeated rows; 0 where none is repeated."""
+        return self.repeat_rows * sum(self.repeat)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +312,8 @@ class ProbeConfig:
     measure: tuple[str, ...] = ()
     """What is measured, by the names of the documentation. "all" stands for everything, and
     "generations" for all that is asked of the model's own text. Without a name it is all but
-    "ablation", which measures recovery for several numbers of reverse steps."""
+    "ablation", which measures recovery for several numbers of reverse steps, and "repetition",
+    which is measured where the data have repeated rows."""
     basin_rows: int = 200
     """Sequences of each kind, training and unseen, whose basin radius is found; at most those that
     are measured."""
@@ -289,15 +328,21 @@ class ProbeConfig:
     judge_digest: Annotated[str, tyro.conf.Suppress] = field(default="", metadata=LATER)
     """Digest of the files of that folder, found when it is asked: another model in a folder of the
     same name is another judge."""
+    planted_rows: int = field(default=200, metadata=LATER)
+    """Rows that are measured at most of those that the data repeat, all numbers of copies alike."""
     seed: int = 0
     """Seed of all noise of the measurements."""
+    resample: Literal["auto", "sequence", "group"] = field(default="auto", metadata=LATER)
+    """What intervals resample: "sequence", or "group", such as the rows of one book together;
+    "auto" takes groups where rows of one are so alike that intervals over sequences would be too
+    short by more than a fifth (a design effect above 1.5)."""
 
     def __post_init__(self) -> None:
         _positive(self, "repeats", "steps", "nelbo_draws", "basin_rounds")
         words = self.measure if isinstance(self.measure, (tuple, list)) else [None]
         if not all(isinstance(word, str) for word in words):
             raise AttractorError(f"measure = {self.measure!r}: names of measurements are wanted")
-        for name in ("rows", "test_rows", "generated", "basin_rows"):
+        for name in ("rows", "test_rows", "generated", "basin_rows", "planted_rows"):
             if getattr(self, name) < 2:
                 raise AttractorError(
                     f"{name} = {getattr(self, name)}: an interval needs at least 2 sequences"
@@ -385,6 +430,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.n_train < 1:
             raise AttractorError(f"n_train = {self.n_train} must be at least 1")
+        _check_repeats(self.data, self.n_train)
         check_seed(self.seed)
         _check_share(self.uniform_share)
         _check_curriculum(self.process, self.train)
@@ -399,7 +445,10 @@ class SweepConfig:
     """Training-set sizes, each either a number of rows or a fraction of all rows, above 0 and at
     most 1, where 1 is all of them."""
     seeds: tuple[int, ...] = (0,)
-    """Seeds of training; a model is trained for every size and every seed."""
+    """Seeds of training; a model is trained for every size, every seed and every data seed."""
+    data_seeds: tuple[int, ...] = field(default=(), metadata=LATER)
+    """Orders of the training rows, see `order` of the data: with others a training set of the same
+    size is other rows. Unless given, the one order that the settings of the data name."""
     process: ProcessName = "uniform"
     """What noise makes of a token: any token ("uniform"), a mask ("absorbing"), or one or the other
     ("hybrid")."""
@@ -419,12 +468,14 @@ class SweepConfig:
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
 
     def __post_init__(self) -> None:
-        for name in ("sizes", "seeds", "models"):
+        for name in ("sizes", "seeds", "data_seeds", "models"):
             values = getattr(self, name)
-            if not (values or name == "models") or len(set(values)) < len(values):
+            if not (values or name in ("data_seeds", "models")) or len(set(values)) < len(values):
                 raise AttractorError(f"{name} = {values}: at least one is needed, and none twice")
         for seed in self.seeds:
             check_seed(seed, "seeds")
+        for order in self.data_seeds:
+            check_seed(order, "data_seeds")
         if not all(0 < size < math.inf for size in self.sizes):
             raise AttractorError(f"sizes = {self.sizes} must be positive")
         if not 1 < self.margin < math.inf:
@@ -438,6 +489,16 @@ class SweepConfig:
         for name in self.models:
             if name not in MODELS:
                 raise AttractorError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """The orders of the training rows."""
+        return self.data_seeds or (self.data.order,)
+
+    @property
+    def runs_each(self) -> int:
+        """Runs of each size of each model."""
+        return len(self.orders) * len(self.seeds)
 
     def each_model(self) -> dict[str, SweepConfig]:
         """One sweep for each named model, by its name; a sweep without named models is itself the

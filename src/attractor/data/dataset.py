@@ -22,12 +22,23 @@ from attractor.data.fingerprint import (
     read_fingerprint,
     same,
 )
+from attractor.data.grouping import read_grouping
 from attractor.data.ids import read_ids
 from attractor.data.loss import UnknownTextError, encode_known, loss_of
+from attractor.data.origins import (
+    DOCUMENTS,
+    Origins,
+    owners,
+    read_origins,
+    require_useful,
+    write_documents,
+    write_grouping,
+)
 from attractor.data.packing import check_length, open_rows, pack, write_rows
 from attractor.data.sources import TextSource, find_source
 from attractor.data.stream import (
     BATCH,
+    OWNERS,
     ROWS,
     Packed,
     Wrapping,
@@ -43,6 +54,7 @@ from attractor.types import AttractorError
 
 HUB_SETTINGS = ("subset", "split", "test_split", "revision")
 TRAIN, TEST, COUNTS = "train.npy", "test.npy", "counts.json"
+TRAIN_DOCUMENTS, TEST_DOCUMENTS = f"train-{DOCUMENTS}", f"test-{DOCUMENTS}"
 
 
 class Dataset(NamedTuple):
@@ -57,6 +69,8 @@ class Dataset(NamedTuple):
     """documents read, dropped and kept"""
     digest: str = ""
     """of all rows; empty for a folder of an earlier version"""
+    origins: Origins | None = None
+    """where the rows come from; None for the folder of an earlier version"""
 
 
 def prepare_dataset(
@@ -72,6 +86,8 @@ def prepare_dataset(
     wrap: str = "continuous",
     markers: Sequence[str] | None = None,
     wrap_processes: int = 1,
+    group: str = "",
+    split_by: str = "document",
     building: Path | None = None,
     anew: bool = False,
     on_progress: Callable[[Packed], None] = lambda packed: None,
@@ -94,6 +110,8 @@ def prepare_dataset(
         wrap: "continuous", or "paper" for rows as the paper's code makes them.
         markers: names of BOS and EOS in a ready tokenizer, where it has no known ones.
         wrap_processes: processes of the paper's code that share the documents.
+        group: column that tells which documents belong together.
+        split_by: "document", or "group" to hold out whole groups.
         building: where a stream keeps what it has packed, so that it goes on from there; inside
             `folder` unless given. What was packed of another text is thrown away.
         anew: throw it away whatever it was packed of.
@@ -107,6 +125,11 @@ def prepare_dataset(
     stream = _stream(source, column, seq_len, test_share, wrap, hub)
     mark = fingerprint(source, tokenizer, "" if stream is None else stream.commit)
     if stream is not None:
+        if group or split_by != "document":
+            said = f"group = {group!r}" if group else f"split_by = {split_by!r}"
+            raise AttractorError(
+                f"{said} is for text that is read at once, and '{source}' is streamed"
+            )
         target = building or folder / "packing"
         target.mkdir(parents=True, exist_ok=True)
         with locked(target):
@@ -128,13 +151,23 @@ def prepare_dataset(
         return _told(folder, mark, source, tokenizer)
     # The tokenizer is trained on the training split alone: merges learned from unseen text would be
     # knowledge of it.
-    split = split_documents(read_documents(source, column), test_share, seed)
+    documents, grouping = read_documents(source, column), read_grouping(source, column, group)
+    if group:
+        require_useful(grouping, f"group = {group!r}", list(dict.fromkeys(documents)))
+    by_group = split_by == "group"
+    if by_group and not grouping.of:
+        raise AttractorError(f"split_by = 'group': '{source}' has no groups; name a column of it")
+    split = split_documents(documents, test_share, seed, grouping.of if by_group else None)
     made = make_tokenizer(tokenizer, split.train, vocab_size, markers)
     lost = {}
-    for name, documents in ((TRAIN, split.train), (TEST, split.test)):
+    sides = ((TRAIN, TRAIN_DOCUMENTS, split.train), (TEST, TEST_DOCUMENTS, split.test))
+    for name, beside, texts in sides:
         kind = "training" if name == TRAIN else "unseen"
-        encoded, lost[name] = encode_known(made, documents, f"the {kind} text of '{source}'")
+        encoded, lost[name] = encode_known(made, texts, f"the {kind} text of '{source}'")
         write_rows(folder / name, pack(encoded, seq_len, made.bos_id, made.eos_id), seed)
+        of = owners([len(ids) + 1 for ids in encoded], seq_len - 2)
+        write_documents(folder / beside, of, grouping.numbers(texts), seed)
+    write_grouping(folder, grouping.kind, grouping.names)
     made.save(folder)
     counts = split.counts._replace(lost=lost[TRAIN], test_lost=lost[TEST])
     (folder / COUNTS).write_text(json.dumps(counts._asdict()))
@@ -254,7 +287,13 @@ def _prepare_stream(
         building, source, tokenizer, wrapping, unseen, test_share, seed, on_progress
     )
     batches = (tokenizer.encode(unseen[i : i + BATCH]) for i in range(0, len(unseen), BATCH))
-    test, _ = wrapping.rows([], itertools.chain.from_iterable(batches))
+    sizes: list[int] = []
+
+    def counted(ids: list[int]) -> list[int]:
+        sizes.append(len(ids) + 1)
+        return ids
+
+    test, _ = wrapping.rows([], map(counted, itertools.chain.from_iterable(batches)))
     if not len(test):
         raise AttractorError(
             f"the unseen text of '{source.name}' does not fill one row of {wrapping.seq_len} tokens"
@@ -262,6 +301,10 @@ def _prepare_stream(
     counts = counts._replace(test_lost=loss.said(said_of))
     shuffled(building / ROWS, wrapping.seq_len, folder / TRAIN, seed)
     write_rows(folder / TEST, test, seed)
+    train_owners = np.fromfile(building / OWNERS, np.int64)
+    write_documents(folder / TRAIN_DOCUMENTS, train_owners, None, seed)
+    write_documents(folder / TEST_DOCUMENTS, owners(sizes, wrapping.seq_len - 2), None, seed)
+    write_grouping(folder)
     tokenizer.save(folder)
     (folder / COUNTS).write_text(json.dumps(counts._asdict()))
 
@@ -319,7 +362,8 @@ def open_dataset(folder: Path) -> Dataset:
     tokenizer = Tokenizer.load(folder)
     train, test = open_rows(folder / TRAIN), open_rows(folder / TEST)
     digest = (read_fingerprint(folder) or {}).get("rows", "")
-    return Dataset(train, test, tokenizer, _counts(folder / COUNTS), digest=digest)
+    origins = read_origins(folder / TRAIN_DOCUMENTS, folder / TEST_DOCUMENTS)
+    return Dataset(train, test, tokenizer, _counts(folder / COUNTS), digest, origins)
 
 
 def _counts(file: Path) -> SplitCounts:

@@ -4,10 +4,11 @@ where it stopped.
 In a folder of their own lie
 
     rows.bin      rows of int32, one after the other, only ever appended to
+    owners.bin    the document of each row, its number among those that are packed, int64, likewise
     seen-N.npy    sorted digests of the first N documents, for duplicates
     state.json    how many documents and rows count, and the tokens that do not fill a row yet
 
-written in this order. state.json names the other two, by N and by its number of rows, so it is what
+written in this order. state.json names the others, by N and by its number of rows, so it is what
 makes a save valid: after a crash before it is replaced, the old one still fits to its own
 seen-N.npy (the newer is ignored), and rows beyond its number are cut off.
 """
@@ -28,6 +29,7 @@ from jaxtyping import Int
 
 from attractor.data.duplicates import NearDuplicates, Seen, digest
 from attractor.data.loss import Loss, loss_of
+from attractor.data.origins import owners
 from attractor.data.packing import check_length, save_array
 from attractor.data.sources import TextSource
 from attractor.data.subsets import SEPARATION, SplitCounts
@@ -47,7 +49,7 @@ SAVE = 2**26
 """Characters between two states from which packing goes on."""
 BLOCK = 2**22
 """Tokens that are shuffled at a time."""
-STATE, ROWS = "state.json", "rows.bin"
+STATE, ROWS, OWNERS = "state.json", "rows.bin", "owners.bin"
 
 
 class Packed(NamedTuple):
@@ -74,6 +76,8 @@ class State:
     """rows in the file"""
     left: list[int]
     """tokens that do not fill a row yet"""
+    left_of: list[list[int]] = field(default_factory=list)
+    """documents of those tokens: the number of each, and how many are of it"""
     held_out: int = 0
     """documents left out because they are among the unseen"""
     duplicates: int = 0
@@ -194,8 +198,9 @@ def pack_stream(
     documents = itertools.islice(take(source.train()), state.documents, None)
     ends = _shard_ends(source, wrapping.processes)
     saved, said_of = state.characters, f"the training text of '{source.name}'"
-    with (folder / ROWS).open("ab") as file:
+    with (folder / ROWS).open("ab") as file, (folder / OWNERS).open("ab") as beside:
         file.truncate(state.rows * wrapping.seq_len * 4)  # drops rows of after the last save
+        beside.truncate(state.rows * 8)
         while batch := list(itertools.islice(documents, _batch(state.documents, ends))):
             kept = batch
             if not wrapping.as_in_paper:
@@ -205,6 +210,7 @@ def pack_stream(
             state.loss = asdict(loss)
             rows, state.left = wrapping.rows(state.left, encoded)
             file.write(rows.tobytes())
+            beside.write(_owners(state, [len(ids) + 1 for ids in encoded], wrapping).tobytes())
             state.documents += len(batch)
             state.characters += sum(map(len, batch))
             state.rows += len(rows)
@@ -212,7 +218,7 @@ def pack_stream(
             if state.characters - saved > SAVE:
                 loss.require_known(said_of)  # after a minute, and not after a day
                 saved = state.characters
-                _write_state(folder, state, seen, file)
+                _write_state(folder, state, seen, file, beside)
             on_progress(Packed(state.documents, state.characters, state.rows))
     if not state.rows:
         raise AttractorError(
@@ -245,6 +251,22 @@ def _shard_ends(source: TextSource, processes: int) -> list[int]:
 def _batch(at: int, ends: list[int]) -> int:
     """Documents of the next batch, which begins behind `at` documents and crosses no end."""
     return min(BATCH, next((end - at for end in ends if end > at), BATCH))
+
+
+def _owners(state: State, tokens: list[int], wrapping: Wrapping) -> Int[np.ndarray, "N"]:
+    """The document of each row that further documents of so many tokens fill; `state` then knows
+    those of the tokens that are left."""
+    first = state.train_documents
+    pieces = [*state.left_of, *([first + i, size] for i, size in enumerate(tokens))]
+    names = np.array([name for name, _ in pieces], np.int64)
+    sizes = np.array([size for _, size in pieces], np.int64)
+    found = names[owners(sizes, wrapping.seq_len - 2)]
+    # What is left are the last tokens: of each document those that lie behind the last full row.
+    beyond = np.cumsum(sizes) - len(found) * (wrapping.seq_len - 2)
+    rest = np.minimum(sizes, np.maximum(beyond, 0))
+    here = (rest > 0) & (not wrapping.as_in_paper)
+    state.left_of = np.stack([names[here], rest[here]], 1).tolist()
+    return found
 
 
 def shuffled(rows: Path, seq_len: int, out: Path, seed: int) -> None:
@@ -312,16 +334,19 @@ def _read_state(folder: Path) -> tuple[State, Seen]:
     """How far an earlier try came; the beginning, if there was none or its files do not fit."""
     try:
         state = State(**json.loads((folder / STATE).read_text()))
+        if (folder / OWNERS).stat().st_size < state.rows * 8:
+            return State(left=[]), Seen()  # of an earlier version, which did not keep them
         return state, Seen(np.load(_seen(folder, state)))
     except (OSError, ValueError, TypeError, EOFError):
         return State(left=[]), Seen()
 
 
-def _write_state(folder: Path, state: State, seen: Seen, file: BinaryIO) -> None:
+def _write_state(folder: Path, state: State, seen: Seen, *files: BinaryIO) -> None:
     """First the rows, then the digests, last what tells how many of them count: a crash leaves the
     state before."""
-    file.flush()
-    os.fsync(file.fileno())
+    for file in files:
+        file.flush()
+        os.fsync(file.fileno())
     write_atomically(_seen(folder, state), lambda path: save_array(path, seen.all()))
     write_atomically(folder / STATE, json.dumps(asdict(state)))
     for other in folder.glob("seen-*.npy"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -74,13 +74,22 @@ def check_share(test_share: float) -> None:
         raise AttractorError(f"test_share={test_share} is outside (0, 1)")
 
 
-def split_documents(documents: Sequence[str], test_share: float, seed: int) -> Split:
+def split_documents(
+    documents: Sequence[str],
+    test_share: float,
+    seed: int,
+    groups: Mapping[str, str] | None = None,
+) -> Split:
     """Split into train and test documents so that no test text is known from training.
 
     Exact duplicates are dropped (the first stays), the n unique documents are shuffled once, the
     first `round(test_share * n)` are the test documents. A training document is dropped as a
     near-duplicate if for any test document `|A & B| / min(|A|, |B|) >= 0.5`, where A and B are the
     two sets of 8-grams of lower-cased words; see `words`.
+
+    With `groups`, from documents to their groups, whole groups are held out: in shuffled order each
+    that does not make more than that many documents, so that a single large one does not become all
+    of the unseen text. A document without a group is one by itself.
 
     Raises:
         AttractorError: for a test share outside (0, 1) or if either side would be empty.
@@ -92,7 +101,12 @@ def split_documents(documents: Sequence[str], test_share: float, seed: int) -> S
     order = np.random.default_rng(seed).permutation(len(unique))
     shuffled = [unique[i] for i in order]
     n_test = round(test_share * len(unique))
-    test, candidates = shuffled[:n_test], shuffled[n_test:]
+    if groups is None:
+        test, candidates = shuffled[:n_test], shuffled[n_test:]
+    else:
+        held = _held_out(shuffled, groups, n_test, seed)
+        test = [document for document in shuffled if groups.get(document, document) in held]
+        candidates = [d for d in shuffled if groups.get(d, d) not in held]
     if not test or not candidates:
         are = "is" if len(unique) == 1 else "are"
         raise AttractorError(
@@ -108,6 +122,24 @@ def split_documents(documents: Sequence[str], test_share: float, seed: int) -> S
     near = len(candidates) - len(train)
     counts = SplitCounts(len(documents), len(documents) - len(unique), near, len(train), len(test))
     return Split(train, test, counts)
+
+
+def _held_out(
+    documents: Sequence[str], groups: Mapping[str, str], most: int, seed: int
+) -> set[str]:
+    """Groups of together at most so many documents."""
+    sizes = Counter(groups.get(document, document) for document in documents)
+    order, held, left = sorted(sizes), set(), most
+    for i in np.random.default_rng([seed, 1]).permutation(len(order)).tolist():
+        if sizes[order[i]] <= left:
+            held.add(order[i])
+            left -= sizes[order[i]]
+    if not held:
+        raise AttractorError(
+            f"split_by = 'group': the smallest of {len(order)} groups has {min(sizes.values())} "
+            f"documents, and test_share asks for {most}"
+        )
+    return held
 
 
 def _without_near_duplicates(candidates: Iterable[str], test: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attractor.analysis.groups import require_groups
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.ablation import ABLATION
 from attractor.measurements.basin import BASIN
@@ -22,10 +23,12 @@ from attractor.measurements.measurement import Measurement, Quantity
 from attractor.measurements.membership import MEMBERSHIP
 from attractor.measurements.novelty import NOVELTY
 from attractor.measurements.recovery import RECOVERY
+from attractor.measurements.repetition import REPETITION
 from attractor.measurements.restored_entropy import RESTORED_ENTROPY
 from attractor.measurements.texts import NGRAM, Texts
 from attractor.measurements.trajectory import TRAJECTORY
 from attractor.measurements.twins import TWINS
+from attractor.results.estimate import Groups
 from attractor.results.tables import Arrays, Block, Row
 from attractor.types import AttractorError
 
@@ -50,6 +53,7 @@ ALL: tuple[Measurement, ...] = (
     NOVELTY,
     GENERATIVE_PERPLEXITY,
     MEMBERSHIP,
+    REPETITION,
     TWINS,
 )
 GROUPS = {
@@ -137,7 +141,7 @@ def measure_these(
     subject = Subject(denoiser, texts, config)
     for measurement, settings in chosen:
         if measurement.run is not None:
-            yield from measurement.run(subject, settings)
+            yield from map(subject.placed, measurement.run(subject, settings))
 
 
 def rows_of(arrays: Arrays, seed: int = 0) -> list[Row]:
@@ -161,6 +165,14 @@ def require_possible(texts: Texts, config: ProbeConfig) -> None:
                 f"t = {t} corrupts about {expected:.1g} tokens of all rows together: use a larger "
                 "t or more rows"
             )
+    if config.resample == "group":
+        if "train" not in texts.origins:
+            raise AttractorError(
+                "resample = 'group': the data were packed by a version that did not keep the "
+                "documents of rows; --force packs them anew"
+            )
+        for origin in texts.origins.values():
+            require_groups(Groups.of_rows(origin, config.resample))
     if not len(texts.other_test):
         raise AttractorError(
             f"test_rows = {len(texts.test)} are all unseen rows: leave some that are not probed, "

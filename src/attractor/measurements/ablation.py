@@ -39,7 +39,8 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for t, steps in arrays.places("ablation"):
         for split in TEXTS:
             rate = arrays.outcomes(split, t, "ablation", steps).rate_per_sequence()
-            mean = mean_interval(rate, share=True, missing=True, seed=seed)
+            groups = arrays.groups("ablation", split)
+            mean = mean_interval(rate, share=True, missing=True, seed=seed, groups=groups)
             yield row(split, "recovery_steps", mean, t, steps)
 
 

@@ -53,7 +53,8 @@ def surprise(arrays: Arrays, split: str) -> Surprise:
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for split in SPLITS:
         if arrays.has("calibration_nll", split):
-            yield row(split, "kappa", kappa(surprise(arrays, split), seed))
+            groups = arrays.groups("calibration_nll", split)
+            yield row(split, "kappa", kappa(surprise(arrays, split), seed, groups))
             yield from mean_rows(arrays, "calibration_nll", "conditional_nll", seed, split)
             yield from _confidence_rows(arrays, split, seed)
     if all(arrays.has("calibration_nll", split) for split in TEXTS):
@@ -66,7 +67,8 @@ def _confidence_rows(arrays: Arrays, split: str, seed: int) -> Iterator[Row]:
     confidence, correct = (
         arrays.values(f"calibration_{name}", split) for name in ("confidence", "correct")
     )
-    beyond = mean_interval((confidence - correct).mean(1), seed=seed)
+    groups = arrays.groups("calibration_confidence", split)
+    beyond = mean_interval((confidence - correct).mean(1), seed=seed, groups=groups)
     yield row(split, "overconfidence", beyond)
     bins = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
     for i in range(RELIABILITY_BINS):

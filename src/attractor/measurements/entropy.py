@@ -56,7 +56,9 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
         yield from mean_rows(arrays, "entropy", "conditional_entropy", seed, split)
         if arrays.has("entropy", split):
             vanishing = (arrays.values("entropy", split) < VANISHING).mean(1)
-            yield row(split, "vanishing_share", mean_interval(vanishing, share=True, seed=seed))
+            groups = arrays.groups("entropy", split)
+            e = mean_interval(vanishing, share=True, seed=seed, groups=groups)
+            yield row(split, "vanishing_share", e)
             entropy = arrays.values("entropy", split)[None]
             every = np.ones(entropy.shape, dtype=bool)
             yield from density_rows(split, "entropy_density", entropy, every)

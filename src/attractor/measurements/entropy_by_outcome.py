@@ -28,13 +28,14 @@ def _rows_at(arrays: Arrays, split: str, t: float, seed: int) -> Iterator[Row]:
     # all of them since it is that of the clean text.
     index = arrays.outcomes(split, t).index()
     entropy = np.broadcast_to(arrays.values("entropy", split), index.shape)
+    groups = arrays.groups("recovery", split, t)
     for outcome, name in enumerate(OUTCOMES):
         chosen = index == outcome
         count = chosen.sum((0, 2)).astype(float)
         if np.count_nonzero(count) < 2:  # an interval needs two sequences
             continue
         total = np.where(chosen, entropy, 0).sum((0, 2))
-        yield row(split, f"entropy_{name}", ratio_interval(total, count, seed), t)
+        yield row(split, f"entropy_{name}", ratio_interval(total, count, seed, groups), t)
         yield from density_rows(split, f"density_{name}", entropy, chosen, t)
 
 

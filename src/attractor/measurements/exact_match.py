@@ -23,7 +23,9 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
             changed = found.perturbed.any(2)
             whole = found.restored.all(2) & changed
             if changed.any():
-                share = clustered_share(whole.sum(0), changed.sum(0))
+                share = clustered_share(
+                    whole.sum(0), changed.sum(0), arrays.groups("recovery", split, t)
+                )
                 yield row(split, "exact_match", share, t)
 
 

@@ -59,7 +59,9 @@ def _shares(arrays: Arrays, array: str, name: str, seed: int) -> Iterator[Row]:
         yield from mean_rows(arrays, array, f"{name}_tokens", seed, split, share=True)
         if arrays.has(array, split):
             whole = arrays.values(array, split).min(1)  # 1 where every token stays
-            yield row(split, f"{name}_sequences", mean_interval(whole, share=True, seed=seed))
+            groups = arrays.groups(array, split)
+            e = mean_interval(whole, share=True, seed=seed, groups=groups)
+            yield row(split, f"{name}_sequences", e)
 
 
 def _calls(process: ForwardProcess, config: ProbeConfig, length: int) -> Calls:

@@ -74,6 +74,8 @@ class Measurement:
     sections: tuple[Section, ...] = ()
     default: bool = True
     """whether it is measured unless others are asked for"""
+    trained: str | None = None
+    """the command that trains models on which it can be measured, where others have nothing"""
     command: str | None = None
     """what measures it, where that is a command of its own"""
 
@@ -122,6 +124,10 @@ def row(
         low=e.low,
         high=e.high,
         sequences=e.n,
+        groups=None if e.design is None else e.design.groups,
+        icc=None if e.design is None else e.design.icc,
+        design_effect=None if e.design is None else e.design.effect,
+        by_group=None if e.design is None else e.design.by_group,
     )
 
 
@@ -132,4 +138,6 @@ def mean_rows(
     for split in splits or TEXTS:
         if arrays.has(source, split):
             values = arrays.per_sequence(source, split)
-            yield row(split, quantity, mean_interval(values, share=share, seed=seed))
+            groups = arrays.groups(source, split)
+            e = mean_interval(values, share=share, seed=seed, groups=groups)
+            yield row(split, quantity, e)

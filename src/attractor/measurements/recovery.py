@@ -32,16 +32,17 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for t, _ in arrays.places("recovery"):
         for split in SPLITS:
             found = arrays.outcomes(split, t)
+            groups = arrays.groups("recovery", split, t)
             rate, unstable = found.rate_per_sequence(), found.unstable_per_sequence()
             # Where the noise has changed no token of a sequence, it has no rate.
-            mean = mean_interval(rate, share=True, missing=True, seed=seed)
+            mean = mean_interval(rate, share=True, missing=True, seed=seed, groups=groups)
             yield row(split, "recovery_rate", mean, t)
             # The same share over all tokens: it weighs a sequence by how many were changed.
             changed = found.perturbed.sum((0, 2))
             returned = (found.restored & found.perturbed).sum((0, 2))
-            yield row(split, "recovery_micro", clustered_share(returned, changed), t)
+            yield row(split, "recovery_micro", clustered_share(returned, changed, groups), t)
             if np.isfinite(unstable).sum() >= 2:  # near t = 1 hardly a token is left alone
-                mean = mean_interval(unstable, share=True, missing=True, seed=seed)
+                mean = mean_interval(unstable, share=True, missing=True, seed=seed, groups=groups)
                 yield row(split, "unstable_rate", mean, t)
 
 

@@ -9,6 +9,7 @@ own beside the first: numbers of different conditions are never mixed.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from attractor.config.settings import ProbeConfig
 from attractor.measurements import known, wanted
 from attractor.measurements.generative_perplexity import GENERATIVE_PERPLEXITY
 from attractor.measurements.measurement import SHARED_SETTINGS, Measurement
+from attractor.measurements.repetition import REPETITION
 from attractor.measurements.texts import NGRAM
 
 WORDS = {"generations": ("entropy_gap", "trajectory", "novelty", "generative_perplexity")}
@@ -39,6 +41,14 @@ def recognised(config: ProbeConfig) -> ProbeConfig:
     # What is gone cannot be asked: then the digest it had says which one is meant.
     digest = folder_digest(folder) if folder.is_dir() else config.judge_digest
     return _with(config, {"judge_digest": digest})
+
+
+def with_repetition(config: ProbeConfig, repeat: Sequence[int]) -> ProbeConfig:
+    """The config with what is measured of repeated rows, where the data have some."""
+    if not repeat:
+        return config
+    names = spelled_out(config).measure
+    return spelled_out(dataclasses.replace(config, measure=(*names, REPETITION.name)))
 
 
 def agree(made: ProbeConfig, asked: ProbeConfig) -> bool:

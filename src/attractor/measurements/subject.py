@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from attractor.config.settings import ProbeConfig
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.probes import Path, Recovery, random_tokens, recovery, sample
+from attractor.results.tables import Block
 
 
 class Own(NamedTuple):
@@ -52,6 +54,22 @@ class Subject:
                 self.denoiser, self.rows(split), t, config.steps, config.seed, repeats
             )
         return self._restored[split, t]
+
+    def placed(self, block: Block) -> Block:
+        """An array that also tells which documents its sequences are of, where that is known. What
+        measures a kind of text takes its rows from the first one on."""
+        origins = self.texts.origins.get(block.split)
+        if origins is None or len(block.original) > len(origins):
+            return block
+        return dataclasses.replace(block, origin=origins[: len(block.original)])
+
+    @functools.cached_property
+    def planted(self) -> Tensor:
+        """Rows that are repeated in the training set, and as many that are left out; none where
+        there are no such rows."""
+        found = self.texts.planted
+        rows = self.texts.train[:0] if found is None else found.rows
+        return torch.from_numpy(np.array(rows)).long()
 
     @functools.cached_property
     def random(self) -> Tensor:

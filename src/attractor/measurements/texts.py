@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from attractor.data.replicas import Planted
 
 NGRAM = "ngram"
 """The built-in judge."""
@@ -27,3 +31,8 @@ class Texts(NamedTuple):
     other_test: np.ndarray
     """unseen rows that are not probed"""
     decode: Callable[[Sequence[int]], str]
+    planted: Planted | None = None
+    """rows that are repeated in the training set, if there are any"""
+    origins: Mapping[str, np.ndarray] = MappingProxyType({})
+    """the document and the group of each probed row of a kind of text, (N, 2), where they are
+    known; a group of -1 is none"""

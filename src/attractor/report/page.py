@@ -47,6 +47,8 @@ PROVENANCE = {
     "measured": "Measured",
     "measured_with": "Measured with",
     "seeds": "Training seeds",
+    "data_seeds": "Orders of the training rows",
+    "grouped_by": "Rows belong to a",
     "version": "attractor version",
     "config_hash": "Config hash",
 }
@@ -220,7 +222,7 @@ def absent(report: Report) -> list[tuple[str, str]]:
     """The title of each section for which the sweep holds no data, and what would measure it."""
     drawn = {figure.id for figure in all_figures(report)}
     return [
-        (section.title, m.command or f"attractor measure SWEEP --measure {m.name}")
+        (section.title, m.command or m.trained or f"attractor measure SWEEP --measure {m.name}")
         for m in ALL
         for section in m.sections
         if section.id not in drawn
@@ -233,7 +235,19 @@ def _tables(report: Report) -> list[Table]:
 
 
 def _numbers(report: Report) -> Table:
-    head = ("n", "seed", "of", "t", "at", "measurement", "value", "low", "high", "sequences")
+    head = (
+        "n",
+        "seed",
+        "of",
+        "t",
+        "at",
+        "measurement",
+        "value",
+        "low",
+        "high",
+        "sequences",
+        "data seed",
+    )
     rows = [
         (
             f"{r.n_train:g}",
@@ -244,6 +258,7 @@ def _numbers(report: Report) -> Table:
             r.measurement,
             *("" if x is None else f"{x:.6g}" for x in r.estimate[:3]),
             str(r.estimate.n),
+            str(r.data_seed),
         )
         for r in report.measured
     ]

@@ -182,8 +182,8 @@ def _figure(
     banded = any(p.mean.interval for each in there for p in each.curve.points)
     if not banded and "No interval" not in assumed:
         assumed += " No interval is recorded here."
-    if len(report.seeds) > 1:
-        assumed += f" Means over {len(report.seeds)} training seeds"
+    if len(report.seeds) * len(report.data_seeds) > 1:
+        assumed += f" Means over {words.runs_of(report)}"
         assumed += ", whose spread widens the bands." if banded else "."
     if any(p.mean.warning for each in there for p in each.curve.points):
         assumed += f" Some of the intervals rest on fewer than {FEW} sequences."

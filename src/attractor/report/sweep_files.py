@@ -23,6 +23,7 @@ from attractor.report.view import (
     curves,
     perplexity,
 )
+from attractor.results.estimate import Design
 from attractor.results.outcomes import OUTCOMES
 from attractor.types import AttractorError
 
@@ -39,6 +40,7 @@ def _measured(
         n_train=row.integer("n_train", least=1),
         seed=row.integer("seed"),
         estimate=row.estimate(key, interval),
+        data_seed=int(row.optional("data_seed") or 0),
     )
 
 
@@ -52,7 +54,16 @@ def _stored(row: Fields, n_train: int, seed: int) -> Measured:
         estimate=row.estimate("value", "ci")._replace(n=int(row.optional("sequences") or 0)),
         measurement=row.text("measurement"),
         at=row.optional("at"),
+        data_seed=int(row.optional("data_seed") or 0),
+        design=_design(row),
     )
+
+
+def _design(row: Fields) -> Design | None:
+    if not row.has("groups"):
+        return None
+    groups, icc, effect = (row.optional(key) for key in ("groups", "icc", "design_effect"))
+    return Design(int(groups or 0), icc, effect, bool(row.data.get("by_group")))
 
 
 def _where_measured(rows: list[Fields], key: str, interval: str, timed: bool) -> list[Measured]:
@@ -225,6 +236,7 @@ def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
         sizes=tuple(sorted({row.integer("n_train") for row in rows})),
         times=tuple(sorted({row.number("t") for row in rows})),
         seeds=tuple(sorted({row.integer("seed") for row in rows})),
+        data_seeds=tuple(sorted({int(row.optional("data_seed") or 0) for row in rows})),
         recovery=curves(_rows(rows, "recovery_rate", "recovery_ci", timed=True)),
         broken=curves(broken),
         entropy=curves([*entropy, *more.named("conditional_entropy", "generated")]),

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from attractor.analysis.multiple import holm, p_above
 from attractor.analysis.statistics import LEVEL
 from attractor.machine.files import write_atomically
-from attractor.measurements import entropy_gap
+from attractor.measurements import entropy_gap, quantity
 from attractor.measurements.membership import BLIND
 from attractor.report import words
-from attractor.report.view import Report, over_seeds
+from attractor.report.view import Measured, Report, over_seeds
 from attractor.results.estimate import Estimate
 
 TOKENS_SHOWN = 40
@@ -35,7 +35,7 @@ class Table(NamedTuple):
 
 def tables(report: Report) -> list[Table]:
     """The tables for which the sweep holds data, in the order of the page."""
-    makers = (agreement, models, distances, micro, membership, detector, controls)
+    makers = (agreement, models, distances, micro, membership, alike, detector, controls)
     made = [make(report) for make in makers]
     return [table for table in made if table is not None and table.rows]
 
@@ -110,11 +110,14 @@ def _score_cells(found: Scores, score: str, levels: list[float], better: bool) -
 
 def _over_seeds(report: Report, n: float, *measurements: str) -> Scores:
     """Means over the training seeds at one n."""
-    found: dict[tuple[str, str, float | None], list[Estimate]] = {}
+    found: dict[tuple[str, str, float | None], list[Measured]] = {}
     for r in report.measured:
         if r.n_train == n and r.measurement in measurements:
-            found.setdefault((r.measurement, r.split, r.at), []).append(r.estimate)
-    return {key: over_seeds(estimates, key[0]) for key, estimates in found.items()}
+            found.setdefault((r.measurement, r.split, r.at), []).append(r)
+    return {
+        key: over_seeds([r.estimate for r in rows], key[0], [(r.data_seed, r.seed) for r in rows])
+        for key, rows in found.items()
+    }
 
 
 def detector(report: Report) -> Table | None:
@@ -206,6 +209,38 @@ def agreement(report: Report) -> Table | None:
         "apart if the interval leaves 0 out and they lie between different sizes. Each pair by "
         "itself.",
         ("first", "second", "decades between", ""),
+        rows,
+    )
+
+
+def alike(report: Report) -> Table | None:
+    """How alike the rows of one group are, and whether that makes an interval one over groups."""
+    rows = []
+    sizes, first = {report.sizes[0], report.sizes[-1]}, report.times[0]
+    for r in report.measured:
+        single = r.seed == report.seeds[0] and r.data_seed == report.data_seeds[0]
+        if r.design is None or r.n_train not in sizes or r.t not in (None, first) or not single:
+            continue
+        numbers = (r.design.icc, r.design.effect)
+        rows.append(
+            (
+                words.count(r.n_train),
+                words.name(r.split),
+                quantity(r.measurement).title,
+                words.count(r.design.groups),
+                *("" if x is None else words.decimal(x) for x in numbers),
+                "groups" if r.design.by_group else "sequences",
+            )
+        )
+    kind = report.provenance.get("grouped_by") or "document"
+    return Table(
+        "alike",
+        f"How alike rows of one {kind} are",
+        "The intraclass correlation is the share of the spread that lies between groups, here each "
+        f"a {kind}; the design effect is by how much that makes the variance of a mean larger. "
+        "Above 1.5 the interval is one over groups, unless it was said what is resampled. Of the "
+        "first run at the smallest and at the largest n; empty where all rows have the same value.",
+        ("n", "text", "quantity", "groups", "correlation", "design effect", "interval over"),
         rows,
     )
 

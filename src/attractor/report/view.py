@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from attractor.analysis import statistics
 from attractor.measurements import quantity
 from attractor.report.fields import Fields
-from attractor.results.estimate import Estimate
+from attractor.results.estimate import Design, Estimate
 
 
 class Measured(NamedTuple):
@@ -30,6 +30,9 @@ class Measured(NamedTuple):
     measurement: str = ""
     at: float | None = None
     """place on an axis of its own, of a measurement that has one, such as nats of a density"""
+    data_seed: int = 0
+    design: Design | None = None
+    """how alike sequences of one group are, where that is known"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +142,7 @@ class Report:
     sizes: tuple[int, ...]
     times: tuple[float, ...]
     seeds: tuple[int, ...]
+    data_seeds: tuple[int, ...]
     recovery: tuple[Curve, ...]
     broken: tuple[Curve, ...]
     entropy: tuple[Curve, ...]
@@ -185,12 +189,17 @@ def find(curves: Iterable[Curve], split: str, t: float | None = None) -> Curve |
     return next((curve for curve in curves if curve.split == split and curve.t == t), None)
 
 
-def over_seeds(estimates: list[Estimate], measurement: str) -> Estimate:
+def over_seeds(
+    estimates: list[Estimate], measurement: str, replicates: list[tuple[int, int]] | None = None
+) -> Estimate:
     """The mean over training seeds with its interval over sequences and seeds."""
     value = fmean(e.value for e in estimates)
     if any(e.interval is None for e in estimates):
         return Estimate(value)
-    low, high = (estimates[0] if len(estimates) == 1 else statistics.over_seeds(estimates)).ends()
+    mean = estimates[0]
+    if len(estimates) > 1:
+        mean = statistics.over_seeds(estimates, replicates)
+    low, high = mean.ends()
     # Student's interval over a few seeds is symmetric and often wider than what the unit allows:
     # a share above 1 would only be an artefact of it.
     low, high = quantity(measurement).unit.clipped(low, high)
@@ -207,15 +216,15 @@ def curves(
     """
     # Of several numbers of one (measurement, split, t, n, seed) the first is taken: the rows of
     # transition.json are one for each t, and repeat in each of them what does not depend on t.
-    groups: dict[tuple[str, str, float | None], dict[float, dict[int, Estimate]]] = {}
+    groups: dict[tuple[str, str, float | None], dict[float, dict[tuple[int, int], Estimate]]] = {}
     for m in measured:
         at = groups.setdefault((m.measurement, m.split, m.t), {})
-        at.setdefault(m.n_train, {}).setdefault(m.seed, m.estimate)
+        at.setdefault(m.n_train, {}).setdefault((m.data_seed, m.seed), m.estimate)
     found = []
     for (name, split, t), sizes in groups.items():
         points = []
         for n_train, seeds in sorted(sizes.items()):
-            mean = over_seeds(list(seeds.values()), name)
+            mean = over_seeds(list(seeds.values()), name, list(seeds))
             values = tuple(scale(seeds[seed].value) for seed in sorted(seeds))
             points.append(Point(n_train=n_train, mean=mean.scaled(scale), seeds=values))
         found.append(Curve(split=split, t=t, points=tuple(points)))

@@ -186,15 +186,23 @@ def unbroken(sentence: str) -> str:
 def seeds_note(report: Report, curves: tuple[Curve, ...]) -> str:
     """Say what lines, dots and bands are, and what the bands leave out."""
     banded = any(p.mean.interval for curve in curves for p in curve.points)
-    k = len(report.seeds)
+    k = len(report.seeds) * len(report.data_seeds)
     if k == 1:
         band = "Bands: 95% intervals over sequences." if banded else "No interval is recorded here."
         return f"{band} One training seed, so the spread between training runs is not shown."
-    lines = f"Lines: means over {k} training seeds. Small dots: single seeds."
+    lines = f"Lines: means over {runs_of(report)}. Small dots: single seeds."
     if not banded:
         return f"{lines} No interval is recorded here."
     few = f"; {k} seeds tell little of it, so the bands are wide" if k < FEW_SEEDS else ""
     return f"{lines} Bands: 95% intervals over sequences and over the spread between seeds{few}."
+
+
+def runs_of(report: Report) -> str:
+    """What means over runs are taken over."""
+    seeds = f"{len(report.seeds)} training seeds"
+    if len(report.data_seeds) == 1:
+        return seeds
+    return f"{seeds} and {len(report.data_seeds)} orders of the data"
 
 
 def printable(text: str) -> str:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 import attractor
 from attractor.machine.files import write_atomically
+from attractor.results.estimate import Groups
 from attractor.results.outcomes import Outcomes
 from attractor.types import AttractorError
 
@@ -45,6 +46,19 @@ class Provenance:
     """fingerprint of the tokenizer"""
     noise_seed: int = 0
     """seed of the noise of the probes"""
+    data_seed: int = 0
+    """order of the training rows"""
+
+
+class Replicate(NamedTuple):
+    """What tells one training run from others of the same model and training-set size.
+
+    Runs of one data seed have the same training rows, and runs of one seed the same weights at the
+    start: see `analysis.statistics.replicate_reach` for what this leaves of their number.
+    """
+
+    data_seed: int
+    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +80,15 @@ class Row:
     chance"""
     sequences: int
     """sequences behind the number"""
+    groups: int | None = None
+    """groups of these sequences, such as books; this and the next three are None where rows are of
+    no known group, or the number is no mean over sequences"""
+    icc: float | None = None
+    """intraclass correlation; None where it cannot be estimated"""
+    design_effect: float | None = None
+    """by how much groups make the variance of the mean larger; None as above"""
+    by_group: bool | None = None
+    """whether the interval resamples groups, and not sequences"""
 
     def ends(self) -> tuple[float, float]:
         """The interval.
@@ -96,6 +119,8 @@ class Block:
     """(R, N, L)"""
     value: np.ndarray | None = None
     """(N, K)"""
+    origin: np.ndarray | None = None
+    """document and group of each sequence, (N, 2), where they are known; a group of -1 is none"""
 
 
 _IDS, _VALUES = pa.list_(pa.int32()), pa.list_(pa.float32())
@@ -111,6 +136,8 @@ _TOKEN_TYPES = pa.schema(
         ("corrupted", _IDS),
         ("recovered", _IDS),
         ("value", _VALUES),
+        ("document", pa.int64()),
+        ("group", pa.int64()),
     ]
 )
 
@@ -159,7 +186,15 @@ def _groups(file: Path) -> Iterator[pa.Table]:
     """
     with pq.ParquetFile(file) as parquet:
         for i in range(parquet.num_row_groups):
-            yield parquet.read_row_group(i).cast(_TOKEN_TYPES)
+            yield _completed(parquet.read_row_group(i)).cast(_TOKEN_TYPES)
+
+
+def _completed(table: pa.Table) -> pa.Table:
+    """A table of an earlier version with the columns that have come since then, empty."""
+    for field in _TOKEN_TYPES:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(_TOKEN_TYPES.names)
 
 
 def write_rows(
@@ -175,7 +210,11 @@ def write_rows(
     """
     stamp = dataclasses.asdict(provenance)
     table = pa.Table.from_pylist([{**stamp, **dataclasses.asdict(row)} for row in rows])
-    table = table.cast(_told(table.schema, made))
+    # Columns that may be empty throughout, which pyarrow could not tell a type from.
+    kinds = {"groups": pa.int64(), "icc": pa.float64(), "design_effect": pa.float64()}
+    kinds |= {"by_group": pa.bool_()}
+    fields = [field.with_type(kinds.get(field.name, field.type)) for field in table.schema]
+    table = table.cast(_told(pa.schema(fields), made))
     write_atomically(folder / RESULTS, lambda path: pq.write_table(table, path))
 
 
@@ -212,6 +251,13 @@ def _table(block: Block) -> pa.Table:
         values = getattr(block, name)
         kind = _TOKEN_TYPES.field(name).type
         columns[name] = pa.nulls(repeats * n, kind) if values is None else _lists(values, kind)
+    for i, name in enumerate(("document", "group")):
+        kind = _TOKEN_TYPES.field(name).type
+        columns[name] = (
+            pa.nulls(repeats * n, kind)
+            if block.origin is None
+            else pa.array(np.tile(block.origin[:, i], repeats), kind)
+        )
     return pa.table(columns, schema=_TOKEN_TYPES)
 
 
@@ -231,6 +277,8 @@ class Arrays:
     """The arrays of one model, by measurement, kind of text and time."""
 
     tokens: pa.Table
+    resample: str = "auto"
+    """what intervals are to resample, see `ProbeConfig.resample`"""
 
     def has(self, measurement: str, split: str) -> bool:
         """Whether a measurement was made on a kind of text."""
@@ -280,6 +328,23 @@ class Arrays:
         """Values as (sequences, K) in double precision."""
         return self.array("value", measurement, split)[0].astype(np.float64)
 
+    def groups(
+        self, measurement: str, split: str, t: float | None = None, at: float | None = None
+    ) -> Groups | None:
+        """Which sequences of a block belong together: those of one group, and where there is none,
+        of one document; None where neither is known.
+
+        Without a `t` that of any time, since it is the same at all.
+        """
+        keys = ((measurement, split, t, at), *self._blocks)
+        named = (k for k in keys if k in self._blocks and k[:2] == (measurement, split))
+        found = self._blocks[next(named)]
+        first = found.filter(pc.equal(found["repeat"], 0))
+        if first["group"].null_count:
+            return None
+        origin = np.stack([first[name].to_numpy() for name in ("document", "group")], 1)
+        return Groups.of_rows(origin, self.resample)
+
     def per_sequence(self, measurement: str, split: str) -> np.ndarray:
         """Mean value of each sequence, (sequences,)."""
         return self.values(measurement, split).mean(1)
@@ -302,7 +367,9 @@ def read_arrays(folder: Path) -> Arrays:
         AttractorError: if it is not there or damaged.
     """
     try:
-        return Arrays(tokens=pq.read_table(folder / TOKENS, schema=_TOKEN_TYPES))
+        tokens = pq.read_table(folder / TOKENS, schema=_TOKEN_TYPES)
+        told = made_of(folder / TOKENS) or {}
+        return Arrays(tokens=tokens, resample=told.get("resample", "auto"))
     except (OSError, pa.ArrowInvalid) as error:
         raise _damaged(folder / TOKENS, error) from None
 
@@ -344,6 +411,11 @@ class RunResults(Arrays):
 
     provenance: Provenance
     rows: list[Row]
+
+    @property
+    def replicate(self) -> Replicate:
+        """Which of the runs of its size it is."""
+        return Replicate(self.provenance.data_seed, self.provenance.seed)
 
     def row(self, split: str, measurement: str, t: float | None = None) -> Row:
         """The one row of a measurement on a kind of text, at a time.
@@ -391,12 +463,16 @@ def read_results(folder: Path) -> RunResults:
             f"the results in '{folder}' are of schema {found}, and only {SCHEMA} can be read"
         )
     # The stamp is the same in every row.
-    provenance = Provenance(**{name: records[0][name] for name in stamps})
+    there = [name for name in stamps if name in records[0]]  # others have come since
+    provenance = Provenance(**{name: records[0][name] for name in there})
     rows = [
         Row(**{key: value for key, value in record.items() if key not in stamps})
         for record in records
     ]
-    return RunResults(provenance=provenance, rows=rows, tokens=read_arrays(folder).tokens)
+    arrays = read_arrays(folder)
+    return RunResults(
+        provenance=provenance, rows=rows, tokens=arrays.tokens, resample=arrays.resample
+    )
 
 
 def measured_names(folder: Path) -> set[str]:

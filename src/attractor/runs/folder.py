@@ -7,7 +7,7 @@ import dataclasses
 import glob
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from attractor.data.dataset import (
     prepare_dataset,
     require_same_text,
 )
+from attractor.data.replicas import list_planted, write_order
 from attractor.data.stream import Packed
 from attractor.machine.files import (
     atomic_directory,
@@ -48,8 +49,12 @@ def prepare(
     folder: Path,
     on_packing: Callable[[Packed], None] = lambda packed: None,
     anew: bool = False,
+    orders: Sequence[int] = (),
 ) -> Dataset:
     """The dataset of a config: prepared once in `folder`, then opened.
+
+    Other orders of its rows, that of the config and those of `orders`, are written beside them; so
+    is the list of the rows that are repeated.
 
     What a stream has packed is kept beside the parent of `folder` until it is done, so that it goes
     on from there, unless the text is another one then, or all is to be done `anew`.
@@ -58,6 +63,27 @@ def prepare(
         AttractorError: if `folder` holds data of another config, or of text that has changed since,
             or for bad input.
     """
+    data = _packed(_packing(config), folder, on_packing, anew)
+    every = sorted({config.order, *orders})
+    for order in every:
+        write_order(data, order)
+    if config.repeat:
+        list_planted(data, every, config.repeat, config.repeat_rows)
+    return data
+
+
+def _packing(config: DataConfig) -> DataConfig:
+    """What the packed rows depend on: they are the same in whatever order, and whichever of them
+    are repeated."""
+    plain = DataConfig()
+    return dataclasses.replace(
+        config, order=plain.order, repeat=plain.repeat, repeat_rows=plain.repeat_rows
+    )
+
+
+def _packed(
+    config: DataConfig, folder: Path, on_packing: Callable[[Packed], None], anew: bool
+) -> Dataset:
     marker = folder / CONFIG
     if (folder / COUNTS).is_file() and marker.is_file():
         require_same_config(marker, config)
@@ -66,13 +92,10 @@ def prepare(
     home = folder.resolve().parent
     building = home.with_name(f".{home.name}.packing-{config_hash(config)}")
     with atomic_directory(folder) as partial:
-        prepare_dataset(
-            partial,
-            building=building,
-            anew=anew,
-            on_progress=on_packing,
-            **dataclasses.asdict(config),
-        )
+        settings = dataclasses.asdict(config)
+        for later in ("order", "repeat", "repeat_rows"):
+            del settings[later]
+        prepare_dataset(partial, building=building, anew=anew, on_progress=on_packing, **settings)
         (partial / CONFIG).write_text(to_json(config))
     if anew:  # whatever else was begun for this place will not be gone on with
         for left in home.parent.glob(f".{glob.escape(home.name)}.packing-*"):

@@ -29,9 +29,10 @@ from attractor.config.identity import (
     to_dict,
     to_json,
 )
-from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
+from attractor.config.settings import DataConfig, ProbeConfig, RunConfig, SweepConfig
 from attractor.data.dataset import Dataset, read_rows
 from attractor.data.packing import prefix
+from attractor.data.replicas import ordered, planted, training_set
 from attractor.data.tokenizer import Tokenizer
 from attractor.machine.files import clear_up, locked, make_directory, write_atomically
 from attractor.machine.processes import processes
@@ -43,6 +44,7 @@ from attractor.measurements import (
     rows_of,
     wanted,
 )
+from attractor.measurements.repetition import PLANTED
 from attractor.measurements.sets import agree, joined, lacking, recognised, spelled_out
 from attractor.measurements.texts import Texts
 from attractor.model.ddit import DDiT
@@ -228,7 +230,7 @@ def probe_run(
         unseen = read_rows(text, column, data.tokenizer, data.test.shape[1])
         digest = hashlib.sha256(np.ascontiguousarray(unseen, dtype=np.int64).tobytes())
         own = Text(str(text.resolve()), column, digest.hexdigest()[:12])
-    texts = texts_of(data, trained.n_train, config, unseen)
+    texts = texts_of(data, trained.n_train, config, unseen, trained.data)
     asked = dataclasses.replace(trained, probe=config)
     with locked(run):
         return measure_run(run, asked, texts, data.tokenizer, own, denoiser)
@@ -243,19 +245,48 @@ def write_measurements(
 
 
 def texts_of(
-    data: Dataset, n_train: int, config: ProbeConfig, unseen: np.ndarray | None = None
+    data: Dataset,
+    n_train: int,
+    config: ProbeConfig,
+    unseen: np.ndarray | None = None,
+    text: DataConfig = DataConfig(),  # noqa: B008
 ) -> Texts:
-    """What a model trained on the first `n_train` rows is measured on; `unseen` takes the place of
-    the test rows.
+    """What a model trained on the first `n_train` rows is measured on.
+
+    Args:
+        data: its data.
+        n_train: rows of its training set, copies included.
+        config: how many rows are measured.
+        unseen: takes the place of the test rows.
+        text: in which order the rows are, and which are repeated. Copies are never among the
+            training rows that are measured.
 
     Raises:
         AttractorError: if there are too few; see also `measurements.require_possible`.
     """
-    corpus, others = prefix(data.train, n_train), data.test if unseen is None else unseen
-    train = prefix(corpus, config.rows, "rows")
+    data = ordered(data, text.order)
+    corpus = training_set(data.train, n_train, text.repeat, text.repeat_rows)
+    others = data.test if unseen is None else unseen
+    train = prefix(corpus[: n_train - text.copies], config.rows, "rows")
     test = prefix(others, config.test_rows, "test_rows")
     rest = data.train[len(train) :], others[len(test) :]
-    texts = Texts(train, test, corpus, *rest, data.tokenizer.decode)
+    origins = {}
+    if data.origins is not None:
+        origins = {"train": np.array(data.origins.train[: len(train)])}
+        if text.repeat:
+            held = text.repeat_rows * (len(text.repeat) + 1)
+            origins[PLANTED] = np.array(data.origins.train[-held:])
+        if unseen is None:
+            origins["test"] = np.array(data.origins.test[: len(test)])
+    texts = Texts(
+        train,
+        test,
+        corpus,
+        *rest,
+        data.tokenizer.decode,
+        planted(data.train, text.repeat, text.repeat_rows) if text.repeat else None,
+        origins,
+    )
     require_possible(texts, config)
     return texts
 
@@ -266,6 +297,7 @@ def provenance(config: RunConfig, tokenizer: Tokenizer) -> Provenance:
         config_hash=config_hash(config),
         n_train=config.n_train,
         seed=config.seed,
+        data_seed=config.data.order,
         tokenizer=tokenizer.fingerprint,
         noise_seed=config.probe.seed,
     )
@@ -282,8 +314,11 @@ def parameter_count(config: RunConfig | SweepConfig, text_size: int) -> int:
 def _is_behind(folder: Path, asked: ProbeConfig) -> bool:
     """Whether the numbers of a set are not all that its arrays give: a process was stopped between
     the two, or a later version makes more of the arrays that an earlier one had kept."""
-    if made_of(folder / RESULTS) != made_of(folder / TOKENS):
+    made = made_of(folder / TOKENS)
+    if made_of(folder / RESULTS) != made:
         return True
+    if (made or {}).get("resample", ProbeConfig().resample) != asked.resample:
+        return True  # the same arrays, and other intervals
     there = measured_names(folder)
     derived = (m for m in wanted(asked.measure) if m.run is None)
     return any(not there & {quantity.name for quantity in m.quantities} for m in derived)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset, open_dataset
-from attractor.data.packing import prefix
+from attractor.data.replicas import ordered, training_set
 from attractor.data.stream import Packed
 from attractor.machine.processes import processes
-from attractor.measurements.sets import recognised
+from attractor.measurements.sets import recognised, with_repetition
 from attractor.runs.folder import (
     CONFIG,
     DATA,
@@ -45,8 +45,8 @@ def run(
             data or in use, training diverges or the disk is full; what has been saved stays.
     """
     require_tracker(config.monitor.track)
-    rows = prefix(data.train, config.n_train)
-    texts = texts_of(data, config.n_train, config.probe)  # fails before training
+    data = ordered(data, config.data.order)
+    texts = texts_of(data, config.n_train, config.probe, text=config.data)  # before training
     require_same_rows(folder, data)
     is_main = processes().is_main
     # One process holds the folder for all: a lock keeps out other processes, these among them.
@@ -57,6 +57,9 @@ def run(
         if not is_finished(folder):
             if is_main:
                 data.tokenizer.save(folder)
+            rows = training_set(
+                data.train, config.n_train, config.data.repeat, config.data.repeat_rows
+            )
             train_run(config, rows, data, folder, on_progress)
         measure_run(folder, config, texts, data.tokenizer)
 
@@ -75,7 +78,8 @@ def run_alone(
         AttractorError: as `run`, and if there is nothing left to do.
     """
     require_tracker(config.monitor.track)
-    config = dataclasses.replace(config, probe=recognised(config.probe))
+    probe = recognised(with_repetition(config.probe, config.data.repeat))
+    config = dataclasses.replace(config, probe=probe)
     if processes().is_main:
         with claimed(folder, CONFIG, config, force):
             if is_complete(folder, config.probe):
@@ -84,6 +88,7 @@ def run_alone(
                     "`attractor probe` adds measurements to it"
                 )
             data = prepare(config.data, folder / DATA, on_packing, anew=force)
-            texts_of(data, config.n_train, config.probe)  # while an earlier run can come back
+            # While an earlier run can come back.
+            texts_of(data, config.n_train, config.probe, text=config.data)
     processes().wait()  # until the data are there
     run(config, open_dataset(folder / DATA), folder, on_progress)

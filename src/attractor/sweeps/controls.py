@@ -34,7 +34,8 @@ def controlled(runs: list[RunConfig]) -> RunConfig:
     enough."""
     enough = min(ROWS, max(run.probe.rows for run in runs))
     return min(
-        (run for run in runs if run.probe.rows >= enough), key=lambda run: (run.n_train, run.seed)
+        (run for run in runs if run.probe.rows >= enough),
+        key=lambda run: (run.n_train, run.data.order, run.seed),
     )
 
 
@@ -73,7 +74,7 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
 
 
 def _control(name: str, config: RunConfig, data: Dataset) -> tuple[Denoiser, Texts]:
-    texts = texts_of(data, config.n_train, config.probe)
+    texts = texts_of(data, config.n_train, config.probe, text=config.data)
     if name == "untrained":
         process = make_process(config.process, data.tokenizer.vocab_size, config.uniform_share)
         return NetworkDenoiser(untrained(config, process.vocab_size), process), texts

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import NamedTuple
 
 from attractor.config.settings import MonitorConfig, ProbeConfig, SweepConfig, TrainConfig
 from attractor.measurements import wanted
+from attractor.measurements.sets import with_repetition
 from attractor.process.calls import Calls, reverse_calls
 from attractor.process.forward import ForwardProcess
 from attractor.process.registry import make_process
@@ -50,7 +52,10 @@ def cost(config: SweepConfig, text_size: int) -> Cost:
     output = (width + 1) * process.vocab_size
     blocks = parameters - width * process.vocab_size - output
     tokens = config.train.steps * config.train.batch_size * length
-    calls = probe_calls(process, config.probe, length) + validation_calls(config.train)
+    probe = with_repetition(config.probe, config.data.repeat)
+    repeated = config.data.repeat_rows * (len(config.data.repeat) + 1)
+    probe = dataclasses.replace(probe, planted_rows=min(probe.planted_rows, repeated))
+    calls = probe_calls(process, probe, length) + validation_calls(config.train)
     calls += check_calls(process, config.monitor, config.train.steps, length)
     # At an event a whole row goes through the blocks, for every position attends to all others, but
     # the output layer, which is most of a small model, runs at the candidates alone.

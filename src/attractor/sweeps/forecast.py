@@ -50,7 +50,7 @@ def forecast(
         workers: runs side by side.
         at_once: sizes to train at a time; all unless given.
     """
-    text_size, runs = planned_vocab_size(config.data), len(config.sizes) * len(config.seeds)
+    text_size, runs = planned_vocab_size(config.data), len(config.sizes) * config.runs_each
     threads = torch.get_num_threads()
     try:
         # As fast as a run beside others will be, and not as fast as this process alone could be.
@@ -68,7 +68,7 @@ def forecast(
 def at_a_time(config: SweepConfig, workers: int | None, at_once: int | None = None) -> int:
     """Runs side by side on this machine."""
     sizes = at_once or len(config.sizes)
-    return min(workers or default_workers(), sizes * len(config.seeds) * len(config.each_model()))
+    return min(workers or default_workers(), sizes * config.runs_each * len(config.each_model()))
 
 
 def planned_vocab_size(data: DataConfig) -> int:

@@ -18,7 +18,7 @@ SCHEMA = 1
 def passages(runs: list[RunResults], tokenizer: Tokenizer) -> dict[str, Any]:
     """The first row of each split at the largest t, original, corrupted and recovered: content of
     passages.json."""
-    by_size = sorted(runs, key=lambda run: (run.provenance.n_train, run.provenance.seed))
+    by_size = sorted(runs, key=lambda run: (run.provenance.n_train, run.replicate))
     most = by_size[-1].provenance.n_train
     # Of the largest size, too, the first seed.
     ends = [by_size[0], next(run for run in by_size if run.provenance.n_train == most)]

@@ -28,7 +28,9 @@ class PlannedRun(NamedTuple):
     @property
     def title(self) -> str:
         """What a person calls it."""
+        order = self.config.data.order
         seed = f", seed {self.config.seed}" if self.config.seed else ""
+        seed += f", data seed {order}" if order else ""
         return f"{self.model} n = {self.config.n_train:,}{seed}".lstrip()
 
 
@@ -52,8 +54,8 @@ def sizes_of(config: SweepConfig, available: int, out: Path | None = None) -> li
 
 
 def plan(config: SweepConfig, available: int, out: Path | None = None) -> list[PlannedRun]:
-    """Every (model, size, seed), largest models and training sets first so that the longest runs do
-    not come last.
+    """Every (model, size, data seed, seed), largest models and training sets first so that the
+    longest runs do not come last.
 
     Args:
         config: the sweep.
@@ -72,22 +74,24 @@ def plan(config: SweepConfig, available: int, out: Path | None = None) -> list[P
 
 
 def runs_of(config: SweepConfig, model: str, sizes: Iterable[int]) -> list[PlannedRun]:
-    """One of the sweep's models at these training-set sizes, with every seed; of a training set
-    with fewer rows than are to be probed, all are."""
+    """One of the sweep's models at these training-set sizes, with every data seed and seed; of a
+    training set with fewer rows than are to be probed, copies aside, all are."""
     alone = config.each_model()[model]
-    axes = ("sizes", "seeds", "models", "margin")
+    axes = ("sizes", "seeds", "data_seeds", "models", "margin", "data")
     shared = {
         f.name: getattr(alone, f.name) for f in dataclasses.fields(alone) if f.name not in axes
     }
-    probe = shared.pop("probe")
+    probe, copies = shared.pop("probe"), config.data.copies
     runs = [
         RunConfig(
             n_train=n,
             seed=seed,
-            probe=dataclasses.replace(probe, rows=max(2, min(probe.rows, n))),
+            data=dataclasses.replace(config.data, order=order),
+            probe=dataclasses.replace(probe, rows=max(2, min(probe.rows, n - copies))),
             **shared,
         )
         for n in sizes
+        for order in config.orders
         for seed in config.seeds
     ]
     return [PlannedRun(run_id(run), run, model) for run in runs]

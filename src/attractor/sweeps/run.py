@@ -18,7 +18,13 @@ from attractor.data.stream import Packed
 from attractor.data.subsets import SplitCounts
 from attractor.machine.files import locked, write_atomically
 from attractor.measurements import known
-from attractor.measurements.sets import agree, joined, recognised, spelled_out
+from attractor.measurements.sets import (
+    agree,
+    joined,
+    recognised,
+    spelled_out,
+    with_repetition,
+)
 from attractor.report.page import write_report
 from attractor.runs.folder import DATA, claimed, is_finished, prepare, read_json
 from attractor.runs.measure import is_complete, results_of, texts_of
@@ -50,7 +56,9 @@ def resolve(config: SweepConfig, data: Dataset, out: Path) -> SweepConfig:
         raise AttractorError(
             f"the smallest training set has {smallest.n_train} row: an interval needs at least 2"
         )
-    texts_of(data, smallest.n_train, smallest.probe)  # fails before any training
+    # In the order that the data have: the others may not be written yet.
+    text = dataclasses.replace(config.data, order=0)
+    texts_of(data, smallest.n_train, smallest.probe, text=text)  # fails before any training
     if config.monitor.checks:
         rows = min(config.monitor.rows, smallest.n_train, len(data.test))
         require_watchable(config.monitor, rows, data.train.shape[1])
@@ -109,11 +117,12 @@ def sweep(
     if precision is not None:
         check_precision(precision, at_once)
     require_locating(config.probe)
-    config = dataclasses.replace(config, probe=recognised(config.probe))
+    probe = recognised(with_repetition(config.probe, config.data.repeat))
+    config = dataclasses.replace(config, probe=probe)
     # In this block everything is checked that needs no training, so that bad input leaves the
     # folder as it was. The lock is then kept for all that follows.
     with claimed(out, SWEEP, config, force) as lock:
-        data = prepare(config.data, out / DATA, on_packing, anew=force)
+        data = prepare(config.data, out / DATA, on_packing, anew=force, orders=config.orders)
         config = _with_earlier(config, out)
         resolved = resolve(config, data, out)
         if precision is not None:
@@ -250,13 +259,14 @@ def _runs(config: SweepConfig, data: Dataset, out: Path) -> list[PlannedRun]:
 def _as_probed_before(runs: list[PlannedRun], out: Path) -> list[PlannedRun]:
     """The same runs, or, where an earlier version has measured them, with its number of rows: of
     every training set it probed only as many as the smallest one has."""
-    smallest = min(run.config.n_train for run in runs)
+    smallest = min(run.config.n_train - run.config.data.copies for run in runs)
     larger = [run for run in runs if run.config.probe.rows > max(2, smallest)]
     if any(results_of(out / run.run_id, run.config.probe) for run in larger):
         return runs
     alike = [_with_rows(run, min(run.config.probe.rows, max(2, smallest))) for run in runs]
     before = [run for run in alike if results_of(out / run.run_id, run.config.probe)]
-    return alike if any(run.config.n_train > smallest for run in before) else runs
+    grown = any(run.config.n_train - run.config.data.copies > smallest for run in before)
+    return alike if grown else runs
 
 
 def _with_rows(run: PlannedRun, rows: int) -> PlannedRun:

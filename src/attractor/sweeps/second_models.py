@@ -11,6 +11,7 @@ import numpy as np
 from attractor import adapters
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset, open_dataset
+from attractor.data.replicas import ordered
 from attractor.machine.files import locked
 from attractor.measurements import rows_of
 from attractor.measurements.measurement import block
@@ -65,6 +66,7 @@ def add_twins(sweep: Path, note: Callable[[str], None], watch: Watcher) -> list[
 def _train_and_compare(config: RunConfig, data: Dataset, folder: Path) -> None:
     """A model on other rows, in a folder inside that of the model with which it is compared."""
     # The first model has seen the rows before these.
+    data = ordered(data, config.data.order)
     rows = np.asarray(data.train[config.n_train : 2 * config.n_train])
     require_same_rows(folder.parent, data)
     with held(folder, config):

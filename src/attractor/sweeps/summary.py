@@ -56,8 +56,11 @@ def summarized(folder: Path, run: PlannedRun) -> bool:
         return False
     summary = read_fields(folder / TRANSITION)
     summary.require("rows")
-    known = {(row.integer("n_train"), row.integer("seed")) for row in summary.objects("rows")}
-    return (run.config.n_train, run.config.seed) in known
+    known = {
+        (row.integer("n_train"), row.integer("seed"), int(row.optional("data_seed") or 0))
+        for row in summary.objects("rows")
+    }
+    return (run.config.n_train, run.config.seed, run.config.data.order) in known
 
 
 def write_summary(
@@ -195,6 +198,8 @@ def _provenance(
         "grid_steps": config.probe.steps,
         "judge": "Kneser-Ney 5-gram" if judge == NGRAM else Path(judge).name,
         "seeds": sorted({run.provenance.seed for run in results}),
+        "data_seeds": sorted({run.provenance.data_seed for run in results}),
+        "grouped_by": "" if data.origins is None else data.origins.kind or "document",
         "measured": list(config.probe.measure),
         "measured_with": _measured_with(config.probe),
         "other_sets": other_sets,
