@@ -35,7 +35,7 @@ def corpus(folder: Path, documents: int = 400) -> Path:
 def config(
     source: Path, sizes: tuple[float, ...] = (8, 16, 32, 64), steps: int = 30
 ) -> SweepConfig:
-    """Four sizes of one very small model."""
+    """Four sizes of one very small model; the smallest has fewer rows than are probed."""
     return SweepConfig(
         sizes=sizes,
         data=DataConfig(source=str(source), tokenizer="char", seq_len=12),
@@ -50,6 +50,6 @@ def config(
             validation_rows=8,
         ),
         probe=ProbeConfig(
-            t=(0.3, 0.8), rows=8, test_rows=10, repeats=2, steps=20, generated=6, nelbo_draws=2
+            t=(0.3, 0.8), rows=12, test_rows=10, repeats=2, steps=20, generated=6, nelbo_draws=2
         ),
     )

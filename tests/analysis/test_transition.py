@@ -9,7 +9,9 @@ from benchmarks.transition import GRIDS, SHAPES, simulate
 from scipy.special import expit
 
 from attractor import AttractorError
+from attractor.analysis.statistics import replicate_reach
 from attractor.analysis.transition import (
+    Table,
     Transition,
     bend,
     copying_transition,
@@ -122,7 +124,7 @@ def test_few_sequences_give_a_warning() -> None:
 
 
 def test_one_sequence_has_no_interval() -> None:
-    with pytest.raises(AttractorError, match="curves of 1 sequences"):
+    with pytest.raises(AttractorError, match="curves of a single sequence at n = 50"):
         recovery_transition(SIZES, *curves(300, seed=0, sequences=1))
 
 
@@ -181,8 +183,49 @@ def test_two_sizes_are_enough_and_say_how_little_they_tell() -> None:
     train, test = curves(700, 0)
     found = recovery_transition(SIZES[[0, -1]], train[:, [0, -1]], test[:, [0, -1]])
     assert found.sizes == (50, 50_000)
-    with pytest.raises(AttractorError, match="a curve at n = 50 only"):
-        recovery_transition(SIZES[:1], train[:, :1], test[:, :1])
+    alone = recovery_transition(SIZES[:1], train[:, :1], test[:, :1])
+    assert alone.n_star is None
+    assert alone.reason == "n = 50 is the only size, and a place needs at least 2"
+
+
+def test_a_small_training_set_has_fewer_rows() -> None:
+    """Their mean counts for as much as that of many, and the claim that the advantage is above 1/2
+    there rests on them alone."""
+    train, test = curves(700, 0)
+    fewer = train.copy()
+    fewer[4:, 0] = np.nan
+    whole, part = (recovery_transition(SIZES, rows, test) for rows in (train, fewer))
+    assert part.n_star == pytest.approx(whole.n_star, rel=1e-6)
+    assert part.sequences == whole.sequences == len(train)
+    fewer[:4, 0] = [0.9, 0.9, 0.9, 0.1]
+    refused = recovery_transition(SIZES, fewer, test)
+    assert refused.reason is not None
+    assert "open towards small n" in refused.reason
+
+
+def test_whole_groups_are_resampled() -> None:
+    """Ten rows that are one and the same tell as much as one: the interval is that of a tenth of
+    them."""
+    train, test = curves(700, 0)
+    groups = np.repeat(np.arange(len(train)), 10)
+    same = (Table(np.repeat(x, 10, 0), groups) for x in (train, test))
+    assert recovery_transition(SIZES, *same).ci == recovery_transition(SIZES, train, test).ci
+
+
+def test_runs_that_share_a_start_or_their_rows_are_not_independent() -> None:
+    rng = np.random.default_rng(0)
+    train, test = curves(700, 0)
+    shifts = rng.normal(0, 0.05, 4)
+    runs = np.clip(train[None] + shifts[:, None, None], 0, 1)
+    replicates = ((0, 0), (0, 1), (1, 0), (1, 1))
+    other = np.repeat(test[None], 4, 0)
+    found = recovery_transition(
+        SIZES, Table(runs, None, replicates), Table(other, None, replicates)
+    )
+    assert found.seed_ci is not None
+    places = np.log([place for place in found.seed_n_star if place is not None])
+    reach = replicate_reach(places, replicates)
+    assert np.log(found.seed_ci) == pytest.approx([places.mean() - reach, places.mean() + reach])
 
 
 def test_the_width_is_that_of_the_fall() -> None:

@@ -100,17 +100,31 @@ def test_what_is_missing_is_measured_and_nothing_is_trained(earlier: Path) -> No
     assert sorted({row["t"] for row in rows}) == [0.3, 0.5, 0.8]
 
 
+def test_an_earlier_version_probed_only_as_many_rows_as_the_smallest_size_has(
+    earlier: Path,
+) -> None:
+    settings = json.loads((earlier / "sweep.json").read_text())
+    settings["probe"]["rows"] = 12
+    (earlier / "sweep.json").write_text(json.dumps(settings))
+    assert [run.config.probe.rows for run in planned_runs(earlier)] == [8, 8]
+    assert summarize(earlier)
+    for run in (SMALL, LARGE):
+        (earlier / run / RESULTS).unlink()
+    assert [run.config.probe.rows for run in planned_runs(earlier)] == [12, 8]
+
+
 def test_numbers_that_were_added_are_those_that_would_have_been_measured_at_once(
     earlier: Path, tmp_path: Path
 ) -> None:
     whole = Path(shutil.copytree(EARLIER / SMALL, tmp_path / "alone" / SMALL))
     shutil.copytree(EARLIER / "data", tmp_path / "alone" / "data")
-    (whole / RESULTS).unlink()
-    (whole / TOKENS).unlink()
-    probe = dataclasses.replace(config_of(earlier).probe, t=(0.3, 0.5, 0.8), measure=())
-    run = next(run for run in planned_runs(earlier) if run.run_id == SMALL)
-    settings = dataclasses.replace(probe, rows=run.config.probe.rows)
-    for part in (dataclasses.replace(settings, t=(0.5,), measure=("recovery",)), settings):
+    before = next(run for run in planned_runs(earlier) if run.run_id == SMALL).config.probe
+    for folder in (earlier / SMALL, whole):  # by this version, which measures some of it otherwise
+        (folder / RESULTS).unlink()
+        (folder / TOKENS).unlink()
+    settings = dataclasses.replace(before, t=(0.3, 0.5, 0.8), measure=())
+    more = dataclasses.replace(settings, t=(0.5,), measure=("recovery",))
+    for part in (before, more, settings):
         probe_run(earlier / SMALL, part)
     probe_run(whole, settings)
 

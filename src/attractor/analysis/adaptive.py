@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attractor.analysis.transition import Transition, recovery_transition
+from attractor.analysis.transition import Table, Transition, recovery_transition
 
 Values = NDArray[np.float64]
 
@@ -26,8 +26,8 @@ class Decision(NamedTuple):
 
 def decide(
     sizes: Values,
-    train: Values,
-    test: Values,
+    train: Values | Table,
+    test: Values | Table,
     candidates: Values,
     precision: float,
     at_once: int = 1,

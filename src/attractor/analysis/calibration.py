@@ -12,6 +12,7 @@ from attractor.analysis.statistics import bca, ratio_interval, resampled_means, 
 from attractor.analysis.transition import (
     TEST,
     TRAIN,
+    Table,
     Transition,
     combined,
     half_way,
@@ -65,7 +66,12 @@ def log_kappa_difference(a: Surprise, b: Surprise, seed: int = 0) -> Estimate:
 
 
 def calibration_transition(
-    sizes: Values, train: Surprise, test: Surprise, seed: int = 0
+    sizes: Values,
+    train: Surprise,
+    test: Surprise,
+    seed: int = 0,
+    groups: tuple[NDArray[np.int64] | None, NDArray[np.int64] | None] = (None, None),
+    replicates: tuple[tuple[int, int], ...] = (),
 ) -> Transition:
     """Size at which ln kappa of unseen minus that of training text has fallen to half of what it is
     at the smallest size, where that is surely above 0.
@@ -75,15 +81,17 @@ def calibration_transition(
         train: of each training sequence at each size, (N, S) or (training seeds, N, S).
         test: the same of unseen sequences, (M, S) or (training seeds, M, S).
         seed: of the bootstrap, which resamples sequences, whole curves at a time.
+        groups: of training and of unseen sequences, where whole groups are to be resampled.
+        replicates: (data seed, seed) of each training run.
     """
     # One stream for each text, so that nll and entropy are those of the same drawn sequences.
     curves = [
-        mean_curves(sizes, table, seed, stream)
-        for found, stream in ((test, TEST), (train, TRAIN))
-        for table in found.resolved()
+        mean_curves(sizes, Table(values, of, replicates), seed, stream)
+        for found, stream, of in ((test, TEST, groups[1]), (train, TRAIN, groups[0]))
+        for values in found.resolved()
     ]
     gap = combined(lambda a, b, c, d: _log_kappa(a, b) - _log_kappa(c, d), *curves)
-    if np.quantile(gap.resampled[:, 0], student_tail(gap.sequences)) <= 0:
+    if np.quantile(gap.resampled[:, 0], student_tail(int(gap.sequences[0]))) <= 0:
         return not_found(
             f"ln kappa of unseen minus training text is {gap.mean[0]:.2f} at n = {sizes[0]:,.0f}, "
             "the smallest size, not surely above 0"

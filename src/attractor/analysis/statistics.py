@@ -211,8 +211,11 @@ def seed_reach(values: Sequence[float] | Values, level: float = LEVEL) -> float:
     return relative_reach(k, level) * float(np.std(values, ddof=1))
 
 
-def student_interval(values: Sequence[float] | Values) -> Estimate:
-    """Mean of one value a training seed with Student's 95% interval.
+def student_interval(
+    values: Sequence[float] | Values, replicates: Sequence[tuple[int, int]] = ()
+) -> Estimate:
+    """Mean of one value a training run with Student's 95% interval; where (data seed, seed) of each
+    is given, as `replicate_reach` has it.
 
     Raises:
         AttractorError: for fewer than two seeds, and for a value that is not finite.
@@ -226,7 +229,8 @@ def student_interval(values: Sequence[float] | Values) -> Estimate:
     if not np.isfinite(values).all():
         wrong = int(np.flatnonzero(~np.isfinite(values))[0])
         raise AttractorError(f"training seed {wrong + 1} of {len(values)} has no finite value")
-    mean, reach = float(values.mean()), seed_reach(values)
+    mean = float(values.mean())
+    reach = replicate_reach(values, replicates) if replicates else seed_reach(values)
     return Estimate(mean, mean - reach, mean + reach, len(values))
 
 

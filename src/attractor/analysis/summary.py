@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -14,7 +13,9 @@ from attractor.analysis.advantage import HALF, basin_advantage
 from attractor.analysis.agreement import agreements
 from attractor.analysis.calibration import Surprise, calibration_transition
 from attractor.analysis.detection import auroc, transfer
+from attractor.analysis.groups import design
 from attractor.analysis.transition import (
+    Table,
     Transition,
     copying_transition,
     entropy_bend,
@@ -61,12 +62,11 @@ def transition_summary(runs: list[RunResults], elapsed_s: float, margin: float) 
 
 
 class RecoveryCurves(NamedTuple):
-    """Sizes, (S,), and recovery of each training and each unseen sequence at each, (training seeds,
-    N, S)."""
+    """Sizes, (S,), and recovery of each training and each unseen sequence at each."""
 
     sizes: Values
-    train: Values
-    test: Values
+    train: Table
+    test: Table
 
 
 def recovery_curves(runs: list[RunResults], t: float) -> RecoveryCurves:
@@ -76,8 +76,9 @@ def recovery_curves(runs: list[RunResults], t: float) -> RecoveryCurves:
         AttractorError: if a size lacks a seed that another has.
     """
 
-    def recovered(split: str) -> Values:
-        return _curves(runs, lambda run: run.outcomes(split, t).rate_per_sequence())
+    def recovered(split: str) -> Table:
+        rates = _curves(runs, lambda run: run.outcomes(split, t).rate_per_sequence())
+        return _table(runs, rates, "recovery", split, t)
 
     sizes = np.array(sorted({run.provenance.n_train for run in runs}), dtype=np.float64)
     return RecoveryCurves(sizes, recovered("train"), recovered("test"))
@@ -88,7 +89,7 @@ def places(runs: list[RunResults], times: list[float], margin: float) -> dict[st
     are."""
     sizes = recovery_curves(runs, times[0]).sizes
     recovery = {t: recovery_transition(*recovery_curves(runs, t)) for t in times}
-    train = _curves(runs, lambda run: run.per_sequence("entropy", "train"))
+    train = _per_sequence_table(runs, "entropy", "train")
     entropy, change = entropy_transition(sizes, train), entropy_bend(sizes, train)
     copies, own = _copies(runs, sizes), _own_entropy(runs, sizes)
     calibrated = _calibration(runs, sizes)
@@ -122,18 +123,22 @@ def _calibration(runs: list[RunResults], sizes: Values) -> Transition | None:
     if not all(run.has("calibration_nll", split) for run in runs for split in ("train", "test")):
         return None
 
-    def surprise(split: str) -> Surprise:
-        nll, entropy = (
-            _curves(runs, functools.partial(_per_sequence, f"calibration_{name}", split))
-            for name in ("nll", "entropy")
-        )
-        return Surprise(nll, entropy)
+    tables = {
+        split: [
+            _per_sequence_table(runs, f"calibration_{name}", split) for name in ("nll", "entropy")
+        ]
+        for split in ("train", "test")
+    }
+    train, test = (Surprise(*(table.values for table in found)) for found in tables.values())
+    groups = tables["train"][0].groups, tables["test"][0].groups
+    return calibration_transition(
+        sizes, train, test, groups=groups, replicates=tables["test"][0].replicates
+    )
 
-    return calibration_transition(sizes, surprise("train"), surprise("test"))
 
-
-def _per_sequence(array: str, split: str, run: RunResults) -> Values:
-    return run.per_sequence(array, split)
+def _per_sequence_table(runs: list[RunResults], measurement: str, split: str) -> Table:
+    curves = _curves(runs, lambda run: run.per_sequence(measurement, split))
+    return _table(runs, curves, measurement, split)
 
 
 def _copies(runs: list[RunResults], sizes: Values) -> Transition | None:
@@ -143,8 +148,11 @@ def _copies(runs: list[RunResults], sizes: Values) -> Transition | None:
     if not all(run.has("novelty_nearest", "test") for run in runs):
         reason = "copies among unseen rows, beside which those of generations stand, are missing"
         return Transition(None, None, None, f"{reason}: measure novelty anew")
-    own = _curves(runs, lambda run: near(run, "generated"))
-    return copying_transition(sizes, own, _curves(runs, lambda run: near(run, "test")))
+    own, test = (
+        _table(runs, _curves(runs, lambda run: near(run, split)), "novelty_nearest", split)  # noqa: B023
+        for split in ("generated", "test")
+    )
+    return copying_transition(sizes, own, test)
 
 
 def near(arrays: Arrays, split: str) -> Values:
@@ -159,7 +167,7 @@ def _own_entropy(runs: list[RunResults], sizes: Values) -> Transition | None:
     """Where the entropy of generations has risen half-way; None without generations."""
     if not all(run.has("entropy", "generated") for run in runs):
         return None
-    own = _curves(runs, lambda run: run.per_sequence("entropy", "generated"))
+    own = _per_sequence_table(runs, "entropy", "generated")
     return entropy_transition(sizes, own, text="own")
 
 
@@ -169,7 +177,7 @@ def _peak_of(
     """Where a perplexity peaks; None where it was not measured."""
     if not all(run.has(measurement, split) for run in runs):
         return None
-    nats = _curves(runs, lambda run: run.per_sequence(measurement, split))
+    nats = _per_sequence_table(runs, measurement, split)
     return perplexity_peak(sizes, nats, of=PEAKS[measurement])
 
 
@@ -308,7 +316,8 @@ def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
 
 
 def _curves(runs: list[RunResults], per_sequence: Callable[[RunResults], Values]) -> Values:
-    """One curve a sequence for each replicate, (replicates, N, S), in the order of `replicates`.
+    """One curve a sequence for each replicate, (replicates, N, S), in the order of `replicates`;
+    NaN where a training set has fewer rows than others, which have its rows first.
 
     Raises:
         AttractorError: if a size lacks a replicate that another has.
@@ -322,7 +331,32 @@ def _curves(runs: list[RunResults], per_sequence: Callable[[RunResults], Values]
                 f"there is no model of seed {replicate.seed}{order} at n = {size}: every size "
                 "needs the same seeds"
             )
-    return np.stack([np.stack([found[r, n] for n in sizes], 1) for r in replicates(runs)])
+    curves = np.full((len(replicates(runs)), max(map(len, found.values())), len(sizes)), np.nan)
+    for (k, replicate), (s, size) in itertools.product(
+        enumerate(replicates(runs)), enumerate(sizes)
+    ):
+        values = found[replicate, size]
+        curves[k, : len(values), s] = values
+    return curves
+
+
+def _table(
+    runs: list[RunResults], curves: Values, measurement: str, split: str, t: float | None = None
+) -> Table:
+    """Curves with the groups that are to be resampled: those whose rows are alike at some size."""
+    groups = common_groups(runs, measurement, split, t)
+    return Table(curves, _alike(curves, groups), tuple(replicates(runs)))
+
+
+def _alike(curves: Values, groups: Groups | None) -> NDArray[np.int64] | None:
+    if groups is None or len(groups.of) != curves.shape[1]:
+        return None
+    known = np.asarray((~np.isnan(curves)).any(0))
+    at_some_size = any(
+        design(np.nanmean(curves[:, there, s], 0), groups.chosen(there)).by_group
+        for s, there in enumerate(known.T)
+    )
+    return groups.of if at_some_size else None
 
 
 def replicates(runs: Sequence[RunResults]) -> list[Replicate]:

@@ -44,6 +44,17 @@ TRAIN, TEST, OWN = 0, 1, 2
 """Streams of the bootstrap: curves of the same sequences are resampled together."""
 
 
+class Table(NamedTuple):
+    """One curve of each sequence, and which of them belong together."""
+
+    values: Values
+    """(N, S), or (training runs, N, S); NaN where a sequence has none, or was not measured"""
+    groups: NDArray[np.int64] | None = None
+    """group of each sequence, (N,), where whole groups are to be resampled"""
+    replicates: tuple[tuple[int, int], ...] = ()
+    """(data seed, seed) of each training run; unless given, each is a run of its own"""
+
+
 class Curves(NamedTuple):
     """A mean curve, and what its uncertainty is made of."""
 
@@ -52,8 +63,16 @@ class Curves(NamedTuple):
     resampled: Values
     """means over resampled sequences, (R, S)"""
     seeds: Values
-    """means of each training seed, (K, S)"""
-    sequences: int
+    """means of each training run, (K, S)"""
+    sequences: NDArray[np.int64]
+    """behind each point, (S,): a small training set has fewer; groups, where those are resampled"""
+    replicates: tuple[tuple[int, int], ...] = ()
+    """as in `Table`"""
+
+    @property
+    def fewest(self) -> int:
+        """Sequences behind the point that has fewest."""
+        return int(self.sequences.min())
 
 
 class Transition(NamedTuple):
@@ -89,7 +108,9 @@ class Transition(NamedTuple):
         return {key: value for key, value in values.items() if key not in ("samples", "sequences")}
 
 
-def recovery_transition(sizes: Values, train: Values, test: Values, seed: int = 0) -> Transition:
+def recovery_transition(
+    sizes: Values, train: Values | Table, test: Values | Table, seed: int = 0
+) -> Transition:
     """Size at which the basin advantage is 1/2, see `advantage`.
 
     Args:
@@ -104,7 +125,9 @@ def recovery_transition(sizes: Values, train: Values, test: Values, seed: int = 
     return half_way(sizes, combined(share_kept, a, b), "basin advantage")
 
 
-def copying_transition(sizes: Values, own: Values, test: Values, seed: int = 0) -> Transition:
+def copying_transition(
+    sizes: Values, own: Values | Table, test: Values | Table, seed: int = 0
+) -> Transition:
     """Size at which half of the generations are copies, beyond as many as there are by chance.
 
     If a share m of the generations is copied, and the rest is near a training row as often as
@@ -122,7 +145,10 @@ def copying_transition(sizes: Values, own: Values, test: Values, seed: int = 0) 
 
 
 def entropy_transition(
-    sizes: Values, entropy: Values, seed: int = 0, text: Literal["training", "own"] = "training"
+    sizes: Values,
+    entropy: Values | Table,
+    seed: int = 0,
+    text: Literal["training", "own"] = "training",
 ) -> Transition:
     """Size at which entropy has risen half-way, from the 0 of a store to its value at the largest
     size.
@@ -137,7 +163,7 @@ def entropy_transition(
     return half_way(sizes, missing, f"share of the entropy of {text} text that is missing")
 
 
-def entropy_bend(sizes: Values, entropy: Values, seed: int = 0) -> Transition:
+def entropy_bend(sizes: Values, entropy: Values | Table, seed: int = 0) -> Transition:
     """Change-point of entropy: where its slope against log n changes most. Arguments as in
     `entropy_transition`."""
     if len(sizes) < MIN_SIZES_BEND:
@@ -152,7 +178,7 @@ def entropy_bend(sizes: Values, entropy: Values, seed: int = 0) -> Transition:
 
 def perplexity_peak(
     sizes: Values,
-    nats: Values,
+    nats: Values | Table,
     seed: int = 0,
     of: Literal["generative", "validation"] = "generative",
 ) -> Transition:
@@ -177,7 +203,7 @@ def perplexity_peak(
             f"{of} perplexity is highest at the {'largest' if top else 'smallest'} size"
         )
     above_ends = curves.resampled[:, top] - curves.resampled[:, [0, -1]].max(1)
-    if np.quantile(above_ends, student_tail(curves.sequences) / between) < MIN_RISE:
+    if np.quantile(above_ends, student_tail(curves.fewest) / between) < MIN_RISE:
         return not_found(f"{of} perplexity does not surely rise by {MIN_RISE} nats above its ends")
     return _located(sizes, summit, curves, "no peak inside the measured sizes")
 
@@ -227,9 +253,11 @@ def bend(sizes: Values, curves: Values) -> Values:
 def half_way(sizes: Values, shares: Curves, what: str) -> Transition:
     """Where a share falls to 1/2, if it is surely above that at the smallest size and surely below
     it at the largest one: each end at 97.5%, so both at 95%."""
-    tail = student_tail(shares.sequences)
+    if len(sizes) < 2:
+        return not_found(f"n = {sizes[0]:,.0f} is the only size, and a place needs at least 2")
     open_ends = []
     for at, side, end in ((0, "small", "smallest"), (-1, "large", "largest")):
+        tail = student_tail(int(shares.sequences[at]))
         ends = np.nanquantile(shares.resampled[:, at], [tail, 1 - tail])
         surely = ends[0] > HALF if at == 0 else ends[1] < HALF
         if not surely:
@@ -256,8 +284,11 @@ def _located(
     log_n = float(find(sizes, curves.mean[None])[0])
     if not np.isfinite(log_n):
         return not_found(nothing)
+    n_star = float(np.exp(log_n))
+    at = int(np.clip(np.searchsorted(sizes, n_star, "right"), 1, len(sizes) - 1))
+    sequences = int(curves.sequences[at - 1 : at + 1].min())
     samples = find(sizes, curves.resampled)
-    low, high = percentiles(samples, student_tail(curves.sequences))
+    low, high = percentiles(samples, student_tail(sequences))
     if not np.isfinite([low, high]).all():
         beyond = np.array([(samples == -np.inf).sum(), (samples == np.inf).sum()])
         none = len(samples) - np.isfinite(samples).sum() - beyond.sum()
@@ -265,24 +296,22 @@ def _located(
             f"of {len(samples):,} resamples {beyond[0]:,} have it below n = {sizes[0]:,.0f}, "
             f"{beyond[1]:,} above n = {sizes[-1]:,.0f} and {none:,} nowhere: an end is open"
         )
-    n_star = float(np.exp(log_n))
-    at = int(np.clip(np.searchsorted(sizes, n_star, "right"), 1, len(sizes) - 1))
     seeds = find(sizes, curves.seeds)
     inside = np.isfinite(seeds)
     seed_ci = None
     if len(seeds) > 1 and inside.all():
-        ends = np.exp(student_interval(seeds).ends())
+        ends = np.exp(student_interval(seeds, curves.replicates).ends())
         seed_ci = (float(ends[0]), float(ends[1]))
     return Transition(
         n_star=n_star,
         ci=(float(np.exp(low)), float(np.exp(high))),
         width=None,
-        warning=_warning(curves.sequences, inside),
+        warning=_warning(sequences, inside),
         sizes=(float(sizes[at - 1]), float(sizes[at])),
         seed_ci=seed_ci,
         seed_n_star=tuple(float(np.exp(x)) if np.isfinite(x) else None for x in seeds),
         samples=samples,
-        sequences=curves.sequences,
+        sequences=sequences,
     )
 
 
@@ -313,42 +342,47 @@ def _warning(sequences: int, inside: NDArray[np.bool_]) -> str | None:
     return "; ".join(said) or None
 
 
-def mean_curves(sizes: Values, table: Values, seed: int, stream: int) -> Curves:
-    """The mean curve of a table of sequences, (N, S) or (training seeds, N, S), resampled.
+def mean_curves(sizes: Values, table: Values | Table, seed: int, stream: int) -> Curves:
+    """The mean curve of a table of sequences, resampled.
 
     Raises:
-        AttractorError: for a single size or sequence, and for a value that is missing or infinite.
+        AttractorError: for a single sequence, and for a value that is missing or infinite.
     """
-    if len(sizes) != table.shape[-1] or not (np.diff(sizes, prepend=0) > 0).all():
+    values, groups, replicates = table if isinstance(table, Table) else Table(table)
+    if len(sizes) != values.shape[-1] or not (np.diff(sizes, prepend=0) > 0).all():
         raise AttractorError(
-            f"sizes {list(sizes)} of curves of {table.shape[-1]} points: one each, positive and "
+            f"sizes {list(sizes)} of curves of {values.shape[-1]} points: one each, positive and "
             "rising"
         )
-    if len(sizes) < 2:
-        raise AttractorError(f"a curve at n = {sizes[0]:g} only: a place needs at least 2 sizes")
-    if table.shape[-2] < 2:
-        raise AttractorError(f"curves of {table.shape[-2]} sequences: an interval needs at least 2")
-    stacked = table[None] if table.ndim == 2 else table
-    without_value = sizes[np.isnan(stacked).all(1).any(0)]
-    if len(without_value) or np.isinf(table).any():
+    stacked = values[None] if values.ndim == 2 else values
+    known = np.asarray((~np.isnan(stacked)).any(0))
+    sequences = known.sum(0)
+    if not sequences.all() or np.isinf(values).any():
         where = "a value is infinite"
-        if len(without_value):
-            where = f"at n = {without_value[0]:g} no sequence has a value"
+        if not sequences.all():
+            where = f"at n = {sizes[sequences == 0][0]:g} no sequence has a value"
         raise AttractorError(f"{where}: a curve needs finite ones at every size")
-    mean = np.nanmean(stacked, (0, 1))
-    resampled = resampled_means(table, seed, RESAMPLES, stream)
-    return Curves(mean, resampled, np.nanmean(stacked, 1), table.shape[-2])
+    if groups is not None:
+        sequences = np.array([len(np.unique(groups[column])) for column in known.T])
+    if sequences.min() < 2:
+        kind = "sequence" if groups is None else "group of sequences"
+        at = f" at n = {sizes[sequences.argmin()]:g}"
+        raise AttractorError(f"curves of a single {kind}{at}: an interval needs at least 2")
+    resampled = resampled_means(values, seed, RESAMPLES, stream, groups)
+    seeds = np.nanmean(stacked, 1)
+    return Curves(np.nanmean(stacked, (0, 1)), resampled, seeds, sequences, replicates)
 
 
 def combined(of: Callable[..., Values], *curves: Curves) -> Curves:
     """A curve that is computed from others, and all that its uncertainty is made of."""
     parts = [of(*(each[i] for each in curves)) for i in range(3)]
-    return Curves(parts[0], parts[1], parts[2], min(each.sequences for each in curves))
+    fewest = np.min([each.sequences for each in curves], 0)
+    return Curves(parts[0], parts[1], parts[2], fewest, curves[0].replicates)
 
 
 def _rises(curves: Curves) -> bool:
     rise = curves.resampled[:, -1] - curves.resampled[:, 0]
-    return bool(np.quantile(rise, student_tail(curves.sequences)) >= MIN_RISE)
+    return bool(np.quantile(rise, student_tail(int(curves.sequences[[0, -1]].min()))) >= MIN_RISE)
 
 
 def not_found(reason: str) -> Transition:

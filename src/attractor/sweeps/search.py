@@ -12,6 +12,7 @@ import numpy as np
 
 from attractor.analysis.adaptive import Decision, decide
 from attractor.analysis.summary import RecoveryCurves, recovery_curves
+from attractor.analysis.transition import Table
 from attractor.config.settings import SweepConfig
 from attractor.data.subsets import nested_sizes
 from attractor.machine.files import write_atomically
@@ -54,7 +55,7 @@ def search(
         decisions = {}
         for name, sizes in chosen.items():
             results = [_results(out, run) for run in runs_of(config, name, sizes)]
-            nothing = RecoveryCurves(*[np.empty(0)] * 3)
+            nothing = RecoveryCurves(np.empty(0), *[Table(np.empty(0))] * 2)
             seen = recovery_curves(results, t) if results else nothing
             decisions[name] = decide(
                 seen.sizes, seen.train, seen.test, candidates, precision, at_once
