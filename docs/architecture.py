@@ -28,6 +28,7 @@ WORDS = {
     "hf": "our models inside transformers",
     "runs": "one run: its folder, its training, its measuring; taken up again where it stopped",
     "adapters": "checkpoints of other people, each to a Denoiser: one file a family",
+    "reference": "models that ship with the package",
     "report": "the page of a sweep: figures, tables, sentences",
     "measurements": "one file a measurement: its question, arrays, numbers and figure",
     "train": "steps on the NELBO, checkpoints",

@@ -43,9 +43,9 @@ def load(
 
     Args:
         path: a run directory, one of its `checkpoint/step-*`, or the run of a sweep that has these
-            values, such as `runs/demo:n=32,seed=1`; a Lightning checkpoint; a folder in the layout
-            of the Hub; or a Hub id `owner/name`, with `/path/of/a/file.ckpt` behind it
-            for one file.
+            values, such as `runs/demo:n=32,seed=1`; a model that ships with the package, such as
+            `reference:n=2048`; a Lightning checkpoint; a folder in the layout of the Hub; or a Hub
+            id `owner/name`, with `/path/of/a/file.ckpt` behind it for one file.
         weights: "ema" for the averaged weights, "raw" for the last ones. They are chosen here,
             once: a Denoiser never changes its weights.
         device: where the model computes: "cpu", "cuda", ..., or "auto" for a GPU where there is

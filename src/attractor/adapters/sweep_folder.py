@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from attractor import reference
 from attractor.config.settings import MODELS
 from attractor.machine.paths import expanded, nearest_name
 from attractor.types import AttractorError
@@ -28,12 +29,15 @@ class Member(NamedTuple):
 
 
 def resolved(where: str | Path) -> Path:
-    """The path of a run, which may be named as one of a sweep; another path as it is, whether it
-    exists or not.
+    """The path of a run, which may be named as one of a sweep, or of a model that ships with the
+    package; another path as it is, whether it exists or not.
 
     Raises:
-        AttractorError: if a sweep is meant that has no such run, or several.
+        AttractorError: if a sweep is meant that has no such run, or several; as
+            `reference.folder`.
     """
+    if str(where).startswith(reference.PREFIX):
+        return reference.folder(str(where))
     path = expanded(where)
     named = NAMED.fullmatch(str(where))
     if _exists(path) or named is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from attractor.config.settings import (
     MODELS,
     DataConfig,
+    MonitorConfig,
     ProbeConfig,
     SweepConfig,
     TrainConfig,
@@ -57,7 +58,7 @@ PRESETS: dict[str, SweepConfig] = {
         data=DataConfig(tokenizer="char", seq_len=64),
         model=MODELS["reference"],
         train=TrainConfig(
-            steps=5_000,
+            steps=4_000,
             optimizer="muon",
             batch_size=512,
             lr=4e-3,
@@ -78,6 +79,9 @@ PRESETS: dict[str, SweepConfig] = {
             generated=200,
             basin_rows=100,
             measure=("all",),
+        ),
+        monitor=MonitorConfig(
+            at=(16, 31, 62, 125, 250, 500, 1_000, 2_000, 4_000), rows=48, t=0.15, steps=64
         ),
     ),
     **{

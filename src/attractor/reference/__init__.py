@@ -1,0 +1,68 @@
+"""Models that ship with the package: those of the reference sweep, in half precision, by the number
+of rows each was trained on.
+
+`attractor.load("reference:n=2048")` loads one. index.json beside this file tells how they were made
+and the SHA-256 of each weight file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+
+from attractor.types import AttractorError
+
+PREFIX = "reference:"
+HERE = Path(__file__).parent
+INDEX, WEIGHTS = "index.json", "model.safetensors"
+NAME = re.compile(r"reference:n=(\d{1,12})")
+
+
+def sizes() -> list[int]:
+    """Training rows of each model there is, rising."""
+    return sorted(int(n) for n in _index()["models"])
+
+
+def folder(name: str) -> Path:
+    """The folder of a model, in the layout of a published one.
+
+    Args:
+        name: such as "reference:n=2048".
+
+    Raises:
+        AttractorError: if there is no such model, which names the nearest, or its weights are not
+            those that were shipped.
+    """
+    there = sizes()
+    found = NAME.fullmatch(name)
+    if found is None or int(found[1]) < 1:
+        raise AttractorError(f"'{name}' names no reference model: one is {PREFIX}n={there[0]}")
+    n = int(found[1])
+    if n not in there:
+        nearest = min(there, key=lambda size: abs(math.log(size / n)))
+        raise AttractorError(
+            f"there is no reference model of n = {n:,}; the nearest is {PREFIX}n={nearest}, and "
+            f"there are n = {', '.join(f'{size:,}' for size in there)}"
+        )
+    place = HERE / f"n{n}"
+    if _sha256(place / WEIGHTS) != _index()["models"][str(n)]["sha256"]:
+        raise AttractorError(
+            f"'{place / WEIGHTS}' was altered: its SHA-256 is not that in {INDEX}; install "
+            "attractor again"
+        )
+    return place
+
+
+def _index() -> dict[str, dict[str, dict[str, str]]]:
+    content: dict[str, dict[str, dict[str, str]]] = json.loads((HERE / INDEX).read_text())
+    return content
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise AttractorError(f"'{file}' cannot be read: {error}") from None
