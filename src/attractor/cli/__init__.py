@@ -24,9 +24,10 @@ def main(argv: list[str] | None = None) -> int:
     debug = len(arguments) < len(given) or os.environ.get("ATTRACTOR_DEBUG", "") not in ("", "0")
     if threading.current_thread() is threading.main_thread():
         # An exit unwinds the stack: half-written files are removed, and workers save a checkpoint.
-        # The signal alone would end this process on the spot.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    expecting_any_text()
+        # The signals alone would end this process on the spot. What `nohup` ignores stays ignored.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda number, _: sys.exit(128 + number))
     return caught(lambda: _ready(arguments), debug)
 
 
@@ -44,6 +45,7 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
 
 def _ready(arguments: list[str]) -> Callable[[], int | None]:
     """The command, of which all is checked that can be before it begins."""
+    expecting_any_text()
     from attractor.cli.terminal import plain_warning
 
     warnings.formatwarning = plain_warning

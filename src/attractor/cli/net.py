@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 
-from attractor.cli.pipe import hush
+from attractor.cli.pipe import has_gone, hush
 from attractor.machine.files import is_full
 from attractor.types import AttractorError
 
@@ -117,8 +117,8 @@ def _flush() -> None:
         return
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        hush()
-    except OSError:
+    except OSError as error:
+        gone = has_gone(error)
         hush()  # otherwise the interpreter would try once more when it ends, and exit with 120
-        raise
+        if not gone:
+            raise
