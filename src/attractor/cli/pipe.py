@@ -1,4 +1,4 @@
-"""Readers who go away before everything is printed, such as `head`, or a terminal that is closed."""
+"""Readers who go away before everything is printed, such as `head`, or a closed terminal."""
 
 from __future__ import annotations
 

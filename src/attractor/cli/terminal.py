@@ -12,8 +12,8 @@ _PYTHON_S = warnings.formatwarning
 
 
 class _Terminal(Console):
-    """A terminal that may be closed, or whose reader may go away, as `head` does: the command goes on
-    without a word.
+    """A terminal that may be closed, or whose reader may go away, as `head` does: the command goes
+    on without a word.
 
     Ending there would change what it does, and its exit code, which for an audit is the verdict.
     """
