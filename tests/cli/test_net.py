@@ -90,6 +90,7 @@ def test_debug_prints_the_traceback(
         (OSError(errno.EACCES, "Permission denied", "runs/x"), "'runs/x': Permission denied"),
         (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
         (Exception("No space left on device (os error 28)"), "the disk is full"),
+        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "set TMPDIR to"),
         (MemoryError(), "there is not enough memory"),
         (RecursionError("too deep"), "RecursionError: too deep"),
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates"), "UnicodeEncodeError"),
