@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,7 @@ def test_debug_prints_the_traceback(
         (OSError(errno.EACCES, "Permission denied", "runs/x"), "'runs/x': Permission denied"),
         (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
         (Exception("No space left on device (os error 28)"), "the disk is full"),
+        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "set TMPDIR to"),
         (MemoryError(), "there is not enough memory"),
         (RecursionError("too deep"), "RecursionError: too deep"),
         (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates"), "UnicodeEncodeError"),
@@ -235,3 +237,42 @@ def test_a_closed_output_is_no_fault() -> None:
     )
     ended = run_python(script)
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_twice_does_not_interrupt_the_leaving(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `timeout` sends it, to the command and to its group."""
+    left = []
+
+    def call(self: object) -> int:
+        try:
+            signal.raise_signal(number)
+        finally:
+            signal.raise_signal(number)
+            left.append("in order")
+        return 0
+
+    monkeypatch.setattr(commands.TheoryCommand, "__call__", call)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            main(["theory"])
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert stop.value.code == 128 + number
+    assert left == ["in order"]
+
+
+def test_what_nohup_ignores_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        main(["--version"])
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    except SystemExit:
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -253,6 +254,25 @@ def test_force_goes_through_a_link_and_not_under_the_feet(
     with pytest.raises(AttractorError, match="is where this was started"):
         claimed(Path(), "sweep.json", {"seed": 4}, force=True).__enter__()
     assert (scratch / "work-3").is_file()
+
+
+def test_who_comes_second_to_a_new_folder_does_not_replace_what_the_first_has_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both found it empty, and the second was halted until the first had finished."""
+    folder = tmp_path / "sweep"
+
+    def meanwhile(path: Path) -> None:
+        monkeypatch.undo()
+        with claimed(path, CONFIG, {"seed": 1}, force=False):
+            (path / "work").write_text("of days")
+
+    for force in (False, True):
+        monkeypatch.setattr("attractor.runs.folder.make_directory", meanwhile)
+        with pytest.raises(AttractorError, match="has just been made by another process"):
+            claimed(folder, CONFIG, {"seed": 2}, force).__enter__()
+        assert (folder / "work").is_file()
+        shutil.rmtree(folder)
 
 
 def test_settings_that_change_no_number_are_no_part_of_the_identity() -> None:

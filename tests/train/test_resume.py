@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -27,7 +28,7 @@ from attractor.train.checkpoints import Checkpoints, checkpoint_paths
 from attractor.train.logbook import METRICS, SPEED, Logbook
 from attractor.train.loop import train
 from attractor.train.state import Progress, TrainState
-from attractor.train.stop import PoliteStop
+from attractor.train.stop import STOPS, PoliteStop
 from attractor.train.watch import Watch
 from faults import Machine, Stopped
 
@@ -51,10 +52,13 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _heard_signals() -> Iterator[None]:
-    """What a shell starts in the background ignores SIGINT, and training keeps to that."""
+    """What a shell starts in the background ignores SIGINT, and `nohup` SIGHUP; training keeps to
+    that."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGHUP, hangup)
 
 
 def run(
@@ -173,7 +177,8 @@ def test_an_asked_for_stop_saves_and_leaves_as_the_signal_would(
     whole: Path, tmp_path: Path
 ) -> None:
     rare = dataclasses.replace(CONFIG, checkpoint_minutes=60)
-    for number, outcome in ((signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)):
+    outcomes = (KeyboardInterrupt, SystemExit, SystemExit)
+    for number, outcome in zip(STOPS, outcomes, strict=True):
         folder = tmp_path / number.name
         with pytest.raises(outcome), PoliteStop() as stop:  # noqa: PT012
             signal.raise_signal(number)
@@ -182,6 +187,22 @@ def test_an_asked_for_stop_saves_and_leaves_as_the_signal_would(
         run(folder, rare)
         assert end(folder) == end(whole)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_stop_that_nobody_can_be_told_of_still_saves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The terminal is gone, as after SIGHUP, or `2>&1 | head`."""
+
+    class Gone:
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    with pytest.raises(SystemExit), PoliteStop() as stop:  # noqa: PT012
+        signal.raise_signal(signal.SIGHUP)
+        run(tmp_path / "run", dataclasses.replace(CONFIG, checkpoint_minutes=60), stop=stop)
+    assert steps(tmp_path / "run") == [1]
 
 
 def test_momentum_of_muon_is_saved_too(tmp_path: Path) -> None:

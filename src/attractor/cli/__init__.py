@@ -6,10 +6,13 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
+from types import FrameType
 
 from attractor.cli.net import caught, expecting_any_text
+from attractor.train.stop import SAME
 from attractor.types import AttractorError
 
 __all__ = ["main", "parse"]
@@ -23,10 +26,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = [argument for argument in given if argument != DEBUG]
     debug = len(arguments) < len(given) or os.environ.get("ATTRACTOR_DEBUG", "") not in ("", "0")
     if threading.current_thread() is threading.main_thread():
-        # An exit unwinds the stack: half-written files are removed, and workers save a checkpoint.
-        # The signal alone would end this process on the spot.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    expecting_any_text()
+        # The signals alone would end this process on the spot. What `nohup` ignores stays ignored.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _leave)
     return caught(lambda: _ready(arguments), debug)
 
 
@@ -42,8 +45,25 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
     return parsed(arguments)
 
 
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Exit, which unwinds the stack: half-written files are removed, and workers save a checkpoint.
+
+    The same signal soon after is still the first one, and must not interrupt that: `timeout`, for
+    one, sends it to the command and then to all of its group.
+    """
+    since = time.monotonic()
+
+    def again(number: int, frame: FrameType | None) -> None:
+        if time.monotonic() > since + SAME:
+            sys.exit(128 + number)
+
+    signal.signal(number, again)
+    sys.exit(128 + number)
+
+
 def _ready(arguments: list[str]) -> Callable[[], int | None]:
     """The command, of which all is checked that can be before it begins."""
+    expecting_any_text()
     from attractor.cli.terminal import plain_warning
 
     warnings.formatwarning = plain_warning

@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 
-from attractor.cli.pipe import hush
+from attractor.cli.pipe import has_gone, hush
 from attractor.machine.files import is_full
 from attractor.types import AttractorError
 
@@ -21,6 +21,9 @@ SIGNALLED = 128
 PANIC = "PanicException"
 """What a library written in Rust raises where it is at fault: no Exception, so that others do not
 catch it."""
+NO_PLACE = "No usable temporary directory"
+"""What Python says where no folder for temporary files can be written to, and several libraries ask
+for one as they are imported."""
 NOTHING_KEPT = "nothing is kept, and the same command begins anew"
 LENIENT = ("replace", "backslashreplace", "namereplace", "xmlcharrefreplace", "ignore")
 
@@ -92,6 +95,8 @@ def _of_system(error: BaseException) -> str | None:
         return "there is not enough memory"
     if is_full(error):
         return "the disk is full; make room and start again"
+    if isinstance(error, OSError) and NO_PLACE in str(error.strerror):
+        return "no folder for temporary files can be written to: set TMPDIR to one that can"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"'{os.fsdecode(error.filename)}': {error.strerror}"
     return None
@@ -117,8 +122,8 @@ def _flush() -> None:
         return
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        hush()
-    except OSError:
+    except OSError as error:
+        gone = has_gone(error)
         hush()  # otherwise the interpreter would try once more when it ends, and exit with 120
-        raise
+        if not gone:
+            raise

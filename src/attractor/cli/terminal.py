@@ -6,16 +6,26 @@ import warnings
 
 from rich.console import Console
 
-from attractor.cli.pipe import hush
+from attractor.cli.pipe import has_gone, hush
 
 _PYTHON_S = warnings.formatwarning
 
 
 class _Terminal(Console):
-    """A terminal whose reader may go away, as `head` does: the command goes on without a word.
+    """A terminal that may be closed, or whose reader may go away, as `head` does: the command goes
+    on without a word.
 
     Ending there would change what it does, and its exit code, which for an audit is the verdict.
     """
+
+    def _write_buffer(self) -> None:
+        # Where rich knows broken pipes only.
+        try:
+            super()._write_buffer()
+        except OSError as error:
+            if not has_gone(error):
+                raise
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Be silent from here on."""

@@ -23,6 +23,7 @@ from attractor.data.dataset import (
 from attractor.data.replicas import list_planted, write_order
 from attractor.data.stream import Packed
 from attractor.machine.files import (
+    InUseError,
     atomic_directory,
     clear_up,
     is_locked,
@@ -177,6 +178,8 @@ def claimed(
         if is_new:
             make_directory(folder)
             lock.enter_context(locked(folder))
+            if held.is_file():  # made after we looked: what is in it is not ours to replace
+                raise InUseError(f"'{folder}' has just been made by another process; start again")
         else:
             require_same_config(held, config)
         try:

@@ -11,6 +11,7 @@ import torch
 from attractor.config.identity import config_hash, to_dict
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset
+from attractor.machine.files import clear_up
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.model.network import NetworkDenoiser
@@ -68,6 +69,7 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
         there = read_results(target).provenance.config_hash if is_finished(target) else None
         if there != stamp.config_hash:
             target.mkdir(parents=True, exist_ok=True)
+            clear_up(target)
             write_measurements(target, *_control(name, control, data), probe, stamp)
         found[name] = read_results(target)
     return found

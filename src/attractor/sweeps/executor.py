@@ -20,7 +20,7 @@ from attractor.machine.processes import cores
 from attractor.runs.run import run as run_model
 from attractor.sweeps.attempt import ATTEMPTS, GRACE, Work, attempt
 from attractor.sweeps.follow import PAUSE, Ended, Watcher, follow
-from attractor.sweeps.forking import apart_from_script, forking
+from attractor.sweeps.forking import BLOCKED, apart_from_script, forking
 from attractor.sweeps.plan import PlannedRun
 from attractor.types import AttractorError
 
@@ -91,9 +91,10 @@ class _Crew:
         threads = max(1, cores() // self.count)
         task = run, self.data, self.sweep, threads, self.work
         process = self.context.Process(target=_work, args=task, name=run.title)
+        # Listed before it begins: an interruption in between would leave it behind.
+        self.running[run.run_id] = run, process
         with apart_from_script():
             process.start()
-        self.running[run.run_id] = run, process
 
     def _end(self, run: PlannedRun, process: BaseProcess) -> Ended | None:
         del self.running[run.run_id]
@@ -109,21 +110,24 @@ class _Crew:
 
     def stop(self) -> None:
         """Ask whoever is left to leave, at which training saves a checkpoint, and wait until they
-        have."""
-        processes = [process for _, process in self.running.values()]
-        for process in processes:
+        have; whoever has not then, since it hangs for instance, is killed."""
+        begun = [process for _, process in self.running.values() if process.pid is not None]
+        for process in begun:
             process.terminate()
         deadline = time.monotonic() + GRACE
-        for process in processes:
+        for process in begun:
             process.join(max(0.0, deadline - time.monotonic()))
+            process.kill()  # else the interpreter would wait for it at its end, for ever
 
 
 def _work(run: PlannedRun, data: Path, sweep: Path, threads: int, work: Work) -> None:
-    # Ctrl-C reaches every process of a terminal; the parent decides, and sends SIGTERM. That one
-    # must come through, although the server, of which this is a copy, keeps it out.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and the end of a terminal, reach every process of it; the parent decides, and sends
+    # SIGTERM. That one must come through, although the server, of which this is a copy, keeps it
+    # out.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     try:

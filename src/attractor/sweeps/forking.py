@@ -15,6 +15,8 @@ from types import ModuleType
 
 from attractor.types import AttractorError
 
+BLOCKED = {signal.SIGTERM, signal.SIGHUP}
+"""What the server does not hear."""
 LONGEST = 60
 """Bytes of a folder for temporary files that leave room for a socket in a folder inside it: the
 whole address has 107 at most, on some systems 103."""
@@ -36,18 +38,20 @@ def forking(preload: str) -> ForkServerContext:
     # The second is what torch's optimizers import when the first of them is made: seconds, which
     # would otherwise be spent by every run.
     context.set_forkserver_preload([preload, "torch._dynamo"])
-    # The end of workers is told by the server. A SIGTERM for all processes at once, as schedulers
-    # send it, must not end the server while workers still save their checkpoints: so it starts with
-    # SIGTERM blocked, which it inherits. Starting the resource tracker would lift that block, and
-    # starting the server starts the tracker unless it runs: so that goes first.
-    resource_tracker.ensure_running()
+    # The end of workers is told by the server. A signal for all processes at once, as schedulers
+    # send SIGTERM, and SIGHUP a terminal that is closed, must not end the server while workers
+    # still save their checkpoints: so it starts with both blocked, which it inherits. Starting the
+    # resource tracker would lift the block of SIGTERM, and starting the server starts the tracker
+    # unless it runs: so that goes first.
     _make_room_for_socket()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         with apart_from_script():
             forkserver.ensure_running()
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 

@@ -16,7 +16,7 @@ from attractor.config.settings import ProbeConfig, SweepConfig
 from attractor.data.dataset import Dataset, open_dataset
 from attractor.data.stream import Packed
 from attractor.data.subsets import SplitCounts
-from attractor.machine.files import locked, write_atomically
+from attractor.machine.files import clear_up, locked, write_atomically
 from attractor.measurements import known
 from attractor.measurements.sets import (
     agree,
@@ -130,6 +130,8 @@ def sweep(
         write_atomically(out / SWEEP, to_json(config))
         held = lock.pop_all()
     with held:
+        for folder in summary_folders(config, out).values():
+            clear_up(folder)
         note(data.counts, len(data.train), resolved.probe)
         do = executor or functools.partial(execute, workers=workers)
         trained: list[PlannedRun] = []

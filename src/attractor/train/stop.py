@@ -1,8 +1,9 @@
-"""A polite stop: the first Ctrl-C or SIGTERM is a wish that training grants at the end of its
-step."""
+"""A polite stop: the first Ctrl-C, SIGTERM or SIGHUP is a wish that training grants at the end of
+its step."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -10,14 +11,16 @@ import time
 from types import FrameType
 from typing import Any
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""By which a person, a scheduler and a terminal that is closed ask for the end."""
 SAME = 2.0
 """Seconds in which a second signal is still the first one, which a scheduler sends to a process and
 to the parent that passes it on."""
 
 
 class PoliteStop:
-    """While the block runs, SIGINT and SIGTERM are noted; a second one, more than `SAME` seconds
-    later, acts at once.
+    """While the block runs, the signals of `STOPS` are noted; a second one, more than `SAME`
+    seconds later, acts at once.
 
     A signal that is ignored outside stays ignored, and outside the main thread, where Python has no
     say over signals, nothing is changed.
@@ -30,7 +33,7 @@ class PoliteStop:
 
     def __enter__(self) -> PoliteStop:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOPS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._note)
         return self
@@ -43,7 +46,7 @@ class PoliteStop:
 
         Raises:
             KeyboardInterrupt: for SIGINT.
-            SystemExit: for SIGTERM, with 128 plus its number, as shells report such an end.
+            SystemExit: for another, with 128 plus its number, as shells report such an end.
         """
         if self.signal == signal.SIGINT:
             raise KeyboardInterrupt
@@ -58,10 +61,13 @@ class PoliteStop:
                 signal.raise_signal(number)
             return
         self.signal, self._since = number, time.monotonic()
-        print(
-            "attractor: stopping at the end of this step; once more to stop at once",
-            file=sys.stderr,
-        )
+        # Whoever listened may be gone, such as a terminal that was closed, or be in the middle of
+        # another line: training is not to fail for that before it has saved where it is.
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            print(
+                "attractor: stopping at the end of this step; once more to stop at once",
+                file=sys.stderr,
+            )
 
     def _give_back(self) -> None:
         for number, handler in self._before.items():
