@@ -98,9 +98,12 @@ def test_structure(parsed: Page) -> None:
 
 
 def test_inlined_json_is_json(parsed: Page) -> None:
-    panels = [2 if s.x_title else max(1, len(s.panels)) for s in made_up.SECTIONS]
-    swap, recovery, entropy = 1, 1, 1
-    assert len(parsed.json) == swap + recovery + entropy + sum(panels)
+    panels = [
+        (len(made_up.SIZES) if s.every_size else 2) if s.x_title else max(1, len(s.panels))
+        for s in made_up.SECTIONS
+    ]
+    swap, recovery, entropy, advantage = 1, 1, 1, 1
+    assert len(parsed.json) == swap + recovery + entropy + advantage + sum(panels)
     for text in parsed.json:
         json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 

@@ -184,7 +184,11 @@ def test_controls_go_through_the_whole_pipeline(
     distances = {
         f"gap_{name}" for name in ("ks", "wasserstein", "energy", "hedges_g", "cliffs_delta")
     }
-    assert bare == distances | {"bin_confidence", *(f"distinct_{k}" for k in (1, 2, 3))}
+    assert bare == distances | {
+        "nelbo_time_error",
+        "bin_confidence",
+        *(f"distinct_{k}" for k in (1, 2, 3)),
+    }
     likely = rows["nelbo_per_token", "train"]
     exact = denoiser.nll(train[:40]).mean().item() / L
     assert abs(likely.value - exact) < (likely.high - likely.low) + 1e-3

@@ -223,6 +223,7 @@ def _point(content: dict[str, Any]) -> ReferenceModel:
 
 
 def _estimate(content: list[Any]) -> Estimate:
-    # All four must be there: no span can be made of a number without an interval.
-    value, low, high, n = content
+    # All four must be there: no span can be made of a number without an interval. A fifth tells how
+    # alike the sequences of a group were, which nothing here asks for.
+    value, low, high, n = content[:4]
     return Estimate(value, low, high, n)
