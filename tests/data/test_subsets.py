@@ -147,10 +147,22 @@ def test_words_of_scripts_with_spaces_are_what_they_were(text: str) -> None:
         ("ที่นี่ café_1", [*"ที่นี่", "café_1"]),
         ("안녕하세요 세계", ["안녕하세요", "세계"]),
         ("𠀀𠀁", ["𠀀", "𠀁"]),
+        ("a " + "ab" * 20, ["a", "ab" * 20]),
+        ("a " + "ab" * 20 + "c", ["a", *"ab" * 20, "c"]),
     ],
 )
 def test_characters_are_words_where_no_spaces_are(text: str, expected: list[str]) -> None:
     assert words(text) == expected
+
+
+def test_near_duplicates_of_text_without_spaces_whatever_its_letters() -> None:
+    """Proteins of 60 letters: of 100 pairs that differ in the last one, 20 documents are unseen."""
+    letters, rng = np.array([*"ACDEFGHIKLMNPQRSTVWY"]), np.random.default_rng(0)
+    proteins = ["".join(rng.choice(letters, 60)) for _ in range(100)]
+    split = split_documents([p + end for p in proteins for end in "AC"], test_share=0.1, seed=0)
+    pairs = {document[:-1] for document in split.test}
+    assert split.counts.near_duplicates == 2 * len(pairs) - len(split.test) > 0
+    assert not pairs & {document[:-1] for document in split.train}
 
 
 def test_the_file_of_sentences_that_differ_in_a_number() -> None:

@@ -17,6 +17,8 @@ __all__ = ["Split", "SplitCounts", "nested_sizes", "split_documents"]
 GRAM_WORDS = 8
 """Words of a shingle: long enough that two documents share one only where one is copied. In scripts
 without spaces between words each character stands for a word."""
+LONGEST_WORD = 40
+"""Letters above which something is no word, but text that is written without spaces."""
 NEAR_DUPLICATE_SHARE = 0.5
 """Share of shingles in common, of the shorter document, from which two are near-duplicates."""
 
@@ -175,9 +177,12 @@ def words(document: str) -> list[str]:
     """The lower-cased words of a document, in order.
 
     In scripts that put no spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Myanmar, Tai)
-    each character is one.
+    each character is one; so it is in whatever else is longer than any word, such as a protein.
     """
-    return _WORD.findall(document.lower())
+    found = _WORD.findall(document.lower())
+    if not found or max(map(len, found)) <= LONGEST_WORD:
+        return found
+    return [piece for word in found for piece in (word if len(word) > LONGEST_WORD else (word,))]
 
 
 def nested_sizes(
