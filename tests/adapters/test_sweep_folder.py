@@ -47,6 +47,7 @@ def test_a_run_is_found_by_its_values(sweep: Path) -> None:
     assert config["model"]["hidden_size"] == MODELS["tiny"].hidden_size
     assert find_run("runs/s:seed=1,n=128,model=tiny") == found
     assert find_run(found) == found
+    assert find_run("runs/s:model=tiny,n=0128,seed=1/") == found
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,8 @@ def test_a_run_is_found_by_its_values(sweep: Path) -> None:
          ":model=demo,n=8,seed=1, :model=demo,n=128,seed=0"),
         ("runs/s:n=8,model=demo", "are 2 runs: 'runs/s:n=8,seed=0', :n=8,seed=1"),
         ("runs/s:n=9", "is no run of that sweep; there is 'runs/s:model=demo,n=8,seed=0'"),
+        ("runs/s:n=9", "what 'runs/s/broken/config.json' is of cannot be told, since it is dam"),
+        ("runs/s:n=8,n=128", "one is named as SWEEP:n=32"),
         ("runs/s:size=8", "one is named as SWEEP:n=32"),
         ("runs/s:n=", "one is named as SWEEP:n=32"),
         ("runs/s:n=32,768", "one is named as SWEEP:n=32"),
@@ -69,6 +72,15 @@ def test_a_name_that_is_no_run_is_answered_with_those_there_are(
     with pytest.raises(AttractorError) as error:
         find_run(name)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("command", ["train", "sweep", "demo"])
+def test_nothing_is_written_where_it_would_hide_a_run(
+    sweep: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--out", "runs/s:n=8"]) == 2
+    assert "'runs/s:n=8' is how a run of the sweep 'runs/s' is named" in capsys.readouterr().err
+    assert not Path("runs/s:n=8").exists()
 
 
 def test_a_folder_of_that_very_name_comes_first(sweep: Path) -> None:

@@ -12,7 +12,7 @@ from attractor.config.settings import MODELS
 from attractor.machine.paths import expanded, nearest_name
 from attractor.types import AttractorError
 
-SWEEP, CONFIG = "sweep.json", "config.json"
+SWEEP, CONFIG, DATA = "sweep.json", "config.json", "data"
 NAMED = re.compile(r"(?P<sweep>.+):(?P<wish>[a-z_]+=.*)")
 KEYS = ("model", "n", "seed")
 """What tells the runs of a sweep apart: the name of a shape, training rows, and the seed."""
@@ -39,7 +39,7 @@ def resolved(where: str | Path) -> Path:
     if str(where).startswith(reference.PREFIX):
         return reference.folder(str(where))
     path = expanded(where)
-    named = NAMED.fullmatch(str(where))
+    named = NAMED.fullmatch(str(where).rstrip("/"))
     if _exists(path) or named is None:
         return path
     sweep = expanded(named["sweep"])
@@ -52,7 +52,20 @@ def resolved(where: str | Path) -> Path:
         return found[0].folder
     if found:
         raise AttractorError(f"'{where}' are {len(found)} runs: {_listed(sweep, found)}")
-    raise AttractorError(f"'{where}' is no run of that sweep; there is {_listed(sweep, members)}")
+    raise AttractorError(
+        f"'{where}' is no run of that sweep; there is {_listed(sweep, members)}{_unread(sweep)}"
+    )
+
+
+def require_no_run_named(path: Path) -> None:
+    """Raise AttractorError if a path, at which something new is to be written, is how a run of a
+    sweep is named: it would hide that run."""
+    named = NAMED.fullmatch(str(path))
+    if named and not _exists(path) and (Path(named["sweep"]) / SWEEP).is_file():
+        raise AttractorError(
+            f"'{path}' is how a run of the sweep '{named['sweep']}' is named; choose another name "
+            "for what is to be written"
+        )
 
 
 def find_run(where: str | Path) -> Path:
@@ -124,12 +137,14 @@ def _config_of(folder: Path) -> dict[str, Any] | None:
 
 def _wish(text: str, where: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in text.split(",")]
-    if not all(key in KEYS and value for key, _, value in pairs):
+    keys = [key for key, _, _ in pairs]
+    if not all(key in KEYS and value for key, _, value in pairs) or len(set(keys)) < len(keys):
         raise AttractorError(
             f"'{where}' is no run of a sweep: one is named as SWEEP:n=32 or SWEEP:n=32,seed=1, and "
             "where there are several models as SWEEP:model=tiny,n=32"
         )
-    return {key: value for key, _, value in pairs}
+    # As `members_of` writes them: 032 is 32.
+    return {key: str(int(value)) if value.isdecimal() else value for key, _, value in pairs}
 
 
 def _listed(sweep: Path, runs: list[Member]) -> str:
@@ -140,6 +155,16 @@ def _listed(sweep: Path, runs: list[Member]) -> str:
     names = [",".join(f"{key}={run.values[key]}" for key in telling) for run in runs]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"'{sweep}:{names[0]}'" + "".join(f", :{name}" for name in names[1:SHOWN]) + more
+
+
+def _unread(sweep: Path) -> str:
+    """What cannot be listed, since its config tells nothing, as the end of a sentence."""
+    damaged = [
+        file
+        for file in sorted(sweep.glob(f"*/{CONFIG}"))
+        if file.parent.name != DATA and _config_of(file.parent) is None
+    ]
+    return f"; what '{damaged[0]}' is of cannot be told, since it is damaged" if damaged else ""
 
 
 def _exists(path: Path) -> bool:

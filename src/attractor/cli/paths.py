@@ -34,6 +34,9 @@ def ready(command: Command) -> Command:
 
         made = dataclasses.replace(cast(Any, made), sweep=resolved(sweep))
     for path in getattr(made, "written", ()):
+        from attractor.adapters.sweep_folder import require_no_run_named
+
+        require_no_run_named(path)
         require_writable(path)
     return made
 
