@@ -83,7 +83,7 @@ def export(
     run = find_run(run)
     if not is_finished(run):
         raise AttractorError(f"'{run}' holds no finished run: there is nothing to publish")
-    config = run_config_from_dict(read_json(run / CONFIG))
+    config = run_config_from_dict(read_json(run / CONFIG), run / CONFIG)
     # A run is of this package's own network, which is what a folder of the Hub is written from.
     denoiser = cast(NetworkDenoiser, adapters.load(run, weights, "cpu"))
     results = read_results(run)

@@ -97,5 +97,6 @@ def test_a_missing_part_is_named(part: str) -> None:
 
 @pytest.mark.parametrize("values", [None, [], "x", {"rows": "x"}, {"colour": 1}])
 def test_settings_of_measurements_likewise(values: Any) -> None:
-    with pytest.raises(AttractorError, match="'here' does not describe measurements: "):
+    with pytest.raises(AttractorError, match="'here' does not describe measurements: ") as error:
         probe_config_from_dict(values, "here")
+    assert " it = " not in str(error.value)

@@ -110,6 +110,33 @@ def test_what_is_no_matrix_of_ids_is_named(content: object, complaint: str, tmp_
         read_ids(file, "text")
 
 
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("[" * 100_000, "it is nested too deeply"),
+        ("[[1, " + "7" * 5000 + "]]", "it holds a number of too many digits"),
+        ("[[1,\n", "line 2, character 1, is no JSON"),
+    ],
+)
+def test_what_no_parser_takes_is_told_in_words(
+    content: str, complaint: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.json").write_text(content)
+    with pytest.raises(AttractorError, match=complaint):
+        read_ids(tmp_path / "rows.json", "text")
+
+
+@pytest.mark.parametrize("written", [b"{'descr", b"(3, 32)", b"False"])
+def test_a_damaged_head_of_a_matrix_is_one_line(written: bytes, tmp_path: Path) -> None:
+    """numpy lets Python parse it, whose tokenizer has errors of its own."""
+    np.save(tmp_path / "rows.npy", np.zeros((3, 32), np.int32))
+    whole = (tmp_path / "rows.npy").read_bytes()
+    (tmp_path / "rows.npy").write_bytes(whole.replace(written, b"(" * len(written), 1))
+    with pytest.raises(AttractorError, match=r"rows\.npy' is not a complete \.npy file") as error:
+        read_ids(tmp_path / "rows.npy", "text")
+    assert "\n" not in str(error.value)
+
+
 def test_text_is_no_ids(tmp_path: Path) -> None:
     for name, content in (
         ("a.txt", "[1, 2]"),

@@ -89,7 +89,7 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
         (b'{"a":\n', "line 2, character 1, is no JSON"),
         (b"\xff\xfe{}", "byte 0 is not UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
-        (b'{"a": ' + b"1" * 5000 + b"}", "is damaged"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "it holds a number of too many digits"),
         (b"[]", "it holds no JSON object"),
         (json.dumps("text").encode(), "it holds no JSON object"),
     ],

@@ -162,7 +162,7 @@ def test_config_round_trips_through_its_json(finished: Path, config: SweepConfig
         measured = spelled_out(planned.config.probe)
         assert run_config_from_dict(stored) == dataclasses.replace(planned.config, probe=measured)
         assert run_id(planned.config) == planned.run_id
-    with pytest.raises(AttractorError, match=r"config\.json does not describe a run"):
+    with pytest.raises(AttractorError, match=r"config\.json' does not describe a run"):
         run_config_from_dict(to_dict(planned.config) | {"colour": 3})
 
 

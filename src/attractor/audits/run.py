@@ -313,7 +313,7 @@ def texts_of_run(run: Path, rows: int) -> Texts:
         AttractorError: if its data are not beside it.
     """
     data = data_of(run)
-    config = run_config_from_dict(read_json(run / CONFIG))
+    config = run_config_from_dict(read_json(run / CONFIG), run / CONFIG)
     text = config.data
     rows_in_order = ordered(data, text.order).train
     known = np.asarray(training_set(rows_in_order, config.n_train, text.repeat, text.repeat_rows))
@@ -361,7 +361,7 @@ def write_reference_of(
         raise AttractorError(
             f"'{sweep}' holds no finished run: references are made of a finished sweep"
         )
-    configs = [run_config_from_dict(read_json(run / CONFIG)) for run in runs]
+    configs = [run_config_from_dict(read_json(run / CONFIG), run / CONFIG) for run in runs]
     if len({(config.model, config.process) for config in configs}) > 1:
         raise AttractorError(
             f"'{sweep}' is of several models or kinds of noise: references are made of one"

@@ -8,6 +8,7 @@ import functools
 import io
 import operator
 import re
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -85,8 +86,9 @@ def _require_text(argument: str) -> None:
         argument.encode()
     except UnicodeEncodeError:
         raise AttractorError(
-            f"the argument {argument!a:.200} is no text: its bytes are not UTF-8; a file of such a "
-            "name can be given by a link of another name"
+            f"the argument {argument!a:.200} is no text: its bytes are not "
+            f"{sys.getfilesystemencoding().upper()}; a file of such a name can be given by a link "
+            "of another name"
         ) from None
     if "\0" in argument:
         raise AttractorError(f"the argument {argument!a:.200} is no text: it holds a zero byte")
@@ -113,7 +115,7 @@ def _probe_of(arguments: list[str]) -> ProbeConfig | None:
         if arguments[0] == "measure" and (folder / SWEEP).is_file():
             return config_of(folder).probe
         if is_run(folder):
-            probe = run_config_from_dict(read_json(folder / CONFIG)).probe
+            probe = run_config_from_dict(read_json(folder / CONFIG), folder / CONFIG).probe
             return dataclasses.replace(probe, measure=known(probe.measure))
     return None
 

@@ -36,7 +36,8 @@ def described(kind: type[Config], values: object, place: str = "") -> Config:
             of range.
     """
     if not isinstance(values, dict):
-        raise AttractorError(f"{place.rstrip('.') or 'it'} = {_shown(values)} is no JSON object")
+        what = f"{place.rstrip('.')} = {_shown(values)}" if place else _shown(values)
+        raise AttractorError(f"{what} is no JSON object")
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = [name for name in values if name not in fields]
     if unknown:

@@ -68,22 +68,22 @@ def require_known_schema(values: dict[str, Any], where: object) -> None:
         raise OtherSchema(where, values["schema"], SCHEMA)
 
 
-def run_config_from_dict(values: dict[str, Any]) -> RunConfig:
-    """Rebuild a RunConfig from its JSON.
+def run_config_from_dict(values: dict[str, Any], where: object = "config.json") -> RunConfig:
+    """Rebuild a RunConfig from its JSON; `where` is its file, for messages.
 
     Raises:
         AttractorError: for an unknown or missing key, or a value that is not allowed.
     """
-    return _from_dict(RunConfig, values, "config.json does not describe a run")
+    return _from_dict(RunConfig, values, where, "a run")
 
 
-def sweep_config_from_dict(values: dict[str, Any]) -> SweepConfig:
-    """Rebuild a SweepConfig from its JSON.
+def sweep_config_from_dict(values: dict[str, Any], where: object = "sweep.json") -> SweepConfig:
+    """Rebuild a SweepConfig from its JSON; `where` is its file, for messages.
 
     Raises:
         AttractorError: for an unknown or missing key, or a value that is not allowed.
     """
-    return _from_dict(SweepConfig, values, "sweep.json does not describe a sweep")
+    return _from_dict(SweepConfig, values, where, "a sweep")
 
 
 def probe_config_from_dict(values: Any, where: object) -> ProbeConfig:
@@ -93,6 +93,8 @@ def probe_config_from_dict(values: Any, where: object) -> ProbeConfig:
         AttractorError: naming the file, for what is no such config.
     """
     try:
+        if values is None:
+            raise AttractorError("probe is missing")
         return described(ProbeConfig, values)
     except AttractorError as error:
         raise AttractorError(f"'{where}' does not describe measurements: {error}") from None
@@ -103,15 +105,15 @@ PARTS = ("data", "model", "train", "probe")
 """Sections that every file has; those from before there was a monitor do not have its own."""
 
 
-def _from_dict(kind: type[Whole], values: dict[str, Any], complaint: str) -> Whole:
-    require_known_schema(values, complaint.partition(" ")[0])
+def _from_dict(kind: type[Whole], values: dict[str, Any], where: object, what: str) -> Whole:
+    require_known_schema(values, where)
     try:
         for name in PARTS:
             if name not in values:
                 raise AttractorError(f"{name} is missing")
         return described(kind, {key: value for key, value in values.items() if key != "schema"})
     except AttractorError as error:
-        raise AttractorError(f"{complaint}: {error}") from None
+        raise AttractorError(f"'{where}' does not describe {what}: {error}") from None
 
 
 def _without_free(values: dict[str, Any]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def read_fingerprint(folder: Path) -> Fingerprint | None:
     """The fingerprint in a folder; None where there is none that can be read."""
     try:
         found = json.loads((folder / SOURCE).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and found.get("schema") == SCHEMA else None
 

@@ -15,6 +15,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from attractor.data.packing import open_rows
+from attractor.machine.files import why_no_json
 from attractor.types import AttractorError
 
 
@@ -72,7 +73,9 @@ def _lists(path: Path, column: str) -> list[Any] | None:
     except (ValueError, TypeError, RecursionError) as error:
         if path.suffix == ".jsonl":
             return None
-        raise AttractorError(f"'{path}' holds no rows of token ids: {error!s:.120}") from None
+        raise AttractorError(
+            f"'{path}' holds no rows of token ids: {why_no_json(error):.120}"
+        ) from None
 
 
 def _matrix(path: Path, lists: list[Any]) -> np.ndarray:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from jaxtyping import Int
 
 from attractor.machine.files import require_regular, write_atomically
+from attractor.machine.hub import first_line
 from attractor.types import AttractorError
 
 __all__ = ["open_rows", "pack", "prefix", "write_rows"]
@@ -86,9 +88,10 @@ def open_rows(path: str | Path, kinds: str = "iu") -> np.memmap:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise AttractorError(f"the token rows '{path}' do not exist") from error
-    except (ValueError, EOFError) as error:
+    # The header is Python, which numpy lets Python parse.
+    except (ValueError, EOFError, SyntaxError, TokenError) as error:
         raise AttractorError(
-            f"'{path}' is not a complete .npy file of token rows: {error}"
+            f"'{path}' is not a complete .npy file of token rows: {first_line(error)}"
         ) from error
     if not isinstance(rows, np.memmap) or rows.ndim != 2 or rows.dtype.kind not in kinds:
         raise AttractorError(

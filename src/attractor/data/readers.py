@@ -157,10 +157,15 @@ def check_column(place: str, column: str, available: list[str]) -> None:
     """Raise AttractorError unless the column is there, once."""
     if column not in available:
         raise AttractorError(
-            f"{place}: no column '{column}'; available: {', '.join(available) or 'none'}"
+            f"{place}: no column '{column}'; available: {_shown(available) or 'none'}"
         )
     if available.count(column) > 1:
         raise AttractorError(f"{place}: {available.count(column)} columns are called '{column}'")
+
+
+def _shown(names: list[str]) -> str:
+    """Names that a file holds, with what is no text in them as its code."""
+    return ", ".join(names).encode(errors="backslashreplace").decode()
 
 
 def _txt(file: Path, column: str) -> Iterator[str]:

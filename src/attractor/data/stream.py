@@ -337,7 +337,7 @@ def _read_state(folder: Path) -> tuple[State, Seen]:
         if (folder / OWNERS).stat().st_size < state.rows * 8:
             return State(left=[]), Seen()  # of an earlier version, which did not keep them
         return state, Seen(np.load(_seen(folder, state)))
-    except (OSError, ValueError, TypeError, EOFError):
+    except (OSError, ValueError, TypeError, EOFError, RecursionError):
         return State(left=[]), Seen()
 
 

@@ -13,6 +13,7 @@ from typing import final
 import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, trainers
 
+from attractor.machine.files import why_no_json
 from attractor.machine.hub import download
 from attractor.machine.paths import require_not_meant_here
 from attractor.types import AttractorError
@@ -297,8 +298,10 @@ def _saved_markers(file: Path) -> tuple[str, str] | None:
     try:
         named = json.loads(file.read_text())
         return str(named["bos"]), str(named["eos"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise AttractorError(f"'{file}' is damaged: {error}") from None
+    except (LookupError, TypeError):
+        raise AttractorError(f"'{file}' is damaged: it does not name bos and eos") from None
+    except (ValueError, RecursionError) as error:
+        raise AttractorError(f"'{file}' is damaged: {why_no_json(error)}") from None
 
 
 def _from_hub(hub_id: str) -> Path:

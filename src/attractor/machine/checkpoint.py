@@ -20,7 +20,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from attractor.machine.files import atomic_directory, require_space, sha256
+from attractor.machine.files import atomic_directory, require_space, sha256, why_no_json
 from attractor.types import AttractorError, OtherSchema
 
 STATE = "state.json"
@@ -83,7 +83,9 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         state = json.loads((path / STATE).read_text())
     except (OSError, ValueError, RecursionError) as error:
-        raise DamagedCheckpoint(f"'{path}' is not a checkpoint: {error}") from None
+        raise DamagedCheckpoint(
+            f"'{path}' is not a checkpoint: {STATE}: {why_no_json(error)}"
+        ) from None
     if not isinstance(state, dict) or "checksums" not in state:
         raise DamagedCheckpoint(f"'{path / STATE}' is not the state of a checkpoint")
     # Asked before the checksum, which states of this schema do not have.

@@ -152,18 +152,25 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise AttractorError(f"'{path}' is damaged: {_why_no_json(error)}") from None
+        raise AttractorError(f"'{path}' is damaged: {why_no_json(error)}") from None
     if not isinstance(content, dict):
         raise AttractorError(f"'{path}' is damaged: it holds no JSON object")
     return content
 
 
-def _why_no_json(error: Exception) -> str:
+def why_no_json(error: Exception) -> str:
+    """What the error of a file or of a JSON parser says, in words for whoever has the file."""
     if isinstance(error, UnicodeDecodeError):
         return f"byte {error.start} is not UTF-8"
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, character {error.colno}, is no JSON"
-    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    # The parser raises no other error of a value than that of Python's limit.
+    too_long = type(error) is ValueError and "digits" in str(error)
+    return "it holds a number of too many digits" if too_long else str(error)
 
 
 def sha256(file: Path) -> str:

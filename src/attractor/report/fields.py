@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from attractor.machine.files import why_no_json
 from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
 
@@ -106,7 +107,7 @@ def read_fields(path: Path) -> Fields:
     except FileNotFoundError:
         raise AttractorError(f"{path}: no such file; a finished sweep writes it") from None
     except (ValueError, RecursionError) as error:
-        raise AttractorError(f"{path}: not a JSON file ({error})") from None
+        raise AttractorError(f"{path}: not a JSON file ({why_no_json(error)})") from None
     fields = Fields(data, path.name)
     fields.require("schema")
     if data["schema"] != SCHEMA or isinstance(data["schema"], bool):

@@ -232,7 +232,7 @@ def made_of(table: Path) -> dict[str, Any] | None:
     try:
         told = (pq.read_schema(table).metadata or {}).get(MADE)
         return None if told is None else dict(json.loads(told))
-    except (OSError, pa.ArrowInvalid, ValueError) as error:
+    except (OSError, pa.ArrowInvalid, ValueError, RecursionError) as error:
         raise _damaged(table, error) from None
 
 

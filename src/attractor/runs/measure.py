@@ -219,7 +219,7 @@ def probe_run(
     config, run = recognised(config), find_run(run)
     denoiser = adapters.load(run)
     data = data_of(run)
-    trained = run_config_from_dict(read_json(run / CONFIG))
+    trained = run_config_from_dict(read_json(run / CONFIG), run / CONFIG)
     if data.tokenizer.vocab_size != denoiser.process.text_size:
         raise AttractorError(
             f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model "

@@ -120,7 +120,7 @@ def last_line(run: Path) -> Progress | None:
         check = values.pop("check")
         check = check and Check(**check)
         return Progress(**values, check=check, tokens_per_s=speed["tokens_per_s"])
-    except (OSError, LookupError, TypeError, ValueError, AttributeError):
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError):
         return None  # not there yet, half a line that is being written, or damaged
 
 

@@ -211,7 +211,7 @@ def config_of(out: Path) -> SweepConfig:
     """
     if not (out / SWEEP).is_file():
         raise no_sweep(out)
-    config = sweep_config_from_dict(read_json(out / SWEEP))
+    config = sweep_config_from_dict(read_json(out / SWEEP), out / SWEEP)
     names = known(config.probe.measure)
     if names == config.probe.measure:
         return config

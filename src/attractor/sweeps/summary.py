@@ -237,7 +237,7 @@ def _with_twin(folder: Path, probe: ProbeConfig) -> RunResults:
     run = read_results(results_of(folder, probe) or folder)
     if not is_finished(folder / TWIN):
         return run
-    compared = run_config_from_dict(read_json(folder / TWIN / CONFIG)).probe
+    compared = run_config_from_dict(read_json(folder / TWIN / CONFIG), folder / TWIN / CONFIG).probe
     conditions = (*OWN_SETTINGS, "seed")
     if any(getattr(compared, name) != getattr(probe, name) for name in conditions):
         return run  # they were compared for another set of measurements
