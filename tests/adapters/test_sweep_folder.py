@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,24 @@ def test_nothing_is_written_where_it_would_hide_a_run(
     assert main([command, "--out", "runs/s:n=8"]) == 2
     assert "'runs/s:n=8' is how a run of the sweep 'runs/s' is named" in capsys.readouterr().err
     assert not Path("runs/s:n=8").exists()
+
+
+def test_what_a_sweep_is_shown_beside_is_looked_for_before_any_work(
+    sweep: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attractor.sweeps.run.summarize", pytest.fail)
+    for other, said in (
+        ("runs/s:model=demo,n=8,seed=0", "is a run, and a whole sweep is wanted"),
+        ("runs/nope", "holds no sweep"),
+    ):
+        assert main(["report", "runs/s", "--beside", other]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_pipe_for_a_config_is_not_waited_for(sweep: Path) -> None:
+    os.mkfifo("config.json")
+    with pytest.raises(AttractorError, match="of no family that is known"):
+        attractor.load(".")
 
 
 def test_a_folder_of_that_very_name_comes_first(sweep: Path) -> None:

@@ -145,6 +145,29 @@ def test_what_is_not_here_is_not_asked_for_on_the_hub(
     )
 
 
+@pytest.mark.parametrize("option", ["--n", "--steps"])
+def test_a_number_that_nothing_could_compute_with_is_named(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["generate", "run", option, str(2**70)]) == 2
+    assert f"{option[2:]} = {2**70} must be below 2^63" in capsys.readouterr().err
+
+
+def test_what_is_there_is_no_slip_for_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("page.html").touch()
+    assert main(["report", "page.html"]) == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.txt"])
+def test_a_pipe_for_a_tokenizer_is_told(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(name)
+    Path("text.txt").write_text("".join(f"document {i}\n" for i in range(40)))
+    arguments = ["train", "--out=x", "--data.source=text.txt", f"--data.tokenizer={name}"]
+    assert main(arguments) == 2
+    assert f"'{name}' is no regular file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -125,6 +125,8 @@ def _order(run: Member) -> tuple[str, int, int]:
 def _config_of(folder: Path) -> dict[str, Any] | None:
     """The config of a run; None where there is none that can be read, which whoever opens the run
     will say."""
+    if not (folder / CONFIG).is_file():  # a pipe would be waited for
+        return None
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

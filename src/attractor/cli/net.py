@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -25,6 +26,7 @@ NO_PLACE = "No usable temporary directory"
 """What Python says where no folder for temporary files can be written to, and several libraries ask
 for one as they are imported."""
 NOTHING_KEPT = "nothing is kept, and the same command begins anew"
+NO_MEMORY = re.compile("can't allocate memory|out of memory")
 LENIENT = ("replace", "backslashreplace", "namereplace", "xmlcharrefreplace", "ignore")
 
 Command = Callable[[], int | None]
@@ -91,8 +93,11 @@ def _unexpected(error: BaseException) -> str:
 
 def _of_system(error: BaseException) -> str | None:
     """What the system refuses, in a sentence; None if it is no such error, or tells too little."""
-    if isinstance(error, MemoryError) and not str(error):
-        return "there is not enough memory"
+    # torch raises errors of its own, whose text is all that they tell.
+    if (isinstance(error, MemoryError) and not str(error)) or (
+        isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))
+    ):
+        return "there is not enough memory; ask for less at a time, or use a larger machine"
     if is_full(error):
         return "the disk is full; make room and start again"
     if isinstance(error, OSError) and NO_PLACE in str(error.strerror):

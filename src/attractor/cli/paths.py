@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from attractor.machine.paths import expanded, require_writable
+from attractor.types import AttractorError
 
 PATHS = ("source", "tokenizer", "judge", "model")
 """Settings that are text and may be a path: what else they may be does not begin with `~`."""
@@ -33,6 +34,11 @@ def ready(command: Command) -> Command:
         from attractor.adapters.sweep_folder import resolved
 
         made = dataclasses.replace(cast(Any, made), sweep=resolved(sweep))
+    for other in getattr(made, "beside", ()):
+        from attractor.adapters.sweep_folder import is_run, no_sweep, resolved
+
+        if not resolved(other).is_dir() or is_run(resolved(other)):
+            raise no_sweep(resolved(other))
     for path in getattr(made, "written", ()):
         from attractor.adapters.sweep_folder import require_no_run_named
 
@@ -42,21 +48,24 @@ def ready(command: Command) -> Command:
 
 
 def _expanded(settings: Any) -> Any:
-    """A command or a config, with `~` in its paths as what it stands for."""
+    """A command or a config, with `~` in its paths as what it stands for, and no whole number that
+    no computation could take."""
     changed = {}
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        new = _path(field.name, value)
+        new = _meant(field.name, value)
         if new != value:
             changed[field.name] = new
     return dataclasses.replace(settings, **changed) if changed else settings
 
 
-def _path(name: str, value: Any) -> Any:
+def _meant(name: str, value: Any) -> Any:
+    if isinstance(value, int) and abs(value) >= 2**63 and name != "seed":  # it has its own words
+        raise AttractorError(f"{name} = {value} must be below 2^63")
     if isinstance(value, Path):
         return expanded(value)
     if isinstance(value, tuple):
-        return tuple(_path(name, each) for each in value)
+        return tuple(_meant(name, each) for each in value)
     if isinstance(value, str) and name in PATHS and value.startswith("~"):
         return str(expanded(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

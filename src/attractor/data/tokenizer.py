@@ -13,7 +13,7 @@ from typing import final
 import tokenizers
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, trainers
 
-from attractor.machine.files import why_no_json
+from attractor.machine.files import require_regular, why_no_json
 from attractor.machine.hub import download
 from attractor.machine.paths import require_not_meant_here
 from attractor.types import AttractorError
@@ -132,6 +132,7 @@ class Tokenizer:
                     f"the folder '{path}' holds neither {' nor '.join(FILE_NAMES)}"
                 )
             path = found[0]
+        require_regular(path)
         if not path.is_file():
             raise AttractorError(
                 f"the tokenizer '{path}' does not exist; accepted: {' or '.join(FILE_NAMES)}"

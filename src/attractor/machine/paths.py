@@ -42,6 +42,8 @@ def nearest_name(path: Path) -> str:
         names = sorted(entry.name for entry in path.parent.iterdir())
     except OSError:
         return ""
+    if path.name in names:
+        return ""  # it is there, and wrong for another reason
     found = difflib.get_close_matches(path.name, names, n=1)
     return f"; did you mean '{path.with_name(found[0])}'?" if found else ""
 
