@@ -47,6 +47,7 @@ def texts(language: MarkovDenoiser, tokenizer: Tokenizer) -> Texts:
     return Texts(*parts, tokenizer.decode)
 
 
+@pytest.mark.slow
 def test_the_exact_generalizer(
     language: MarkovDenoiser, texts: Texts, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:

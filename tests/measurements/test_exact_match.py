@@ -63,6 +63,7 @@ def test_sequences_that_the_noise_left_alone_are_left_out(tmp_path: Path) -> Non
     assert (found.value, found.sequences) == (1, N // 4)
 
 
+@pytest.mark.slow
 def test_the_interval_covers(tmp_path: Path) -> None:
     """Of 200 samples of 40 sequences whose true share is 0.7 at most 20 intervals miss it. Were the
     coverage 95%, more would be missed once in 800 tries."""

@@ -155,6 +155,7 @@ def test_the_command_of_the_sweep_keeps_the_models(earlier: Path) -> None:
     assert "judge_nats" in names(earlier / LARGE)  # what was there stays
 
 
+@pytest.mark.slow
 def test_another_way_of_measuring_stands_beside_the_first(earlier: Path) -> None:
     before = (earlier / SMALL / TOKENS).read_bytes(), (earlier / SMALL / RESULTS).read_bytes()
     other = dataclasses.replace(config_of(earlier).probe, seed=1)

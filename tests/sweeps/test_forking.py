@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import tiny
 
 SCRIPT = """
@@ -21,6 +23,7 @@ sys.exit(code)
 """A script without `if __name__ == "__main__"`."""
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_sweeps_once_and_a_long_tmpdir_is_no_hindrance(
     tmp_path: Path,
 ) -> None:

@@ -162,6 +162,7 @@ def crew_of_one(sweep: Path) -> executor._Crew:
     return executor._Crew(planned_runs(sweep)[:1], sweep / DATA, sweep, 1, _deaf)
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_leave_is_killed(
     copied_sweep: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

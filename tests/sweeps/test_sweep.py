@@ -261,6 +261,7 @@ def test_a_failed_first_attempt_does_not_block_the_folder(
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_at_t_1_nothing_is_left_alone_and_nothing_fails(
     config: SweepConfig, tmp_path: Path
 ) -> None:
@@ -321,6 +322,7 @@ def test_two_seeds_are_averaged_and_kept_apart(config: SweepConfig, tmp_path: Pa
     assert "the basin advantage at n = 8, the smallest size" in content["transition"][0]["reason"]
 
 
+@pytest.mark.slow
 def test_a_sweep_under_masking_noise(tmp_path: Path) -> None:
     config = dataclasses.replace(
         tiny.config(tiny.corpus(tmp_path), sizes=(8, 64), steps=10), process="absorbing"

@@ -161,6 +161,7 @@ def test_generated_text_has_the_likelihood_of_the_source(source: MarkovDenoiser)
     assert stats.ks_2samp(a, b).pvalue > 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["memorizer", "generalizer"])
 def test_controls_go_through_the_whole_pipeline(
     which: str,
