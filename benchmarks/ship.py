@@ -6,7 +6,6 @@ are the averaged ones, in half precision.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from attractor import adapters
 from attractor.adapters.published import PREFIX, published_config
 from attractor.data.tokenizer import Tokenizer
+from attractor.machine.files import sha256
 from attractor.model.network import NetworkDenoiser
 from attractor.reference import HERE, INDEX, WEIGHTS
 from attractor.sweeps.run import planned_runs
@@ -48,7 +48,7 @@ def ship(run: Path, n: int) -> str:
     save_file(half, place / WEIGHTS, metadata={"format": "pt"})
     (place / "config.json").write_text(json.dumps(published_config(denoiser), indent=1))
     Tokenizer.load(run).save(place)
-    return hashlib.sha256((place / WEIGHTS).read_bytes()).hexdigest()
+    return sha256(place / WEIGHTS)
 
 
 if __name__ == "__main__":

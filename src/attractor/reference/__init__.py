@@ -7,12 +7,11 @@ and the SHA-256 of each weight file.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 from pathlib import Path
 
+from attractor.machine.files import read_json, sha256
 from attractor.types import AttractorError
 
 PREFIX = "reference:"
@@ -23,7 +22,7 @@ NAME = re.compile(r"reference:n=(\d{1,12})")
 
 def sizes() -> list[int]:
     """Training rows of each model there is, rising."""
-    return sorted(int(n) for n in _index()["models"])
+    return sorted(map(int, _digests()))
 
 
 def folder(name: str) -> Path:
@@ -48,7 +47,11 @@ def folder(name: str) -> Path:
             f"there are n = {', '.join(f'{size:,}' for size in there)}"
         )
     place = HERE / f"n{n}"
-    if _sha256(place / WEIGHTS) != _index()["models"][str(n)]["sha256"]:
+    try:
+        found_digest = sha256(place / WEIGHTS)
+    except OSError as error:
+        raise AttractorError(f"'{place / WEIGHTS}' cannot be read: {error}") from None
+    if found_digest != _digests()[str(n)]:
         raise AttractorError(
             f"'{place / WEIGHTS}' was altered: its SHA-256 is not that in {INDEX}; install "
             "attractor again"
@@ -56,13 +59,6 @@ def folder(name: str) -> Path:
     return place
 
 
-def _index() -> dict[str, dict[str, dict[str, str]]]:
-    content: dict[str, dict[str, dict[str, str]]] = json.loads((HERE / INDEX).read_text())
-    return content
-
-
-def _sha256(file: Path) -> str:
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise AttractorError(f"'{file}' cannot be read: {error}") from None
+def _digests() -> dict[str, str]:
+    models = read_json(HERE / INDEX)["models"]
+    return {n: model["sha256"] for n, model in models.items()}
