@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from attractor.analysis.advantage import share_kept
 from attractor.analysis.statistics import LEVEL, bca, resampled_means, seed_reach, widened
 
 Values = NDArray[np.float64]
@@ -295,13 +296,8 @@ def monotone(curves: Values) -> Values:
 def _course(own: Watched, a: Values, stream_a: int, b: Values, stream_b: int, seed: int) -> Course:
     """The course of `(a - b) / (1 - b)`, a share beyond the same share among unseen rows."""
     parts = _means(a, stream_a, seed), _means(b, stream_b, seed)
-    mean, resampled, seeds = (_beyond(x, y) for x, y in zip(*parts, strict=True))
+    mean, resampled, seeds = (share_kept(x, y) for x, y in zip(*parts, strict=True))
     return Course(own.steps, mean[0], resampled, seeds, min(a.shape[1], b.shape[1]))
-
-
-def _beyond(a: Values, b: Values) -> Values:
-    # Where unseen rows leave nothing to be gained there is nothing that memory could add.
-    return np.where(b < 1, (a - b) / np.where(b < 1, 1 - b, 1), 0.0)
 
 
 def _means(values: Values, stream: int, seed: int) -> tuple[Values, Values, Values]:

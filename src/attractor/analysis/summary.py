@@ -148,11 +148,11 @@ def _copies(runs: list[RunResults], sizes: Values) -> Transition | None:
     if not all(run.has("novelty_nearest", "test") for run in runs):
         reason = "copies among unseen rows, beside which those of generations stand, are missing"
         return Transition(None, None, None, f"{reason}: measure novelty anew")
-    own, test = (
-        _table(runs, _curves(runs, lambda run: near(run, split)), "novelty_nearest", split)  # noqa: B023
-        for split in ("generated", "test")
-    )
-    return copying_transition(sizes, own, test)
+    return copying_transition(sizes, _nearness(runs, "generated"), _nearness(runs, "test"))
+
+
+def _nearness(runs: list[RunResults], split: str) -> Table:
+    return _table(runs, _curves(runs, lambda run: near(run, split)), "novelty_nearest", split)
 
 
 def near(arrays: Arrays, split: str) -> Values:
