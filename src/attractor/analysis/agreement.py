@@ -56,9 +56,9 @@ def agreements(found: dict[str, Transition], margin: float) -> list[Agreement]:
     Two places *agree* if their ratio surely lies within the margin (two one-sided tests,
     Schuirmann 1987); they are *apart* if it is surely not 1; else it is not resolved. Either is
     said by Holm's procedure over all pairs, so that the chance of any false "agree" is at most 5%,
-    and so is that of any false "apart". Neither is said beyond what the sizes tell: a step of the sizes
-    that is wider than the margin leaves agreement open, and two places in one step are not told
-    apart.
+    and so is that of any false "apart". Neither is said beyond what the sizes tell: a step of the
+    sizes that is wider than the margin leaves agreement open, and two places in one step are not
+    told apart.
     """
     located = {name: place for name, place in found.items() if place.n_star is not None}
     pairs = list(itertools.combinations(located, 2))
