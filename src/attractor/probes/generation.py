@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import check_tokens, frozen_tokens
+from attractor.probes.tokens import check_tokens, frozen_tokens, timeless
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import Callback, NoiseRemoval, reverse, time_grid
 from attractor.types import AttractorError
@@ -79,6 +79,7 @@ def sample(
         noise_removal,
         callback=callback,
         frozen=None if held is None else held[mine],
+        timeless=timeless(denoiser),
     )
     return (processes().joined(end, n) if callback is None else end).cpu()
 

@@ -60,6 +60,8 @@ class AbsorbingProcess(MaskedProcess):
     tokens, counts for nothing in the likelihood.
     """
 
+    thins = False
+
     def noised(
         self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]
     ) -> Int[Tensor, "B L"]:
