@@ -48,6 +48,8 @@ class Provenance:
     """seed of the noise of the probes"""
     data_seed: int = 0
     """order of the training rows"""
+    denormals: str = ""
+    """"flushed" to zero while the numbers were made; empty where that was left to the machine"""
 
 
 class Replicate(NamedTuple):

@@ -34,6 +34,7 @@ from attractor.data.dataset import Dataset, read_rows
 from attractor.data.packing import prefix
 from attractor.data.replicas import ordered, planted, training_set
 from attractor.data.tokenizer import Tokenizer
+from attractor.machine.device import flushed_denormals
 from attractor.machine.files import clear_up, locked, make_directory, write_atomically
 from attractor.machine.processes import processes
 from attractor.measurements import (
@@ -160,6 +161,7 @@ def results_of(run: Path, asked: ProbeConfig) -> Path | None:
     return None if place.made is None else place.folder
 
 
+@flushed_denormals()
 def measure_run(
     run: Path,
     config: RunConfig,
@@ -319,6 +321,7 @@ def provenance(config: RunConfig, tokenizer: Tokenizer) -> Provenance:
         data_seed=config.data.order,
         tokenizer=tokenizer.fingerprint,
         noise_seed=config.probe.seed,
+        denormals="flushed",
     )
 
 

@@ -199,6 +199,7 @@ def _provenance(
         "judge": "Kneser-Ney 5-gram" if judge == NGRAM else Path(judge).name,
         "seeds": sorted({run.provenance.seed for run in results}),
         "data_seeds": sorted({run.provenance.data_seed for run in results}),
+        "denormals": ", ".join(sorted({run.provenance.denormals for run in results} - {""})),
         "grouped_by": "" if data.origins is None else data.origins.kind or "document",
         "measured": list(config.probe.measure),
         "measured_with": _measured_with(config.probe),
