@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
@@ -74,7 +74,11 @@ class Calibration(NamedTuple):
 
 
 def calibration(
-    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
+    denoiser: Denoiser,
+    tokens: Int[Tensor, "N L"] | np.ndarray,
+    t: float = 1e-5,
+    seed: int = 0,
+    at: Bool[Tensor, "L"] | None = None,
 ) -> Calibration:
     """Compare the denoiser's distribution at every token, given all others, with the token there.
 
@@ -88,8 +92,9 @@ def calibration(
         t: time in (0, 1]; tokens are corrupted at t first, which at the default changes next to
             nothing.
         seed: of that corruption.
+        at: positions to look at, (L,), which are then the columns of the result; all unless given.
 
     Raises:
         AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
     """
-    return Calibration(*of_every_token(denoiser, tokens, t, seed, beliefs, 4).unbind(-1))
+    return Calibration(*of_every_token(denoiser, tokens, t, seed, beliefs, 4, at=at).unbind(-1))

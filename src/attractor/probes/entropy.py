@@ -86,13 +86,18 @@ def conditional_entropy(
 
 
 def conditionals(
-    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
+    denoiser: Denoiser,
+    tokens: Int[Tensor, "N L"] | np.ndarray,
+    t: float = 1e-5,
+    seed: int = 0,
+    at: Bool[Tensor, "L"] | None = None,
 ) -> Conditionals:
     """Entropy, log-probability and spread at every token, from one pass of the network.
 
-    Arguments and errors are those of `conditional_entropy`.
+    Arguments and errors are those of `conditional_entropy`; `at` picks positions, (L,), and with
+    them the columns of the result.
     """
-    return Conditionals(*of_every_token(denoiser, tokens, t, seed, moments, 3).unbind(-1))
+    return Conditionals(*of_every_token(denoiser, tokens, t, seed, moments, 3, at=at).unbind(-1))
 
 
 def of_every_token(
@@ -102,9 +107,11 @@ def of_every_token(
     seed: int,
     reduction: Callable[[Tensor, Tensor], Tensor],
     *shape: int,
-) -> Float[Tensor, "N L ..."]:
+    at: Bool[Tensor, "L"] | None = None,
+) -> Float[Tensor, "N K ..."]:
     """What `reduction` says, in numbers of some shape, of the distribution at every token and of
-    the token there, from one pass of the network, or with masks from one for each token."""
+    the token there, from one pass of the network, or with masks from one for each token. Where
+    `at` is given, only of the positions that it picks, in their order."""
     check_time(t)
     x_0 = check_tokens(denoiser, tokens)
     noise = CountedNoise(seed, "entropy", t).grid(
@@ -116,7 +123,11 @@ def of_every_token(
     found = torch.zeros(*x_0.shape, *shape, device=x_0.device)
     for part in batches(denoiser, x_t):
         # Among all readings of a batch, every position is asked for exactly once.
-        for shown, where in denoiser.process.readings(x_t[part]):
+        for shown, every in denoiser.process.readings(x_t[part]):
+            where = every if at is None else every & at.to(every.device)
+            if not where.any():
+                continue
             blocks = denoiser.blocks(shown, times[part].float(), where)
             found[part][where] = reduce_blocks(blocks, reduction, x_0[part][where]).float()
-    return processes().total(found).cpu()
+    found = processes().total(found).cpu()
+    return found if at is None else found[:, at.cpu()]
