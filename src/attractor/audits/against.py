@@ -94,8 +94,8 @@ def measure_every_row(
         tokens = torch.from_numpy(np.array(rows).astype(np.int64))
 
         def judged(part: slice, tokens: Tensor = tokens) -> Tensor:
-            found = conditionals(denoiser, tokens[part], seed=effort.seed, at=at)
-            return torch.stack([found.log_prob.mean(1), found.min_k()], 1)
+            found = conditionals(denoiser, tokens[part], seed=effort.seed, frozen=~at)
+            return torch.stack([found.log_prob.nanmean(1), found.min_k()], 1)
 
         # Unseen rows, of which fewer are needed, have a quarter of the time.
         left = max(deadline - begun, 20 * effort.minutes) if effort.minutes else float("inf")

@@ -59,14 +59,14 @@ def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     shown = varies[read] if varies[read].any() else np.ones(len(read), dtype=bool)
     entropy = entropy[:, shown]
     found = {
-        "entropy": mean_interval(entropy.mean(1), seed=seed),
+        "entropy": mean_interval(np.nanmean(entropy, 1), seed=seed),
         "vanishing": mean_interval((entropy < VANISHING).mean(1), share=True, seed=seed),
     }
     echoes = arrays.values("echoes", "generated")[:, 0]
     found["repeats"] = clopper_pearson(int((echoes > 0).sum()), len(echoes))
     single = token_entropy(tokens[:, varies])
     # A model that always says one token leaves the context nothing to take away.
-    taken = 1 - entropy.mean(1) / single if single > VANISHING else np.zeros(len(entropy))
+    taken = 1 - np.nanmean(entropy, 1) / single if single > VANISHING else np.zeros(len(entropy))
     found["structure"] = mean_interval(taken, seed=seed)
     for t, _ in arrays.places("two_noises"):
         alike = agreement(arrays, t)
@@ -116,7 +116,7 @@ def settled_numbers(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
         return {}
     kinds = ("settled", "recombined")
     own, other = (
-        Surprise(*(arrays.per_sequence(f"{kind}_{name}", "generated") for name in Surprise._fields))
+        Surprise(*(_mean(arrays, f"{kind}_{name}", "generated") for name in Surprise._fields))
         for kind in kinds
     )
     ((t, _),) = arrays.places("settled_recovery")
@@ -136,11 +136,17 @@ def fresh_numbers(arrays: Arrays, names: Sequence[str], seed: int = 0) -> dict[s
     """kappa of each fresh text."""
     return {
         name: kappa(
-            Surprise(*(arrays.per_sequence(f"fresh_{each}", name) for each in Surprise._fields)),
+            Surprise(*(_mean(arrays, f"fresh_{each}", name) for each in Surprise._fields)),
             seed,
         )
         for name in names
     }
+
+
+def _mean(arrays: Arrays, measurement: str, split: str) -> Values:
+    """Mean of each sequence over the tokens that count."""
+    found: Values = np.nanmean(arrays.values(measurement, split), 1)
+    return found
 
 
 def _rate(found: Outcomes[Any], inner: NDArray[np.bool_]) -> Values:

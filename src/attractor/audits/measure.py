@@ -106,8 +106,9 @@ def measure_own(
     watch("generating")
     own = torch.cat(list(parts_of(generate, effort.n, start + whole * 0.2)))
     watch(f"entropy of {len(own):,} generations")
+    at = read_at(denoiser, length)
     found = parts_of(
-        lambda part: conditionals(denoiser, own[part], at=read_at(denoiser, length)).entropy,
+        lambda part: conditionals(denoiser, own[part], frozen=~at).entropy[:, at],
         len(own),
         start + whole * 0.3,
     )
@@ -152,9 +153,9 @@ def measure_settled(
     kinds = {"settled": texts[made.first], "recombined": made.tokens}
     for kind, tokens in kinds.items():
         watch(f"calibration and recovery of {len(tokens)} {kind} texts")
-        found = calibration(denoiser, tokens, seed=effort.seed, at=inner)
-        yield block(f"{kind}_nll", tokens, found.nll.numpy())
-        yield block(f"{kind}_entropy", tokens, found.entropy.numpy())
+        found = calibration(denoiser, tokens, seed=effort.seed, frozen=~inner)
+        yield block(f"{kind}_nll", tokens, found.nll[:, inner].numpy())
+        yield block(f"{kind}_entropy", tokens, found.entropy[:, inner].numpy())
         steps = max(effort.steps, STEPS)
         back = recovery(denoiser, tokens, SETTLING, steps, effort.seed, REPEATS)
         yield corruption_block(f"{kind}_recovery", "generated", back)
@@ -173,9 +174,9 @@ def measure_fresh(
         tokens = torch.from_numpy(np.array(rows[: effort.rows]).astype(np.int64))
         at = read_at(denoiser, tokens.shape[1])
 
-        def judged(part: slice, tokens: Tensor = tokens, at: Tensor | None = at) -> Tensor:
-            found = calibration(denoiser, tokens[part], seed=effort.seed, at=at)
-            return torch.stack([found.nll, found.entropy])
+        def judged(part: slice, tokens: Tensor = tokens, at: Tensor = at) -> Tensor:
+            found = calibration(denoiser, tokens[part], seed=effort.seed, frozen=~at)
+            return torch.stack([found.nll, found.entropy])[..., at]
 
         parts = parts_of(judged, len(tokens), start + whole * 0.2 * (i + 1) / len(fresh))
         nll, entropy = torch.cat(list(parts), 1)
@@ -184,12 +185,11 @@ def measure_fresh(
         yield block("fresh_entropy", done, entropy.numpy(), name)
 
 
-def read_at(denoiser: Denoiser, length: int) -> Tensor | None:
+def read_at(denoiser: Denoiser, length: int) -> Tensor:
     """The positions at which rows are read: all, or, where each would be a pass behind a mask of
     its own, `MASKED` of them."""
-    if denoiser.process.mask_id is None or length <= MASKED:
-        return None
-    return some_positions(torch.ones(length, dtype=torch.bool), MASKED)
+    every = torch.ones(length, dtype=torch.bool)
+    return every if denoiser.process.mask_id is None else some_positions(every, MASKED)
 
 
 def read_positions(columns: int, length: int) -> NDArray[np.int64]:
