@@ -103,6 +103,15 @@ def load(
     return chosen.load(source, weights, Settings(settings, str(path), placement), placement.device)
 
 
+def family_of(path: str | Path, family: str | None = None, revision: str | None = None) -> Family:
+    """The family of a checkpoint, of which no weight is read where its configuration tells.
+
+    Raises:
+        AttractorError: as `load` does.
+    """
+    return _family(find_source(path, revision, headers_only=True), family)
+
+
 def _family(source: Source, name: str | None) -> Family:
     known = ", ".join(FAMILIES)
     if name is not None:
