@@ -52,6 +52,8 @@ class Effort(NamedTuple):
     rows: int = 1000
     """training and unseen sequences at most"""
     seed: int = 0
+    positions: int | None = None
+    """tokens of each generation whose entropy is measured; all unless given"""
 
 
 def check_effort(effort: Effort) -> None:
@@ -66,6 +68,8 @@ def check_effort(effort: Effort) -> None:
         raise AttractorError(
             f"steps = {effort.steps}: at least 2 are needed to start from half-corrupted text"
         )
+    if effort.positions is not None and effort.positions < 1:
+        raise AttractorError(f"positions = {effort.positions} must be at least 1")
     if not 0 <= effort.seed < 2**63:
         raise AttractorError(f"seed = {effort.seed} must be at least 0 and below 2^63")
 
@@ -97,7 +101,7 @@ def measure_alone(
     own = torch.cat(list(_parts(generate, effort.n, start + whole / 2)))
     watch(f"entropy of {len(own):,} generations")
     found = _parts(
-        lambda part: conditionals(denoiser, own[part]).entropy, len(own), start + whole * 5 / 8
+        lambda part: _entropies(denoiser, own[part], effort), len(own), start + whole * 5 / 8
     )
     entropy = torch.cat(list(found))
     yield _block("entropy", own[: len(entropy)], entropy.numpy())
@@ -192,6 +196,18 @@ def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, 
         max(FIRST, min(effort.rows, measured)),
         max(FIRST, min(effort.rows, PAIRS, extracted)),
     )
+
+
+def _entropies(denoiser: Denoiser, own: Tensor, effort: Effort) -> Tensor:
+    """Entropy of every token of some generations, or of those that are drawn, one after another."""
+    found = conditionals(denoiser, own, positions=effort.positions).entropy
+    if effort.positions is None:
+        return found
+    measured = ~found.isnan()
+    columns = int(measured.sum(1).min())
+    # The measured tokens of each row first, in their order.
+    order = measured.int().argsort(1, descending=True, stable=True)[:, :columns]
+    return found.gather(1, order)
 
 
 def _parts(work: Callable[[slice], Part], n: int, deadline: float) -> Iterator[Part]:
