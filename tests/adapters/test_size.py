@@ -60,7 +60,9 @@ def test_ten_billion_parameters_are_planned_without_one(
     layer = 4 * 4096**2 + 2 * 4096 * 16_384 + 4 * 4096 + 2 * 4096
     assert plan.parameters == 2 * 131_072 * 4096 + 46 * layer + 4096
     assert 10e9 < plan.parameters < 11e9
-    assert 20e9 < plan.memory < 24e9
+    # Two bytes each, a block of logits in float32, and twelve activations of 64 rows.
+    inside = 4 * 2**26 + 12 * 64 * 512 * 4096 * 2
+    assert plan.memory == 2 * plan.parameters + inside
     assert plan.dtype == "bfloat16"
     # One pass a row for entropies, and the passes of the reverse process.
     process = denoiser.process
@@ -164,8 +166,10 @@ def test_shards_are_what_their_index_says(tmp_path: Path) -> None:
 
 
 PEAK = """
-import resource, sys, attractor
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+import attractor
+def peak():  # of this process alone: what resource tells is handed down from who started it
+    status = open("/proc/self/status").read()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 attractor.load({small!r}, device="cpu")
 before = peak()
 attractor.load({large!r}, device="cpu")
@@ -174,6 +178,7 @@ print(peak() - before)
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the peak of one process")
 def test_a_gigabyte_is_read_without_a_second_copy(tmp_path: Path) -> None:
     folder = gidd(
         tmp_path / "large", hidden_size=1024, intermediate_size=4096, num_hidden_layers=18,

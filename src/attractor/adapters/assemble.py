@@ -30,7 +30,7 @@ def assemble(
     numbers (device "meta") needs no weights at all.
 
     Args:
-        build: makes the network.
+        build: makes the network, whose buffers, if it has any, are to have their numbers.
         source: the checkpoint.
         rename: from a tensor's name to its parameter's; None for a tensor that is not needed.
         placement: device, precision, and how to spread the network over devices.
@@ -40,9 +40,7 @@ def assemble(
         AttractorError: if a tensor is missing, left over or there twice, of the wrong shape, no
             plain floating-point number, or holds NaN or infinity.
     """
-    from accelerate import init_empty_weights
-
-    with init_empty_weights(include_buffers=False):
+    with torch.device("meta"):
         network = build().eval().requires_grad_(False)
     where = str(source.path)
     if source.headers_only and not source.has_weights:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -38,6 +39,9 @@ class Decoder(nn.Module):
             settings.is_causal = False
             settings._attn_implementation = "sdpa"
             self.model = getattr(library, f"{name}Model")(settings)
+            # The weights come from the file, but the angles of the positions are in no file.
+            with torch.device("cpu"):
+                self.model.rotary_emb = type(self.model.rotary_emb)(config=settings)
         for module in self.model.modules():
             if "is_causal" in vars(module):
                 module.is_causal = False

@@ -37,15 +37,20 @@ def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     tokens = arrays.array("original", "echoes", "generated")[0]
     varies = _varies(tokens)
     entropy = arrays.values("entropy", "generated")[:, varies]
+    # Where a sample of the positions was measured the others are NaN; a row of which none was says
+    # nothing.
+    entropy = entropy[~np.isnan(entropy).all(1)]
+    vanishing = np.where(np.isnan(entropy), np.nan, entropy < VANISHING)
+    nats = np.nanmean(entropy, 1)
     found = {
-        "entropy": mean_interval(entropy.mean(1), seed=seed),
-        "vanishing": mean_interval((entropy < VANISHING).mean(1), share=True, seed=seed),
+        "entropy": mean_interval(nats, seed=seed),
+        "vanishing": mean_interval(np.nanmean(vanishing, 1), share=True, seed=seed),
     }
     echoes = arrays.values("echoes", "generated")[:, 0]
     found["repeats"] = clopper_pearson(int((echoes > 0).sum()), len(echoes))
     single = token_entropy(tokens[:, varies])
     # A model that always says one token leaves the context nothing to take away.
-    taken = 1 - entropy.mean(1) / single if single > VANISHING else np.zeros(len(entropy))
+    taken = 1 - nats / single if single > VANISHING else np.zeros(len(entropy))
     found["structure"] = mean_interval(taken, seed=seed)
     for t, _ in arrays.places("two_noises"):
         alike = agreement(arrays, t)

@@ -101,7 +101,9 @@ def measure_alone(
     own = torch.cat(list(_parts(generate, effort.n, start + whole / 2)))
     watch(f"entropy of {len(own):,} generations")
     found = _parts(
-        lambda part: _entropies(denoiser, own[part], effort), len(own), start + whole * 5 / 8
+        lambda part: conditionals(denoiser, own[part], positions=effort.positions).entropy,
+        len(own),
+        start + whole * 5 / 8,
     )
     entropy = torch.cat(list(found))
     yield _block("entropy", own[: len(entropy)], entropy.numpy())
@@ -196,18 +198,6 @@ def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, 
         max(FIRST, min(effort.rows, measured)),
         max(FIRST, min(effort.rows, PAIRS, extracted)),
     )
-
-
-def _entropies(denoiser: Denoiser, own: Tensor, effort: Effort) -> Tensor:
-    """Entropy of every token of some generations, or of those that are drawn, one after another."""
-    found = conditionals(denoiser, own, positions=effort.positions).entropy
-    if effort.positions is None:
-        return found
-    measured = ~found.isnan()
-    columns = int(measured.sum(1).min())
-    # The measured tokens of each row first, in their order.
-    order = measured.int().argsort(1, descending=True, stable=True)[:, :columns]
-    return found.gather(1, order)
 
 
 def _parts(work: Callable[[slice], Part], n: int, deadline: float) -> Iterator[Part]:

@@ -15,7 +15,8 @@ from attractor.process.reductions import reduce_blocks
 from attractor.process.reverse import Event, time_grid
 from attractor.results.thresholds import PATH_TIMES
 
-CERTAIN = Shape(entropy=0.0, uncertainty=0.0, gap=1.0, top=1.0)
+CERTAIN = (0.0, 0.0, 1.0, 1.0)
+"""The `Shape` of a distribution that is one token."""
 
 
 class Path:

@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from attractor import adapters
 from attractor.config.identity import to_json
@@ -134,8 +134,8 @@ def _config(
     model = ModelConfig(
         hidden_size=network.vocab_embed.embedding.shape[1],
         n_blocks=len(network.blocks),
-        n_heads=network.blocks[0].n_heads,
-        cond_dim=network.sigma_map.mlp[0].out_features,
+        n_heads=cast(int, network.blocks[0].n_heads),
+        cond_dim=cast(int, network.sigma_map.mlp[0].out_features),
     )
     return SweepConfig(
         sizes=tuple(checkpoint.size for checkpoint in checkpoints),
