@@ -81,7 +81,7 @@ def test_ten_billion_parameters_are_planned_without_one(
 def test_behind_masks_the_plan_counts_the_tokens_that_are_read(tmp_path: Path) -> None:
     for folder in ("gidd_scaled_mask", "llada", "dream"):
         denoiser = attractor.load(GOLDEN / folder, device="meta")
-        whole = plan_audit(denoiser, 12, Effort(n=1000, steps=2))
+        whole = plan_audit(denoiser, 12, Effort(n=1000, steps=2, positions=12))
         some = plan_audit(denoiser, 12, Effort(n=1000, steps=2, positions=3))
         assert whole.rows - some.rows == 9 * 1000
     assert len(lines(whole)) == 2 + len(GPUS)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from attractor.audits.measure import NOISE, PAIRS, Effort
+from attractor.audits.measure import MASKED, NOISE, PAIRS, Effort
 from attractor.model.denoiser import Denoiser
 from attractor.model.encoder import EncoderDenoiser
 from attractor.model.network import NetworkDenoiser
@@ -82,10 +82,12 @@ def plan_audit(denoiser: Denoiser, length: int, effort: Effort) -> AuditPlan:
     width = output // process.vocab_size
     blocks = parameters - sum(p.numel() for p in tables)
     pairs = min(effort.n, PAIRS)
-    read = Calls(dense=effort.positions) if effort.positions else reading_calls(process, length)
+    read = reading_calls(process, length)
+    if process.mask_id is not None:
+        read = Calls(dense=min(effort.positions or MASKED, read.dense))
     calls = (
         reverse_calls(process, 1.0, effort.steps, length) * effort.n
-        + (read if process.mask_id is not None else reading_calls(process, length)) * effort.n
+        + read * effort.n
         + reverse_calls(process, NOISE, effort.steps, length) * (2 * pairs)
     )
     rows = calls.events + calls.dense
