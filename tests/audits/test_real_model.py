@@ -23,4 +23,4 @@ def test_a_real_masked_model_is_not_called_generalizing(tmp_path: Path) -> None:
     model = attractor.load(file, device="cpu", seq_len=121)
     effort = Effort(n=24, minutes=0, steps=32, positions=8)
     made = audit(Audited("antibodies", model, 121), tmp_path / "out", effort)
-    assert made.verdict.state != "generalizing"
+    assert made.verdict.word not in ("generalizing", "generalizing in bulk")
