@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,20 @@ from attractor.machine.units import duration
 from attractor.measurements import ALL
 from attractor.report import words
 from attractor.report.beside import locations
-from attractor.report.charts import all_figures
+from attractor.report.answers import answer
+from attractor.report.charts import all_figures, folds, recovery
 from attractor.report.onset import onset_tables
 from attractor.report.sweep_files import read_report
 from attractor.report.tables import Table, tables, write_tables
 from attractor.report.template import fill
 from attractor.report.vector import STYLE, write_figures
-from attractor.report.view import Curve, Report, Star, find
+from attractor.report.view import Curve, Passage, Report, Star, find
 from attractor.results.outcomes import OUTCOME_NAMES
 from attractor.types import AttractorError
 
-FILE = "report.html"
+FILE, EXPLORER = "report.html", "explore.html"
+BESIDE = 100
+"""Characters of passages that stand beside the first figure; longer ones stand below it."""
 PROVENANCE = {
     "corpus": "Corpus",
     "train_documents": "Training documents",
@@ -167,24 +170,40 @@ def _fact(value: Any) -> str:
     return words.count(value) if is_count else str(value)
 
 
-def render(report: Report) -> str:
-    """Return the page as text."""
+def render(report: Report, explorer: str | None = None) -> str:
+    """Return the page as text.
+
+    Args:
+        report: what it shows.
+        explorer: where a page to explore the sweep is, as seen from this one; None without one.
+    """
     head, others = words.headline(report)
+    hero, found = recovery(report), folds(report)
+    drawn = {figure.id for figures in found.values() for figure in figures}
     return fill(
         "report.html.j2",
         report=report,
         headline=head,
-        standfirst=[paragraph for paragraph in (others, words.summary(report)) if paragraph],
-        figures=all_figures(report),
+        # Where some place was located the table says why another was not.
+        standfirst=[words.summary(report), *([] if report.located or not others else [others])],
+        hero=hero,
+        folds=[(fold, answer(report, fold), figures) for fold, figures in found.items() if figures],
+        beside_hero=fits_beside(report.passages),
         stars=stars(report),
         warnings=warnings(report),
         rows=table(report),
         tables=_tables(report),
-        absent=absent(report),
+        absent=absent(drawn),
         facts=provenance(report),
         names=words.NAMES,
         outcomes=OUTCOME_NAMES,
+        explorer=explorer,
     )
+
+
+def fits_beside(passages: Sequence[Passage]) -> bool:
+    """Whether passages are so short that they stand beside a figure."""
+    return all(sum(passage.widths) <= BESIDE for passage in passages)
 
 
 def write_extras(
@@ -218,9 +237,8 @@ def write_extras(
     return paths
 
 
-def absent(report: Report) -> list[tuple[str, str]]:
-    """The title of each section for which the sweep holds no data, and what would measure it."""
-    drawn = {figure.id for figure in all_figures(report)}
+def absent(drawn: Collection[str]) -> list[tuple[str, str]]:
+    """The title of each section that is not among the drawn figures, and what would measure it."""
     return [
         (section.title, m.command or m.trained or f"attractor measure SWEEP --measure {m.name}")
         for m in ALL
@@ -281,7 +299,8 @@ def write_report(sweep_dir: Path, beside: Sequence[Path] = ()) -> Path:
             f"{sweep_dir}: no such directory; give the directory of a sweep"
             f"{nearest_name(sweep_dir)}"
         )
-    page = render(read_report(sweep_dir, beside))
+    explorer = EXPLORER if (sweep_dir / EXPLORER).is_file() else None
+    page = render(read_report(sweep_dir, beside), explorer)
     path = sweep_dir / FILE
     write_atomically(path, page)
     return path

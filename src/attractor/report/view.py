@@ -123,6 +123,23 @@ class Passage:
     row: int
     t: float
     readings: tuple[Restoration, ...]
+    rows: int | None = None
+    """of how many rows it was chosen, None where that is not recorded"""
+    typical: bool = False
+    """whether it is the row nearest to the median of every model"""
+
+    @property
+    def widths(self) -> list[int]:
+        """The most characters that any stage of any model has at each place."""
+        columns = zip(*(reading.tokens for reading in self.readings), strict=False)
+        return [
+            max(
+                len(words)
+                for token in column
+                for words in (token.original, token.corrupted, token.recovered)
+            )
+            for column in columns
+        ]
 
     @property
     def shared(self) -> bool:
