@@ -13,9 +13,8 @@ import pytest
 
 from attractor.measurements.fold import FOLDS
 from attractor.report.beside import beside, named, shared_time
-from attractor.report.page import EXPLORER, write_extras, write_report
+from attractor.report.page import EXPLORER, write_report
 from attractor.report.sweep_files import read_report
-from attractor.report.tables import Table, latex
 from attractor.report.template import BUNDLE, drawing_library
 from attractor.types import AttractorError
 
@@ -282,26 +281,6 @@ def test_control_characters_do_not_reach_the_page(tmp_path: Path) -> None:
     assert not [c for c in own if ord(c) < 32 and c not in "\n\t"]
     assert "\x7f" not in own
     assert "a\ufffd\ufffd\ufffdb" in page
-
-
-@pytest.mark.slow
-def test_figures_and_tables_for_a_paper(tmp_path: Path) -> None:
-    folder = made_up.write(tmp_path / "s", made_up.full(), made_up.passages())
-    paths = write_extras(folder, "pdf", "csv", None)
-    figures = [p for p in paths if p.suffix == ".pdf"]
-    assert {p.stem for p in figures} >= {"recovery", "entropy", "novelty", "density"}
-    assert all(p.read_bytes().startswith(b"%PDF") for p in figures)
-    lines = (folder / "tables" / "controls.csv").read_text().splitlines()
-    assert lines[2].startswith("memorizer,100.0% (98.0% to 102.0%)")
-    tex = {p.name: p.read_text() for p in write_extras(folder, None, "tex", None)}
-    assert r"untrained & 2.0\% (0.0\% to 4.0\%)" in tex["controls.tex"]
-    assert all(text.count(r"\begin{tabular}") == 1 for text in tex.values())
-    option = latex(
-        Table("micro", "", "", ("token", "rank"), [("[BOS]", "1"), ("*", "2"), ("the", "3")])
-    )
-    assert option.splitlines()[5:8] == [r"{}[BOS] & 1 \\", r"{}* & 2 \\", r"the & 3 \\"]
-    with pytest.raises(AttractorError, match=r"nowhere\.mplstyle"):
-        write_extras(folder, "pdf", None, tmp_path / "nowhere.mplstyle")
 
 
 def test_sweeps_are_laid_over_each_other(tmp_path: Path) -> None:

@@ -25,12 +25,12 @@ class Ticks(NamedTuple):
 def log_ticks(lo: float, hi: float, least: int = 3) -> Ticks:
     """Return the ticks of a logarithmic axis from `lo` to `hi`.
 
-    Labels stand at the decades; where fewer than `least` of these are in sight, at the 1-2-5
-    series; where that is not enough, at every leading digit.
+    Labels stand at the decades; where fewer than `least` of these are in sight, at halves of them
+    too, then at the 1-2-5 series, and where that is not enough, at every leading digit.
     """
     decades = range(floor(log10(lo)) - 1, ceil(log10(hi)) + 1)
     inside = [m * 10.0**d for d in decades for m in range(1, 10) if lo <= m * 10.0**d <= hi]
-    for leading in ("1", "125", "123456789"):
+    for leading in ("1", "15", "125", "123456789"):
         major = [x for x in inside if f"{x:e}"[0] in leading]
         if len(major) >= least:
             break

@@ -14,17 +14,16 @@ from attractor.measurements import ALL
 from attractor.report import words
 from attractor.report.beside import locations
 from attractor.report.answers import answer
-from attractor.report.charts import all_figures, folds, recovery
+from attractor.report.charts import folds, recovery
 from attractor.report.onset import onset_tables
 from attractor.report.sweep_files import read_report
-from attractor.report.tables import Table, tables, write_tables
+from attractor.report.tables import Table, tables
 from attractor.report.template import fill
-from attractor.report.vector import STYLE, write_figures
 from attractor.report.view import Curve, Passage, Report, Star, find
 from attractor.results.outcomes import OUTCOME_NAMES
 from attractor.types import AttractorError
 
-FILE, EXPLORER = "report.html", "explore.html"
+FILE, EXPLORER = "report.html", "explorer.html"
 BESIDE = 100
 """Characters of passages that stand beside the first figure; longer ones stand below it."""
 PROVENANCE = {
@@ -192,7 +191,7 @@ def render(report: Report, explorer: str | None = None) -> str:
         stars=stars(report),
         warnings=warnings(report),
         rows=table(report),
-        tables=_tables(report),
+        tables=every_table(report),
         absent=absent(drawn),
         facts=provenance(report),
         names=words.NAMES,
@@ -206,37 +205,6 @@ def fits_beside(passages: Sequence[Passage]) -> bool:
     return all(sum(passage.widths) <= BESIDE for passage in passages)
 
 
-def write_extras(
-    sweep_dir: Path,
-    figures: str | None,
-    table: str | None,
-    style: Path | None,
-    beside: Sequence[Path] = (),
-) -> list[Path]:
-    """Write the figures and tables of a report as files for a paper.
-
-    Args:
-        sweep_dir: the folder of the sweep; figures go into `figures` in it, tables into `tables`.
-        figures: pdf, svg, eps or png; None for no figures.
-        table: csv or tex; None for no tables.
-        style: a matplotlib style file; None for the package's own.
-        beside: folders of sweeps to compare with.
-
-    Returns:
-        the files written.
-    """
-    sweep_dir = Path(sweep_dir)
-    report = read_report(sweep_dir, beside)
-    paths = []
-    if figures:
-        drawn = all_figures(report)
-        paths += write_figures(drawn, sweep_dir / "figures", figures, style or STYLE)
-    if table:
-        written = [*_tables(report), _numbers(report)]
-        paths += write_tables(written, sweep_dir / "tables", table)
-    return paths
-
-
 def absent(drawn: Collection[str]) -> list[tuple[str, str]]:
     """The title of each section that is not among the drawn figures, and what would measure it."""
     return [
@@ -247,40 +215,10 @@ def absent(drawn: Collection[str]) -> list[tuple[str, str]]:
     ]
 
 
-def _tables(report: Report) -> list[Table]:
+def every_table(report: Report) -> list[Table]:
+    """The tables of the page but that of the numbers behind the figures."""
     compared = locations(report)
     return [*([compared] if compared else []), *onset_tables(report), *tables(report)]
-
-
-def _numbers(report: Report) -> Table:
-    head = (
-        "n",
-        "seed",
-        "of",
-        "t",
-        "at",
-        "measurement",
-        "value",
-        "low",
-        "high",
-        "sequences",
-        "data seed",
-    )
-    rows = [
-        (
-            f"{r.n_train:g}",
-            str(r.seed),
-            r.split,
-            "" if r.t is None else f"{r.t:g}",
-            "" if r.at is None else f"{r.at:g}",
-            r.measurement,
-            *("" if x is None else f"{x:.6g}" for x in r.estimate[:3]),
-            str(r.estimate.n),
-            str(r.data_seed),
-        )
-        for r in report.measured
-    ]
-    return Table("measurements", "Every number", "95% intervals over sequences.", head, rows)
 
 
 def write_report(sweep_dir: Path, beside: Sequence[Path] = ()) -> Path:

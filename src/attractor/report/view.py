@@ -58,6 +58,12 @@ class Curve:
         ends = (p.mean.value if p.mean.high is None else p.mean.high for p in self.points)
         return max(*ends, *(value for p in self.points for value in p.seeds))
 
+    @property
+    def lowest(self) -> float:
+        """The lowest end of an interval, or value of a seed."""
+        ends = (p.mean.value if p.mean.low is None else p.mean.low for p in self.points)
+        return min(*ends, *(value for p in self.points for value in p.seeds))
+
     def at(self, n_train: float) -> Estimate | None:
         """Return the mean over seeds at one size, None where it was not measured."""
         return next((p.mean for p in self.points if p.n_train == n_train), None)

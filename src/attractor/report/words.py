@@ -68,6 +68,14 @@ def with_interval(e: Estimate, form: Callable[[float], str]) -> str:
     return f"{form(e.value)} ({low} to {high})"
 
 
+def with_brackets(e: Estimate, form: Callable[[float], str]) -> str:
+    """Write an estimate as a table of a paper does, "0.98 [0.95, 0.99]"."""
+    if e.interval is None:
+        return form(e.value)
+    low, high = map(form, e.interval)
+    return f"{form(e.value)} [{low}, {high}]"
+
+
 def time(t: float) -> str:
     """Write a corruption time."""
     return f"{t:g}"
