@@ -47,7 +47,12 @@ def excerpt(content: dict[str, Any]) -> str:
             next(row["recovery_rate"] for row in rows if (row["n_train"], row["split"]) == (n, s))
             for s in ("train", "test")
         )
-        cells = (words.count(n), f"{train:.0%}", f"{test:.0%}", f"{basin_advantage(train, test):.2f}")
+        cells = (
+            words.count(n),
+            f"{train:.0%}",
+            f"{test:.0%}",
+            f"{basin_advantage(train, test):.2f}",
+        )
         lines.append(cells)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = [

@@ -8,9 +8,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from docs import demo
 
 from attractor.cli import parse
-from docs import demo
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -36,9 +36,7 @@ def test_commands_in_the_readme_are_understood() -> None:
 def test_readme_names_what_the_package_exports() -> None:
     import attractor
 
-    python = "".join(
-        re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    )
+    python = "".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
     used = set(re.findall(r"attractor\.(\w+)", python)) - {"load"}
     assert {"sample", "probes"} <= used
     assert all(hasattr(attractor, name) for name in used)

@@ -99,7 +99,9 @@ def test_nothing_is_wider_than_a_phone(page: Path, tmp_path: Path) -> None:
         window.open(page.as_uri())
         window.run("document.querySelectorAll('details').forEach(fold => fold.open = true)")
         plots = window.run("return document.querySelectorAll('.plot').length")
-        wait_for(window, "return document.querySelectorAll('.plot > .plot-container').length", plots)
+        wait_for(
+            window, "return document.querySelectorAll('.plot > .plot-container').length", plots
+        )
         assert window.run(CUT_OFF) == []
         wide = window.run(
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -130,6 +130,20 @@ def test_headline_takes_the_best_known_time(tmp_path: Path) -> None:
     assert others == "At other times: n* = 762 (310 to 1,490) at t = 0.5."
 
 
+def test_orders_of_the_data_are_training_runs_too(tmp_path: Path) -> None:
+    data = made_up.full(seeds=(0,))
+    rows = [row for row in data["rows"] if row["seed"] == 0]
+    data["rows"] = [row | {"data_seed": order} for row in rows for order in (0, 1, 2)]
+    report = read(tmp_path, data)
+    head, _ = words.headline(report)
+    assert head.startswith("Over 3 orders of the data, models stop")
+    assert not any("this training run" in answer(report, fold) for fold in FOLDS)
+    assert "over 3 orders of the data 400 to 9,000" in head
+    note = words.seeds_note(report, report.recovery)
+    assert note.startswith("Lines: means over 3 orders of the data.")
+    assert "3 of a kind tell little of it" in note
+
+
 def test_with_one_seed_every_headline_says_so(tmp_path: Path) -> None:
     data = made_up.full(seeds=(0,))
     data["rows"] = [row for row in data["rows"] if row["seed"] == 0]
@@ -137,7 +151,13 @@ def test_with_one_seed_every_headline_says_so(tmp_path: Path) -> None:
     assert words.headline(read(tmp_path, data))[0].startswith(
         "In this training run, models stop memorizing at n* = 1,830 training sequences (95%"
     )
+    data["perplexity_peak"] = {"n_train": 512, "ci": [400.0, 600.0], "reason": None}
+    said = " ".join(answer(read(tmp_path, data), fold) for fold in FOLDS)
+    assert "the change of this training run lies near" in said
+    assert "peaks of this training run near" in said
     data["transition"] = [{"t": 0.15, "n_star": None, "ci": None, "reason": "nothing"}]
+    said = answer(read(tmp_path, data), UNCERTAINTY)
+    assert "the change of this training run lies near n = 1,490" in said
     said = words.headline(read(tmp_path, data))[0]
     assert said == "No transition of this training run was located in this sweep."
 
@@ -160,7 +180,7 @@ def test_every_fold_answers_with_the_numbers_of_its_ends(tmp_path: Path) -> None
     first, last = ([curve.points[i].mean.value for curve in radius] for i in (0, -1))
     assert said[BASINS].startswith(
         f"At n = 16 a training text returns from up to {100 * first[0]:.1f}% of corrupted tokens, "
-        f"an unseen one from up to {100 * first[1]:.1f}%; at n = 16,384 it is "
+        f"an unseen one from {100 * first[1]:.1f}%; at n = 16,384 it is "
         f"{100 * last[0]:.1f}% and {100 * last[1]:.1f}%."
     )
     assert all(said.values())

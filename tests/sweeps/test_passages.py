@@ -48,5 +48,5 @@ def test_a_row_that_is_asked_for_is_shown(copied_sweep: Path) -> None:
 
 
 def test_a_page_without_runs_cannot_show_another_row(tmp_path: Path) -> None:
-    with pytest.raises(AttractorError, match="row = 3: the runs of .* are not there"):
+    with pytest.raises(AttractorError, match=r"row = 3: the runs of .* are not there"):
         summarize(tmp_path, row=3)

@@ -17,7 +17,9 @@ def answer(report: Report, fold: Fold) -> str:
 
 
 def _basins(report: Report) -> list[str]:
-    radius = "a training text returns from up to {} of corrupted tokens, an unseen one from up to {}"
+    radius = (
+        "a training text returns from up to {} of corrupted tokens, an unseen one from up to {}"
+    )
     return [
         _course(report, "basin_radius", radius, ("train", "test")),
         _course(report, "unstable_rate", "{} of the untouched tokens of unseen text end up wrong"),
@@ -25,11 +27,12 @@ def _basins(report: Report) -> list[str]:
 
 
 def _uncertainty(report: Report) -> list[str]:
+    change = report.entropy_star
     entropy = "the entropy of a token is {} nats in training text and {} in unseen text"
     return [
         _course(report, "conditional_entropy", entropy, ("train", "test")),
         _course(report, "kappa", "kappa of unseen text, 1 for a calibrated model, is {}"),
-        _place("By the entropy of training tokens alone the change lies near", report.entropy_star),
+        _place(report, "By the entropy of training tokens alone the change{} lies near", change),
     ]
 
 
@@ -37,8 +40,8 @@ def _generation(report: Report) -> list[str]:
     copies = "{} of the model's own texts are copies of training rows"
     return [
         _course(report, "share_memorized", copies, ("generated",)),
-        _place("Half are copies, beyond chance, at", report.copying),
-        _place("Generative perplexity under the judge model peaks near", report.peak),
+        _place(report, "Half of those{} are copies, beyond chance, at", report.copying),
+        _place(report, "Generative perplexity under the judge model peaks{} near", report.peak),
     ]
 
 
@@ -78,7 +81,8 @@ def _curve(report: Report, name: str, split: str) -> Curve | None:
     return next(iter(curves(rows)), None)
 
 
-def _place(sentence: str, star: Star | None) -> str:
-    return (
-        "" if star is None or star.n_star is None else f"{sentence} n = {words.placed(star.n_star)}."
-    )
+def _place(report: Report, sentence: str, star: Star | None) -> str:
+    """Say where something changes; nothing where that was not located."""
+    if star is None or star.n_star is None:
+        return ""
+    return f"{sentence.format(words.of_one(report))} n = {words.placed(star.n_star)}."

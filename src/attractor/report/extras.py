@@ -50,7 +50,9 @@ class Extras:
             raise AttractorError(f"only = {self.only[0]!r} names figures: add --figures pdf")
 
 
-def write_extras(folders: Sequence[Path], extras: Extras, beside: Sequence[Path] = ()) -> list[Path]:
+def write_extras(
+    folders: Sequence[Path], extras: Extras, beside: Sequence[Path] = ()
+) -> list[Path]:
     """Write the figures and tables of a sweep.
 
     Args:
@@ -147,7 +149,7 @@ def _some(sizes: Sequence[int]) -> list[int]:
 
 def places_table(report: Report) -> Table:
     """Where it turns, as the page says it; why a place is not there is said beside the table."""
-    head = ("seen in", "n*", "95% over sequences", "between sizes", "95% over seeds", "decades")
+    head = ("seen in", "n*", "95% over sequences", "between sizes", "95% over runs", "decades")
     every = stars(report)
     rows = [(what, n, *([""] * 4 if n == "none" else rest)) for what, n, *rest in every]
     missing = [f"{what}: {rest[0]}" for what, n, *rest in every if n == "none"]

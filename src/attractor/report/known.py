@@ -1,8 +1,9 @@
-"""Models whose answer is known, drawn at the edges of the recovery figure: the exact memorizer on the
-left, where training sets are small, an exact generalizer on the right."""
+"""Models whose answer is known, drawn at the edges of the recovery figure: the exact memorizer on
+the left, where training sets are small, an exact generalizer on the right."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import exp, log, log10
 
 import plotly.graph_objects as go
@@ -89,5 +90,5 @@ def _point(figure: go.Figure, row: Measured, look: Style, x: float, name: str) -
 def _roomiest(values: list[float]) -> float:
     """The middle of the widest gap that values leave between 0 and 1."""
     ends = [0.0, *sorted(values), 1.0]
-    gap, low = max((b - a, a) for a, b in zip(ends, ends[1:], strict=False))
+    gap, low = max((b - a, a) for a, b in pairwise(ends))
     return low + gap / 2

@@ -12,8 +12,8 @@ from attractor.machine.paths import nearest_name
 from attractor.machine.units import duration
 from attractor.measurements import ALL
 from attractor.report import words
-from attractor.report.beside import locations
 from attractor.report.answers import answer
+from attractor.report.beside import locations
 from attractor.report.charts import folds, recovery
 from attractor.report.onset import onset_tables
 from attractor.report.sweep_files import read_report
@@ -50,6 +50,7 @@ PROVENANCE = {
     "measured_with": "Measured with",
     "seeds": "Training seeds",
     "data_seeds": "Orders of the training rows",
+    "denormals": "Numbers below 1.2e-38 are",
     "grouped_by": "Rows belong to a",
     "version": "attractor version",
     "config_hash": "Config hash",

@@ -11,11 +11,9 @@ from attractor.report import words
 from attractor.report.axes import canvas, log_axis
 from attractor.report.charts import all_figures, recovery
 from attractor.report.figures import (
-    INK,
     MUTED,
     Key,
     Panel,
-    Style,
     band,
     finish,
     line,
@@ -172,7 +170,9 @@ def trajectories(reports: Sequence[Report]) -> Any:
     norm = LogNorm(min(sizes), max(max(sizes), min(sizes) * 1.01))
     colours = colormaps["viridis"]
     for n in sizes:
-        along = [r._replace(n_train=r.at, t=None) for r in rows if r.n_train == n and r.at is not None]
+        along = [
+            r._replace(n_train=r.at, t=None) for r in rows if r.n_train == n and r.at is not None
+        ]
         for curve in curves(along):
             x = [point.n_train for point in curve.points]
             y = [point.mean.value for point in curve.points]

@@ -78,7 +78,9 @@ def draw_passages(passages: tuple[Passage, ...]) -> Any:
     wide = LABEL + max(min(MOST, sum(passage.widths)) for passage in passages)
     inch = SIZE / 72
     # Every letter has its place already, so there is nothing to lay out.
-    drawn = pyplot.figure(layout="none", figsize=(wide * ADVANCE * inch, (height + 1.6) * inch * 1.25))
+    drawn = pyplot.figure(
+        layout="none", figsize=(wide * ADVANCE * inch, (height + 1.6) * inch * 1.25)
+    )
     ax = drawn.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, wide), ylim=(height + 1.6, -0.8))
     ax.set_axis_off()

@@ -42,7 +42,9 @@ def write_figures(
         AttractorError: for an unknown kind or a style file that is not there.
     """
     with print_style(kind, style):
-        return [save(draw_figure(figure), folder / f"{figure.id}.{kind}", dpi) for figure in figures]
+        return [
+            save(draw_figure(figure), folder / f"{figure.id}.{kind}", dpi) for figure in figures
+        ]
 
 
 @contextmanager
@@ -151,7 +153,8 @@ def _titles(panel: Panel) -> tuple[str, str, str]:
 
 
 def _draw_note(note: dict[str, Any], ax: Any, log: bool) -> None:
-    """A word in the plot. Plotly places it on a logarithmic axis in decades, and turns clockwise."""
+    """A word in the plot. Plotly gives its place on a logarithmic axis in decades, and turns
+    clockwise."""
     ax.text(
         10 ** note["x"] if log else note["x"],
         note["y"],

@@ -92,20 +92,25 @@ def _star_sentence(report: Report, star: Star, n_star: Estimate) -> str:
         known = ["95% interval over sequences {} to {}".format(*map(approx, n_star.interval))]
     if star.seed_ci is not None:
         ends = " to ".join(map(approx, star.seed_ci))
-        known.append(f"over {len(report.seeds)} training seeds {ends}")
+        known.append(f"over {runs_of(report)} {ends}")
     if star.sizes is not None:
         known.append("between the sizes {} and {}".format(*map(count, star.sizes)))
     return (
-        f"{_of_one(report)} stop memorizing at n* = {approx(n_star.value)} training sequences "
+        f"{_whose(report)} stop memorizing at n* = {approx(n_star.value)} training sequences "
         f"({', '.join(known)}; there the basin advantage at t = {time(star.t or 0.0)} is 1/2)."
     )
 
 
-def _of_one(report: Report) -> str:
-    """Whom a headline is about: with one seed nothing is known of other training runs."""
-    if len(report.seeds) == 1:
+def _whose(report: Report) -> str:
+    """Whom a headline is about: with one run nothing is known of other training runs."""
+    if report.runs == 1:
         return "In this training run, models"
-    return f"Over {len(report.seeds)} training seeds, models"
+    return f"Over {runs_of(report)}, models"
+
+
+def of_one(report: Report) -> str:
+    """What other places add where nothing is known of other training runs."""
+    return " of this training run" if report.runs == 1 else ""
 
 
 def placed(n_star: Estimate) -> str:
@@ -129,8 +134,7 @@ def headline(report: Report) -> tuple[str, str]:
         if star.n_star is None
     ]
     if not report.located:
-        one = " of this training run" if len(report.seeds) == 1 else ""
-        return f"No transition{one} was located in this sweep.", " ".join(others)
+        return f"No transition{of_one(report)} was located in this sweep.", " ".join(others)
     best = min(report.located, key=_spread)
     star = next(star for star in report.stars if star.t == best[0])
     rest = [f"n* = {placed(n)} at t = {time(t)}" for t, n in report.located if (t, n) != best]
@@ -193,23 +197,24 @@ def unbroken(sentence: str) -> str:
 def seeds_note(report: Report, curves: tuple[Curve, ...]) -> str:
     """Say what lines, dots and bands are, and what the bands leave out."""
     banded = any(p.mean.interval for curve in curves for p in curve.points)
-    k = len(report.seeds) * len(report.data_seeds)
-    if k == 1:
+    k = report.fewest
+    if report.runs == 1:
         band = "Bands: 95% intervals over sequences." if banded else "No interval is recorded here."
         return f"{band} One training seed, so the spread between training runs is not shown."
-    lines = f"Lines: means over {runs_of(report)}. Small dots: single seeds."
+    lines = f"Lines: means over {runs_of(report)}. Small dots: single runs."
     if not banded:
         return f"{lines} No interval is recorded here."
-    few = f"; {k} seeds tell little of it, so the bands are wide" if k < FEW_SEEDS else ""
-    return f"{lines} Bands: 95% intervals over sequences and over the spread between seeds{few}."
+    few = f"; {k} of a kind tell little of it, so the bands are wide" if k < FEW_SEEDS else ""
+    return f"{lines} Bands: 95% intervals over sequences and over the spread between runs{few}."
 
 
 def runs_of(report: Report) -> str:
     """What means over runs are taken over."""
-    seeds = f"{len(report.seeds)} training seeds"
-    if len(report.data_seeds) == 1:
-        return seeds
-    return f"{seeds} and {len(report.data_seeds)} orders of the data"
+    seeds, orders = len(report.seeds), len(report.data_seeds)
+    each = [f"{seeds} training seeds"] * (seeds > 1) + [f"{orders} orders of the data"] * (
+        orders > 1
+    )
+    return " and ".join(each) or "one training run"
 
 
 def printable(text: str) -> str:

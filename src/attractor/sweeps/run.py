@@ -289,8 +289,9 @@ def summarize(out: Path, row: int | None = None) -> list[Path]:
         row: which row of each kind of text the passages show; by default a typical one.
 
     Raises:
-        AttractorError: if a row is asked for and there are no runs, if no size is finished, if runs were not measured alike, or if the results
-            of a run that an earlier summary holds are gone or damaged while others are here.
+        AttractorError: if a row is asked for and there are no runs, if no size is finished, if runs
+            were not measured alike, or if the results of a run that an earlier summary holds are
+            gone or damaged while others are here.
     """
     if not (out / SWEEP).is_file() and not is_run(out):
         _require_runs(out, row)
