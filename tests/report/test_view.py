@@ -179,8 +179,8 @@ def test_every_fold_answers_with_the_numbers_of_its_ends(tmp_path: Path) -> None
     radius = [find(curves_of(report, "basin_radius"), s) for s in ("train", "test")]
     first, last = ([curve.points[i].mean.value for curve in radius] for i in (0, -1))
     assert said[BASINS].startswith(
-        f"At n = 16 a training text returns from up to {100 * first[0]:.1f}% of corrupted tokens, "
-        f"an unseen one from {100 * first[1]:.1f}%; at n = 16,384 it is "
+        f"At n = 16, a training text returns from up to {100 * first[0]:.1f}% of corrupted tokens, "
+        f"an unseen one from up to {100 * first[1]:.1f}%; at n = 16,384 it is "
         f"{100 * last[0]:.1f}% and {100 * last[1]:.1f}%."
     )
     assert all(said.values())

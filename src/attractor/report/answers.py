@@ -69,8 +69,8 @@ def _course(report: Report, name: str, sentence: str, splits: tuple[str, ...] = 
         if len(values) < len(splits):
             return ""
         written = [form(value) for value in values]
-        filled = f"it is {words.joined(written)}" if said else sentence.format(*written)
-        said.append(f"at n = {words.count(n)} {filled}")
+        filled = f" it is {words.joined(written)}" if said else f", {sentence.format(*written)}"
+        said.append(f"at n = {words.count(n)}{filled}")
     whole = "; ".join(said)
     return f"{whole[0].upper()}{whole[1:]}."
 
