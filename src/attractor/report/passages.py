@@ -84,7 +84,7 @@ def draw_passages(passages: tuple[Passage, ...]) -> Any:
     ax = drawn.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, wide), ylim=(height + 1.6, -0.8))
     ax.set_axis_off()
-    font = {"family": "DejaVu Sans Mono", "fontsize": SIZE, "va": "center_baseline"}
+    font: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": SIZE, "va": "center_baseline"}
     for y, name, cells, starts in placed:
         title = not cells[0].text and len(cells) == 1
         ax.text(0, y, name, fontsize=SIZE, va="center_baseline", color=INK if title else MUTED)
