@@ -36,9 +36,12 @@ class TextIds:
         ids: Iterable[int] | Tensor | None = None,
         mask_id: int | None = None,
     ) -> None:
-        is_text = torch.full((vocab_size,), ids is None)
+        # On the CPU whatever the default device: what is looked up here must be known at once.
+        is_text = torch.full((vocab_size,), ids is None, device=CPU)
         if ids is not None:
-            asked = torch.as_tensor(ids if isinstance(ids, Tensor) else list(ids)).long().cpu()
+            asked = torch.as_tensor(
+                ids if isinstance(ids, Tensor) else list(ids), device=CPU
+            ).long()
             outside = asked[(asked < 0) | (asked >= vocab_size)]
             if len(outside):
                 raise AttractorError(
