@@ -16,6 +16,6 @@ class Fold(NamedTuple):
 BASINS = Fold("basins", "Basins", "How far may text be corrupted and still come back?")
 UNCERTAINTY = Fold("uncertainty", "Uncertainty", "What does the model's own uncertainty show?")
 GENERATION = Fold("generation", "Generation", "What does it write by itself?")
-SAFETY = Fold("safety", "Is it safe?", "Can training text be told, or got out of it?")
+SAFETY = Fold("safety", "Is it safe?", "Can one tell what it was trained on, or get it out?")
 FOLDS = (BASINS, UNCERTAINTY, GENERATION, SAFETY)
 """In the order of the page."""
