@@ -12,7 +12,7 @@ from attractor.machine.files import write_atomically
 from attractor.report import words
 from attractor.report.charts import all_figures
 from attractor.report.page import every_table, stars
-from attractor.report.paper import chosen, write_paper
+from attractor.report.paper import FIGURES, chosen, write_paper
 from attractor.report.passages import latex_passages
 from attractor.report.sweep_files import read_report
 from attractor.report.tables import Table, write_tables
@@ -48,6 +48,8 @@ class Extras:
             raise AttractorError(f"dpi = {self.dpi}: at least 1")
         if self.only and self.figures is None:
             raise AttractorError(f"only = {self.only[0]!r} names figures: add --figures pdf")
+        if self.set == "paper":  # which of the page there are, only the sweep knows
+            chosen(FIGURES, self.only)
 
 
 def write_extras(
