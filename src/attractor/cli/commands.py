@@ -466,9 +466,21 @@ class ReportCommand:
     sweep: Folder
     """Folder of a sweep."""
     figures: Literal["pdf", "svg", "eps", "png"] | None = None
-    """Write each figure as a file of this format too, in the folder figures beside the report."""
+    """Write figures as files of this format too."""
+    set: Literal["page", "paper"] = "page"
+    """Which figures: page, each of the report; paper, those that a paper about a transition shows
+    (transition, histograms, trajectories, passages)."""
+    only: tuple[str, ...] = ()
+    """Names of the figures that are wanted, such as recovery or, of the paper's, transition."""
+    row: int | None = None
+    """Row of training and of unseen text that the passages show, from 0; by default a typical
+    one."""
     tables: Literal["csv", "tex"] | None = None
-    """Write each table as a file of this format too, in the folder tables beside the report."""
+    """Write tables as files of this format too; in tex also the passages."""
+    out: Path | None = None
+    """Folder for these files; by default figures and tables beside the report."""
+    dpi: int = 300
+    """Dots per inch of png."""
     style: Path | None = None
     """Style file of matplotlib for these figures."""
     tagger: Literal["nltk"] | None = None
@@ -480,16 +492,28 @@ class ReportCommand:
     @property
     def written(self) -> tuple[Path, ...]:
         """Where something will be written."""
-        return (self.sweep,) if self.sweep.exists() else ()
+        found = (self.sweep,) if self.sweep.exists() else ()
+        return found if self.out is None else (*found, self.out)
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.terminal import say
-        from attractor.report.page import write_extras, write_report
+        from attractor.report.extras import Extras, write_extras
+        from attractor.report.page import write_report
         from attractor.report.sweep_files import read_report
         from attractor.sweeps.run import summarize
         from attractor.sweeps.summary import add_word_classes
 
-        for page in summarize(self.sweep):
+        extras = Extras(
+            figures=self.figures,
+            tables=self.tables,
+            set=self.set,
+            only=self.only,
+            out=self.out,
+            style=self.style,
+            dpi=self.dpi,
+        )
+        pages = summarize(self.sweep, self.row)
+        for page in pages:
             if self.tagger is not None:
                 add_word_classes(page.parent, self.tagger)
             if self.tagger is not None or self.beside:
@@ -497,9 +521,8 @@ class ReportCommand:
             for notice in read_report(page.parent).notices:
                 print(f"attractor: {notice}", file=sys.stderr)
             say(page)
-            extras = write_extras(page.parent, self.figures, self.tables, self.style, self.beside)
-            for path in extras:
-                say(path)
+        for path in write_extras([page.parent for page in pages], extras, self.beside):
+            say(path)
 
 
 @dataclass(frozen=True, kw_only=True)
