@@ -11,6 +11,7 @@ import attractor
 from attractor import reference
 from attractor.data.tokenizer import Tokenizer
 from attractor.explore.collect import Collection
+from attractor.explore.content import Content, content
 
 MODELS = Path(__file__).parents[1] / "data" / "models"
 
@@ -26,3 +27,8 @@ def collection() -> Collection:
         stored=np.load(MODELS / "train32.npy"),
         unseen=np.load(MODELS / "test96.npy")[:24],
     )
+
+
+@pytest.fixture(scope="session")
+def made(collection: Collection) -> Content:
+    return content(collection)

@@ -19,8 +19,8 @@ from torch import Tensor
 from attractor import Denoiser, probes
 from attractor.data.tokenizer import Tokenizer
 from attractor.explore.collect import Collection, of_reference
-from attractor.explore.content import content
-from attractor.explore.quantise import ALLOWED, difference, unpacked
+from attractor.explore.content import Content, content
+from attractor.explore.quantise import ALLOWED, difference, packed_in, unpacked
 from attractor.explore.spelling import spelling
 from attractor.explore.write import JS
 from attractor.model.network import NetworkDenoiser
@@ -52,14 +52,19 @@ def run_node(folder: Path, cases: dict[str, Any], *names: str) -> None:
 def model_cases(found: Collection, folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """What torch says of the very weights that the page holds, on random rows at random times."""
     made = content(found)
+    packed = [
+        (f"n{said['n']}", found.models[said["n"]], said["shape"], made.weights[str(said["n"])])
+        for said in made.said["models"]
+    ]
+    # The smallest once more in 8 bits, whatever that changes: they are to be read as Python does.
+    _, denoiser, shape, _ = packed[0]
+    weights, tensors = packed_in(denoiser, 8)
+    packed.append(("eight", denoiser, shape | {"tensors": tensors}, weights))
     generator = torch.Generator().manual_seed(0)
     models, short = [], {}
-    for said in made.said["models"]:
-        name, shape = f"n{said['n']}.bin", said["shape"]
-        (folder / name).write_bytes(made.weights[str(said["n"])])
-        denoiser = found.models[said["n"]]
-        assert isinstance(denoiser, NetworkDenoiser)
-        network = unpacked(denoiser, made.weights[str(said["n"])], shape["tensors"])
+    for name, denoiser, shape, weights in packed:
+        (folder / name).write_bytes(weights)
+        network = unpacked(denoiser, weights, shape["tensors"])
         times = [1e-5, 1.0, *torch.rand(4, generator=generator).tolist()]
         size = (len(times), shape["length"])
         tokens = torch.randint(0, shape["vocabulary"], size, generator=generator)
@@ -169,9 +174,8 @@ def test_the_engine_agrees_with_torch_for_every_reference_model(tmp_path: Path) 
 
 
 def test_weights_on_the_page_change_no_probability_by_more_than_is_said(
-    collection: Collection,
+    collection: Collection, made: Content
 ) -> None:
-    made = content(collection)
     rows = torch.as_tensor(collection.unseen[:8]).long()
     for said in made.said["models"]:
         denoiser = collection.models[said["n"]]

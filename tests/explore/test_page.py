@@ -4,46 +4,50 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import tiny
 from attractor import AttractorError
+from attractor.cli import main
 from attractor.data.tokenizer import Tokenizer
 from attractor.explore import content as contents
 from attractor.explore import write_explorer
 from attractor.explore.collect import Collection, of_reference
-from attractor.explore.content import content
+from attractor.explore.content import Content, content
 from attractor.explore.falls import STEPS, fall
 from attractor.explore.spelling import signs, spelling
 from attractor.explore.still import standing, still
 from attractor.explore.write import ENGINE, PAGE, bundle, render
 from attractor.probes import recovery
+from attractor.sweeps.run import sweep
 
 
-def said_on(page: str) -> dict[str, object]:
+def said_on(page: str) -> dict[str, Any]:
     found = re.search(r'id="content">(.*?)</script>', page, re.DOTALL)
     assert found is not None
-    content: dict[str, object] = json.loads(found[1])
+    content: dict[str, Any] = json.loads(found[1])
     return content
 
 
-def test_the_page_loads_nothing(collection: Collection) -> None:
-    page = render(content(collection))
+def test_the_page_loads_nothing(made: Content) -> None:
+    page = render(made)
     outside = r"""(?:src|href)=["'](?!#|data:,)|@import|url\(|https?://(?!www\.w3\.org)"""
     assert not re.findall(outside, page)
     assert page.count('<script type="application/octet-stream"') == 2
     assert "half precision" in page
 
 
-def test_a_text_cannot_end_the_script_that_it_stands_in(collection: Collection) -> None:
-    made = content(collection)
-    made.said["corpus"] = made.said["name"] = "</script><script>alert(1)</script><!--"
-    page = render(made)
+def test_a_text_cannot_end_the_script_that_it_stands_in(made: Content) -> None:
+    evil = "</script><script>alert(1)</script><!--"
+    page = render(made._replace(said=made.said | {"corpus": evil, "name": evil}))
     assert "alert(1)</script>" not in page
-    assert said_on(page)["name"] == made.said["name"]
+    assert said_on(page)["name"] == evil
 
 
 def test_modules_are_joined_in_an_order_in_which_each_knows_its_own() -> None:
@@ -149,3 +153,20 @@ def test_no_text_to_show(collection: Collection) -> None:
     none = dataclasses.replace(collection, unseen=np.zeros((0, 32), dtype=np.int64))
     with pytest.raises(AttractorError, match="no rows of training and of unseen text"):
         content(none)
+
+
+@pytest.mark.slow
+def test_a_trained_sweep_is_explored(tmp_path: Path) -> None:
+    out = tmp_path / "sweep"
+    sweep(tiny.config(tiny.corpus(tmp_path), sizes=(8, 16), steps=10), out, lambda event: None)
+    assert main(["explore", str(out)]) == 0
+    page = (out / "explorer.html").read_text(encoding="utf-8")
+    said = said_on(page)
+    assert [model["n"] for model in said["models"]] == [8, 16]
+    rows = np.load(out / "data" / "train.npy")
+    # Every model has seen the lines that are called training lines: those of the smallest.
+    assert said["sentences"]["train"] == rows[:8].tolist()
+    assert (out / "explorer.svg").is_file()
+    for run in out.glob("*/checkpoint"):
+        shutil.rmtree(run)
+    assert main(["explore", str(out), "-o", str(tmp_path / "page.html")]) == 2

@@ -43,7 +43,7 @@ def smallest(denoiser: NetworkDenoiser, rows: Tensor) -> Weights:
 
 
 def _weights(denoiser: NetworkDenoiser, bits: Bits, rows: Tensor) -> Weights:
-    content, tensors = _packed(denoiser, bits)
+    content, tensors = packed_in(denoiser, bits)
     changed = difference(denoiser, unpacked(denoiser, content, tensors), rows)
     return Weights(bits, content, tensors, changed)
 
@@ -80,8 +80,8 @@ def unpacked(
     return NetworkDenoiser(network, denoiser.process, denoiser.seq_len, denoiser.time_conditioning)
 
 
-def _packed(denoiser: NetworkDenoiser, bits: Bits) -> tuple[bytes, list[dict[str, Any]]]:
-    """The bytes, and where each tensor lies in them."""
+def packed_in(denoiser: NetworkDenoiser, bits: Bits) -> tuple[bytes, list[dict[str, Any]]]:
+    """The weights in so many bits: the bytes, and where each tensor lies in them."""
     content, tensors = bytearray(), []
     for name, parameter in denoiser.network.named_parameters():
         weight = parameter.detach().float().cpu().numpy()

@@ -34,11 +34,15 @@ export class Basin {
   constructor(sizes, shares) {
     this.sizes = sizes;
     this.shares = shares;
-    this.clear();
+    this.points = this.none();
+  }
+
+  none() {
+    return this.sizes.map(() => this.shares.map(() => new Point()));
   }
 
   clear() {
-    this.points = this.sizes.map(() => this.shares.map(() => new Point()));
+    this.points = this.none();
   }
 
   /** @param {Found} found */

@@ -23,7 +23,7 @@ export class FallView {
    * @param {(row: number, position: number) => void} onPick
    */
   constructor(root, signs, unit, onPick) {
-    Object.assign(this, { root, signs, unit });
+    this.root = root;
     this.signs = signs;
     this.unit = unit;
     this.lines = /** @type {HTMLElement} */ (root.querySelector(".rows"));

@@ -37,6 +37,12 @@ class Page {
     this.running = [];
     this.basinOf = "";
     this.playing = 0;
+    this.soon = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.basinSoon = undefined;
+    /** @type {ArrayLike<number>[] | undefined} */
+    this.stored = undefined;
+    this.stopBasin = () => {};
     this.counts = { train: sentences.train.length, test: sentences.test.length };
     this.state = fromAddress(location.hash, this.sizes, this.counts, length);
     if (!live) this.restrict();
@@ -188,7 +194,7 @@ class Page {
     $("#time").textContent = !row ? "" : end ? "the end" : `noise left: ${percent(row.t)}`;
     slider.setAttribute("aria-valuetext", $("#time").textContent);
     for (const view of this.views) view.show(at, state.token);
-    cancelAnimationFrame(this.soon ?? 0);
+    cancelAnimationFrame(this.soon);
     this.soon = requestAnimationFrame(() => this.look(at));
   }
 
@@ -279,7 +285,7 @@ class Page {
   startBasin(line) {
     const key = line ? line.tokens.join() : "";
     if (!line || key === this.basinOf) return;
-    this.stopBasin?.();
+    this.stopBasin();
     this.basin.clear();
     this.basinOf = key;
     const begin = () => {

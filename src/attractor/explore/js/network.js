@@ -88,7 +88,9 @@ export class Network {
         toPanels(values, this.f, this.panels[tensor.name], n, k);
       } else this.weights[tensor.name] = values;
     }
-    [this.cos, this.sin] = rotation(L, H / heads);
+    const [cos, sin] = rotation(L, H / heads);
+    this.cos = cos;
+    this.sin = sin;
   }
 
   /**

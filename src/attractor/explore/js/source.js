@@ -50,12 +50,14 @@ export class Live {
     this.sent = new Set();
     this.next = 0;
     this.say = say;
+    /** @type {(message: any, moved?: Transferable[]) => void} */
+    this.post = () => {};
     try {
       const url = URL.createObjectURL(new Blob([`${script}\nserve();`], { type: "text/javascript" }));
       const worker = new Worker(url);
       worker.onmessage = ({ data }) => this.answer(data);
       worker.onerror = () => this.inPage();
-      this.post = (/** @type {any} */ message, /** @type {Transferable[]} */ moved = []) => worker.postMessage(message, moved);
+      this.post = (message, moved = []) => worker.postMessage(message, moved);
     } catch {
       this.inPage();
     }
@@ -64,7 +66,7 @@ export class Live {
   /** Without workers the page computes in its own thread. */
   inPage() {
     const engine = new Engine((answer) => this.answer(answer));
-    this.post = (/** @type {any} */ message) => engine.receive(message);
+    this.post = (message) => engine.receive(message);
     this.sent.clear();
     this.say("This browser has no workers, so the page computes in its own thread and may stutter.");
   }
