@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,6 +12,13 @@ from torch import Tensor
 
 from attractor.process.forward import ForwardProcess
 from attractor.process.reductions import block_rows
+
+
+class Frame(NamedTuple):
+    """Ids that are no text, at both ends of a row, such as [CLS] and [SEP]."""
+
+    leading: tuple[int, ...] = ()
+    trailing: tuple[int, ...] = ()
 
 
 class Denoiser(ABC):
@@ -29,6 +37,12 @@ class Denoiser(ABC):
     """Tokens in a sequence; None if any length will do."""
     device: torch.device = torch.device("cpu")
     """Where token tensors must live."""
+    time_conditioned: bool = True
+    """Whether its distributions depend on the time. Those of one that sees the tokens alone change
+    only when a token does."""
+    frame: Frame = Frame()
+    """What stands at both ends of every text and never moves; a text that is given shows itself
+    which of its tokens never move, see `ForwardProcess.is_fixed`."""
 
     @abstractmethod
     def log_probs(
