@@ -40,12 +40,13 @@ class Content(NamedTuple):
 
 def runs_in_a_page(denoiser: Denoiser) -> bool:
     """Whether the page can compute this model itself: a network of ours of at most `LARGEST`
-    weights, under uniform noise."""
+    weights, under uniform noise over its whole vocabulary."""
     return (
         isinstance(denoiser, NetworkDenoiser)
         and type(denoiser.process) is UniformProcess
+        and denoiser.process.text.count == denoiser.process.vocab_size
         and isinstance(denoiser.process.schedule, LogLinear)
-        and denoiser.time_conditioning
+        and denoiser.time_conditioned
         and sum(p.numel() for p in denoiser.network.parameters()) <= LARGEST
     )
 

@@ -77,7 +77,7 @@ def unpacked(
         for tensor in tensors:
             weight = _decoded(content[tensor["at"] :], tuple(tensor["shape"]), tensor["kind"])
             parameters[tensor["name"]].copy_(torch.from_numpy(weight))
-    return NetworkDenoiser(network, denoiser.process, denoiser.seq_len, denoiser.time_conditioning)
+    return NetworkDenoiser(network, denoiser.process, denoiser.seq_len, denoiser.time_conditioned)
 
 
 def packed_in(denoiser: NetworkDenoiser, bits: Bits) -> tuple[bytes, list[dict[str, Any]]]:
