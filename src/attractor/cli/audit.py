@@ -8,13 +8,15 @@ from typing import Any
 
 from attractor import adapters
 from attractor.adapters.sweep_folder import resolved
+from attractor.audits.found import Audit
 from attractor.audits.measure import Effort, check_effort
-from attractor.audits.page import Audit, headline, standfirst
+from attractor.audits.page import headline, standfirst
 from attractor.audits.run import (
     PAGE,
     Audited,
     audit,
     default_folder,
+    fresh_from_files,
     place_of,
     texts_from_files,
     texts_of_run,
@@ -29,7 +31,7 @@ def run_audit(
     *,
     model: str,
     train: Path | None,
-    test: Path | None,
+    test: tuple[Path, ...],
     own_data: bool,
     column: str,
     tokenizer: Path | None,
@@ -43,7 +45,7 @@ def run_audit(
     **effort: Any,
 ) -> Audit:
     """Audit a model and say where the page is."""
-    _require_both_or_none(train, test, own_data)
+    _require_sense(train, test, own_data)
     amount = Effort(**effort)
     check_effort(amount)
     told = _values_of(settings)
@@ -53,18 +55,21 @@ def run_audit(
     denoiser = adapters.load(model, weights, family=family, revision=revision, **told)
     if denoiser.seq_len is None:
         raise AttractorError(f"'{model}' does not tell how long its sequences are")
-    found, length, texts = tokenizer_beside(model, tokenizer, markers), denoiser.seq_len, None
+    found, length = tokenizer_beside(model, tokenizer, markers), denoiser.seq_len
+    texts, fresh = None, {}
     vocab_size = denoiser.process.vocab_size
     if own_data:
         texts = texts_of_run(Path(model), amount.rows)
-    elif train and test:
-        texts = texts_from_files(train, test, column, found, length, vocab_size, amount.rows)
+    elif train:
+        texts = texts_from_files(train, test[0], column, found, length, vocab_size, amount.rows)
+    elif test:
+        fresh = fresh_from_files(test, column, found, length, vocab_size)
     name, place = _name_of(model), place_of(model, weights, revision)
     folder = into or folder_of(model, weights, revision)
     with out.status("auditing") as status:
-        audited = Audited(name, denoiser, length, found, texts, place)
+        audited = Audited(name, denoiser, length, found, texts, place, fresh)
         made = audit(audited, folder, amount, reference, status.update)
-    say("\n".join([headline(made.verdict), *standfirst(made)]))
+    say("\n".join([headline(made), *standfirst(made)]))
     say(f"page  {folder / PAGE}")
     return made
 
@@ -92,7 +97,7 @@ def run_reference(sweep: Path, target: Path, name: str, n: int) -> None:
     say(f"reference  {target}")
 
 
-def _require_both_or_none(train: Path | None, test: Path | None, own_data: bool) -> None:
+def _require_sense(train: Path | None, test: tuple[Path, ...], own_data: bool) -> None:
     if own_data and (train or test):
         raise AttractorError(
             "--own-data takes the rows of the run: give it without --train and --test"
@@ -101,11 +106,11 @@ def _require_both_or_none(train: Path | None, test: Path | None, own_data: bool)
         raise AttractorError(
             "--train needs --test beside it: text of the same kind that the model has not seen, "
             "without which memorized text cannot be told from easy text; an audit without data "
-            "needs neither"
+            "needs neither, and --test alone is fresh text"
         )
-    if test and not train:
+    if train and len(test) > 1:
         raise AttractorError(
-            "--test is compared with --train: give both; an audit without data needs neither"
+            f"--train with {len(test)} files of --test: training text is compared with one"
         )
 
 

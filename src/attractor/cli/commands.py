@@ -302,8 +302,11 @@ class AuditCommand:
     """Text that the model was trained on: a .txt, .jsonl or .parquet file, a folder of those, or
     rows of token ids as an .npy or .json matrix or as lists in .jsonl; given together with unseen
     text."""
-    test: Path | None = None
-    """Text of the same kind that the model has not seen, in one of the same formats."""
+    test: tuple[Path, ...] = ()
+    """Text that the model has not seen, in one of the same formats: of the kind of the training
+    text where that is given; without it, fresh text, written after the model, of the kind it was
+    trained on, by which a model is judged without its training text. Of several such texts the
+    best calibrated counts."""
     own_data: bool = False
     """Take a run's own training rows and unseen rows as its data."""
     column: str = "text"
@@ -326,14 +329,14 @@ class AuditCommand:
     seed: int = 0
     """Seed of the noise."""
     reference: Path | None = None
-    """Reference curves to compare with instead of the built-in ones: a file of `attractor
-    reference`."""
+    """Reference curves to show the model beside: a file of `attractor reference`, of models of the
+    same text. No verdict is read from them."""
     out: Path | None = None
     """Folder of the audit, which replaces an earlier one there; unless given it is audits/ and the
     name of the model, with a digest behind it where another model of this name was audited."""
     gate: bool = False
     """Let the exit code tell the verdict: 0 for generalizing, 1 for memorizing, 3 for anything
-    between or undecided. Without it the code is 0 for every verdict."""
+    between or undecided; 2 is no verdict. Without it the code is 0 for every verdict."""
     weights: Literal["ema", "raw"] = "ema"
     """Which weights of the model: "ema", averaged over training, or "raw", those of the last
     step."""

@@ -59,7 +59,9 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
             yield from _confidence_rows(arrays, split, seed)
     if all(arrays.has("calibration_nll", split) for split in TEXTS):
         train, test = (surprise(arrays, split) for split in TEXTS)
-        yield row("test", "calibration_gap", log_kappa_difference(test, train, seed))
+        of_train, of_test = (arrays.groups("calibration_nll", split) for split in TEXTS)
+        gap = log_kappa_difference(test, train, seed, (of_test, of_train))
+        yield row("test", "calibration_gap", gap)
 
 
 def _confidence_rows(arrays: Arrays, split: str, seed: int) -> Iterator[Row]:
@@ -75,7 +77,7 @@ def _confidence_rows(arrays: Arrays, split: str, seed: int) -> Iterator[Row]:
         here = bins == i
         if here.any():
             at = (i + 0.5) / RELIABILITY_BINS
-            share = clustered_share((correct * here).sum(1), here.sum(1))
+            share = clustered_share((correct * here).sum(1), here.sum(1), groups)
             yield row(split, "reliability", share, at=at)
             mean = Estimate(float(confidence[here].mean()), n=share.n)
             yield row(split, "bin_confidence", mean, at=at)
@@ -84,7 +86,8 @@ def _confidence_rows(arrays: Arrays, split: str, seed: int) -> Iterator[Row]:
 def _own_rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     if all(arrays.has("calibration_nll", split) for split in ("generated", "test")):
         own, test = (surprise(arrays, split) for split in ("generated", "test"))
-        gap = log_kappa_difference(own, test, seed)
+        groups = None, arrays.groups("calibration_nll", "test")
+        gap = log_kappa_difference(own, test, seed, groups)
         yield row("generated", "own_calibration_gap", gap)
 
 

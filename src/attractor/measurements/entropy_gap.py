@@ -48,7 +48,8 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for split in TEXTS:
         if arrays.has("entropy", split):
             other = arrays.per_sequence("entropy", split)
-            gap = difference_interval(own, other, seed)
+            groups = None, arrays.groups("entropy", split)  # generations belong to no document
+            gap = difference_interval(own, other, seed, groups)
             yield row("generated", f"entropy_gap_{split}", gap)
             for name, distance in distances(own, other, seed).items():
                 # Effect sizes have intervals; distances have none and are compared with chance.

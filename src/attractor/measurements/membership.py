@@ -82,13 +82,14 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     if not arrays.has("bag_of_words", "train"):
         return
     found = scores(arrays)
+    of = arrays.groups("bag_of_words", "train"), arrays.groups("bag_of_words", "test")
     for name, (train, test) in found.items():
-        yield row(name, "auroc", auroc(train, test))
+        yield row(name, "auroc", auroc(train, test, of))
         if name != BLIND:
-            yield row(name, "auroc_gain", auroc_gain((train, test), found[BLIND]))
+            yield row(name, "auroc_gain", auroc_gain((train, test), found[BLIND], of))
         for level in LEVELS:
             if not level or level * len(test) >= 1:
-                yield row(name, "tpr", detection_at(train, test, level).rate, at=level)
+                yield row(name, "tpr", detection_at(train, test, level, of[0]).rate, at=level)
         yield row(name, "auroc_shuffled", auroc_shuffled(train, test, seed))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attractor.analysis.statistics import clopper_pearson, mean_interval
+from attractor.analysis.statistics import clopper_pearson, mean_interval, share_interval
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.measurement import Measurement, Quantity, block, row
 from attractor.measurements.section import Section, Trace, kinds
@@ -51,7 +51,7 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
         yield row("generated", f"share_{name}", clopper_pearson(int(kind.sum()), n))
     if arrays.has("novelty_nearest", "test"):  # earlier versions did not look
         unseen = arrays.values("novelty_nearest", "test")[:, 0] / length
-        by_chance = clopper_pearson(int((unseen <= NEAR).sum()), len(unseen))
+        by_chance = share_interval(unseen <= NEAR, arrays.groups("novelty_nearest", "test"))
         yield row("test", "share_memorized", by_chance)
     overlap = arrays.values("novelty_overlap", "generated")[:, 0] / length
     yield row("generated", "overlap", mean_interval(overlap, share=True, seed=seed))

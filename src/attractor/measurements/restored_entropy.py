@@ -46,7 +46,8 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
         for outcome, name in enumerate(OUTCOMES):
             mean = share(entropy, index == outcome)
             if np.isfinite(mean).sum() >= 2:  # an interval needs two sequences
-                found = mean_interval(mean, missing=True, seed=seed)
+                groups = arrays.groups(ARRAY, split, t)
+                found = mean_interval(mean, missing=True, seed=seed, groups=groups)
                 yield row(split, f"restored_entropy_{name}", found, t)
 
 

@@ -59,10 +59,11 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
 
 def _rows_of(arrays: Arrays, name: str, split: str, t: float | None, seed: int) -> Iterator[Row]:
     path = arrays.array("value", name, split, t)[0].astype(np.float64)
+    groups = arrays.groups(name, split, t)
     for i, time in enumerate(PATH_TIMES):
         # Earlier versions looked at single tokens, of which a sequence might have none at a time.
         if np.isfinite(path[:, i]).sum() >= 2:
-            mean = mean_interval(path[:, i], missing=True, seed=seed)
+            mean = mean_interval(path[:, i], missing=True, seed=seed, groups=groups)
             yield row(split, name, mean, t, at=time)
 
 

@@ -18,6 +18,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 from scipy import sparse
 
+from attractor.results.thresholds import NEAR
 from attractor.types import AttractorError
 
 Ids = Int[np.ndarray, "..."]
@@ -132,6 +133,23 @@ def own_distances(generated: Ids) -> NDArray[np.int32]:
     own = _edit_distances(strings, strings)
     np.fill_diagonal(own, np.shape(generated)[1] + 1)
     return own
+
+
+def near_counts(rows: Ids, corpus: Ids, copies: Ids, share: float = NEAR) -> NDArray[np.int64]:
+    """How many rows of a corpus lie within an edit distance of a share of the length, (N,).
+
+    Args:
+        rows: token ids, (N, L).
+        corpus: the different rows of the corpus, (M, L).
+        copies: how often each of those stands in it, (M,).
+        share: of the length.
+    """
+    most, step = int(share * rows.shape[1]), max(1, PAIRS // max(1, len(rows)))
+    own, found = _strings(rows), np.zeros(len(rows), dtype=np.int64)
+    for start in range(0, len(corpus), step):
+        part = slice(start, start + step)
+        found += (_edit_distances(own, _strings(corpus[part]), most) <= most) @ copies[part]
+    return found
 
 
 def longest_overlaps(generated: Ids, corpus: Ids) -> Ids:

@@ -222,6 +222,8 @@ def alike(report: Report) -> Table | None:
         single = r.seed == report.seeds[0] and r.data_seed == report.data_seeds[0]
         if r.design is None or r.n_train not in sizes or r.t not in (None, first) or not single:
             continue
+        if r.at is not None:
+            continue  # one of many points of a curve
         numbers = (r.design.icc, r.design.effect)
         rows.append(
             (

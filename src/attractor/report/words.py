@@ -40,6 +40,11 @@ def approx(x: float) -> str:
     return f"{round(x, digits):,.{max(digits, 0)}f}"
 
 
+def approx_signed(x: float) -> str:
+    """The same of a number of either sign."""
+    return f"-{approx(-x)}" if x < 0 else approx(x)
+
+
 def percent(x: float) -> str:
     """Write a share in per cent, one decimal."""
     return f"{100 * x:.1f}%"
