@@ -583,6 +583,31 @@ class TheoryCommand:
         say(page)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExploreCommand:
+    """Write a page on which anyone can let sentences fall into the basins of a sweep's models: one
+    file that needs no network."""
+
+    sweep: tyro.conf.Positional[Path | None] = None
+    """Folder of a sweep; the reference models that ship with the package unless given."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """File to write; unless given explorer.html, in the folder of the sweep, or here without
+    one."""
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        if self.out is not None:
+            return (self.out,)
+        return () if self.sweep is None or not self.sweep.exists() else (self.sweep,)
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor.cli.terminal import say
+        from attractor.explore import write_explorer
+
+        say(write_explorer(self.sweep, self.out, on_progress=say))
+
+
 def _begun(*folders: Path, force: bool) -> str:
     """What an interrupted command leaves in its folder, which vanishes if nothing was begun."""
     for folder in folders:
