@@ -52,10 +52,15 @@ class Judged(NamedTuple):
     """whether it was kept aside when edges were chosen"""
 
 
+def place(known: Known, folder: Path) -> Path:
+    """Where the audit of a model is kept."""
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{known.family} {known.name}").strip("-")
+    return folder / "audits" / f"{name}.pickle"
+
+
 def measured(known: Known, folder: Path) -> Audit:
     """The audit of a model, made once."""
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{known.family} {known.name}").strip("-")
-    path = folder / "audits" / f"{name}.pickle"
+    path = place(known, folder)
     if path.is_file():
         found: Audit = pickle.loads(path.read_bytes())
         return found
@@ -69,7 +74,7 @@ def measured(known: Known, folder: Path) -> Audit:
         material.texts(EFFORT.rows),
         fresh=material.fresh(),
     )
-    found = audit(subject, folder / "pages" / name, EFFORT)
+    found = audit(subject, folder / "pages" / path.stem, EFFORT)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(found))
     print(f"# {known.name}: {time.monotonic() - start:.0f} s", flush=True)
@@ -89,19 +94,21 @@ def judged(known: Known, found: Audit, aside: bool) -> Judged:
     return Judged(known, words, objections, aside)
 
 
-def bench(folder: Path, only: str) -> Iterator[Judged]:
-    """Every model whose family or name has a pattern."""
+def bench(folder: Path, only: str, made: bool) -> Iterator[Judged]:
+    """Every model whose family or name has a pattern, or those of them that were measured."""
     counts: dict[str, int] = {}
     chosen: list[tuple[int, Known]] = []
     for known in everything(folder / "networks"):
         counts[known.family] = counts.get(known.family, -1) + 1
+        if made and not place(known, folder).is_file():
+            continue
         if re.search(only, f"{known.family} {known.name}"):
             chosen.append((counts[known.family], known))
     # In turn of each family, so that a bench that is stopped has some of all.
     for _, known in sorted(chosen, key=lambda each: each[0]):
         measured(known, folder)
-    for place, known in chosen:
-        yield judged(known, measured(known, folder), place % 2 == 1)
+    for turn, known in chosen:
+        yield judged(known, measured(known, folder), turn % 2 == 1)
 
 
 def is_wrong(state: str, word: str) -> bool:
@@ -153,12 +160,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="keeps networks and audits")
     parser.add_argument("--only", default="", help="models whose family or name has this pattern")
+    parser.add_argument("--made", action="store_true", help="only models that DIR has already")
     parser.add_argument("--models", action="store_true", help="one line for each model too")
     given = parser.parse_args()
     torch.set_num_threads(1)
     # No verdict reads these two, and extraction is the longest of all that is measured.
     against.EXTRACTED = measure.PAIRS = 4
-    found = list(bench(given.folder, given.only))
+    found = list(bench(given.folder, given.only, given.made))
     for line in every_model(found) if given.models else ():
         print(line)
     for line in table(found):

@@ -29,6 +29,7 @@ from attractor.data.stream import State
 from attractor.measurements.micro_attractors import MicroAttractor
 from attractor.process.registry import make_process, process_settings
 from attractor.publish import export
+from attractor.results.estimate import Estimate
 from attractor.sweeps.onset import onset_summary
 from attractor.sweeps.plan import PlannedRun, plan
 from attractor.sweeps.search import search
@@ -228,7 +229,8 @@ def test_adaptive_sweep(config: SweepConfig, tmp_path: Path) -> None:
 def test_audit_and_arrays(run: Path, finished: Path, tmp_path: Path) -> None:
     texts, data = texts_of_run(run, rows=8), open_dataset(finished / "data")
     store = EmpiricalDenoiser(torch.tensor(texts.corpus).long(), data.tokenizer.vocab_size)
-    subject = Audited("store", store, texts.train.shape[1], data.tokenizer, texts)
+    fresh = {"fresh": texts.test}
+    subject = Audited("store", store, texts.train.shape[1], data.tokenizer, texts, fresh=fresh)
     audit(subject, tmp_path / "audit", Effort(n=12, minutes=0, steps=4, rows=8))
     check_files("## An audit", tmp_path / "audit")
     found = read(tmp_path / "audit/audit.json")

@@ -54,11 +54,11 @@ def test_a_language_of_low_entropy_is_no_store(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_perfect_generalizer_passes_on_text_that_is_full_of_near_copies(tmp_path: Path) -> None:
     """Unseen rows of such text are copies of training rows by chance, and so are generations."""
-    model = random_source(8, 0.05, seed=1)
-    rows = model.sample(3000, 24, seed=1).numpy()
+    model = random_source(8, 0.3, seed=1)
+    rows = model.sample(3000, 16, seed=1).numpy()
     texts = Texts(rows[:800], rows[1000:2000], rows[:1000], rows[800:1000], rows[2000:], decode)
     found = audit(
-        Audited("near copies", model, 24, texts=texts), tmp_path / "out", EFFORT._replace(rows=800)
+        Audited("near copies", model, 16, texts=texts), tmp_path / "out", EFFORT._replace(rows=800)
     )
     assert found.against["copies"].value > 0.11
     assert found.against["excess_copies"].ends()[0] < 0.05

@@ -290,6 +290,8 @@ class Stratum(NamedTuple):
     rows: int
     membership: dict[str, Membership]
     """of each score; `gain` is over a coin"""
+    copies: int = 1
+    """the fewest"""
 
 
 class EveryRow(NamedTuple):
@@ -333,7 +335,7 @@ def every_row(arrays: Arrays) -> EveryRow | None:
                 level,
             )
             found[name] = Membership(area, gain, _found_at(*sides, level=level))
-        strata.append(Stratum(stratum_name(i), int((of == i).sum()), found))
+        strata.append(Stratum(stratum_name(i), int((of == i).sum()), found, STRATA[i][0]))
     tails = {name: beyond(train[:, k], test[:, k], TAIL) for k, name in enumerate(EVERY)}
     near = arrays.values("copies_near", "train")[:, 0]
     share_near = clopper_pearson(int((near > 1).sum()), len(near))

@@ -8,6 +8,7 @@ from attractor.analysis.advantage import HALF
 from attractor.analysis.multiple import holm, p_above
 from attractor.analysis.statistics import LEVEL
 from attractor.audits.charts import reference_figure
+from attractor.audits.evidence import Membership
 from attractor.audits.found import Audit
 from attractor.audits.thresholds import (
     CALM,
@@ -142,7 +143,9 @@ def _with_data(found: Audit) -> list[str]:
         f"of the training passages and {with_interval(most.test, words.percent)} of the unseen "
         "ones come back verbatim.",
     ]
-    for name, tail in found.rows.tails.items() if found.rows else ():
+    if found.rows is None:
+        return said
+    for name, tail in found.rows.tails.items():
         said.append(
             f"Of {words.count(found.rows.looked)} different training rows "
             f"{words.count(len(tail.rows))} lie beyond the 99.9% quantile of unseen rows in "

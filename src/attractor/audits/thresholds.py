@@ -34,6 +34,8 @@ TENTH = 0.1
 LEARNED = 0.1
 """Share of the entropy of single tokens that context must take away before a model counts as
 trained."""
+MANY = 10
+"""Copies of a row that are no chance, so that fewer rows than `FEWEST` may speak."""
 GAIN = 0.1
 """AUROC of a membership score beyond that of the bag of words below which rows are not
 identifiable."""

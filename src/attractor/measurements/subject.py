@@ -13,8 +13,8 @@ from torch import Tensor
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
-from attractor.process.forward import ForwardProcess
 from attractor.probes import Path, Recovery, random_tokens, recovery, sample
+from attractor.process.forward import ForwardProcess
 from attractor.results.tables import Block
 
 
