@@ -41,6 +41,7 @@ WORDS = {
     "process": "token noise: schedule, posterior, NELBO, counted noise",
     "machine": "crash-safe files, checkpoints, devices, ranks",
     "config": "settings, presets, and the hash that names a run",
+    "notebook": "tables and coloured tokens for notebooks",
     "types": "the error that every user sees, and names of shapes",
 }
 """What each room is for."""

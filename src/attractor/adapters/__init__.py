@@ -8,6 +8,7 @@ from typing import Any
 from attractor.adapters import duo, gidd, lightning, mdlm, own_run, published
 from attractor.adapters.family import Family, Settings, Weights
 from attractor.adapters.source import Source, find_source
+from attractor.adapters.tokenizer import tokenizer_of
 from attractor.machine.device import pick_device
 from attractor.model.denoiser import Denoiser
 from attractor.types import AttractorError
@@ -34,6 +35,7 @@ def load(
     *,
     family: str | None = None,
     revision: str | None = None,
+    tokenizer: str | Path | None = None,
     **settings: Any,
 ) -> Denoiser:
     """Load a model as a Denoiser: a run, somebody's checkpoint, or a model of the Hugging Face Hub.
@@ -52,6 +54,8 @@ def load(
             one.
         family: which layout it is, where it cannot be told: one of `FAMILIES`.
         revision: of a Hub model: branch, tag or commit.
+        tokenizer: a tokenizer.json, a vocab.txt, or a folder of one; that which lies beside the
+            model unless given.
         settings: what the checkpoint does not tell, such as `n_heads`; the error names what is
             missing.
 
@@ -63,7 +67,9 @@ def load(
         raise AttractorError(f"weights = {weights!r}: allowed are 'ema' and 'raw'")
     target = pick_device(device)
     source = find_source(path, revision)
-    return _family(source, family).load(source, weights, Settings(settings, str(path)), target)
+    denoiser = _family(source, family).load(source, weights, Settings(settings, str(path)), target)
+    denoiser.tokenizer = tokenizer_of(source.path, denoiser.process.vocab_size, tokenizer)
+    return denoiser
 
 
 def _family(source: Source, name: str | None) -> Family:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
 from attractor.probes.entropy import of_every_token
+from attractor.probes.tokens import Rows
 from attractor.process.reductions import beliefs
 from attractor.results.thresholds import RELIABILITY_BINS, RESOLVED
 
@@ -62,6 +62,14 @@ class Calibration(NamedTuple):
         """Mean confidence minus accuracy."""
         return (self.confidence.double() - self.correct.double()).mean().item()
 
+    def __repr__(self) -> str:
+        n, length = self.nll.shape
+        return (
+            f"<Calibration on {n:,} sequences of {length:,} tokens: surprise "
+            f"{self.nll.mean():.3f} and entropy {self.entropy.mean():.3f} nats per token, kappa = "
+            f"{self.kappa:.2f}>"
+        )
+
     def reliability(self, bins: int = RELIABILITY_BINS) -> Reliability:
         """Accuracy of tokens of about equal confidence, which should be that confidence."""
         where = (self.confidence * bins).long().clamp(max=bins - 1).flatten()
@@ -73,9 +81,7 @@ class Calibration(NamedTuple):
         return Reliability(count, confidence, correct)
 
 
-def calibration(
-    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, t: float = 1e-5, seed: int = 0
-) -> Calibration:
+def calibration(denoiser: Denoiser, tokens: Rows, t: float = 1e-5, seed: int = 0) -> Calibration:
     """Compare the denoiser's distribution at every token, given all others, with the token there.
 
     A model that knows the law of the text has E[nll] = E[entropy], whatever the vocabulary, the
@@ -84,7 +90,7 @@ def calibration(
 
     Args:
         denoiser: what is probed.
-        tokens: sequences, (N, L).
+        tokens: sequences, (N, L), or text.
         t: time in (0, 1]; tokens are corrupted at t first, which at the default changes next to
             nothing.
         seed: of that corruption.

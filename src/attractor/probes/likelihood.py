@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import batches, check_tokens
+from attractor.probes.tokens import Rows, batches, check_tokens
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reductions import reduce_blocks
 from attractor.results.draws import draws_error
@@ -54,10 +53,15 @@ class Likelihood(NamedTuple):
         noise of its own."""
         return draws_error(self.per_draw.numpy())
 
+    def __repr__(self) -> str:
+        n, length = self.per_token.shape
+        return (
+            f"<Likelihood of {n:,} sequences of {length:,} tokens: at most {self.mean:.3f} nats "
+            f"per token, perplexity {self.perplexity:.4g}>"
+        )
 
-def likelihood(
-    denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray, draws: int = 16, seed: int = 0
-) -> Likelihood:
+
+def likelihood(denoiser: Denoiser, tokens: Rows, draws: int = 16, seed: int = 0) -> Likelihood:
     """Monte-Carlo NELBO with `draws` stratified times per sequence, and the divergence that is left
     at t = 1.
 
@@ -67,7 +71,7 @@ def likelihood(
 
     Args:
         denoiser: what is probed.
-        tokens: clean sequences, (N, L).
+        tokens: clean sequences, (N, L), or text.
         draws: times per sequence, each with a call of the network.
         seed: of times and noise, which are independent from sequence to sequence.
 
