@@ -21,6 +21,7 @@ CONTRACT, PICTURE = ROOT / "pyproject.toml", ROOT / "docs" / "architecture.svg"
 WORDS = {
     "__main__": "python -m attractor",
     "cli": "commands and what they print: thin, every word of it a setting or a call",
+    "api": "the calls of notebooks and scripts, and what they give back: sweeps, runs, audits",
     "sweeps": "many runs: plan, executors, search, summary",
     "audits": "one model: evidence, verdict, page",
     "theory_page": "the page of attractor theory",

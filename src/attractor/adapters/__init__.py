@@ -11,7 +11,7 @@ from attractor.adapters.source import Source, find_source
 from attractor.adapters.tokenizer import tokenizer_of
 from attractor.machine.device import pick_device
 from attractor.model.denoiser import Denoiser
-from attractor.types import AttractorError
+from attractor.types import AttractorError, did_you_mean
 
 FAMILIES: dict[str, Family] = {
     family.name: family
@@ -76,7 +76,9 @@ def _family(source: Source, name: str | None) -> Family:
     known = ", ".join(FAMILIES)
     if name is not None:
         if name not in FAMILIES:
-            raise AttractorError(f"family = {name!r}: there are {known}")
+            raise AttractorError(
+                f"family = {name!r}: there are {known}{did_you_mean(name, FAMILIES)}"
+            )
         return FAMILIES[name]
     for family in FAMILIES.values():
         if family.recognises(source):

@@ -6,79 +6,32 @@ import json
 from pathlib import Path
 from typing import Any
 
-from attractor import adapters
-from attractor.adapters.sweep_folder import resolved
-from attractor.audits.measure import Effort, check_effort
+from attractor.adapters.family import Weights
+from attractor.api.audits import name_of, where_of
+from attractor.api.audits import run_audit as audit
+from attractor.audits.measure import Effort
 from attractor.audits.page import Audit, headline, standfirst
-from attractor.audits.run import (
-    PAGE,
-    Audited,
-    audit,
-    default_folder,
-    place_of,
-    texts_from_files,
-    texts_of_run,
-    tokenizer_beside,
-    write_reference_of,
-)
+from attractor.audits.run import PAGE, default_folder, place_of, write_reference_of
 from attractor.cli.terminal import out, say
 from attractor.types import AttractorError
 
 
 def run_audit(
-    *,
-    model: str,
-    train: Path | None,
-    test: Path | None,
-    own_data: bool,
-    column: str,
-    tokenizer: Path | None,
-    markers: tuple[str, str] | None,
-    reference: Path | None,
-    into: Path | None,
-    weights: adapters.Weights,
-    revision: str | None,
-    family: str | None,
-    settings: tuple[str, ...],
-    **effort: Any,
+    *, into: Path | None, model: str, settings: tuple[str, ...], effort: Effort, **given: Any
 ) -> Audit:
     """Audit a model and say where the page is."""
-    _require_both_or_none(train, test, own_data)
-    amount = Effort(**effort)
-    check_effort(amount)
+    _require_both_or_none(given["train"], given["test"], given["own_data"])
     told = _values_of(settings)
-    here = resolved(model)
-    if here.exists():
-        model = str(here)  # the folder, where the run of a sweep was named
-    denoiser = adapters.load(model, weights, family=family, revision=revision, **told)
-    if denoiser.seq_len is None:
-        raise AttractorError(f"'{model}' does not tell how long its sequences are")
-    found, length, texts = tokenizer_beside(model, tokenizer, markers), denoiser.seq_len, None
-    vocab_size = denoiser.process.vocab_size
-    if own_data:
-        texts = texts_of_run(Path(model), amount.rows)
-    elif train and test:
-        texts = texts_from_files(train, test, column, found, length, vocab_size, amount.rows)
-    name, place = _name_of(model), place_of(model, weights, revision)
-    folder = into or folder_of(model, weights, revision)
-    with out.status("auditing") as status:
-        audited = Audited(name, denoiser, length, found, texts, place)
-        made = audit(audited, folder, amount, reference, status.update)
+    folder, made = audit(model, out=into, settings=told, effort=effort, console=out, **given)
     say("\n".join([headline(made.verdict), *standfirst(made)]))
     say(f"page  {folder / PAGE}")
     return made
 
 
-def folder_of(model: str, weights: adapters.Weights, revision: str | None) -> Path:
+def folder_of(model: str, weights: Weights, revision: str | None) -> Path:
     """Where the audit of a model goes."""
-    here = resolved(model)
-    told = str(here) if here.exists() else model
-    return default_folder(_name_of(model), place_of(told, weights, revision))
-
-
-def _name_of(model: str) -> str:
-    here = resolved(model)
-    return here.resolve().name if here.exists() else model  # otherwise owner/name on the Hub
+    where = where_of(model)
+    return default_folder(name_of(where), place_of(where, weights, revision))
 
 
 def run_reference(sweep: Path, target: Path, name: str, n: int) -> None:

@@ -287,7 +287,7 @@ class GenerateCommand:
         check_seed(self.seed)
         denoiser = adapters.load(self.run, self.weights)
         sharpened = Sharpened(denoiser, self.temperature, self.top_p)
-        run_generate(self.run, sharpened, self.n, self.steps, self.seed)
+        run_generate(sharpened, self.n, self.steps, self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,11 +355,13 @@ class AuditCommand:
         return folder, folder.absolute().parent
 
     def __call__(self) -> int:  # noqa: D102
+        from attractor.audits.measure import Effort
         from attractor.cli.audit import run_audit
 
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         gate, into = given.pop("gate"), given.pop("out")
-        found = run_audit(into=into, **given)
+        effort = Effort(**{name: given.pop(name) for name in Effort._fields})
+        found = run_audit(into=into, effort=effort, **given)
         return found.verdict.exit_code if gate else 0
 
 

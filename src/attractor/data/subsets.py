@@ -211,5 +211,8 @@ def _rows(size: int | float, available: int, whole: Callable[[float], int]) -> i
             f"n_train={size} is neither a whole number of rows >= 1 nor a fraction in (0, 1]"
         )
     if size > available:
-        raise AttractorError(f"n_train={int(size)} but the training set has only {available} rows")
+        raise AttractorError(
+            f"n_train={int(size)} but the training set has only {available} rows; "
+            f"take sizes of at most {available}"
+        )
     return int(size)

@@ -33,7 +33,7 @@ class Written(Tensor):
         made.texts = tuple(texts)
         return made
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
+    def __repr__(self) -> str:  # type: ignore[override]
         return "\n".join([*map(printable, self.texts[:SHOWN]), *self._others()])
 
     def _repr_html_(self) -> str:
