@@ -90,15 +90,16 @@ class SweepCommand:
 
             show_status(self.out)
         elif self.dry_run:
-            from attractor.cli.plan import show_plan
-            from attractor.sweeps.feasible import require_feasible, require_own
-            from attractor.sweeps.run import SWEEP, require_locating
+            from attractor.cli.plan import plan_sweep
 
-            require_own(self.out / SWEEP, self.config, self.force)
-            require_locating(self.config.probe)
-            require_feasible(self.config, self.out, self.force)
-            show_plan(
-                self.config, self.workers, self.watts, precision=precision, at_once=self.at_once
+            plan_sweep(
+                self.config,
+                self.out,
+                self.workers,
+                self.watts,
+                precision=precision,
+                at_once=self.at_once,
+                force=self.force,
             )
         else:
             from attractor.cli.run import run_sweep
@@ -185,20 +186,9 @@ class TrainCommand:
 
     def __call__(self) -> None:  # noqa: D102
         if self.dry_run:
-            from attractor.cli.plan import show_plan
-            from attractor.runs.folder import CONFIG
-            from attractor.sweeps.feasible import require_feasible, require_own
+            from attractor.cli.plan import plan_run
 
-            # A sweep of one size: the plan of its only run is that of this one.
-            shared = {
-                f.name: getattr(self.config, f.name)
-                for f in dataclasses.fields(self.config)
-                if f.name not in ("n_train", "seed")
-            }
-            alone = SweepConfig(sizes=(self.config.n_train,), **shared)
-            require_own(self.out / CONFIG, self.config, self.force)
-            require_feasible(alone, self.out, self.force)
-            show_plan(alone, None, WATTS)
+            plan_run(self.config, self.out, WATTS, force=self.force)
         else:
             from attractor.cli.run import run_training
 
