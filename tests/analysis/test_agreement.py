@@ -94,3 +94,33 @@ def test_a_true_ratio_at_the_margin_is_rarely_called_agreement(ratio: float) -> 
 def test_places_that_are_not_there_are_left_out() -> None:
     missing = Transition(None, None, None, "nothing")
     assert agreements({"a": at(100, (90, 110)), "b": missing}, 2.0) == []
+
+
+def test_runs_that_share_a_training_set_are_not_independent() -> None:
+    """Six runs whose ratio depends on the training set alone, of which there are two."""
+    places = (100.0, 101, 102, 100, 101, 102)
+    apart = at(100, (90, 110), 0.01, places)
+    ratios = np.repeat([1.2, 1.5], 3)
+    other = at(134, (120, 140), 0.01, tuple(ratios * places), rng=1)
+    assert verdict(apart, other, 1.1)[0] == "apart"
+    runs = tuple((order, seed) for order in (0, 1) for seed in (0, 1, 2))
+    shared = apart._replace(replicates=runs), other._replace(replicates=runs)
+    assert verdict(*shared, 1.1)[0] == "not resolved"
+
+
+def test_many_pairs_are_allowed_for() -> None:
+    """Eight places that are one, each known to 10%: of 28 pairs, each tested by itself, some would
+    be called apart in most sweeps; by Holm's procedure any is in at most 5%. More than 12 of 120
+    have probability 7e-3."""
+    rng, wrong, alone = np.random.default_rng(0), 0, 0
+    for sweep in range(120):
+        found = {
+            f"{i}": at(100 * math.exp(rng.normal(0, 0.1)), (i, i + 1), 0.1, rng=100 * sweep + i)
+            for i in range(50, 58)
+        }
+        said = agreements(found, 1.01)
+        assert {pair.pairs for pair in said} == {28}
+        wrong += any(pair.verdict == "apart" for pair in said)
+        alone += any(pair.ci is not None and pair.ci[0] * pair.ci[1] > 0 for pair in said)
+    assert wrong <= 12
+    assert alone > 40

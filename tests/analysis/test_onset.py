@@ -87,7 +87,7 @@ def test_seeds_have_an_interval_of_their_own() -> None:
     ]
     both = Watched(
         STEPS,
-        *(np.concatenate(pair) for pair in zip(*(part[1:] for part in parts), strict=True)),
+        *(np.concatenate(pair) for pair in zip(*(part[1:-1] for part in parts), strict=True)),
     )
     found = onset(courses(both)["advantage"])
     assert len(found.seeds) == 2

@@ -114,7 +114,7 @@ def test_a_seed_whose_place_is_not_inside_is_named() -> None:
     assert found.n_star is not None
     assert found.seed_ci is None
     assert found.seed_n_star[2] is None
-    assert "1 of 3 training seeds have it outside the measured sizes" in str(found.warning)
+    assert "1 of 3 training runs have it outside the measured sizes" in str(found.warning)
 
 
 def test_few_sequences_give_a_warning() -> None:

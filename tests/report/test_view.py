@@ -126,6 +126,19 @@ def test_headline_takes_the_best_known_time(tmp_path: Path) -> None:
     assert others == "At other times: n* = 762 (310 to 1,490) at t = 0.5."
 
 
+def test_orders_of_the_data_are_training_runs_too(tmp_path: Path) -> None:
+    data = made_up.full(seeds=(0,))
+    rows = [row for row in data["rows"] if row["seed"] == 0]
+    data["rows"] = [row | {"data_seed": order} for row in rows for order in (0, 1, 2)]
+    report = read(tmp_path, data)
+    head, _ = words.headline(report)
+    assert "of this training run" not in head + words.summary(report)
+    assert "over 3 orders of the data 400 to 9,000" in head
+    note = words.seeds_note(report, report.recovery)
+    assert note.startswith("Lines: means over 3 orders of the data.")
+    assert "3 of a kind tell little of it" in note
+
+
 def test_with_one_seed_every_headline_says_so(tmp_path: Path) -> None:
     data = made_up.full(seeds=(0,))
     data["rows"] = [row for row in data["rows"] if row["seed"] == 0]
@@ -133,6 +146,10 @@ def test_with_one_seed_every_headline_says_so(tmp_path: Path) -> None:
     assert words.headline(read(tmp_path, data))[0].startswith(
         "At t = 0.15 the basin advantage falls to 1/2 at n* = 1,830 of this training run (95%"
     )
+    data["perplexity_peak"] = {"n_train": 512, "ci": [400.0, 600.0], "reason": None}
+    said = words.summary(read(tmp_path, data))
+    assert "the change of this training run lies near" in said
+    assert "peaks of this training run near" in said
     data["transition"] = [{"t": 0.15, "n_star": None, "ci": None, "reason": "nothing"}]
     said = words.headline(read(tmp_path, data))[0]
     assert said == "No transition of this training run was located in this sweep."

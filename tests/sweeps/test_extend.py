@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from attractor import AttractorError
+from attractor import measurements as registry
 from attractor.cli import main
 from attractor.config.settings import ProbeConfig
 from attractor.machine.files import locked
@@ -95,9 +96,29 @@ def test_what_is_missing_is_measured_and_nothing_is_trained(earlier: Path) -> No
     assert found.times() == [0.3, 0.5, 0.8]
     assert "recovery_steps" in names(earlier / SMALL)
     new = {(r.split, r.measurement, r.t, r.at): r.value for r in found.rows}
-    assert {key: new[key] for key in old} == old
+    # Of what this version measures otherwise there are new values, and by all else stay.
+    anew = {q.name for m in registry.ALL if m.mark for q in m.quantities}
+    anew |= {"auroc", "auroc_gain", "auroc_shuffled", "tpr"}  # scores are made of the likelihood
+    kept = {key: value for key, value in old.items() if key[1] not in anew}
+    assert {"recovery_rate", "conditional_entropy", "judge_nats"} <= {key[1] for key in kept}
+    assert {key: new[key] for key in kept} == kept
     rows = json.loads((earlier / "transition.json").read_text())["rows"]
     assert sorted({row["t"] for row in rows}) == [0.3, 0.5, 0.8]
+
+
+def test_what_an_earlier_estimator_measured_is_named_and_measured_anew(earlier: Path) -> None:
+    """Its NELBO saw no small time, its trajectories single tokens, its novelty no unseen row."""
+    told = "by an earlier version, otherwise than this page says: likelihood, trajectory, novelty"
+    (page,) = summarize(earlier)
+    assert told in page.read_text()
+    (page,) = measure_sweep(earlier, config_of(earlier).probe, quietly)
+    assert told not in page.read_text()
+    assert "nelbo_time_error" in names(earlier / SMALL)
+    found = read_results(earlier / LARGE)
+    assert found.has("path_entropy", "train")
+    assert found.has("novelty_nearest", "test")
+    located = json.loads((earlier / "transition.json").read_text())
+    assert "copies among unseen rows" not in str(located["generation_transition"]["reason"])
 
 
 def test_an_earlier_version_probed_only_as_many_rows_as_the_smallest_size_has(

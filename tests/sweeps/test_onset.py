@@ -13,7 +13,8 @@ import pytest
 from trainings import STEPS, metrics, watched
 
 from attractor import AttractorError
-from attractor.config.settings import MonitorConfig, RunConfig, TrainConfig
+from attractor.analysis.statistics import replicate_reach, seed_reach
+from attractor.config.settings import DataConfig, MonitorConfig, RunConfig, TrainConfig
 from attractor.report.onset import onset_figures, onset_tables
 from attractor.report.page import write_report
 from attractor.report.sweep_files import read_report
@@ -23,22 +24,25 @@ from attractor.sweeps.plan import PlannedRun
 SIZES = (16, 64, 256, 1024)
 
 
-def runs(out: Path, seeds: tuple[int, ...] = (0,), rows: int = 48) -> list[PlannedRun]:
+def runs(
+    out: Path, seeds: tuple[int, ...] = (0,), rows: int = 48, orders: tuple[int, ...] = (0,)
+) -> list[PlannedRun]:
     """Onsets of recovery at 10 n^(1/2), of copies at twice that; the largest size has none."""
     made = []
-    for seed in seeds:
+    for order, seed in itertools.product(orders, seeds):
         for n in SIZES:
             middle = 10 * n**0.5 if n < 1024 else 1e9
-            seen = watched(np.random.default_rng([n, seed]), rows, middle, 2 * middle)
+            seen = watched(np.random.default_rng([n, seed, order]), rows, middle, 2 * middle)
             if n == 1024:
                 seen = seen._replace(entropy=np.maximum(seen.entropy, 0.4))
             config = RunConfig(
                 n_train=n,
                 seed=seed,
+                data=DataConfig(order=order),
                 train=TrainConfig(steps=3000),
                 monitor=MonitorConfig(at=tuple(round(s) for s in STEPS), t=0.3),
             )
-            made.append(PlannedRun(f"run-{n}-{seed}", config))
+            made.append(PlannedRun(f"run-{n}-{seed}-{order}", config))
             metrics(out / made[-1].run_id / "metrics.jsonl", seen)
     return made
 
@@ -74,6 +78,20 @@ def test_several_seeds_are_told_apart(tmp_path: Path) -> None:
     place = of(found["onsets"], n_train=256, quantity="advantage")
     assert len(place["seeds"]) == 3
     assert place["seeds_ci"][0] < 160 < place["seeds_ci"][1]
+
+
+def test_every_order_of_the_data_is_a_training_run_and_six_of_two_are_not_six(
+    tmp_path: Path,
+) -> None:
+    found = onset_summary(runs(tmp_path, (0, 1, 2), 16, (0, 1)), tmp_path)
+    assert found is not None
+    place = of(found["onsets"], n_train=256, quantity="advantage")
+    assert len(place["seeds"]) == 6
+    known = np.log(place["seeds"])
+    labels = list(itertools.product((0, 1), (0, 1, 2)))
+    reach = float(np.log(place["seeds_ci"][1] / place["seeds_ci"][0])) / 2
+    assert reach == pytest.approx(replicate_reach(known, labels))
+    assert reach > seed_reach(known)
 
 
 def test_a_sweep_that_was_not_watched_has_none(tmp_path: Path) -> None:

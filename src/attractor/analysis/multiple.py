@@ -14,12 +14,12 @@ from attractor.results.estimate import Estimate
 Name = TypeVar("Name", bound=Hashable)
 
 
-def p_above(estimate: Estimate, null: float, seeds: int = 1) -> float:
+def p_above(estimate: Estimate, null: float, seeds: int = 1, level: float = LEVEL) -> float:
     """Two-sided p-value of an estimate that lies above a null value; 1 for one that does not.
 
-    It is read off the lower end of the 95% interval, so that it is below 0.05 exactly where that
-    end is above the null: its distance is taken for so many standard errors of a normal
-    distribution, or of Student's t over several training seeds.
+    It is read off the lower end of the interval, of 95% unless another `level` is given, so that it
+    is below 0.05 (1 - level) exactly where that end is above the null: its distance is taken for so
+    many standard errors of a normal distribution, or of Student's t over several training seeds.
 
     Raises:
         AttractorError: for an estimate without an interval.
@@ -30,7 +30,7 @@ def p_above(estimate: Estimate, null: float, seeds: int = 1) -> float:
     if low >= estimate.value:
         return 0.0
     law = stats.t(seeds - 1) if seeds > 1 else stats.norm
-    errors = law.ppf((1 + LEVEL) / 2) * (estimate.value - null) / (estimate.value - low)
+    errors = law.ppf((1 + level) / 2) * (estimate.value - null) / (estimate.value - low)
     return float(2 * law.sf(errors))
 
 

@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from attractor.analysis.advantage import share_kept
-from attractor.analysis.statistics import LEVEL, bca, resampled_means, seed_reach, widened
+from attractor.analysis.statistics import (
+    LEVEL,
+    bca,
+    resampled_means,
+    runs_reach,
+    seed_reach,
+    widened,
+)
 
 Values = NDArray[np.float64]
 HALF = 0.5
@@ -30,7 +37,7 @@ ENTRIES = 2**22
 
 
 class Watched(NamedTuple):
-    """What the checks of one training-set size saw: K training seeds, N rows of each kind, T
+    """What the checks of one training-set size saw: K training runs, N rows of each kind, T
     checks."""
 
     steps: Values
@@ -45,6 +52,8 @@ class Watched(NamedTuple):
     """whether each of them is near a training row, (K, N, T)"""
     copied_test: Values
     """whether each unseen row is, (K, N, T); the same at every check"""
+    replicates: tuple[tuple[int, int], ...] = ()
+    """(data seed, seed) of each training run; unless given, each is a run of its own"""
 
 
 class Course(NamedTuple):
@@ -57,8 +66,10 @@ class Course(NamedTuple):
     resampled: Values
     """means over resampled rows, (R, T)"""
     seeds: Values
-    """of each training seed, (K, T)"""
+    """of each training run, (K, T)"""
     rows: int
+    replicates: tuple[tuple[int, int], ...] = ()
+    """as in `Watched`"""
 
     def ci(self) -> list[tuple[float, float]]:
         """95% interval over rows at each check, given these training runs."""
@@ -79,9 +90,10 @@ class Onset(NamedTuple):
     between: End
     """the checks between which it lies: what happens between them is interpolated"""
     seeds: tuple[float, ...]
-    """of each of several training seeds that has one"""
+    """of each of several training runs that has one"""
     seeds_ci: tuple[float, float] | None
-    """Student's interval over several training seeds, where all of them have one"""
+    """Student's interval over several training runs, where all of them have one; see
+    `statistics.replicate_reach`"""
     reason: str | None
     """why there is none"""
     samples: Values
@@ -145,7 +157,8 @@ def courses(own: Watched, largest: Watched | None = None, seed: int = 0) -> dict
         mean, resampled = (1 - a / b for a, b in zip(*(p[:2] for p in parts), strict=True))
         # Each seed against the mean of the largest size's: seeds of two sizes are not pairs.
         seeds = 1 - parts[0][2] / parts[1][0]
-        found["entropy"] = Course(own.steps, mean[0], resampled, seeds, own.entropy.shape[1])
+        rows = own.entropy.shape[1]
+        found["entropy"] = Course(own.steps, mean[0], resampled, seeds, rows, own.replicates)
     return found
 
 
@@ -163,7 +176,7 @@ def onset(course: Course) -> Onset:
         reason = f"it is above one half at the first check, step {course.steps[0]:g}"
     seeds_ci = None
     if len(each) > 1 and np.isfinite(each).all():
-        reach = seed_reach(each)
+        reach = runs_reach(each, course.replicates)
         seeds_ci = (float(np.exp(each.mean() - reach)), float(np.exp(each.mean() + reach)))
     passed = log_steps >= at - 1e-9  # a course that is at one half at a check has passed
     return Onset(
@@ -297,7 +310,8 @@ def _course(own: Watched, a: Values, stream_a: int, b: Values, stream_b: int, se
     """The course of `(a - b) / (1 - b)`, a share beyond the same share among unseen rows."""
     parts = _means(a, stream_a, seed), _means(b, stream_b, seed)
     mean, resampled, seeds = (share_kept(x, y) for x, y in zip(*parts, strict=True))
-    return Course(own.steps, mean[0], resampled, seeds, min(a.shape[1], b.shape[1]))
+    rows = min(a.shape[1], b.shape[1])
+    return Course(own.steps, mean[0], resampled, seeds, rows, own.replicates)
 
 
 def _means(values: Values, stream: int, seed: int) -> tuple[Values, Values, Values]:

@@ -167,15 +167,15 @@ def over_seeds(
     values = [e.value for e in estimates]
     value = float(np.mean(values))
     low, high = np.mean([e.ends() for e in estimates], axis=0).tolist()
-    reach = seed_reach(values) if replicates is None else replicate_reach(values, replicates)
+    reach = runs_reach(values, replicates or ())
     return Estimate(value, *widened(value, low, high, reach), estimates[0].n)
 
 
 def replicate_reach(
-    values: Sequence[float] | Values, replicates: Sequence[tuple[int, int]]
+    values: Sequence[float] | Values, replicates: Sequence[tuple[int, int]], level: float = LEVEL
 ) -> float:
-    """Half of the 95% interval for the mean of one value a training run, where runs share data
-    seeds and seeds.
+    """Half of the interval, of 95% unless another `level` is asked for, for the mean of one value a
+    training run, where runs share data seeds and seeds.
 
     A model is trained for every data seed and every seed, so that six runs may be two training sets
     and three starts, and not six of either. Student's half-widths for the mean of the means of data
@@ -186,11 +186,31 @@ def replicate_reach(
     Args:
         values: one for each run.
         replicates: (data seed, seed) of each.
+        level: how often it is to cover.
     """
     found, labels = np.asarray(values, np.float64), np.asarray(replicates)
     means = ([found[column == each].mean() for each in np.unique(column)] for column in labels.T)
-    by_data, by_seed = map(seed_reach, means)
+    by_data, by_seed = (seed_reach(each, level) for each in means)
     return float(np.hypot(by_data, by_seed))
+
+
+def runs_reach(
+    values: Sequence[float] | Values, replicates: Sequence[tuple[int, int]], level: float = LEVEL
+) -> float:
+    """`replicate_reach` where it is known which runs share what, else `seed_reach`, by which each
+    is a run of its own."""
+    if replicates:
+        return replicate_reach(values, replicates, level)
+    return seed_reach(values, level)
+
+
+def fewest_runs(replicates: Sequence[tuple[int, int]], runs: int = 1) -> int:
+    """Seeds or data seeds, whichever are fewer where there are several of both: by so many the
+    spread between training runs is known. Without replicates it is the number of runs."""
+    if not replicates:
+        return runs
+    each = (len(set(column)) for column in zip(*replicates, strict=True))
+    return min((k for k in each if k > 1), default=1)
 
 
 def relative_reach(runs: int, level: float = LEVEL) -> float:
@@ -230,7 +250,7 @@ def student_interval(
         wrong = int(np.flatnonzero(~np.isfinite(values))[0])
         raise AttractorError(f"training seed {wrong + 1} of {len(values)} has no finite value")
     mean = float(values.mean())
-    reach = replicate_reach(values, replicates) if replicates else seed_reach(values)
+    reach = runs_reach(values, replicates)
     return Estimate(mean, mean - reach, mean + reach, len(values))
 
 

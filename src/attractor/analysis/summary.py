@@ -147,7 +147,7 @@ def _copies(runs: list[RunResults], sizes: Values) -> Transition | None:
         return None
     if not all(run.has("novelty_nearest", "test") for run in runs):
         reason = "copies among unseen rows, beside which those of generations stand, are missing"
-        return Transition(None, None, None, f"{reason}: measure novelty anew")
+        return Transition(None, None, None, f"{reason}: `attractor measure` makes them")
     return copying_transition(sizes, _nearness(runs, "generated"), _nearness(runs, "test"))
 
 

@@ -25,6 +25,7 @@ from attractor.analysis.crossing import crossings
 from attractor.analysis.statistics import (
     FEW_SEEDS,
     RESAMPLES,
+    fewest_runs,
     resampled_means,
     student_interval,
     student_tail,
@@ -96,6 +97,8 @@ class Transition(NamedTuple):
     """bootstrap samples of log n_star; infinite where they lie beyond the sizes"""
     sequences: int = 0
     """behind the bootstrap"""
+    replicates: tuple[tuple[int, int], ...] = ()
+    """(data seed, seed) of each training run; unless given, each is a run of its own"""
 
     @property
     def seeds(self) -> int:
@@ -105,7 +108,8 @@ class Transition(NamedTuple):
     def plain(self) -> dict[str, Any]:
         """What transition.json holds of it."""
         values = self._asdict()
-        return {key: value for key, value in values.items() if key not in ("samples", "sequences")}
+        within = ("samples", "sequences", "replicates")
+        return {key: value for key, value in values.items() if key not in within}
 
 
 def recovery_transition(
@@ -306,12 +310,13 @@ def _located(
         n_star=n_star,
         ci=(float(np.exp(low)), float(np.exp(high))),
         width=None,
-        warning=_warning(sequences, inside),
+        warning=_warning(sequences, inside, fewest_runs(curves.replicates, len(seeds))),
         sizes=(float(sizes[at - 1]), float(sizes[at])),
         seed_ci=seed_ci,
         seed_n_star=tuple(float(np.exp(x)) if np.isfinite(x) else None for x in seeds),
         samples=samples,
         sequences=sequences,
+        replicates=curves.replicates,
     )
 
 
@@ -325,19 +330,19 @@ def percentiles(samples: Values, tail: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _warning(sequences: int, inside: NDArray[np.bool_]) -> str | None:
-    said, seeds = [], len(inside)
+def _warning(sequences: int, inside: NDArray[np.bool_], fewest: int) -> str | None:
+    said, runs = [], len(inside)
     if sequences < FEW:
         said.append(f"the interval rests on {sequences} sequences, fewer than {FEW}")
-    if 1 < seeds < FEW_SEEDS:
+    if 1 < fewest < FEW_SEEDS:
         said.append(
-            f"the spread between training runs is known from {seeds} seeds only, fewer than "
+            f"the spread between training runs is known from {fewest} seeds only, fewer than "
             f"{FEW_SEEDS}"
         )
-    if seeds > 1 and not inside.all():
+    if runs > 1 and not inside.all():
         said.append(
-            f"{seeds - inside.sum()} of {seeds} training seeds have it outside the measured sizes, "
-            "so there is no interval over seeds"
+            f"{runs - inside.sum()} of {runs} training runs have it outside the measured sizes, "
+            "so there is no interval over runs"
         )
     return "; ".join(said) or None
 

@@ -82,9 +82,18 @@ def show_transition(content: dict[str, Any], model: str = "") -> None:
     out.print(table)
     for name, found in _places(content):
         say(f"{name} {_located(found)}")
-    seeds = len({row["seed"] for row in content["rows"]})
-    runs = "this training run" if seeds == 1 else f"{seeds} training seeds"
-    say(f"(places of {runs}; 95% intervals over sequences unless stated; entropies in nats)")
+    of = _runs(content["rows"])
+    say(f"(places of {of}; 95% intervals over sequences unless stated; entropies in nats)")
+
+
+def _runs(rows: list[dict[str, Any]]) -> str:
+    """Of which training runs the places are."""
+    seeds = len({row["seed"] for row in rows})
+    orders = len({row.get("data_seed", 0) for row in rows})
+    several = [f"{seeds} training seeds"] * (seeds > 1) + [f"{orders} orders of the data"] * (
+        orders > 1
+    )
+    return " and ".join(several) or "this training run"
 
 
 def _places(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -129,10 +138,15 @@ def show_rows(rows: list[Row], title: str) -> None:
 
 def _pairs(rows: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Each row of training text, with that of unseen text under the same model and time."""
-    test = {(row["n_train"], row["seed"], row["t"]): row for row in rows if row["split"] == "test"}
+
+    def model(row: dict[str, Any]) -> tuple[Any, ...]:
+        # Sweeps of earlier versions had one order of the data.
+        return row["n_train"], row["seed"], row.get("data_seed", 0), row["t"]
+
+    test = {model(row): row for row in rows if row["split"] == "test"}
     for row in rows:
         if row["split"] == "train":
-            yield row, test[row["n_train"], row["seed"], row["t"]]
+            yield row, test[model(row)]
 
 
 def _located(found: dict[str, Any]) -> str:
@@ -143,7 +157,7 @@ def _located(found: dict[str, Any]) -> str:
         return f"= {found['n_star']:,.0f}, without an interval: {found.get('reason')}"
     said = "= {:,.0f} [{:,.0f}, {:,.0f}]".format(found["n_star"], *found["ci"])
     if found.get("seed_ci"):
-        said += ", over seeds [{:,.0f}, {:,.0f}]".format(*found["seed_ci"])
+        said += ", over runs [{:,.0f}, {:,.0f}]".format(*found["seed_ci"])
     if found.get("sizes"):
         said += ", between sizes {:,.0f} and {:,.0f}".format(*found["sizes"])
     return said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -51,3 +52,19 @@ def upload(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
+
+
+@contextlib.contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """A context in which the CPU takes numbers below the normal ones, 1.2e-38 in float32, for zero,
+    here and in threads that are begun here; also a decorator.
+
+    Such numbers arise by the million where a memorizing network is sure of itself, change no
+    result, and cost a CPU ten times a normal number's time.
+    """
+    before = bool(torch.full((), 1e-39) / 2 == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)

@@ -69,6 +69,10 @@ class Measurement:
     """a setting with several values, each measured by itself, so that more of them can be added"""
     at_smallest_t: bool = False
     """whether it is measured at the smallest corruption time, and anew when a smaller one comes"""
+    mark: tuple[str, str] | None = None
+    """an array, and the kind of text that it is of, by which its arrays are told from those that an
+    earlier version left under the same names by another estimator, or without a part of what is
+    measured now; None where there are none of these"""
     on_generations: bool = False
     """whether it looks at the model's own generations"""
     sections: tuple[Section, ...] = ()

@@ -86,6 +86,7 @@ NOVELTY = Measurement(
     ),
     run=_run,
     rows=_rows,
+    mark=("novelty_nearest", "test"),  # earlier versions did not look at unseen rows
     on_generations=True,
     sections=(
         Section(

@@ -9,7 +9,7 @@ own beside the first: numbers of different conditions are never mixed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,23 @@ def lacking(made: ProbeConfig, asked: ProbeConfig) -> list[tuple[Measurement, Pr
             if new:
                 missing.append((measurement, _with(after, {measurement.axis: new})))
     return missing
+
+
+def superseded(
+    made: ProbeConfig, arrays: Container[tuple[str, str]], asked: ProbeConfig
+) -> list[tuple[Measurement, ProbeConfig]]:
+    """What is asked for and in a set, but was measured by an earlier version's estimator, each with
+    the settings to measure it anew with.
+
+    Args:
+        made: how the set was made.
+        arrays: name and kind of text of those that it has.
+        asked: what is asked for.
+    """
+    both = {*_held(made)} & {*wanted(asked.measure)}
+    old = [m for m in wanted([m.name for m in both]) if m in both] if both else []
+    after = joined(made, asked)
+    return [(m, after) for m in old if m.mark is not None and m.mark not in arrays]
 
 
 def joined(made: ProbeConfig, asked: ProbeConfig) -> ProbeConfig:

@@ -84,6 +84,7 @@ TRAJECTORY = Measurement(
     rows=_rows,
     calls=_calls,
     at_smallest_t=True,
+    mark=("path_entropy", "train"),  # earlier versions saw single tokens of generations only
     on_generations=True,
     sections=(
         Section(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,13 @@ from attractor.notebook import facts_html
 from attractor.process.forward import ForwardProcess
 from attractor.process.reductions import block_rows
 from attractor.types import AttractorError
+
+
+class Frame(NamedTuple):
+    """Ids that are no text, at both ends of a row, such as [CLS] and [SEP]."""
+
+    leading: tuple[int, ...] = ()
+    trailing: tuple[int, ...] = ()
 
 
 class Denoiser(ABC):
@@ -36,6 +44,12 @@ class Denoiser(ABC):
     """Where token tensors must live."""
     tokenizer: Text | None = None
     """Text to its tokens and back; None where nobody has said which."""
+    time_conditioned: bool = True
+    """Whether its distributions depend on the time. Those of one that sees the tokens alone change
+    only when a token does."""
+    frame: Frame = Frame()
+    """What stands at both ends of every text and never moves; a text that is given shows itself
+    which of its tokens never move, see `ForwardProcess.is_fixed`."""
 
     @abstractmethod
     def log_probs(

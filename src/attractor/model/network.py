@@ -39,7 +39,7 @@ class NetworkDenoiser(Denoiser):
             if not parameter.isfinite().all():
                 raise AttractorError(f"the network's '{name}' is not finite")
         self.network = network.eval()
-        self.time_conditioning = time_conditioning
+        self.time_conditioned = time_conditioning
         self.process = process
         self.seq_len = seq_len
         self.device = network.vocab_embed.embedding.device
@@ -82,4 +82,4 @@ class NetworkDenoiser(Denoiser):
                 yield self.process.distribution(block, noisy)
 
     def _sigma(self, t: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
-        return self.process.schedule.sigma(t) if self.time_conditioning else torch.zeros_like(t)
+        return self.process.schedule.sigma(t) if self.time_conditioned else torch.zeros_like(t)

@@ -36,6 +36,7 @@ class Sharpened(Denoiser):
         self.denoiser, self.temperature, self.top_p = denoiser, temperature, top_p
         self.process, self.seq_len = denoiser.process, denoiser.seq_len
         self.device, self.tokenizer = denoiser.device, denoiser.tokenizer
+        self.time_conditioned, self.frame = denoiser.time_conditioned, denoiser.frame
 
     def log_probs(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
 from attractor.probes.entropy import of_every_token
-from attractor.probes.tokens import Rows
+from attractor.probes.tokens import Rows, counted_mean
 from attractor.process.reductions import beliefs
 from attractor.results.thresholds import RELIABILITY_BINS, RESOLVED
 
@@ -34,7 +35,8 @@ class Reliability(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """What a model expected of each token given all others, and what was there."""
+    """What a model expected of each token given all others, and what was there; NaN for tokens that
+    are frozen, which are counted nowhere."""
 
     nll: Float[Tensor, "N L"]
     """-log p of the token that is there, nats"""
@@ -47,41 +49,50 @@ class Calibration(NamedTuple):
 
     def per_sequence(self) -> PerSequence:
         """Mean nll and mean entropy of each sequence."""
-        return PerSequence(self.nll.mean(1), self.entropy.mean(1))
+        return PerSequence(counted_mean(self.nll, 1), counted_mean(self.entropy, 1))
 
     @property
     def kappa(self) -> float:
         """Mean nll over mean entropy: 1 for a model that knows the law of the text, above 1 for one
         that is surer than it may be. A millionth of a nat is added to both, so that a model that is
         certain and right has 1 and not 0 / 0."""
-        nll, entropy = (x.double().mean().item() + RESOLVED for x in (self.nll, self.entropy))
+        nll, entropy = (
+            counted_mean(x.double()).item() + RESOLVED for x in (self.nll, self.entropy)
+        )
         return nll / entropy
 
     @property
     def overconfidence(self) -> float:
         """Mean confidence minus accuracy."""
-        return (self.confidence.double() - self.correct.double()).mean().item()
+        return counted_mean(self.confidence.double() - self.correct.double()).item()
 
     def __repr__(self) -> str:
         n, length = self.nll.shape
         return (
             f"<Calibration on {n:,} sequences of {length:,} tokens: surprise "
-            f"{self.nll.mean():.3f} and entropy {self.entropy.mean():.3f} nats per token, kappa = "
-            f"{self.kappa:.2f}>"
+            f"{counted_mean(self.nll):.3f} and entropy {counted_mean(self.entropy):.3f} nats per "
+            f"token, kappa = {self.kappa:.2f}>"
         )
 
     def reliability(self, bins: int = RELIABILITY_BINS) -> Reliability:
         """Accuracy of tokens of about equal confidence, which should be that confidence."""
-        where = (self.confidence * bins).long().clamp(max=bins - 1).flatten()
+        counts = ~self.confidence.isnan()
+        where = (self.confidence[counts] * bins).long().clamp(max=bins - 1)
         count = torch.bincount(where, minlength=bins)
         confidence, correct = (
-            torch.bincount(where, x.double().flatten(), minlength=bins) / count
+            torch.bincount(where, x[counts].double(), minlength=bins) / count
             for x in (self.confidence, self.correct)
         )
         return Reliability(count, confidence, correct)
 
 
-def calibration(denoiser: Denoiser, tokens: Rows, t: float = 1e-5, seed: int = 0) -> Calibration:
+def calibration(
+    denoiser: Denoiser,
+    tokens: Rows,
+    t: float = 1e-5,
+    seed: int = 0,
+    frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
+) -> Calibration:
     """Compare the denoiser's distribution at every token, given all others, with the token there.
 
     A model that knows the law of the text has E[nll] = E[entropy], whatever the vocabulary, the
@@ -94,8 +105,12 @@ def calibration(denoiser: Denoiser, tokens: Rows, t: float = 1e-5, seed: int = 0
         t: time in (0, 1]; tokens are corrupted at t first, which at the default changes next to
             nothing.
         seed: of that corruption.
+        frozen: tokens that never move and are counted nowhere, (N, L) or (L,); those that are no
+            text are frozen anyhow.
 
     Raises:
-        AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
+        AttractorError: for t outside (0, 1], tokens the denoiser does not know, or if none of them
+            may move.
     """
-    return Calibration(*of_every_token(denoiser, tokens, t, seed, beliefs, 4).unbind(-1))
+    found = of_every_token(denoiser, tokens, t, seed, beliefs, (4,), frozen)
+    return Calibration(*found.unbind(-1))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import Rows, batches, check_tokens
+from attractor.probes.tokens import Rows, batches, check_tokens, counted_mean, frozen_tokens
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reductions import entropy, moments, reduce_blocks
 from attractor.process.reverse import check_time
@@ -22,15 +23,16 @@ class Entropy(NamedTuple):
     """Conditional entropy of every token, in nats."""
 
     per_token: Float[Tensor, "N L"]
+    """NaN for tokens that are frozen, which are counted nowhere"""
 
     def per_sequence(self) -> Float[Tensor, "N"]:
         """Mean over the tokens of each sequence."""
-        return self.per_token.mean(1)
+        return counted_mean(self.per_token, 1)
 
     @property
     def mean(self) -> float:
         """Mean entropy, in nats per token."""
-        return self.per_token.mean().item()
+        return counted_mean(self.per_token).item()
 
     @property
     def vanishing(self) -> Bool[Tensor, "N L"]:
@@ -40,7 +42,7 @@ class Entropy(NamedTuple):
     @property
     def vanishing_share(self) -> float:
         """Share of tokens below 0.01 nats."""
-        return self.vanishing.float().mean().item()
+        return self.vanishing[~self.per_token.isnan()].float().mean().item()
 
     def __repr__(self) -> str:
         n, length = self.per_token.shape
@@ -51,7 +53,8 @@ class Entropy(NamedTuple):
 
 
 class Conditionals(NamedTuple):
-    """What the distribution p of each token given its context says of it, each (N, L), in nats."""
+    """What the distribution p of each token given its context says of it, each (N, L), in nats; NaN
+    for tokens that are frozen."""
 
     entropy: Float[Tensor, "N L"]
     """-sum_v p_v log p_v"""
@@ -65,12 +68,22 @@ class Conditionals(NamedTuple):
         tokens of (log p(x) - E log p) / sd(log p); high for text that was trained on."""
         # E log p is minus the entropy.
         score = (self.log_prob + self.entropy) / self.log_spread.clamp(min=1e-6)
-        k = max(1, round(share * score.shape[1]))
-        return score.topk(k, 1, largest=False).values.mean(1)
+        if not score.isnan().any():
+            k = max(1, round(share * score.shape[1]))
+            return score.topk(k, 1, largest=False).values.mean(1)
+        # Rows differ in how many tokens count: NaN comes last, and each row has a k of its own.
+        counted = (~score.isnan()).sum(1, keepdim=True)
+        each = (share * counted).round().clamp(min=1)
+        least = torch.arange(score.shape[1], device=score.device) < each
+        return score.sort(1).values.masked_fill(~least, torch.nan).nanmean(1)
 
 
 def conditional_entropy(
-    denoiser: Denoiser, tokens: Rows, t: float = 1e-5, seed: int = 0
+    denoiser: Denoiser,
+    tokens: Rows,
+    t: float = 1e-5,
+    seed: int = 0,
+    frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
 ) -> Entropy:
     """Entropy of the denoiser's distribution at every token, `-sum_v p_v log p_v`
     (arXiv:2604.26841).
@@ -84,19 +97,31 @@ def conditional_entropy(
         t: time in (0, 1]; tokens are corrupted at t first, which at the default changes next to
             nothing.
         seed: of that corruption.
+        frozen: tokens that never move and are counted nowhere, (N, L) or (L,); those that are no
+            text are frozen anyhow.
 
     Raises:
-        AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
+        AttractorError: for t outside (0, 1], tokens the denoiser does not know, or if none of them
+            may move.
     """
-    return Entropy(of_every_token(denoiser, tokens, t, seed, lambda log_p, _: entropy(log_p)))
+    found = of_every_token(denoiser, tokens, t, seed, lambda log_p, _: entropy(log_p), (), frozen)
+    return Entropy(found)
 
 
-def conditionals(denoiser: Denoiser, tokens: Rows, t: float = 1e-5, seed: int = 0) -> Conditionals:
+def conditionals(
+    denoiser: Denoiser,
+    tokens: Rows,
+    t: float = 1e-5,
+    seed: int = 0,
+    frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
+) -> Conditionals:
     """Entropy, log-probability and spread at every token, from one pass of the network.
 
     Arguments and errors are those of `conditional_entropy`.
     """
-    return Conditionals(*of_every_token(denoiser, tokens, t, seed, moments, 3).unbind(-1))
+    return Conditionals(
+        *of_every_token(denoiser, tokens, t, seed, moments, (3,), frozen).unbind(-1)
+    )
 
 
 def of_every_token(
@@ -105,22 +130,29 @@ def of_every_token(
     t: float,
     seed: int,
     reduction: Callable[[Tensor, Tensor], Tensor],
-    *shape: int,
+    shape: tuple[int, ...],
+    frozen: Tensor | np.ndarray | None,
 ) -> Float[Tensor, "N L ..."]:
     """What `reduction` says, in numbers of some shape, of the distribution at every token and of
-    the token there, from one pass of the network, or with masks from one for each token."""
+    the token there, from one pass of the network, or with masks from one for each token; NaN for
+    tokens that are frozen."""
     check_time(t)
     x_0 = check_tokens(denoiser, tokens)
     noise = CountedNoise(seed, "entropy", t).grid(
         row_address(len(x_0), device=x_0.device), x_0.shape[1]
     )
     times = noise.new_full((len(x_0),), t)
-    x_t = denoiser.process.corrupt(x_0, times, noise[..., :2])
+    fixed = frozen_tokens(denoiser, x_0, frozen)
+    x_t = denoiser.process.corrupt(x_0, times, noise[..., :2], fixed)
     # Each process fills its own rows of zeros, and the sum at the end is all of them.
     found = torch.zeros(*x_0.shape, *shape, device=x_0.device)
     for part in batches(denoiser, x_t):
-        # Among all readings of a batch, every position is asked for exactly once.
-        for shown, where in denoiser.process.readings(x_t[part]):
+        held = None if fixed is None else fixed[part]
+        # Among all readings of a batch, every token is asked for exactly once, frozen ones never.
+        for shown, where in denoiser.process.readings(x_t[part], held):
             blocks = denoiser.blocks(shown, times[part].float(), where)
             found[part][where] = reduce_blocks(blocks, reduction, x_0[part][where]).float()
-    return processes().total(found).cpu()
+    found = processes().total(found)
+    if fixed is not None:
+        found[fixed] = torch.nan
+    return found.cpu()

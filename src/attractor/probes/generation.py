@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.notebook import printable, table_html
+from attractor.probes.tokens import check_tokens, frozen_tokens
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import Callback, NoiseRemoval, reverse, time_grid
 from attractor.types import AttractorError
@@ -54,6 +56,8 @@ def sample(
     seed: int = 0,
     callback: Callback | None = None,
     first: int = 0,
+    given: Int[Tensor, "N L"] | np.ndarray | None = None,
+    frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
 ) -> Int[Tensor, "N L"]:
     """Generate sequences from pure noise by the reverse process.
 
@@ -66,15 +70,18 @@ def sample(
         seed: sequence i is a function of (seed, i).
         callback: sees every event of the reverse process, such as a `Trajectory`.
         first: number of the first sequence, for whoever generates in parts.
+        given: rows whose frozen tokens are kept, (n, L), such as prompts, or padding where the
+            sequences are to be shorter; the denoiser's own frame unless given.
+        frozen: which of these tokens are kept, (n, L) or (L,); those that are no text are anyhow.
 
     Returns:
         (n, L) tokens on the CPU; where the model has a tokenizer they print as text, and have
         `.texts`.
 
     Raises:
-        AttractorError: if n < 1, or no length is known.
+        AttractorError: if n < 1, no length is known, or `given` are not n rows of that length.
     """
-    length = seq_len or denoiser.seq_len
+    length = seq_len or (None if given is None else given.shape[1]) or denoiser.seq_len
     if n < 1 or length is None or length < 1:
         raise AttractorError(f"n = {n} and seq_len = {length}: both must be given and at least 1")
     if noise_removal not in ("greedy", "ancestral"):
@@ -83,6 +90,15 @@ def sample(
         )
     rows = row_address(n, device=denoiser.device) + first
     x_1 = denoiser.process.prior(CountedNoise(seed, "prior", 1.0).grid(rows, length)[..., :2])
+    kept = _framed(denoiser, n, length) if given is None else check_tokens(denoiser, given)
+    held = None
+    if kept is not None:
+        if kept.shape != x_1.shape:
+            raise AttractorError(
+                f"given rows are {tuple(kept.shape)}, and {tuple(x_1.shape)} are wanted"
+            )
+        held = frozen_tokens(denoiser, kept, frozen)
+        x_1 = x_1 if held is None else torch.where(held, kept, x_1)
     noise = CountedNoise(seed, "generate", 1.0)
     # Several processes share the rows, unless somebody watches, who is to see all of them.
     mine = processes().share(n) if callback is None else slice(None)
@@ -95,6 +111,19 @@ def sample(
         rows[mine],
         noise_removal,
         callback=callback,
+        frozen=None if held is None else held[mine],
     )
     end = (processes().joined(end, n) if callback is None else end).cpu()
     return end if denoiser.tokenizer is None else Written.of(end, denoiser.decode(end))
+
+
+def _framed(denoiser: Denoiser, n: int, length: int) -> Tensor | None:
+    """Rows of the denoiser's frame and of any text between; None where it has none."""
+    leading, trailing = denoiser.frame
+    if not leading and not trailing:
+        return None
+    between = length - len(leading) - len(trailing)
+    if between < 1:
+        raise AttractorError(f"seq_len = {length} leaves no token between the denoiser's markers")
+    row = [*leading, *[int(denoiser.process.text_ids[0])] * between, *trailing]
+    return torch.tensor(row, device=denoiser.device).expand(n, -1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import Rows, batches, check_tokens
+from attractor.probes.tokens import Rows, batches, check_tokens, counted_mean, frozen_tokens
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reductions import reduce_blocks
 from attractor.results.draws import draws_error
@@ -28,18 +29,19 @@ class Likelihood(NamedTuple):
     """Estimated NELBO of every token, in nats; single tokens are noisy, means are not."""
 
     per_token: Float[Tensor, "N L"]
+    """NaN for tokens that are frozen, which are counted nowhere"""
     per_draw: Float[Tensor, "N K"]
     """what each of the K draws gives to a sequence, in nats per token; draws are in order of time,
     and their sum is the estimate, but for the divergence that is left at t = 1"""
 
     def per_sequence(self) -> Float[Tensor, "N"]:
         """Nats per token of each sequence."""
-        return self.per_token.mean(1)
+        return counted_mean(self.per_token, 1)
 
     @property
     def mean(self) -> float:
         """Nats per token."""
-        return self.per_token.mean().item()
+        return counted_mean(self.per_token).item()
 
     @property
     def perplexity(self) -> float:
@@ -61,7 +63,13 @@ class Likelihood(NamedTuple):
         )
 
 
-def likelihood(denoiser: Denoiser, tokens: Rows, draws: int = 16, seed: int = 0) -> Likelihood:
+def likelihood(
+    denoiser: Denoiser,
+    tokens: Rows,
+    draws: int = 16,
+    seed: int = 0,
+    frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
+) -> Likelihood:
     """Monte-Carlo NELBO with `draws` stratified times per sequence, and the divergence that is left
     at t = 1.
 
@@ -74,13 +82,17 @@ def likelihood(denoiser: Denoiser, tokens: Rows, draws: int = 16, seed: int = 0)
         tokens: clean sequences, (N, L), or text.
         draws: times per sequence, each with a call of the network.
         seed: of times and noise, which are independent from sequence to sequence.
+        frozen: tokens that never move and are counted nowhere, (N, L) or (L,); those that are no
+            text are frozen anyhow. The bound is then on the others given these.
 
     Raises:
-        AttractorError: for draws < 1 or tokens the denoiser does not know.
+        AttractorError: for draws < 1, tokens the denoiser does not know, or if none of them may
+            move.
     """
     if draws < 1:
         raise AttractorError(f"draws = {draws} must be at least 1")
     x_0 = check_tokens(denoiser, tokens)
+    fixed = frozen_tokens(denoiser, x_0, frozen)
     rows = row_address(len(x_0), device=x_0.device)
     # Each process fills its own rows of zeros, and the sum at the end is all of them.
     per_token = torch.zeros(x_0.shape, dtype=torch.float64)
@@ -91,12 +103,18 @@ def likelihood(denoiser: Denoiser, tokens: Rows, draws: int = 16, seed: int = 0)
         # the fourth is nobody else's.
         t, length = _times((draw + u[:, 0, 3]) / draws)
         for part in batches(denoiser, x_0):
-            rate = _rate(denoiser, x_0[part], t[part], u[part, :, :2])
+            held = None if fixed is None else fixed[part]
+            rate = _rate(denoiser, x_0[part], t[part], u[part, :, :2], held)
             found = (rate * length[part, None] / draws).cpu()
             per_token[part] += found
-            per_draw[part, draw] = found.mean(1)
+            if held is not None:
+                found[held.cpu()] = torch.nan
+            per_draw[part, draw] = counted_mean(found, 1)
     per_token, per_draw = (processes().total(x) for x in (per_token, per_draw))
-    return Likelihood((per_token + denoiser.process.prior_cost()).float(), per_draw)
+    per_token = (per_token + denoiser.process.prior_cost()).float()
+    if fixed is not None:
+        per_token[fixed.cpu()] = torch.nan
+    return Likelihood(per_token, per_draw)
 
 
 def _times(s: Float[Tensor, "N"]) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:
@@ -114,18 +132,23 @@ def _times(s: Float[Tensor, "N"]) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"
     return torch.where(s < 0.5, low, high), slope
 
 
-def _rate(denoiser: Denoiser, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-    """NELBO per unit of time at time t, (B, L), float64."""
+def _rate(
+    denoiser: Denoiser, x_0: Tensor, t: Tensor, noise: Tensor, frozen: Tensor | None
+) -> Tensor:
+    """NELBO per unit of time at time t, (B, L), float64; 0 where frozen."""
     # Times stay in double precision but for the network, or alpha would lose them below 1e-7.
     process = denoiser.process
-    x_t = process.corrupt(x_0, t, noise)
+    x_t = process.corrupt(x_0, t, noise, frozen)
+    free = torch.ones_like(x_0, dtype=torch.bool) if frozen is None else ~frozen
     # A block of tokens is taken for a batch of rows of one token each, which a NELBO can be asked
     # about: so every token brings its own alpha.
     per_row = (process.schedule.alpha(t), process.schedule.dalpha(t))
-    per_token = (x.repeat_interleave(x_0.shape[1]) for x in per_row)
+    per_token = (x[:, None].expand(x_0.shape)[free] for x in per_row)
 
     def rate(log_p: Tensor, noisy: Tensor, clean: Tensor, alpha: Tensor, dalpha: Tensor) -> Tensor:
         return process.nelbo(log_p[:, None], noisy[:, None], clean[:, None], alpha, dalpha)[:, 0]
 
-    blocks = denoiser.blocks(x_t, t.float())
-    return reduce_blocks(blocks, rate, x_t.flatten(), x_0.flatten(), *per_token).view(x_0.shape)
+    blocks = denoiser.blocks(x_t, t.float(), free)
+    found = torch.zeros(x_0.shape, dtype=t.dtype, device=x_0.device)
+    found[free] = reduce_blocks(blocks, rate, x_t[free], x_0[free], *per_token).to(t.dtype)
+    return found

@@ -1,5 +1,5 @@
 """The way of the reverse process from noise to text: its states at times of the grid, and what the
-network's distributions look like there at every position."""
+network's distributions look like there at every position that may move."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import batches
+from attractor.probes.tokens import batches, counted_mean
 from attractor.probes.trajectory import Shape, shape_of
 from attractor.process.reductions import reduce_blocks
 from attractor.process.reverse import Event, time_grid
@@ -67,7 +67,9 @@ def path_shapes(denoiser: Denoiser, path: Path) -> dict[str, Float[Tensor, "N T"
             x = tokens[part]
             blocks = denoiser.blocks(x, torch.full((len(x),), t, device=x.device))
             shapes = reduce_blocks(blocks, _stacked, x.flatten()).view(*x.shape, -1)
-            found[:, part, k] = shapes.double().mean(1).T.cpu()
+            shapes = shapes.double()
+            shapes[denoiser.process.is_fixed(x)] = torch.nan
+            found[:, part, k] = counted_mean(shapes, 1).T.cpu()
     return dict(zip(Shape._fields, processes().total(found), strict=True))
 
 

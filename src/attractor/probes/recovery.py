@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.notebook import passages_html
-from attractor.probes.tokens import Rows, check_tokens
+from attractor.probes.tokens import Rows, check_tokens, counted_mean, frozen_tokens
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import (
     Callback,
@@ -51,13 +53,15 @@ class Recovery(NamedTuple):
     """the same under noise"""
     recovered: Int[Tensor, "R N L"]
     """what the reverse process made of them"""
+    frozen: Bool[Tensor, "N L"] | None = None
+    """tokens that never move and are counted nowhere, where there are any"""
     pieces: Callable[[Sequence[int]], list[str]] | None = None
     """what to show for each token of a row, where the model has a tokenizer"""
 
     @property
     def outcomes(self) -> Outcomes[Tensor]:
         """What became of each token: stable, recovered, failed or unstable."""
-        return Outcomes(self.original, self.corrupted, self.recovered)
+        return Outcomes(self.original, self.corrupted, self.recovered, self.frozen)
 
     @property
     def perturbed(self) -> Bool[Tensor, "R N L"]:
@@ -96,7 +100,7 @@ class Recovery(NamedTuple):
         return self.unstable_per_sequence().nanmean().item()
 
     def outcome(self) -> Int[Tensor, "R N L"]:
-        """What became of each token, as an index into `OUTCOMES`."""
+        """What became of each token, as an index into `OUTCOMES`; frozen ones are stable."""
         return self.outcomes.index()
 
     def __repr__(self) -> str:
@@ -136,11 +140,18 @@ class FixedPoints(NamedTuple):
 
     stays: Bool[Tensor, "N L"]
     """whether each token ends as it began"""
+    frozen: Bool[Tensor, "N L"] | None = None
+    """tokens that stay since they never move and are counted nowhere, where there are any"""
+
+    def values(self) -> Float[Tensor, "N L"]:
+        """1 for a token that stays, 0 for one that does not, NaN for one that is frozen."""
+        stays = self.stays.float()
+        return stays if self.frozen is None else stays.masked_fill(self.frozen, torch.nan)
 
     @property
     def tokens(self) -> float:
         """Share of tokens that stay."""
-        return self.stays.float().mean().item()
+        return counted_mean(self.values()).item()
 
     @property
     def sequences(self) -> float:
@@ -165,6 +176,7 @@ def recovery(
     batch_size: int = 64,
     callback: Callback | None = None,
     first: int = 0,
+    frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
 ) -> Recovery:
     """Corrupt at time t and run the reverse process back to text, ancestral to the end
     (arXiv:2604.26841).
@@ -181,9 +193,12 @@ def recovery(
         batch_size: sequences in one call of the network.
         callback: sees every event of the reverse process.
         first: number of the first row, for whoever measures in parts.
+        frozen: tokens that never move and are counted nowhere, such as a prompt, (N, L) or (L,);
+            those that are no text are frozen anyhow.
 
     Raises:
-        AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
+        AttractorError: for t outside (0, 1], tokens the denoiser does not know, or if none of them
+            may move.
     """
     check_time(t)
     if repeats < 1:
@@ -193,7 +208,10 @@ def recovery(
     rows = row_address(n, repeats, x_0.device) + first
     process = denoiser.process
     noise = CountedNoise(seed, "corrupt", t).grid(rows, length)
-    x_t = process.corrupt(x_0.repeat(repeats, 1), noise.new_full((len(rows),), t), noise[..., :2])
+    fixed = frozen_tokens(denoiser, x_0, frozen)
+    held = None if fixed is None else fixed.repeat(repeats, 1)
+    times = noise.new_full((len(rows),), t)
+    x_t = process.corrupt(x_0.repeat(repeats, 1), times, noise[..., :2], held)
     # Several processes share the rows, unless somebody watches, who is to see all of them.
     mine = processes().share(len(rows)) if callback is None else slice(None)
     end = reverse(
@@ -205,6 +223,7 @@ def recovery(
         rows[mine],
         batch_size=batch_size,
         callback=callback,
+        frozen=None if held is None else held[mine],
     )
     end = processes().joined(end, len(rows)) if callback is None else end
     return Recovery(
@@ -212,12 +231,17 @@ def recovery(
         x_0.cpu(),
         x_t.view(repeats, n, length).cpu(),
         end.view(repeats, n, length).cpu(),
+        None if fixed is None else fixed.cpu(),
         None if denoiser.tokenizer is None else denoiser.pieces,
     )
 
 
 def fixed_points(
-    denoiser: Denoiser, tokens: Rows, t: float = 0.05, steps: int = 1000
+    denoiser: Denoiser,
+    tokens: Rows,
+    t: float = 0.05,
+    steps: int = 1000,
+    frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
 ) -> FixedPoints:
     """Run the deterministic reverse process from uncorrupted tokens: what stays is a fixed point
     (arXiv:2604.26841).
@@ -233,15 +257,21 @@ def fixed_points(
         tokens: clean sequences, (N, L), or text.
         t: time in (0, 1] from which the grid is run.
         steps: of the grid from 1 to 1e-5.
+        frozen: as in `recovery`.
 
     Raises:
-        AttractorError: for t outside (0, 1] or tokens the denoiser does not know.
+        AttractorError: for t outside (0, 1], tokens the denoiser does not know, or if none of them
+            may move.
     """
-    return _settled(denoiser, tokens, t, steps, "ancestral")
+    return _settled(denoiser, tokens, t, steps, "ancestral", frozen)
 
 
 def pseudo_likelihood_fixed_points(
-    denoiser: Denoiser, tokens: Rows, t: float = 0.05, steps: int = 1000
+    denoiser: Denoiser,
+    tokens: Rows,
+    t: float = 0.05,
+    steps: int = 1000,
+    frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
 ) -> FixedPoints:
     """The same, but the last step takes the likeliest token of the network, which sees the context
     alone: a token stays only if no other is likelier there. So fixed points of networks are
@@ -249,7 +279,7 @@ def pseudo_likelihood_fixed_points(
 
     Arguments and errors are those of `fixed_points`.
     """
-    return _settled(denoiser, tokens, t, steps, "greedy")
+    return _settled(denoiser, tokens, t, steps, "greedy", frozen)
 
 
 def _settled(
@@ -258,9 +288,18 @@ def _settled(
     t: float,
     steps: int,
     noise_removal: NoiseRemoval,
+    frozen: Tensor | np.ndarray | None,
 ) -> FixedPoints:
     x_0 = check_tokens(denoiser, tokens)
-    mine = x_0[processes().share(len(x_0))]
-    end = settle(denoiser.process, denoiser.blocks, mine, time_grid(t, steps), noise_removal)
+    fixed = frozen_tokens(denoiser, x_0, frozen)
+    mine = processes().share(len(x_0))
+    end = settle(
+        denoiser.process,
+        denoiser.blocks,
+        x_0[mine],
+        time_grid(t, steps),
+        noise_removal,
+        frozen=None if fixed is None else fixed[mine],
+    )
     end = processes().joined(end, len(x_0))
-    return FixedPoints((end == x_0).cpu())
+    return FixedPoints((end == x_0).cpu(), None if fixed is None else fixed.cpu())

@@ -8,12 +8,13 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.process.noise import CountedNoise
+from attractor.process.text import TextIds
 from attractor.types import AttractorError
 
 Rows = Int[Tensor, "N L"] | np.ndarray | str | Sequence[str]
@@ -61,6 +62,42 @@ def _is_text(tokens: Any) -> TypeGuard[str | Sequence[str]]:
     return isinstance(tokens, str) or is_sequence
 
 
+def frozen_tokens(
+    denoiser: Denoiser, x_0: Int[Tensor, "N L"], frozen: Tensor | np.ndarray | None = None
+) -> Bool[Tensor, "N L"] | None:
+    """Tokens that never move and are counted nowhere: those that are no text, such as [CLS] and
+    padding, and those that are asked for; None where all may move.
+
+    Args:
+        denoiser: whose text it is.
+        x_0: what `check_tokens` made of the tokens.
+        frozen: Boolean, (N, L), or (L,) for all rows alike.
+
+    Raises:
+        AttractorError: for another shape or type, or if no token of all may move.
+    """
+    found = denoiser.process.is_fixed(x_0)
+    if frozen is not None:
+        asked = torch.as_tensor(frozen)
+        if asked.dtype != torch.bool or asked.shape not in (x_0.shape, x_0.shape[1:]):
+            raise AttractorError(
+                f"frozen must be Boolean of shape {tuple(x_0.shape)} or ({x_0.shape[1]},), not "
+                f"{asked.dtype} {tuple(asked.shape)}"
+            )
+        found = found | asked.to(x_0.device)
+    if found.all():
+        raise AttractorError("no token may move: all of these rows are frozen, or are no text")
+    return found if found.any() else None
+
+
+def counted_mean(values: Float[Tensor, "..."], dim: int | None = None) -> Float[Tensor, "..."]:
+    """Mean over one axis, or all, of what is not NaN, as frozen tokens are."""
+    # Apart, since the two sums may round differently, and numbers are to stay what they were.
+    if values.isnan().any():
+        return values.nanmean(dim)
+    return values.mean(dim)
+
+
 def batches(denoiser: Denoiser, tokens: Int[Tensor, "N L"]) -> Iterator[slice]:
     """Slices of this process's rows, at most 256, whose (rows, L, V) tensor stays within `ENTRIES`
     numbers."""
@@ -71,11 +108,18 @@ def batches(denoiser: Denoiser, tokens: Int[Tensor, "N L"]) -> Iterator[slice]:
 
 
 def random_tokens(
-    n: int, seq_len: int, vocab_size: int, seed: int = 0, mask_id: int | None = None
+    n: int,
+    seq_len: int,
+    vocab_size: int,
+    seed: int = 0,
+    mask_id: int | None = None,
+    text: TextIds | None = None,
 ) -> Int[Tensor, "N L"]:
     """Sequences without any structure: the control that no denoiser should recover. The mask is no
-    text."""
+    text, nor is what is not in `text`, where that is given."""
     u = CountedNoise(seed, "random tokens").grid(torch.arange(n), seq_len)[..., 0]
+    if text is not None:
+        return text.draw(u)
     if mask_id is None:
         return (u * vocab_size).long()
     token = (u * (vocab_size - 1)).long()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.process.chunked import Tokens, by_autograd, chunked_loss
 from attractor.process.forward import ForwardProcess, Reading
 from attractor.process.schedule import Schedule
 from attractor.process.uniform import categorical
-from attractor.types import AttractorError
 
 TEXT, MASKED = 0, 1
 """The two kinds of tokens, each with a coin of its own: text and masks."""
@@ -25,31 +24,31 @@ class MaskedProcess(ForwardProcess):
         vocab_size: V, the mask included.
         schedule: alpha(t); log-linear unless given.
         mask_id: the mask; the last id unless given.
+        text_ids: which ids may stand in text; all but the mask unless given.
 
     Raises:
-        AttractorError: if the mask is outside the vocabulary.
+        AttractorError: for a mask or text ids outside the vocabulary, or if no text id is left.
     """
 
     kinds = 2
 
     def __init__(
-        self, vocab_size: int, schedule: Schedule | None = None, mask_id: int | None = None
+        self,
+        vocab_size: int,
+        schedule: Schedule | None = None,
+        mask_id: int | None = None,
+        text_ids: Iterable[int] | Tensor | None = None,
     ) -> None:
-        super().__init__(vocab_size, schedule)
         self.mask = vocab_size - 1 if mask_id is None else mask_id
-        if not 0 <= self.mask < vocab_size:
-            raise AttractorError(f"mask_id = {mask_id} is outside the vocabulary of {vocab_size}")
-        self.mask_id = self.mask
+        super().__init__(vocab_size, schedule, text_ids, self.mask)
 
     def kind(self, x_t: Int[Tensor, "*n"]) -> Int[Tensor, "*n"]:
         """1 for a mask, 0 for any other token."""
         return (x_t == self.mask).long()
 
     def text_logits(self, logits: Float[Tensor, "*n V"]) -> Float[Tensor, "*n V"]:
-        """The logits, with that of the mask at minus infinity."""
-        # `index_fill` and not an assignment: the logits may be in use by autograd.
-        at = torch.tensor([self.mask], device=logits.device)
-        return logits.index_fill(-1, at, -torch.inf)
+        """The logits, with those of the mask and of all that is no text at minus infinity."""
+        return self.text.restrict(logits)
 
 
 class AbsorbingProcess(MaskedProcess):
@@ -61,7 +60,7 @@ class AbsorbingProcess(MaskedProcess):
     tokens, counts for nothing in the likelihood.
     """
 
-    def corrupt(
+    def noised(
         self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]
     ) -> Int[Tensor, "B L"]:
         """Draw x_t given x_0: perturbed tokens are the masked ones."""
@@ -152,7 +151,9 @@ class AbsorbingProcess(MaskedProcess):
             x_t[..., None] == self.mask, self.text_logits(logits).log_softmax(-1), carried
         )
 
-    def readings(self, x_t: Int[Tensor, "B L"]) -> Iterator[Reading]:
+    def readings(
+        self, x_t: Int[Tensor, "B L"], frozen: Bool[Tensor, "B L"] | None = None
+    ) -> Iterator[Reading]:
         """Each position in turn behind a mask: a visible token would merely be copied.
 
         That costs L calls of the denoiser for a batch of rows, and fewer will not do: two positions
@@ -160,5 +161,8 @@ class AbsorbingProcess(MaskedProcess):
         """
         for position in range(x_t.shape[1]):
             where = torch.zeros_like(x_t, dtype=torch.bool)
-            where[:, position] = True
+            where[:, position] = True if frozen is None else ~frozen[:, position]
+            # Where a column is frozen in all rows there is nothing to read.
+            if frozen is not None and not where.any():
+                continue
             yield Reading(torch.where(where, self.mask, x_t), where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attractor.process.chunked import Tokens
 from attractor.process.schedule import LogLinear, Schedule
+from attractor.process.text import TextIds
 from attractor.types import AttractorError
 
 
@@ -41,36 +42,72 @@ class ForwardProcess(ABC):
     Args:
         vocab_size: V, at least 2; a mask counts.
         schedule: alpha(t) and its derivative; log-linear unless given.
+        text_ids: which ids may stand in text; all but the mask unless given. In formulas V is
+            their number, and a mask where there is one.
+        mask_id: the token that is noise and never text, where there is one.
 
     Raises:
-        AttractorError: for fewer than two tokens.
+        AttractorError: for fewer than two tokens, for a mask or text ids outside the vocabulary, or
+            if no text id is left.
     """
 
-    mask_id: int | None = None
-    """The token that is noise and never text; None where there is no such token."""
     kinds: int = 1
     """How many kinds of tokens there are that have coins of their own."""
 
-    def __init__(self, vocab_size: int, schedule: Schedule | None = None) -> None:
+    def __init__(
+        self,
+        vocab_size: int,
+        schedule: Schedule | None = None,
+        text_ids: Iterable[int] | Tensor | None = None,
+        mask_id: int | None = None,
+    ) -> None:
         if vocab_size < 2:
             raise AttractorError(
                 f"vocab_size = {vocab_size} is too small: at least 2 tokens are needed"
             )
         self.vocab_size = vocab_size
+        if mask_id is not None and not 0 <= mask_id < vocab_size:
+            raise AttractorError(f"mask_id = {mask_id} is outside the vocabulary of {vocab_size}")
         self.schedule = schedule or LogLinear()
+        self.mask_id = mask_id
+        self.text = TextIds(vocab_size, text_ids, mask_id)
 
-    @abstractmethod
+    @property
+    def text_ids(self) -> Int[Tensor, "T"]:
+        """The ids that may stand in text, ascending."""
+        return self.text.ids
+
+    def is_fixed(self, tokens: Int[Tensor, "*n"]) -> Bool[Tensor, "*n"]:
+        """Which tokens are neither text nor noise, such as [CLS] and padding: they never move."""
+        fixed = ~self.text.contains(tokens)
+        return fixed if self.mask_id is None else fixed & (tokens != self.mask_id)
+
     def corrupt(
-        self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]
-    ) -> Tensor:
-        """Draw x_t given x_0, (B, L).
+        self,
+        x_0: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        noise: Float[Tensor, "B L 2"],
+        frozen: Bool[Tensor, "B L"] | None = None,
+    ) -> Int[Tensor, "B L"]:
+        """Draw x_t given x_0.
+
+        A token that is replaced may be replaced by itself: it is then not *perturbed*.
 
         Args:
             x_0: clean tokens.
             t: time of each row, in [0, 1].
             noise: uniforms on [0, 1) for each token: the first decides whether it is replaced, the
                 second by what.
+            frozen: tokens that stay as they are; none unless given.
         """
+        x_t = self.noised(x_0, t, noise)
+        return x_t if frozen is None else torch.where(frozen, x_0, x_t)
+
+    @abstractmethod
+    def noised(
+        self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]
+    ) -> Int[Tensor, "B L"]:
+        """`corrupt` where nothing is frozen."""
 
     @abstractmethod
     def prior(self, noise: Float[Tensor, "B L 2"]) -> Int[Tensor, "B L"]:
@@ -151,13 +188,15 @@ class ForwardProcess(ABC):
         self, logits: Float[Tensor, "*n V"], x_t: Int[Tensor, "*n"]
     ) -> Float[Tensor, "*n V"]:
         """Log-probabilities of clean tokens from a network's logits at noisy tokens `x_t`."""
-        return logits.log_softmax(-1)
+        return self.text.restrict(logits).log_softmax(-1)
 
-    def readings(self, x_t: Int[Tensor, "B L"]) -> Iterator[Reading]:
-        """What to show a denoiser so that the distribution of every token given *the others* is
-        read once."""
+    def readings(
+        self, x_t: Int[Tensor, "B L"], frozen: Bool[Tensor, "B L"] | None = None
+    ) -> Iterator[Reading]:
+        """What to show a denoiser so that the distribution of every token that is not frozen,
+        given *the others*, is read once."""
         # One look is enough: a denoiser's distribution leaves the token's own noisy value out.
-        yield Reading(x_t, torch.ones_like(x_t, dtype=torch.bool))
+        yield Reading(x_t, torch.ones_like(x_t, dtype=torch.bool) if frozen is None else ~frozen)
 
     def prior_cost(self) -> float:
         """KL divergence of x_1 given a clean token from the prior, in nats: what is left of the
@@ -166,6 +205,6 @@ class ForwardProcess(ABC):
 
     @property
     def text_size(self) -> int:
-        """Number of ids among which text lies: all of them, but for a mask that was added at the
-        end."""
+        """Number of ids of the tokenizer: all of them, but for a mask that was added at the end.
+        Not all of these need be text, see `text_ids`."""
         return self.vocab_size - (self.mask_id == self.vocab_size - 1)

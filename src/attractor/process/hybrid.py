@@ -16,6 +16,7 @@ and alpha falls with w: so alpha can be the clock instead, and any schedule will
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from torch import Tensor
 from attractor.process.absorbing import MASKED, MaskedProcess
 from attractor.process.chunked import Tokens, by_autograd, chunked_loss
 from attractor.process.schedule import Schedule
-from attractor.process.uniform import categorical, uniform_token
+from attractor.process.uniform import categorical
 from attractor.types import AttractorError
 
 
@@ -60,9 +61,12 @@ class HybridProcess(MaskedProcess):
         schedule: alpha(t); log-linear unless given. GIDD's own is `GiddSchedule`.
         mask_id: the mask; the last id unless given.
         uniform_share: GIDD's p_u in (0, 1): share of uniform noise where it is largest, at w = 1.
+        text_ids: which ids may stand in text, at least 2; all but the mask unless given. V in
+            formulas is their number and the mask.
 
     Raises:
-        AttractorError: for a share outside (0, 1) or a vocabulary that is too small.
+        AttractorError: for a share outside (0, 1), a mask or text ids outside the vocabulary, or
+            if fewer than two text ids are left.
     """
 
     def __init__(
@@ -71,17 +75,19 @@ class HybridProcess(MaskedProcess):
         schedule: Schedule | None = None,
         mask_id: int | None = None,
         uniform_share: float = 0.2,
+        text_ids: Iterable[int] | Tensor | None = None,
     ) -> None:
-        super().__init__(vocab_size, schedule, mask_id)
-        self.uniform_share, self.scale = uniform_share, noise_scale(vocab_size, uniform_share)
+        super().__init__(vocab_size, schedule, mask_id, text_ids)
+        self.uniform_share = uniform_share
+        self.scale = noise_scale(self.text.count + 1, uniform_share)
 
     def noise(self, alpha: Float[Tensor, "*n"]) -> ByKind:
         """The probabilities m at alpha: of being one given token of text, or the mask, as noise."""
         w = self._w(alpha)
-        total = 1 + (self.vocab_size - 2) * self.scale * w + w**2
+        total = 1 + (self.text.count - 1) * self.scale * w + w**2
         return ByKind(self.scale * w / total, w**2 / total)
 
-    def corrupt(
+    def noised(
         self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]
     ) -> Int[Tensor, "B L"]:
         """Draw x_t given x_0: the clean token, a uniform one (perhaps itself), or the mask."""
@@ -117,15 +123,15 @@ class HybridProcess(MaskedProcess):
         """
         a, b = alpha_t[:, None, None], alpha_s[:, None, None]
         z, masked = x_t[..., None], (x_t == self.mask)[..., None]
-        is_mask = (torch.arange(self.vocab_size, device=x_t.device) == self.mask).expand(
-            probs.shape
-        )
+        every = torch.arange(self.vocab_size, device=x_t.device)
+        is_mask = (every == self.mask).expand(probs.shape)
         noise_t = self.noise(alpha_t).of(masked)
         # q(z | x_s = v): noise that arrived after s, the same from every v, and, from v = z alone,
         # no noise at all.
         arrival = (self._renewed(alpha_s, alpha_t).of(masked) * noise_t).expand(probs.shape)
         arrival = arrival.scatter_add(-1, z, (a / b).expand(z.shape))
-        before = b * probs + self.noise(alpha_s).of(is_mask)  # q_s(v | probs)
+        noise_s = self.noise(alpha_s).of(is_mask) * ~self.is_fixed(every)
+        before = b * probs + noise_s  # q_s(v | probs)
         return arrival * before / (a * probs.gather(-1, z) + noise_t)
 
     def coin(
@@ -158,7 +164,7 @@ class HybridProcess(MaskedProcess):
         # a source scaled by 1 - m_s(mask) never reaches.
         source = noise[:, 1] * torch.where(masked, 1 - at_s.mask, 1)
         token = torch.where(
-            source < alpha_s, categorical(probs, noise[:, 2]), self._uniform_text(noise[:, 2])
+            source < alpha_s, categorical(probs, noise[:, 2]), self.text.draw(noise[:, 2])
         )
         token = torch.where(source < 1 - at_s.mask, token, self.mask)
         return torch.where(moves, token, x_t)
@@ -233,7 +239,7 @@ class HybridProcess(MaskedProcess):
         """The w of an alpha: alpha w^2 + (1 + alpha (V - 2)) B w = 1 - alpha."""
         # The root of the quadratic in the form that neither cancels as w -> 0, where alpha -> 1,
         # nor divides by an alpha that vanishes.
-        linear = (1 + alpha * (self.vocab_size - 2)) * self.scale
+        linear = (1 + alpha * (self.text.count - 1)) * self.scale
         return 2 * (1 - alpha) / (linear + (linear**2 + 4 * alpha * (1 - alpha)).sqrt())
 
     def _renewed(self, alpha_s: Tensor, alpha_t: Tensor) -> ByKind:
@@ -247,7 +253,7 @@ class HybridProcess(MaskedProcess):
 
     def _rate(self, alpha: Tensor, dalpha: Tensor) -> ByKind:
         """Time derivative of log(m / alpha)."""
-        w, v = self._w(alpha), self.vocab_size - 2
+        w, v = self._w(alpha), self.text.count - 1
         # -dw / dalpha, by differentiating the equation of `_w`.
         slope = (w**2 + v * self.scale * w + 1) / (2 * alpha * w + (1 + alpha * v) * self.scale)
         text = -dalpha * slope / (w * (1 - self.scale * w))
@@ -257,12 +263,7 @@ class HybridProcess(MaskedProcess):
         """A token of noise at alpha: text where `source`, on [0, 1), falls below its share, else
         the mask."""
         share = 1 - self.noise(alpha).mask / (1 - alpha)
-        return torch.where(source < share, self._uniform_text(noise[..., 1]), self.mask)
-
-    def _uniform_text(self, uniform: Tensor) -> Tensor:
-        # One of V - 1 tokens; those from the mask's id on move up by one to leave it out.
-        token = uniform_token(uniform, self.vocab_size - 1)
-        return token + (token >= self.mask)
+        return torch.where(source < share, self.text.draw(noise[..., 1]), self.mask)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ def nelbo(
     x_0: Int[Tensor, "B L"],
     alpha_t: Float[Tensor, "B"],
     dalpha_t: Float[Tensor, "B"],
+    text_size: int | None = None,
 ) -> Float[Tensor, "B L"]:
     """Negative evidence lower bound per token and per unit of time, in nats (UDLM,
     arXiv:2412.10193, eq. 18).
@@ -32,11 +33,12 @@ def nelbo(
         alpha_t: alpha at each row's time, (B,), in (0, 1); all but the sum over the vocabulary is
             computed in its precision, that in the precision of `log_probs`.
         dalpha_t: its time derivative, (B,), negative.
+        text_size: how many ids are text, where not all are; the others must have probability zero.
 
     Returns:
         (B, L), nats per token and unit of time; never negative up to rounding.
     """
-    vocab = log_probs.shape[-1]
+    vocab = log_probs.shape[-1] if text_size is None else text_size
     a, da = alpha_t[:, None], dalpha_t[:, None]
     # xbar_v = c (1 + y 1{v = x}) and pbar_v = c (1 + u_v) with c = 1 - a, y = V a / c and u = y p:
     # the factor c, which vanishes with t, falls out of every ratio, and the sum over v is left with

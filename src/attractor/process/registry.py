@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from attractor.process.absorbing import AbsorbingProcess
 from attractor.process.forward import ForwardProcess
 from attractor.process.hybrid import HybridProcess
@@ -41,7 +43,7 @@ def process_settings(process: ForwardProcess) -> dict[str, Any]:
         raise AttractorError(
             f"{type(process.schedule).__name__} is not a schedule that runs are saved with"
         )
-    settings = {
+    settings: dict[str, Any] = {
         "name": process_name(process),
         "schedule": "log-linear",
         "eps": process.schedule.eps,
@@ -50,6 +52,9 @@ def process_settings(process: ForwardProcess) -> dict[str, Any]:
         settings["mask_id"] = process.mask_id
     if isinstance(process, HybridProcess):
         settings["uniform_share"] = process.uniform_share
+    others = torch.arange(process.vocab_size)
+    if not_text := others[process.is_fixed(others)].tolist():
+        settings["not_text"] = not_text
     return settings
 
 
@@ -77,13 +82,14 @@ def process_from_settings(settings: dict[str, Any], vocab_size: int) -> ForwardP
     """
     try:
         schedule, name = LogLinear(settings["eps"]), settings["name"]
+        text_ids = sorted(set(range(vocab_size)) - set(settings.get("not_text", ())))
         if name == "uniform":
-            return UniformProcess(vocab_size, schedule)
+            return UniformProcess(vocab_size, schedule, text_ids)
         if name == "absorbing":
-            return AbsorbingProcess(vocab_size, schedule, settings["mask_id"])
+            return AbsorbingProcess(vocab_size, schedule, settings["mask_id"], text_ids)
         if name == "hybrid":
             return HybridProcess(
-                vocab_size, schedule, settings["mask_id"], settings["uniform_share"]
+                vocab_size, schedule, settings["mask_id"], settings["uniform_share"], text_ids
             )
     except (KeyError, TypeError) as error:
         raise AttractorError(f"the settings of the process are incomplete: {error!r}") from None

@@ -88,6 +88,7 @@ def reverse(
     noise_removal: NoiseRemoval = "ancestral",
     batch_size: int = 64,
     callback: Callback | None = None,
+    frozen: Bool[Tensor, "N L"] | None = None,
 ) -> Int[Tensor, "N L"]:
     """Run every sequence from grid[0] down the grid and remove the remaining noise.
 
@@ -104,6 +105,8 @@ def reverse(
             the likeliest token of the network.
         batch_size: sequences in one call of the network.
         callback: sees every event.
+        frozen: tokens that never move, such as a prompt or padding; none unless given. What comes
+            is drawn given these tokens if the denoiser's distributions are given them.
 
     Returns:
         The sequences at t = 0.
@@ -122,6 +125,9 @@ def reverse(
     # from grid[k] to grid[k + 1], and the step `last` from there to t = 0, where alpha is 1.
     pending = candidates.first(rows, x)
     last = len(grid) - 1
+    if frozen is not None:
+        # Coins are independent: that these are never tossed changes nothing for the others.
+        pending[frozen] = last + 1
     alpha = torch.cat([process.schedule.alpha(grid), grid.new_ones(1)])
     # A row that has come to its end makes place for one that waits, so batches stay full although
     # rows need different numbers of steps.
@@ -168,6 +174,7 @@ def settle(
     grid: Float[Tensor, "S"],
     noise_removal: NoiseRemoval = "ancestral",
     batch_size: int = 64,
+    frozen: Bool[Tensor, "N L"] | None = None,
 ) -> Int[Tensor, "N L"]:
     """The deterministic reverse process: the likeliest entry of the posterior at each step.
 
@@ -182,6 +189,7 @@ def settle(
         noise_removal: the last step, to t = 0: "ancestral" takes the likeliest entry of the
             posterior there too, "greedy" the likeliest token of the network.
         batch_size: sequences in one call of the network.
+        frozen: tokens that never move; none unless given.
 
     Returns:
         The sequences at t = 0.
@@ -198,17 +206,18 @@ def settle(
         p = log_p[:, None].double().exp()
         return _likeliest(process.posterior(noisy[:, None], p, a_s, a_t)[:, 0], noisy)
 
-    settled = []
-    for x in x_t.split(batch_size):
+    x_t, free = x_t.clone(), torch.ones_like(x_t, dtype=torch.bool) if frozen is None else ~frozen
+    # Parts of `x_t` itself, which are filled in place.
+    for x, moving in zip(x_t.split(batch_size), free.split(batch_size), strict=True):
         for k in movable:
-            t = grid[k].float().to(x.device).expand(len(x))
+            t, now = grid[k].float().to(x.device).expand(len(x)), x[moving]
+            found = blocks(x, t, moving)
             if k == last and noise_removal == "greedy":
-                x = reduce_blocks(blocks(x, t), _argmax, x.flatten()).view(x.shape)
+                x[moving] = reduce_blocks(found, _argmax, now)
             else:
-                a_t, a_s = (alpha[i].to(x.device).expand(x.numel()) for i in (k, k + 1))
-                x = reduce_blocks(blocks(x, t), likeliest, x.flatten(), a_s, a_t).view(x.shape)
-        settled.append(x)
-    return torch.cat(settled)
+                a_t, a_s = (alpha[i].to(x.device).expand(len(now)) for i in (k, k + 1))
+                x[moving] = reduce_blocks(found, likeliest, now, a_s, a_t)
+    return x_t
 
 
 def _argmax(log_p: Float[Tensor, "M V"], noisy: Int[Tensor, "M"]) -> Int[Tensor, "M"]:

@@ -48,6 +48,7 @@ PROVENANCE = {
     "measured_with": "Measured with",
     "seeds": "Training seeds",
     "data_seeds": "Orders of the training rows",
+    "denormals": "Numbers below 1.2e-38 are",
     "grouped_by": "Rows belong to a",
     "version": "attractor version",
     "config_hash": "Config hash",

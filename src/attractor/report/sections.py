@@ -182,7 +182,7 @@ def _figure(
     banded = any(p.mean.interval for each in there for p in each.curve.points)
     if not banded and "No interval" not in assumed:
         assumed += " No interval is recorded here."
-    if len(report.seeds) * len(report.data_seeds) > 1:
+    if report.runs > 1:
         assumed += f" Means over {words.runs_of(report)}"
         assumed += ", whose spread widens the bands." if banded else "."
     if any(p.mean.warning for each in there for p in each.curve.points):

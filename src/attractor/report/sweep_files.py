@@ -113,6 +113,11 @@ class Measurements:
             said.append(
                 f"also measured, and not shown here: with {'; with '.join(map(str, others))}"
             )
+        if old := self.provenance.get("superseded"):
+            said.append(
+                "measured by an earlier version, otherwise than this page says: "
+                f"{', '.join(map(str, old))}; `attractor measure` measures them anew"
+            )
         return tuple(said)
 
     @property

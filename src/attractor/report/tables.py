@@ -49,7 +49,7 @@ def membership(report: Report) -> Table | None:
         n: _over_seeds(report, n, "auroc", "auroc_gain", "auroc_shuffled", "tpr")
         for n in dict.fromkeys(sizes)
     }
-    better, tests = _better(found, len(report.seeds))
+    better, tests = _better(found, report.fewest)
     rows: list[tuple[str, ...]] = []
     said = []
     for n, there in found.items():
@@ -191,23 +191,24 @@ def distances(report: Report) -> Table | None:
 
 def agreement(report: Report) -> Table | None:
     """How far apart the transitions seen in recovery, generation, entropy and perplexity are."""
-    rows, margins = [], set()
+    rows, margins, tested = [], set(), False
     for pair in report.agreement:
         decades = words.with_interval(pair.estimate("decades", "ci"), words.decimal)
         # Earlier versions did not test it.
         verdict = pair.text("verdict") if pair.has("verdict") else "not tested"
+        tested |= pair.has("pairs")
         why = f": {pair.text('reason')}" if pair.has("reason") else ""
         margins |= {pair.number("margin")} if pair.has("margin") else set()
         rows.append((pair.text("first"), pair.text("second"), decades, verdict + why))
+    among = f", surely enough for {len(rows)} pairs (Holm, 5% in all)" if tested else ""
     named = "".join(f", {margin:g} as named before the sweep" for margin in sorted(margins))
     return Table(
         "agreement",
         "Do the locations of the transition agree?",
         "log10 of the second place over the first: 0 is the same n, 1 ten times as much; 95% "
-        "intervals over sequences and, where there are several, training seeds. They agree if "
-        f"their ratio is surely within the margin{named} (two one-sided tests at 5%), and are "
-        "apart if the interval leaves 0 out and they lie between different sizes. Each pair by "
-        "itself.",
+        "intervals over sequences and, where there are several, training runs, of each pair by "
+        f"itself. Two places agree if their ratio is surely within the margin{named}, and are "
+        f"apart if it is surely not 1 and they lie between different sizes{among}.",
         ("first", "second", "decades between", ""),
         rows,
     )

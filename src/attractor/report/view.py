@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from math import exp
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -80,7 +81,7 @@ class Star:
     sizes: tuple[float, float] | None = None
     """the measured sizes between which it lies"""
     seed_ci: tuple[float, float] | None = None
-    """95% interval over training seeds, None with a single one"""
+    """95% interval over training runs, None with a single one"""
 
 
 class Model(NamedTuple):
@@ -173,6 +174,17 @@ class Report:
     """sweeps to compare with"""
     onset: Fields | None = None
     """the transition over training time, where the trainings were watched"""
+
+    @property
+    def runs(self) -> int:
+        """Training runs of each size: one for every seed and every order of the data."""
+        return len(self.seeds) * len(self.data_seeds)
+
+    @property
+    def fewest(self) -> int:
+        """Seeds or orders of the data, whichever are fewer where there are several of both; 1 of a
+        single run. So many know the spread between runs."""
+        return statistics.fewest_runs(list(product(self.data_seeds, self.seeds)))
 
     @property
     def located(self) -> list[tuple[float, Estimate]]:

@@ -84,7 +84,7 @@ def _star_sentence(report: Report, star: Star, n_star: Estimate) -> str:
         known.append("95% interval over sequences {} to {}".format(*map(approx, n_star.interval)))
     if star.seed_ci is not None:
         ends = " to ".join(map(approx, star.seed_ci))
-        known.append(f"over {len(report.seeds)} training seeds {ends}")
+        known.append(f"over {runs_of(report)} {ends}")
     if star.sizes is not None:
         known.append("between the sizes {} and {}".format(*map(count, star.sizes)))
     tail = f" ({', '.join(known)})" if n_star.interval is not None else UNSURE
@@ -96,7 +96,7 @@ def _star_sentence(report: Report, star: Star, n_star: Estimate) -> str:
 
 def _of_one(report: Report) -> str:
     """What a headline adds where nothing is known of other training runs."""
-    return " of this training run" if len(report.seeds) == 1 else ""
+    return " of this training run" if report.runs == 1 else ""
 
 
 def _placed(n_star: Estimate) -> str:
@@ -162,17 +162,17 @@ def summary(report: Report) -> str:
     star = report.entropy_star
     if star is not None and star.n_star is not None:
         said.append(
-            "By the entropy of training tokens alone the change lies near n = "
+            f"By the entropy of training tokens alone the change{_of_one(report)} lies near n = "
             f"{_placed(star.n_star)}."
         )
     if report.copying is not None and report.copying.n_star is not None:
         said.append(
-            "Half of the generations are copies, beyond chance, at n = "
+            f"Half of the generations{_of_one(report)} are copies, beyond chance, at n = "
             f"{_placed(report.copying.n_star)}."
         )
     if report.peak is not None and report.peak.n_star is not None:
         said.append(
-            "Generative perplexity under the judge model peaks near n = "
+            f"Generative perplexity under the judge model peaks{_of_one(report)} near n = "
             f"{_placed(report.peak.n_star)}."
         )
     return " ".join(said)
@@ -186,23 +186,24 @@ def unbroken(sentence: str) -> str:
 def seeds_note(report: Report, curves: tuple[Curve, ...]) -> str:
     """Say what lines, dots and bands are, and what the bands leave out."""
     banded = any(p.mean.interval for curve in curves for p in curve.points)
-    k = len(report.seeds) * len(report.data_seeds)
-    if k == 1:
+    k = report.fewest
+    if report.runs == 1:
         band = "Bands: 95% intervals over sequences." if banded else "No interval is recorded here."
         return f"{band} One training seed, so the spread between training runs is not shown."
-    lines = f"Lines: means over {runs_of(report)}. Small dots: single seeds."
+    lines = f"Lines: means over {runs_of(report)}. Small dots: single runs."
     if not banded:
         return f"{lines} No interval is recorded here."
-    few = f"; {k} seeds tell little of it, so the bands are wide" if k < FEW_SEEDS else ""
-    return f"{lines} Bands: 95% intervals over sequences and over the spread between seeds{few}."
+    few = f"; {k} of a kind tell little of it, so the bands are wide" if k < FEW_SEEDS else ""
+    return f"{lines} Bands: 95% intervals over sequences and over the spread between runs{few}."
 
 
 def runs_of(report: Report) -> str:
     """What means over runs are taken over."""
-    seeds = f"{len(report.seeds)} training seeds"
-    if len(report.data_seeds) == 1:
-        return seeds
-    return f"{seeds} and {len(report.data_seeds)} orders of the data"
+    seeds, orders = len(report.seeds), len(report.data_seeds)
+    each = [f"{seeds} training seeds"] * (seeds > 1) + [f"{orders} orders of the data"] * (
+        orders > 1
+    )
+    return " and ".join(each) or "one training run"
 
 
 def printable(text: str) -> str:

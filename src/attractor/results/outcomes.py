@@ -19,13 +19,17 @@ Array = TypeVar("Array", bound=Any)
 
 class Outcomes(Generic[Array]):
     """Tokens before, between and after: `original` is (N, L), the other two are (R, N, L) for R
-    repeats."""
+    repeats. Where `frozen`, (N, L), is given, such tokens are counted nowhere."""
 
-    def __init__(self, original: Array, corrupted: Array, recovered: Array) -> None:
+    def __init__(
+        self, original: Array, corrupted: Array, recovered: Array, frozen: Array | None = None
+    ) -> None:
         self.perturbed: Array = corrupted != original
         """tokens that the noise changed; a resampled token that lands on itself is not perturbed"""
         self.restored: Array = recovered == original
         """tokens that end up right"""
+        self.untouched: Array = ~self.perturbed if frozen is None else ~self.perturbed & ~frozen
+        """tokens that might have been changed by the noise and were not"""
 
     def rate_per_sequence(self) -> Array:
         """Share of perturbed tokens that return, of each sequence, (N,); NaN where nothing was
@@ -35,7 +39,7 @@ class Outcomes(Generic[Array]):
     def unstable_per_sequence(self) -> Array:
         """Share of unperturbed tokens that end up wrong, of each sequence, (N,); NaN where all were
         perturbed."""
-        return share(~self.restored, ~self.perturbed)
+        return share(~self.restored, self.untouched)
 
     def index(self) -> Array:
         """What became of each token, as an index into `OUTCOMES`, (R, N, L)."""

@@ -48,6 +48,8 @@ class Provenance:
     """seed of the noise of the probes"""
     data_seed: int = 0
     """order of the training rows"""
+    denormals: str = ""
+    """"flushed" to zero while the numbers were made; empty where that was left to the machine"""
 
 
 class Replicate(NamedTuple):
@@ -482,6 +484,20 @@ def measured_names(folder: Path) -> set[str]:
     except (OSError, pa.ArrowInvalid) as error:
         raise _damaged(folder / RESULTS, error) from None
     return set(column.unique().to_pylist())
+
+
+def array_names(folder: Path) -> set[tuple[str, str]]:
+    """Measurement and kind of text of each array of a set.
+
+    Raises:
+        AttractorError: if they are not there or damaged.
+    """
+    try:
+        columns = pq.read_table(folder / TOKENS, columns=["measurement", "split"])
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _damaged(folder / TOKENS, error) from None
+    distinct = columns.group_by(["measurement", "split"]).aggregate([]).to_pylist()
+    return {(found["measurement"], found["split"]) for found in distinct}
 
 
 def require_joinable(runs: Sequence[RunResults]) -> None:

@@ -34,6 +34,7 @@ from attractor.data.dataset import Dataset, read_rows
 from attractor.data.packing import prefix
 from attractor.data.replicas import ordered, planted, training_set
 from attractor.data.tokenizer import Tokenizer
+from attractor.machine.device import flushed_denormals
 from attractor.machine.files import clear_up, locked, make_directory, write_atomically
 from attractor.machine.processes import processes
 from attractor.measurements import (
@@ -44,8 +45,16 @@ from attractor.measurements import (
     rows_of,
     wanted,
 )
+from attractor.measurements.measurement import Measurement
 from attractor.measurements.repetition import PLANTED
-from attractor.measurements.sets import agree, joined, lacking, recognised, spelled_out
+from attractor.measurements.sets import (
+    agree,
+    joined,
+    lacking,
+    recognised,
+    spelled_out,
+    superseded,
+)
 from attractor.measurements.texts import Texts
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
@@ -56,6 +65,7 @@ from attractor.results.tables import (
     Block,
     Provenance,
     Row,
+    array_names,
     made_of,
     measured_names,
     read_arrays,
@@ -130,8 +140,18 @@ def is_complete(run: Path, asked: ProbeConfig) -> bool:
     """Whether a run has everything that is asked for."""
     place = place_for(run, asked)
     return place.made is not None and not (
-        lacking(place.made, asked) or _is_behind(place.folder, asked)
+        _missing(place.folder, place.made, asked) or _is_behind(place.folder, asked)
     )
+
+
+def _missing(
+    folder: Path, made: ProbeConfig, asked: ProbeConfig
+) -> list[tuple[Measurement, ProbeConfig]]:
+    """What a set lacks, and what an earlier version's estimator measured in it."""
+    lacks = lacking(made, asked)
+    absent = {measurement.name for measurement, _ in lacks}
+    old = superseded(made, array_names(folder), asked)
+    return [*lacks, *(each for each in old if each[0].name not in absent)]
 
 
 def results_of(run: Path, asked: ProbeConfig) -> Path | None:
@@ -141,6 +161,7 @@ def results_of(run: Path, asked: ProbeConfig) -> Path | None:
     return None if place.made is None else place.folder
 
 
+@flushed_denormals()
 def measure_run(
     run: Path,
     config: RunConfig,
@@ -168,7 +189,7 @@ def measure_run(
         missing = [(m, config.probe) for m in wanted(config.probe.measure)]
         after = spelled_out(config.probe)
     else:
-        missing = lacking(made, config.probe)
+        missing = _missing(folder, made, config.probe)
         after = joined(made, config.probe)
         if not missing and not _is_behind(folder, config.probe):
             return folder
@@ -300,6 +321,7 @@ def provenance(config: RunConfig, tokenizer: Tokenizer) -> Provenance:
         data_seed=config.data.order,
         tokenizer=tokenizer.fingerprint,
         noise_seed=config.probe.seed,
+        denormals="flushed",
     )
 
 

@@ -13,7 +13,7 @@ import torch
 
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset
-from attractor.machine.device import pick_device
+from attractor.machine.device import flushed_denormals, pick_device
 from attractor.machine.files import naming_full_disk
 from attractor.machine.processes import processes
 from attractor.model.ddit import DDiT
@@ -40,6 +40,7 @@ def untrained(config: RunConfig, vocab_size: int) -> DDiT:
         return DDiT(vocab_size, **dataclasses.asdict(config.model))
 
 
+@flushed_denormals()
 def train_run(
     config: RunConfig,
     rows: np.ndarray,

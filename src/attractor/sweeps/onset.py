@@ -21,6 +21,7 @@ from attractor.analysis.onset import (
     order_over_sizes,
 )
 from attractor.analysis.statistics import mean_interval
+from attractor.results.tables import Replicate
 from attractor.results.thresholds import NEAR
 from attractor.sweeps.plan import PlannedRun
 from attractor.train.logbook import METRICS
@@ -36,7 +37,6 @@ Rows = dict[str, list[float | None]]
 
 class _Size(NamedTuple):
     n_train: int
-    seeds: list[int]
     watched: Watched
 
 
@@ -50,13 +50,14 @@ def onset_summary(runs: Sequence[PlannedRun], out: Path) -> dict[str, Any] | Non
     Raises:
         AttractorError: for a damaged metrics.jsonl, naming it.
     """
-    found = {
-        (run.config.n_train, run.config.seed): read_checks(out / run.run_id / METRICS)
-        for run in runs
-    }
-    if not any(found.values()):
+    found: dict[int, dict[Replicate, dict[int, Rows]]] = {}
+    for run in runs:
+        replicate = Replicate(run.config.data.order, run.config.seed)
+        checks = read_checks(out / run.run_id / METRICS)
+        found.setdefault(run.config.n_train, {})[replicate] = checks
+    if not any(checks for there in found.values() for checks in there.values()):
         return None
-    sizes = [size for n in sorted({n for n, _ in found}) if (size := _size(n, found))]
+    sizes = [size for n in sorted(found) if (size := _size(n, found[n]))]
     settings = runs[0].config.monitor
     said: dict[str, Any] = {"t": settings.t, "checks": [], "onsets": [], "growth": [], "order": []}
     if not sizes:
@@ -103,11 +104,11 @@ def read_checks(path: Path) -> dict[int, Rows]:
     return {step: rows for step, rows in found.items() if shapes[step] == last}
 
 
-def _size(n_train: int, found: dict[tuple[int, int], dict[int, Rows]]) -> _Size | None:
-    """The checks that all seeds of a size share; None where they are too few, or say nothing of
-    recovery."""
-    seeds = sorted(seed for n, seed in found if n == n_train)
-    each = [found[n_train, seed] for seed in seeds]
+def _size(n_train: int, found: dict[Replicate, dict[int, Rows]]) -> _Size | None:
+    """The checks that all training runs of a size share; None where they are too few, or say
+    nothing of recovery."""
+    replicates = sorted(found)
+    each = [found[replicate] for replicate in replicates]
     steps = list(_spaced(sorted(set.intersection(*(set(checks) for checks in each)))))
     if len(steps) < MIN_CHECKS:
         return None
@@ -126,8 +127,9 @@ def _size(n_train: int, found: dict[tuple[int, int], dict[int, Rows]]) -> _Size 
         rows("entropy_generated"),
         (rows("nearest_generated") <= NEAR).astype(np.float64),
         (rows("nearest_test") <= NEAR).astype(np.float64),
+        tuple(replicates),
     )
-    return _Size(n_train, seeds, watched)
+    return _Size(n_train, watched)
 
 
 def _spaced(steps: Iterable[int]) -> Iterator[int]:

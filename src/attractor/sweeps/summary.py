@@ -24,7 +24,7 @@ from attractor.config.settings import ProbeConfig, SweepConfig
 from attractor.data.dataset import Dataset
 from attractor.machine.files import write_atomically
 from attractor.measurements import wanted
-from attractor.measurements.measurement import OWN_SETTINGS
+from attractor.measurements.measurement import OWN_SETTINGS, Measurement
 from attractor.measurements.micro_attractors import load_tagger, micro_attractors
 from attractor.measurements.texts import NGRAM, REFERENCE
 from attractor.report.fields import read_fields
@@ -199,10 +199,12 @@ def _provenance(
         "judge": "Kneser-Ney 5-gram" if judge == NGRAM else Path(judge).name,
         "seeds": sorted({run.provenance.seed for run in results}),
         "data_seeds": sorted({run.provenance.data_seed for run in results}),
+        "denormals": ", ".join(sorted({run.provenance.denormals for run in results} - {""})),
         "grouped_by": "" if data.origins is None else data.origins.kind or "document",
         "measured": list(config.probe.measure),
         "measured_with": _measured_with(config.probe),
         "other_sets": other_sets,
+        "superseded": _superseded(config.probe, results),
         **data.counts._asdict(),
     }
 
@@ -223,6 +225,22 @@ def _other_sets(runs: list[PlannedRun], out: Path) -> list[str]:
             if place.folder != results_of(folder, shown) and place.made is not None:
                 found[_difference(place.made, shown, place.text)] = None
     return list(found)
+
+
+def _superseded(probe: ProbeConfig, results: list[RunResults]) -> list[str]:
+    """What is shown although an earlier version measured it, in another way than the page says."""
+    marked = [m for m in wanted(probe.measure) if m.mark is not None]
+    return [
+        m.name
+        for m in marked
+        if m.mark and any(_names(run, m) and not run.has(*m.mark) for run in results)
+    ]
+
+
+def _names(run: RunResults, measurement: Measurement) -> bool:
+    """Whether a run has any number of a measurement."""
+    there = {row.measurement for row in run.rows}
+    return any(quantity.name in there for quantity in measurement.quantities)
 
 
 def _difference(made: ProbeConfig, shown: ProbeConfig, text: Text | None) -> str:

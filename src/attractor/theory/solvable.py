@@ -282,6 +282,7 @@ class SpinDenoiser(Denoiser):
             )
         self.couplings = couplings.double()
         self.process = UniformProcess(2)
+        self.time_conditioned = False
         self.seq_len, self.device = len(couplings), couplings.device
 
     def log_probs(
