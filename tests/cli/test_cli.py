@@ -254,6 +254,22 @@ def test_a_plan_refuses_what_the_command_itself_refuses(
 
 
 @pytest.mark.usefixtures("hasty")
+def test_a_plan_counts_the_text_and_refuses_sizes_beyond_it(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--out", str(tmp_path / "x"), "--data.source", str(corpus), "--data.seq-len", "12"]
+    assert main(["sweep", *options, "--sizes", "8", "0.5", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "400 documents, 0 of them duplicates" in said
+    rows = int(said.split(" rows to train on")[0].split()[-1].replace(",", ""))
+    assert f"sizes     8, {rows // 2:,} rows" in said
+    for command in (["sweep", "--sizes"], ["train", "--n-train"]):
+        assert main([*command, "99999", *options, "--dry-run"]) == 2
+        assert f"has only {rows} rows; take sizes of at most {rows}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("hasty")
 def test_a_plan_for_the_folder_of_another_sweep_is_refused(
     capsys: pytest.CaptureFixture[str], small_sweep: Path
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import io
 import operator
@@ -18,7 +17,6 @@ import attractor
 from attractor.cli import commands
 from attractor.cli.help import FIELDS
 from attractor.cli.pipe import ending_with_reader
-from attractor.config.identity import run_config_from_dict
 from attractor.config.presets import preset
 from attractor.config.settings import ProbeConfig, RunConfig
 from attractor.types import AttractorError
@@ -107,17 +105,12 @@ def _probe_of(arguments: list[str]) -> ProbeConfig | None:
     if arguments[:1] not in (["measure"], ["probe"]) or not words:
         return None
     from attractor.adapters.sweep_folder import SWEEP, is_run, resolved
-    from attractor.measurements import known
-    from attractor.runs.folder import CONFIG, read_json
-    from attractor.sweeps.run import config_of
+    from attractor.api.measuring import settings_of
 
     # An option's value may be a folder too, so the folder meant is the one that holds a config.
     for folder in map(resolved, words):
-        if arguments[0] == "measure" and (folder / SWEEP).is_file():
-            return config_of(folder).probe
-        if is_run(folder):
-            probe = run_config_from_dict(read_json(folder / CONFIG), folder / CONFIG).probe
-            return dataclasses.replace(probe, measure=known(probe.measure))
+        if (arguments[0] == "measure" and (folder / SWEEP).is_file()) or is_run(folder):
+            return settings_of(folder)
     return None
 
 

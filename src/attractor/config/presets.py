@@ -10,7 +10,7 @@ from attractor.config.settings import (
     SweepConfig,
     TrainConfig,
 )
-from attractor.types import AttractorError
+from attractor.types import AttractorError, did_you_mean
 
 
 def paper_fractions() -> tuple[float, ...]:
@@ -108,5 +108,7 @@ def preset(name: str) -> SweepConfig:
         AttractorError: if there is none of that name.
     """
     if name not in PRESETS:
-        raise AttractorError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
+        raise AttractorError(
+            f"unknown preset {name!r}; there are {', '.join(PRESETS)}{did_you_mean(name, PRESETS)}"
+        )
     return PRESETS[name]
