@@ -29,7 +29,7 @@ from attractor.data.multiplicity import STRATA, stratum, stratum_name
 from attractor.measurements.membership import BLIND, scores
 from attractor.results.estimate import Estimate
 from attractor.results.outcomes import Outcomes, share
-from attractor.results.tables import Arrays
+from attractor.results.tables import Arrays, counted_mean
 from attractor.results.thresholds import NEAR, VANISHING
 
 Values = NDArray[np.float64]
@@ -58,9 +58,10 @@ def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     # Where few positions were read none of them may hold text; then all are kept.
     shown = varies[read] if varies[read].any() else np.ones(len(read), dtype=bool)
     entropy = entropy[:, shown]
+    vanishing = counted_mean(np.where(np.isnan(entropy), np.nan, entropy < VANISHING))
     found = {
         "entropy": mean_interval(np.nanmean(entropy, 1), seed=seed),
-        "vanishing": mean_interval((entropy < VANISHING).mean(1), share=True, seed=seed),
+        "vanishing": mean_interval(vanishing, share=True, seed=seed),
     }
     echoes = arrays.values("echoes", "generated")[:, 0]
     found["repeats"] = clopper_pearson(int((echoes > 0).sum()), len(echoes))
@@ -236,7 +237,7 @@ def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
 def _near(arrays: Arrays, split: str) -> tuple[int, int]:
     """How many rows lie near a training row, and how many there are."""
     nearest = arrays.values("novelty_nearest", split)[:, 0]
-    length = arrays.array("original", "novelty_nearest", split).shape[-1]
+    length = arrays.lengths("novelty_nearest", split)
     return int((nearest <= NEAR * length).sum()), len(nearest)
 
 

@@ -134,6 +134,9 @@ def measure_own(
         original=np.concatenate([run.original for run in runs]),
         corrupted=np.concatenate([run.corrupted for run in runs], 1),
         recovered=np.concatenate([run.recovered for run in runs], 1),
+        frozen=None
+        if runs[0].frozen is None
+        else np.concatenate([run.frozen for run in runs if run.frozen is not None]),
     )
 
 

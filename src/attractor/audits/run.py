@@ -46,6 +46,7 @@ from attractor.data.replicas import ordered, training_set
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
 from attractor.machine.files import atomic_directory, make_directory, write_atomically
 from attractor.machine.units import duration
+from attractor.measurements.subject import marked
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.process.registry import process_name
@@ -132,7 +133,8 @@ def audit(
     curves = read_reference(reference) if reference else None
     started = time.monotonic()
     with atomic_directory(out) as partial:
-        write_tokens(partial, _blocks(subject, effort, watch))
+        blocks = _blocks(subject, effort, watch)
+        write_tokens(partial, (marked(process, block) for block in blocks))
         found = _judged(subject, effort, curves, read_arrays(partial), time.monotonic() - started)
         (partial / NUMBERS).write_text(json.dumps(found.plain(), indent=1, ensure_ascii=False))
         (partial / CARD).write_text(card(found), encoding="utf-8")

@@ -14,7 +14,7 @@ from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, block, mean_rows, row
 from attractor.measurements.section import Section, Trace, kinds
 from attractor.results.estimate import Estimate
-from attractor.results.tables import Arrays, Block, Row
+from attractor.results.tables import Arrays, Block, Row, counted_mean
 from attractor.results.thresholds import RELIABILITY_BINS
 from attractor.results.units import LOG_RATIO, NATS, PROBABILITY_BETWEEN, RATIO, SHARE
 
@@ -71,9 +71,11 @@ def _confidence_rows(arrays: Arrays, split: str, seed: int) -> Iterator[Row]:
         arrays.values(f"calibration_{name}", split) for name in ("confidence", "correct")
     )
     groups = arrays.groups("calibration_confidence", split)
-    beyond = mean_interval((confidence - correct).mean(1), seed=seed, groups=groups)
+    beyond = mean_interval(counted_mean(confidence - correct), seed=seed, groups=groups)
     yield row(split, "overconfidence", beyond)
-    bins = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    # In no bin is a token that is frozen.
+    bins = np.minimum(np.nan_to_num(confidence * RELIABILITY_BINS, nan=-1), RELIABILITY_BINS - 1)
+    bins, correct = bins.astype(int), np.nan_to_num(correct)
     for i in range(RELIABILITY_BINS):
         here = bins == i
         if here.any():

@@ -27,11 +27,12 @@ def _rows_at(arrays: Arrays, split: str, t: float, seed: int) -> Iterator[Row]:
     """Entropy of a token, given its original context, by what became of it when corrupted at t."""
     # (R, N, L): what became of each token in each repeat, beside its entropy, which is the same in
     # all of them since it is that of the clean text.
-    index = arrays.outcomes(split, t).index()
+    found = arrays.outcomes(split, t)
+    index = found.index()
     entropy = np.broadcast_to(arrays.values("entropy", split), index.shape)
     groups = arrays.groups("recovery", split, t)
     for outcome, name in enumerate(OUTCOMES):
-        chosen = index == outcome
+        chosen = (index == outcome) & found.counted
         count = chosen.sum((0, 2)).astype(float)
         if np.count_nonzero(count) < 2:  # an interval needs two sequences
             continue

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.fold import BASINS
@@ -43,7 +45,7 @@ def _run_without_evidence(subject: Subject, config: ProbeConfig) -> Iterator[Blo
 
 
 def _block(name: str, subject: Subject, split: str, found: FixedPoints) -> Block:
-    return block(name, split, subject.rows(split), found.stays.float())
+    return block(name, split, subject.rows(split), found.values())
 
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
@@ -59,7 +61,7 @@ def _shares(arrays: Arrays, array: str, name: str, seed: int) -> Iterator[Row]:
     for split in SPLITS:
         yield from mean_rows(arrays, array, f"{name}_tokens", seed, split, share=True)
         if arrays.has(array, split):
-            whole = arrays.values(array, split).min(1)  # 1 where every token stays
+            whole = np.nanmin(arrays.values(array, split), 1)  # 1 where every token stays
             groups = arrays.groups(array, split)
             e = mean_interval(whole, share=True, seed=seed, groups=groups)
             yield row(split, f"{name}_sequences", e)

@@ -36,7 +36,7 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     judge = _judge(subject, config)
     for split in SPLITS:
         tokens = subject.rows(split)
-        yield block("judge", split, tokens, judge.nats(tokens.numpy()))
+        yield block("judge", split, tokens, judge.nats(tokens.numpy(), ~subject.fixed(tokens)))
 
 
 def _judge(subject: Subject, config: ProbeConfig) -> Judge:

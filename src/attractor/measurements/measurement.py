@@ -115,6 +115,7 @@ def corruption_block(name: str, split: str, found: Any, at: float | None = None)
         original=found.original.numpy(),
         corrupted=found.corrupted.numpy(),
         recovered=found.recovered.numpy(),
+        frozen=None if found.frozen is None else found.frozen.numpy(),
     )
 
 

@@ -15,7 +15,7 @@ from attractor.measurements.fold import SAFETY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, block, row
 from attractor.measurements.section import Section, Trace
 from attractor.measurements.texts import REFERENCE
-from attractor.results.tables import Arrays, Block, Row
+from attractor.results.tables import Arrays, Block, Row, counted_mean
 from attractor.results.units import AUROC, AUROC_BETWEEN, SHARE
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     for split, tokens in probed.items():
         compressed = [len(zlib.compress(texts.decode(ids).encode())) for ids in tokens.tolist()]
         yield block("compressed", split, tokens, np.array(compressed, dtype=np.float64))
-        yield block("bag_of_words", split, tokens, log_odds[tokens].mean(1))
+        odds = log_odds[tokens]
+        odds[subject.fixed(tokens)] = np.nan
+        yield block("bag_of_words", split, tokens, counted_mean(odds))
 
 
 def _log_frequency(rows: np.ndarray, vocab: int) -> Values:

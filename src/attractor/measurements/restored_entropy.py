@@ -40,12 +40,14 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for (t, _), split in itertools.product(arrays.places(ARRAY), TEXTS):
-        index = arrays.outcomes(split, t).index()
+        outcomes = arrays.outcomes(split, t)
+        index = outcomes.index()
         repeats, n, length = index.shape
         values = arrays.array("value", ARRAY, split, t)[0].astype(np.float64)
-        entropy = values.reshape(n, repeats, length).swapaxes(0, 1)
+        # That of a frozen token is NaN, and is not chosen.
+        entropy = np.nan_to_num(values).reshape(n, repeats, length).swapaxes(0, 1)
         for outcome, name in enumerate(OUTCOMES):
-            mean = share(entropy, index == outcome)
+            mean = share(entropy, (index == outcome) & outcomes.counted)
             if np.isfinite(mean).sum() >= 2:  # an interval needs two sequences
                 groups = arrays.groups(ARRAY, split, t)
                 found = mean_interval(mean, missing=True, seed=seed, groups=groups)

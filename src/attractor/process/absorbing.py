@@ -60,6 +60,8 @@ class AbsorbingProcess(MaskedProcess):
     tokens, counts for nothing in the likelihood.
     """
 
+    thins = False
+
     def settled(self, x_t: Int[Tensor, "*n"]) -> Bool[Tensor, "*n"]:
         """All but the masks."""
         return x_t != self.mask

@@ -51,6 +51,8 @@ class ForwardProcess(ABC):
             if no text id is left.
     """
 
+    thins: bool = True
+    """Whether a token whose coin came up may stay all the same."""
     kinds: int = 1
     """How many kinds of tokens there are that have coins of their own."""
 
