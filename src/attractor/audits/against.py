@@ -83,7 +83,7 @@ def measure_every_row(
     Rows that occur often come first, and the others in an order drawn beforehand, so that what is
     left out where time ends is a random part of the rows that occur once.
     """
-    at = read_at(denoiser, texts.train.shape[1])
+    at = read_at(denoiser, texts.train.shape[1], effort)
     unseen = np.concatenate([texts.test, texts.other_test])[:UNSEEN]
     order = np.lexsort((np.random.default_rng(0).permutation(len(copies.rows)), -copies.exact))
     kinds = {"test": unseen, "train": copies.rows[order]}

@@ -68,6 +68,9 @@ class Effort(NamedTuple):
     rows: int = 1000
     """training and unseen sequences at most, and of each fresh text"""
     seed: int = 0
+    positions: int | None = None
+    """at how many positions rows are read behind masks, where each is a pass of its own; `MASKED`
+    unless given"""
 
 
 def check_effort(effort: Effort) -> None:
@@ -82,6 +85,8 @@ def check_effort(effort: Effort) -> None:
         raise AttractorError(
             f"steps = {effort.steps}: at least 2 are needed to start from half-corrupted text"
         )
+    if effort.positions is not None and effort.positions < 1:
+        raise AttractorError(f"positions = {effort.positions} must be at least 1")
     if not 0 <= effort.seed < 2**63:
         raise AttractorError(f"seed = {effort.seed} must be at least 0 and below 2^63")
 
@@ -106,7 +111,7 @@ def measure_own(
     watch("generating")
     own = torch.cat(list(parts_of(generate, effort.n, start + whole * 0.2)))
     watch(f"entropy of {len(own):,} generations")
-    at = read_at(denoiser, length)
+    at = read_at(denoiser, length, effort)
     found = parts_of(
         lambda part: conditionals(denoiser, own[part], frozen=~at).entropy[:, at],
         len(own),
@@ -172,7 +177,7 @@ def measure_fresh(
     for i, (name, rows) in enumerate(fresh.items()):
         watch(f"calibration on {name}")
         tokens = torch.from_numpy(np.array(rows[: effort.rows]).astype(np.int64))
-        at = read_at(denoiser, tokens.shape[1])
+        at = read_at(denoiser, tokens.shape[1], effort)
 
         def judged(part: slice, tokens: Tensor = tokens, at: Tensor = at) -> Tensor:
             found = calibration(denoiser, tokens[part], seed=effort.seed, frozen=~at)
@@ -185,18 +190,20 @@ def measure_fresh(
         yield block("fresh_entropy", done, entropy.numpy(), name)
 
 
-def read_at(denoiser: Denoiser, length: int) -> Tensor:
+def read_at(denoiser: Denoiser, length: int, effort: Effort) -> Tensor:
     """The positions at which rows are read: all, or, where each would be a pass behind a mask of
-    its own, `MASKED` of them."""
+    its own, some of them."""
     every = torch.ones(length, dtype=torch.bool)
-    return every if denoiser.process.mask_id is None else some_positions(every, MASKED)
+    if denoiser.process.mask_id is None:
+        return every
+    return some_positions(every, min(effort.positions or MASKED, length))
 
 
 def read_positions(columns: int, length: int) -> NDArray[np.int64]:
     """Which positions the columns of what was read are of."""
     if columns == length:
         return np.arange(length)
-    return np.flatnonzero(some_positions(torch.ones(length, dtype=torch.bool), MASKED).numpy())
+    return np.flatnonzero(some_positions(torch.ones(length, dtype=torch.bool), columns).numpy())
 
 
 def away_from_joint(length: int) -> NDArray[np.bool_]:

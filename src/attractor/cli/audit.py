@@ -11,6 +11,7 @@ from attractor.adapters.sweep_folder import resolved
 from attractor.audits.found import Audit
 from attractor.audits.measure import Effort, check_effort
 from attractor.audits.page import headline, standfirst
+from attractor.audits.plan import lines, plan_audit
 from attractor.audits.run import (
     PAGE,
     Audited,
@@ -42,19 +43,28 @@ def run_audit(
     revision: str | None,
     family: str | None,
     settings: tuple[str, ...],
+    dtype: str | None,
+    device_map: str | None,
+    dry_run: bool,
     **effort: Any,
-) -> Audit:
-    """Audit a model and say where the page is."""
+) -> Audit | None:
+    """Audit a model and say where the page is; or, in a dry run, what that would take."""
     _require_sense(train, test, own_data)
     amount = Effort(**effort)
     check_effort(amount)
     told = _values_of(settings)
+    if dry_run:
+        say("\n".join(_planned(model, weights, family, revision, dtype, told, amount)))
+        return None
+    told |= {"dtype": dtype, "device_map": device_map}
     here = resolved(model)
     if here.exists():
         model = str(here)  # the folder, where the run of a sweep was named
     denoiser = adapters.load(model, weights, family=family, revision=revision, **told)
     if denoiser.seq_len is None:
-        raise AttractorError(f"'{model}' does not tell how long its sequences are")
+        raise AttractorError(
+            f"'{model}' does not tell how long its sequences are: --settings seq_len=..."
+        )
     found, length = tokenizer_beside(model, tokenizer, markers), denoiser.seq_len
     texts, fresh = None, {}
     vocab_size = denoiser.process.vocab_size
@@ -72,6 +82,31 @@ def run_audit(
     say("\n".join([headline(made), *standfirst(made)]))
     say(f"page  {folder / PAGE}")
     return made
+
+
+def _planned(
+    model: str,
+    weights: adapters.Weights,
+    family: str | None,
+    revision: str | None,
+    dtype: str | None,
+    told: dict[str, Any],
+    effort: Effort,
+) -> list[str]:
+    """What an audit takes, without reading a weight where the family allows that."""
+    here = resolved(model)
+    path = str(here) if here.exists() else model
+    given = {"family": family, "revision": revision, **told}
+    chosen = adapters.family_of(path, family, revision)
+    if chosen.placed:
+        denoiser = adapters.load(path, weights, "meta", dtype=dtype, **given)
+    else:
+        denoiser = adapters.load(path, weights, dtype=dtype, **given)
+    if denoiser.seq_len is None:
+        raise AttractorError(
+            f"'{model}' does not tell how long its sequences are: --settings seq_len=..."
+        )
+    return lines(plan_audit(denoiser, denoiser.seq_len, effort))
 
 
 def folder_of(model: str, weights: adapters.Weights, revision: str | None) -> Path:

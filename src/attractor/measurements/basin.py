@@ -9,6 +9,7 @@ import numpy as np
 
 from attractor.analysis.statistics import share_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import BASINS
 from attractor.measurements.measurement import (
     TEXTS,
     Measurement,
@@ -66,6 +67,7 @@ BASIN = Measurement(
     question="what is the largest corrupted share from which a sequence returns with 95% of its "
     "changed tokens?",
     page="basin-radius",
+    fold=BASINS,
     quantities=(
         Quantity("basin_radius", "basin radius", SHARE),
         Quantity("basin_survival", "sequences with at least this basin radius", SHARE),

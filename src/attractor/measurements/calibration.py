@@ -10,6 +10,7 @@ import numpy as np
 from attractor.analysis.calibration import Surprise, kappa, log_kappa_difference
 from attractor.analysis.statistics import clustered_share, mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, block, mean_rows, row
 from attractor.measurements.section import Section, Trace, kinds
 from attractor.results.estimate import Estimate
@@ -107,6 +108,7 @@ CALIBRATION = Measurement(
     name="calibration",
     question="is the model as surprised by a token, and as often right, as it expects to be?",
     page="calibration",
+    fold=UNCERTAINTY,
     quantities=(
         Quantity("kappa", "surprise met over surprise expected", RATIO),
         Quantity("calibration_gap", "ln kappa of unseen minus training text", LOG_RATIO),
@@ -154,6 +156,7 @@ OWN_CALIBRATION = Measurement(
     question="does the model judge the text that it writes better than unseen text, as a store "
     "does?",
     page="calibration",
+    fold=UNCERTAINTY,
     quantities=(Quantity("own_calibration_gap", "ln kappa of own minus unseen text", LOG_RATIO),),
     run=_run_own,
     rows=_own_rows,

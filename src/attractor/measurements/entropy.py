@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from attractor.analysis.statistics import Values, clustered_share, mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import (
     TEXTS,
     Measurement,
@@ -96,6 +97,7 @@ ENTROPY = Measurement(
     question="how unsure is the model of a token given all others, and of which tokens is it "
     "certain?",
     page="conditional-entropy",
+    fold=UNCERTAINTY,
     quantities=(
         Quantity("conditional_entropy", "conditional entropy (nats)", NATS),
         Quantity("vanishing_share", "tokens below 0.01 nats", SHARE),

@@ -9,6 +9,7 @@ import numpy as np
 
 from attractor.analysis.statistics import ratio_interval
 from attractor.measurements.entropy import density_rows
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, row
 from attractor.measurements.section import Section, Trace
 from attractor.results.outcomes import OUTCOME_NAMES, OUTCOMES
@@ -47,6 +48,7 @@ ENTROPY_BY_OUTCOME = Measurement(
     name="entropy_by_outcome",
     question="does entropy tell which tokens are recovered, fail, stay or break?",
     page="entropy-by-outcome",
+    fold=UNCERTAINTY,
     quantities=tuple(
         quantity
         for name, title in OUTCOME_NAMES.items()

@@ -10,6 +10,7 @@ from attractor.analysis.distances import distances
 from attractor.analysis.statistics import difference_interval
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.entropy import entropy_blocks
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, row
 from attractor.measurements.section import Section, Trace, kinds
 from attractor.results.tables import Arrays, Block, Row
@@ -76,6 +77,7 @@ ENTROPY_GAP = Measurement(
     name="entropy_gap",
     question="is the model surer of its own generations than of training and of unseen text?",
     page="entropy-gap",
+    fold=UNCERTAINTY,
     quantities=(
         Quantity("entropy_gap_train", "entropy of generated minus training text", NATS_BETWEEN),
         Quantity("entropy_gap_test", "entropy of generated minus unseen text", NATS_BETWEEN),

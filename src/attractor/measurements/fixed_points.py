@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import BASINS
 from attractor.measurements.measurement import Measurement, Quantity, block, mean_rows, row
 from attractor.measurements.section import Section, kinds
 from attractor.results.tables import Arrays, Block, Row
@@ -77,6 +78,7 @@ FIXED_POINTS = Measurement(
     question="which tokens, and which whole sequences, stay under the deterministic reverse "
     "process?",
     page="fixed-points",
+    fold=BASINS,
     quantities=(
         Quantity("posterior_fixed_tokens", "tokens that stay", SHARE),
         Quantity("posterior_fixed_sequences", "whole sequences that stay", SHARE),
@@ -109,6 +111,7 @@ PSEUDO_LIKELIHOOD_FIXED_POINTS = Measurement(
     question="which tokens are the likeliest given their context alone, so that they stay without "
     "their own evidence?",
     page="fixed-points",
+    fold=BASINS,
     quantities=(
         Quantity("fixed_tokens", "tokens that stay, by pseudo-likelihood", SHARE),
         Quantity("fixed_sequences", "whole sequences that stay, by pseudo-likelihood", SHARE),

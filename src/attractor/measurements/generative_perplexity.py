@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import GENERATION
 from attractor.measurements.measurement import (
     TEXTS,
     Measurement,
@@ -69,6 +70,7 @@ GENERATIVE_PERPLEXITY = Measurement(
     name="generative_perplexity",
     question="how likely does a judge, another language model, find the model's generations?",
     page="generative-perplexity",
+    fold=GENERATION,
     quantities=(
         Quantity("judge_nats", "nats per token under the judge", NATS),
         Quantity("judge_correlation", "own entropy against the judge", CORRELATION),

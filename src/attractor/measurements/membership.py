@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from attractor.analysis.detection import auroc, auroc_gain, auroc_shuffled, detection_at
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import SAFETY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, block, row
 from attractor.measurements.section import Section, Trace
 from attractor.measurements.texts import REFERENCE
@@ -98,6 +99,7 @@ MEMBERSHIP = Measurement(
     question="can training sequences be told from unseen ones, beyond what a bag of words can tell "
     "that never saw the model?",
     page="membership",
+    fold=SAFETY,
     quantities=(
         Quantity("auroc", "AUROC of a membership score", AUROC),
         Quantity("auroc_gain", "AUROC beyond that of the bag of words", AUROC_BETWEEN),

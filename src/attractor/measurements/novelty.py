@@ -9,6 +9,7 @@ import numpy as np
 
 from attractor.analysis.statistics import clopper_pearson, mean_interval, share_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import GENERATION
 from attractor.measurements.measurement import Measurement, Quantity, block, row
 from attractor.measurements.section import Section, Trace, kinds
 from attractor.results.tables import Arrays, Block, Row
@@ -77,6 +78,7 @@ NOVELTY = Measurement(
     name="novelty",
     question="are the model's generations near a training sequence, near one another, or neither?",
     page="novelty",
+    fold=GENERATION,
     quantities=(
         Quantity("share_memorized", "generations near a training sequence", SHARE),
         Quantity("share_spurious", "generations near another generation only", SHARE),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from attractor.analysis.detection import auroc
 from attractor.analysis.statistics import mean_interval, share_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import SAFETY
 from attractor.measurements.measurement import (
     Measurement,
     Quantity,
@@ -118,6 +119,7 @@ REPETITION = Measurement(
     name="repetition",
     question="how many copies of a row must a training set hold until the model gives it back?",
     page="repetition",
+    fold=SAFETY,
     quantities=(
         Quantity("repeated_recovery", "recovery rate of repeated rows", SHARE),
         Quantity("repeated_radius", "basin radius of repeated rows", SHARE),

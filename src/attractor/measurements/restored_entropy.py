@@ -10,6 +10,7 @@ import numpy as np
 
 from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, block, row
 from attractor.measurements.section import Section, Trace
 from attractor.results.outcomes import OUTCOME_NAMES, OUTCOMES, share
@@ -63,6 +64,7 @@ RESTORED_ENTROPY = Measurement(
     question="in the text that the model restored, is it sure of the tokens that came back, and of "
     "those that did not?",
     page="restored-entropy",
+    fold=UNCERTAINTY,
     quantities=tuple(
         Quantity(f"restored_entropy_{name}", f"entropy of {title} tokens of restored text", NATS)
         for name, title in OUTCOME_NAMES.items()

@@ -9,6 +9,7 @@ import numpy as np
 
 from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import Measurement, Quantity, block, row
 from attractor.measurements.section import Section, Trace, kinds
 from attractor.results.tables import Arrays, Block, Row
@@ -80,6 +81,7 @@ TRAJECTORY = Measurement(
     question="how sure is the network along the way from noise to text: entropy, sum p(1-p), the "
     "largest probability and its lead?",
     page="trajectory",
+    fold=UNCERTAINTY,
     quantities=QUANTITIES,
     run=_run,
     rows=_rows,

@@ -82,6 +82,10 @@ class ForwardProcess(ABC):
         fixed = ~self.text.contains(tokens)
         return fixed if self.mask_id is None else fixed & (tokens != self.mask_id)
 
+    def settled(self, x_t: Int[Tensor, "*n"]) -> Bool[Tensor, "*n"]:
+        """Which tokens will never move again, whatever the network says of them."""
+        return torch.zeros_like(x_t, dtype=torch.bool)
+
     def corrupt(
         self,
         x_0: Int[Tensor, "B L"],
@@ -197,6 +201,11 @@ class ForwardProcess(ABC):
         given *the others*, is read once."""
         # One look is enough: a denoiser's distribution leaves the token's own noisy value out.
         yield Reading(x_t, torch.ones_like(x_t, dtype=torch.bool) if frozen is None else ~frozen)
+
+    def readings_of(self, x_t: Int[Tensor, "B L"], where: Bool[Tensor, "B L"]) -> Iterator[Reading]:
+        """What to show a denoiser so that its distributions at `where`, each given all other
+        tokens, are read once."""
+        yield Reading(x_t, where)
 
     def prior_cost(self) -> float:
         """KL divergence of x_1 given a clean token from the prior, in nats: what is left of the

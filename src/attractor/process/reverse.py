@@ -210,13 +210,16 @@ def settle(
     # Parts of `x_t` itself, which are filled in place.
     for x, moving in zip(x_t.split(batch_size), free.split(batch_size), strict=True):
         for k in movable:
-            t, now = grid[k].float().to(x.device).expand(len(x)), x[moving]
-            found = blocks(x, t, moving)
+            asked = moving & ~process.settled(x)
+            if not asked.any():
+                continue
+            t, now = grid[k].float().to(x.device).expand(len(x)), x[asked]
+            found = blocks(x, t, asked)
             if k == last and noise_removal == "greedy":
-                x[moving] = reduce_blocks(found, _argmax, now)
+                x[asked] = reduce_blocks(found, _argmax, now)
             else:
                 a_t, a_s = (alpha[i].to(x.device).expand(len(now)) for i in (k, k + 1))
-                x[moving] = reduce_blocks(found, likeliest, now, a_s, a_t)
+                x[asked] = reduce_blocks(found, likeliest, now, a_s, a_t)
     return x_t
 
 
