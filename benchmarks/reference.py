@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attractor.model.ddit import DDiT
-from attractor.process.uniform import UniformProcess
+from attractor.process.forward import ForwardProcess
 
 
 def nelbo(log_probs: Tensor, x_t: Tensor, x_0: Tensor, alpha_t: Tensor, dalpha_t: Tensor) -> Tensor:
@@ -37,11 +37,23 @@ def gumbel_max(probs: Tensor) -> Tensor:
     return (probs / -torch.rand_like(probs).clamp(min=1e-300).log()).argmax(-1)
 
 
+def masked_posterior(
+    x_t: Tensor, probs: Tensor, alpha_s: float, alpha_t: float, mask: int
+) -> Tensor:
+    """q(x_s | x_t) of MDLM eq. 7, (B, L, V) in float64."""
+    z, p, a, b = F.one_hot(x_t, probs.shape[-1]).double(), probs.double(), alpha_t, alpha_s
+    return torch.where(x_t[..., None] == mask, ((b - a) * p + (1 - b) * z) / (1 - a), z)
+
+
 @torch.no_grad()
-def reverse_step(network: DDiT, process: UniformProcess, x_t: Tensor, t: float, s: float) -> Tensor:
+def reverse_step(network: DDiT, process: ForwardProcess, x_t: Tensor, t: float, s: float) -> Tensor:
     """Dense ancestral sampling from time t to s < t."""
     t_, s_ = (torch.tensor([u], dtype=torch.float64) for u in (t, s))
     sigma = process.schedule.sigma(t_).float().to(x_t.device).expand(len(x_t))
-    probs = network(x_t, sigma).float().softmax(-1)
+    logits = network(x_t, sigma).float()
     alpha_s, alpha_t = (process.schedule.alpha(at).item() for at in (s_, t_))
-    return gumbel_max(posterior(x_t, probs, alpha_s, alpha_t))
+    if process.mask_id is None:
+        return gumbel_max(posterior(x_t, logits.softmax(-1), alpha_s, alpha_t))
+    logits[..., process.mask_id] = -torch.inf
+    probs = logits.softmax(-1)
+    return gumbel_max(masked_posterior(x_t, probs, alpha_s, alpha_t, process.mask_id))

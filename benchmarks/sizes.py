@@ -22,11 +22,13 @@ class Size:
     """sequences in the recovery probe"""
     times: tuple[float, ...]
     """corruption times of the recovery probe"""
+    kept_times: tuple[float, ...] = ()
+    """those of the probe of networks that do not depend on time"""
     memory_batch: int | None = None
     """sequences in the training step whose memory is measured, if not `batch`"""
 
 
-TINY = Size("tiny", "tiny", 30_522, 128, 16, 3, 4, (0.05, 0.5, 1.0))
+TINY = Size("tiny", "tiny", 30_522, 128, 16, 3, 4, (0.05, 0.5, 1.0), (0.5, 1.0))
 SMALL = Size("small", "small", 30_522, 128, 2, 3, 1, (0.05,))
 DEMO = Size("demo", "demo", 78, 32, 64, 40, 64, (0.05, 0.5, 1.0))
 QUICK = Size("quick", "tiny", 30_522, 128, 4, 2, 4, (0.5,), memory_batch=16)

@@ -25,6 +25,7 @@ WORDS = {
     "sweeps": "many runs: plan, executors, search, summary",
     "audits": "one model: evidence, verdict, page",
     "theory_page": "the page of attractor theory",
+    "explore": "the explorer: models that run in a page",
     "publish": "a run as a model of the Hub",
     "hf": "our models inside transformers",
     "runs": "one run: its folder, its training, its measuring; taken up again where it stopped",

@@ -1,9 +1,12 @@
-"""What the site takes from the code: the pages of the measurements in the order of the registry."""
+"""What the site takes from the code: the pages of the measurements in the order of the registry,
+and the explorer of the reference models."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from attractor.explore import write_explorer
 from attractor.measurements import ALL
 from docs.tables import title
 
@@ -19,3 +22,9 @@ def on_config(config: Any) -> Any:
             pages = {f"measurements/{m.page}.md": title(m) for m in ALL}
             section[PLACE] = [index, *({name: page} for page, name in pages.items()), *others]
     return config
+
+
+def on_post_build(config: Any) -> None:
+    """Write the explorer that docs/explorer.md embeds; it is too large to be kept with the
+    sources."""
+    write_explorer(None, Path(config.site_dir) / "reference-explorer.html")

@@ -1,4 +1,4 @@
-"""The tables in README and documentation that are made of the registry of measurements.
+"""The tables of the documentation that are made of the registry of measurements.
 
 `python -m docs.tables` writes them between their markers; a test says where they are out of date.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from attractor.measurements import ALL
@@ -16,13 +15,9 @@ ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- measurements: made by python -m docs.tables -->", "<!-- end of measurements -->"
 
 
-def measurements(prefix: str) -> str:
-    """Every measurement, with its word on the command line, its page and its question.
-
-    Args:
-        prefix: how the file refers to the folder of the pages.
-    """
-    rows = [f"| {_word(m)} | {_question(m, prefix)} |" for m in ALL]
+def measurements() -> str:
+    """Every measurement, with its word on the command line, its page and its question."""
+    rows = [f"| {_word(m)} | {_question(m)} |" for m in ALL]
     return "\n".join(["| measurement | question |", "|---|---|", *rows])
 
 
@@ -39,7 +34,7 @@ def numbers() -> str:
 
 def index() -> str:
     """Both, as the index of the measurements has them."""
-    return f"{measurements('')}\n\n## Numbers\n\n{NOTE}\n\n{numbers()}"
+    return f"{measurements()}\n\n## Numbers\n\n{NOTE}\n\n{numbers()}"
 
 
 NOTE = (
@@ -47,23 +42,22 @@ NOTE = (
     "interval of its numbers."
 )
 TABLES: dict[str, Callable[[], str]] = {
-    "README.md": partial(measurements, "docs/measurements/"),
     "docs/measurements/index.md": index,
 }
 """Files with a table, and what makes it."""
 
 
-def written(text: str, table: str) -> str:
-    """A page with its table as it should be.
+def written(text: str, table: str, begin: str = BEGIN, end: str = END) -> str:
+    """A page with what stands between two markers as it should be.
 
     Raises:
         ValueError: if a marker is missing.
     """
-    head, _, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not end:
-        raise ValueError(f"the page lacks {BEGIN!r} or {END!r}")
-    return f"{head}{BEGIN}\n\n{table}\n\n{END}{tail}"
+    head, _, rest = text.partition(begin)
+    _, found, tail = rest.partition(end)
+    if not found:
+        raise ValueError(f"the page lacks {begin!r} or {end!r}")
+    return f"{head}{begin}\n\n{table}\n\n{end}{tail}"
 
 
 def title(measurement: Measurement) -> str:
@@ -76,8 +70,8 @@ def _word(measurement: Measurement) -> str:
     return f"`{measurement.name}`" if measurement.command is None else "`attractor twins`"
 
 
-def _question(measurement: Measurement, prefix: str) -> str:
-    return f"[{title(measurement)}]({prefix}{measurement.page}.md): {measurement.question}"
+def _question(measurement: Measurement) -> str:
+    return f"[{title(measurement)}]({measurement.page}.md): {measurement.question}"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from attractor import UniformProcess, nelbo
+from attractor.process.absorbing import AbsorbingProcess
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))
@@ -20,7 +21,15 @@ from benchmarks import cases, reference  # noqa: E402
 from benchmarks.sizes import Size  # noqa: E402
 
 SMALL = Size(
-    "test", "demo", vocab_size=11, seq_len=8, batch=4, repeats=1, sequences=2, times=(0.5,)
+    "test",
+    "demo",
+    vocab_size=11,
+    seq_len=8,
+    batch=4,
+    repeats=1,
+    sequences=2,
+    times=(0.5,),
+    kept_times=(0.5,),
 )
 
 
@@ -34,6 +43,8 @@ def test_the_reference_is_the_formula() -> None:
     )
     dense = reference.posterior(x_t, log_p.exp(), alpha_s=0.4, alpha_t=0.3)
     torch.testing.assert_close(dense, UniformProcess(7).posterior(x_t, log_p.exp(), b, a))
+    masked = reference.masked_posterior(x_t, log_p.exp(), 0.4, 0.3, mask=6)
+    torch.testing.assert_close(masked, AbsorbingProcess(7).posterior(x_t, log_p.exp(), b, a))
 
 
 def test_gumbel_max_draws_the_distribution() -> None:
@@ -68,13 +79,15 @@ def test_a_report_has_every_ratio_and_a_table() -> None:
         "train_step_time",
         "train_step_memory",
         "recovery_time",
+        "recovery_time_kept_uniform_0.5",
+        "recovery_time_kept_absorbing_0.5",
         "entropy_over_forward",
         "train_peak_share",
     }
     assert set(report["ratios"]) == expected
     assert all(value > 0 for value in report["ratios"].values())
     lines = command.table(report).splitlines()
-    assert len([line for line in lines if line.startswith("| test")]) == 4
+    assert len([line for line in lines if line.startswith("| test")]) == 6
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
 
 

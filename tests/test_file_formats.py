@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from trainings import metrics, watched
 from attractor.analysis.agreement import Agreement
 from attractor.analysis.summary import Case, model_detector, models_summary
 from attractor.audits.measure import Effort
+from attractor.audits.reference import Reference, ReferenceModel
 from attractor.audits.run import Audited, audit, texts_of_run
 from attractor.cli import main
 from attractor.config.settings import RunConfig, SweepConfig
@@ -29,6 +29,7 @@ from attractor.data.stream import State
 from attractor.measurements.micro_attractors import MicroAttractor
 from attractor.process.registry import make_process, process_settings
 from attractor.publish import export
+from attractor.results.estimate import Estimate
 from attractor.sweeps.onset import onset_summary
 from attractor.sweeps.plan import PlannedRun, plan
 from attractor.sweeps.search import search
@@ -228,7 +229,8 @@ def test_adaptive_sweep(config: SweepConfig, tmp_path: Path) -> None:
 def test_audit_and_arrays(run: Path, finished: Path, tmp_path: Path) -> None:
     texts, data = texts_of_run(run, rows=8), open_dataset(finished / "data")
     store = EmpiricalDenoiser(torch.tensor(texts.corpus).long(), data.tokenizer.vocab_size)
-    subject = Audited("store", store, texts.train.shape[1], data.tokenizer, texts)
+    fresh = {"fresh": texts.test}
+    subject = Audited("store", store, texts.train.shape[1], data.tokenizer, texts, fresh=fresh)
     audit(subject, tmp_path / "audit", Effort(n=12, minutes=0, steps=4, rows=8))
     check_files("## An audit", tmp_path / "audit")
     found = read(tmp_path / "audit/audit.json")
@@ -240,9 +242,19 @@ def test_audit_and_arrays(run: Path, finished: Path, tmp_path: Path) -> None:
 
 
 def test_reference_curves() -> None:
-    for path in files("attractor.audits.references").iterdir():
-        if path.name.endswith(".json"):
-            check_keys("### `<reference>.json`", json.loads(path.read_text()))
+    e = Estimate(0.5, 0.4, 0.6, 30)
+    points = (ReferenceModel(n_train=8, advantage=e, numbers={"entropy": e}),)
+    made = Reference(
+        name="by hand",
+        process="uniform",
+        vocab_size=9,
+        seq_len=8,
+        parameters=1,
+        steps=4,
+        t=0.5,
+        points=points,
+    )
+    check_keys("### `<reference>.json`", json.loads(made.text()))
 
 
 def test_theory_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

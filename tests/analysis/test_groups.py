@@ -5,19 +5,25 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
+from attractor.analysis.calibration import Surprise, log_kappa_difference
+from attractor.analysis.detection import auroc, auroc_gain
 from attractor.analysis.groups import DESIGN_EFFECT, design, design_effect, require_groups
 from attractor.analysis.statistics import (
+    clopper_pearson,
     clustered_share,
     delete_one,
+    difference_interval,
     mean_interval,
     ratio_interval,
     relative_reach,
     replicate_reach,
     resampled_means,
     seed_reach,
+    share_interval,
 )
-from attractor.results.estimate import Groups
+from attractor.results.estimate import Estimate, Groups
 from attractor.types import AttractorError
 
 
@@ -193,3 +199,61 @@ def test_what_more_runs_buy() -> None:
     assert relative_reach(1) == np.inf
     for runs, quantile in ((2, 12.706), (3, 4.3027), (5, 2.7764)):
         assert relative_reach(runs) == pytest.approx(quantile / np.sqrt(runs), rel=1e-4)
+
+
+def _alike_rows(rng: np.random.Generator, mean: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of 40 groups of 1 to 9, with a correlation of 0.6, and their groups."""
+    groups = of(*rng.integers(1, 10, 40))
+    shared, own = np.sqrt(0.6) * rng.normal(size=40), np.sqrt(0.4) * rng.normal(size=len(groups))
+    return mean + shared[groups] + own, groups
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "area",
+        "gain",
+        "share",
+        pytest.param("difference", marks=pytest.mark.slow),
+        pytest.param("ln kappa", marks=pytest.mark.slow),
+    ],
+)
+def test_comparisons_and_shares_of_groups_cover_what_they_claim_and_of_rows_do_not(
+    what: str,
+) -> None:
+    """150 pairs of samples, one of them of rows that are alike: 95% of 150 is known to 1.8%, so
+    89.7% is three standard errors below. The spread of a gain is mostly that of the other score."""
+
+    def found(rng: np.random.Generator, together: bool | None) -> tuple[Estimate, float]:
+        (a, groups), b = _alike_rows(rng, 1.0), rng.normal(size=150)
+        known = Groups(groups, together), None
+        if what == "difference":
+            return difference_interval(a, b, groups=known), 1.0
+        if what == "area":  # P(a > b) of two normals a standard deviation apart
+            return auroc(a, b, known), float(norm.cdf(1 / np.sqrt(2)))
+        if what == "gain":  # over a score that says nothing
+            blind = rng.normal(size=len(a)), rng.normal(size=150)
+            return auroc_gain((a, b), blind, known), float(norm.cdf(1 / np.sqrt(2))) - 0.5
+        if what == "share":
+            return share_interval(a > 1, known[0]), 0.5
+        first, second = (Surprise(np.exp(x / 4), np.ones(len(x))) for x in (a, b))
+        return log_kappa_difference(first, second, groups=known), 0.25
+
+    def covered(together: bool | None) -> float:
+        rng, hits = np.random.default_rng(5), 0
+        for _ in range(150):
+            estimate, truth = found(rng, together)
+            low, high = estimate.ends()
+            hits += low <= truth <= high
+        return hits / 150
+
+    assert covered(True) >= 0.897
+    if what != "gain":
+        assert covered(False) < 0.85
+
+
+def test_without_a_spread_a_group_is_one_case() -> None:
+    groups = Groups(of(10, 10, 10), True), Groups(of(10, 10, 10), True)
+    apart = np.ones(30), np.zeros(30)
+    assert auroc(*apart, groups)[:3] == auroc(np.ones(3), np.zeros(3))[:3]
+    assert share_interval(np.ones(30), groups[0])[:3] == clopper_pearson(3, 3)[:3]

@@ -1,138 +1,198 @@
-"""From numbers to a word, on reference curves made by hand."""
+"""From numbers to a word: every edge, on numbers made by hand."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from attractor import AttractorError
 from attractor.analysis.advantage import advantage
+from attractor.analysis.collisions import collisions
+from attractor.analysis.exceedance import beyond
 from attractor.audits.evidence import (
+    EveryRow,
+    Membership,
+    Patterns,
+    Stratum,
     alone,
     largest_advantage,
-    least_store,
     token_entropy,
 )
-from attractor.audits.reference import (
-    CURVES,
-    Reference,
-    ReferenceModel,
-    nearest,
-    read_reference,
-    shipped,
+from attractor.audits.reference import Reference, ReferenceModel, read_reference
+from attractor.audits.verdict import (
+    GENERALIZING,
+    IN_BULK,
+    MEMORIZING,
+    UNDECIDED,
+    verdict_alone,
+    verdict_with_data,
+    verdict_with_fresh,
 )
-from attractor.audits.verdict import verdict_alone, verdict_with_data
+from attractor.measurements.membership import BLIND
 from attractor.results.estimate import Estimate
 from attractor.results.tables import Block, read_arrays, write_tokens
 
-SIZES, GAPS = (10, 100, 1_000, 10_000), (0.9, 0.5, 0.1, 0.0)
+
+def near(x: float, width: float = 0.02, n: int = 100) -> Estimate:
+    return Estimate(x, x - width, x + width, n)
 
 
-def near(x: float, width: float = 0.02) -> Estimate:
-    return Estimate(x, x - width, x + width, 100)
-
-
-@pytest.fixture
-def reference() -> Reference:
-    """Entropy is 1 - advantage, certainty and agreement are the advantage itself."""
-    points = tuple(
-        ReferenceModel(
-            n_train=n,
-            advantage=near(g),
-            numbers={"entropy": near(1 - g), "vanishing": near(g), "agreement": near(g)},
-        )
-        for n, g in zip(SIZES, GAPS, strict=True)
-    )
-    return Reference(
-        name="by hand",
-        process="uniform",
-        vocab_size=100,
-        seq_len=32,
-        parameters=1,
-        steps=32,
-        t=0.5,
-        points=points,
-    )
-
-
-def numbers(g: float, repeats: float = 0.0, **changes: Estimate) -> dict[str, Estimate]:
-    found = {
-        "entropy": near(1 - g),
-        "vanishing": near(g),
-        "agreement": near(g),
-        "structure": near(0.6),
-    }
+def own(recombined: float, strange: float, closed: float = 0.0, n: int = 96) -> dict[str, Estimate]:
+    """Numbers of a model's own text."""
     return {
-        **found,
-        "repeats": Estimate(repeats, max(0, repeats - 0.02), repeats + 0.02, 100),
-        **changes,
+        "structure": near(0.6),
+        "own_kappa": near(recombined / strange, n=n),
+        "recombined_kappa": near(recombined, n=n),
+        "strangeness": near(strange, n=n),
+        "recombination": near(closed, n=n),
     }
 
 
+LANGUAGE, STORE = own(1.05, 1.0), own(40, 40, 1.0)
+ALIKE = np.zeros((96, 96), dtype=bool)
+VARIED = Patterns(collisions(ALIKE), 1.0, ())
+REPEATING = Patterns(collisions(np.ones((96, 96), dtype=bool)), 1e-9, ((0, 96),))
+
+
 @pytest.mark.parametrize(
-    ("g", "word"),
-    [(0.95, "memorizing"), (0.8, "memorizing"), (0.3, "in transition"), (0.02, "generalizing")],
+    ("numbers", "patterns", "word"),
+    [
+        (LANGUAGE, VARIED, GENERALIZING),
+        (STORE, REPEATING, MEMORIZING),
+        (STORE, VARIED, MEMORIZING),  # a store so large that it never repeats a text
+        (own(1.05, 1.0, closed=0.2), VARIED, UNDECIDED),  # restores its own text better
+        (LANGUAGE, REPEATING, UNDECIDED),
+        (own(2.5, 1.0), VARIED, UNDECIDED),  # writes badly, and recombined text is no worse
+        (own(1.8, 1.4), VARIED, UNDECIDED),  # between the edges
+        (own(1.4, 1.4), VARIED, UNDECIDED),  # calibrated, but recombined text is strange to it
+    ],
 )
-def test_a_model_is_placed_on_the_curves(g: float, word: str, reference: Reference) -> None:
-    assert reference.edges("entropy") == pytest.approx((0.5, 0.9))
-    assert verdict_alone(numbers(g), reference, []).word == word
-
-
-def test_what_lies_across_an_edge_is_undecided(reference: Reference) -> None:
-    found = verdict_alone(numbers(0.5), reference, [])
-    assert (found.word, found.states, found.exit_code) == (
-        "undecided",
-        ("memorizing", "in transition"),
-        3,
-    )
-
-
-def test_repeats_exclude_generalization(reference: Reference) -> None:
-    found = verdict_alone(numbers(0.02, repeats=0.2), reference, [])
-    assert (found.word, found.states) == ("undecided", ())
-
-
-def test_contradicting_evidence_is_undecided(reference: Reference) -> None:
-    assert verdict_alone(numbers(0.02, vanishing=near(0.9)), reference, []).states == ()
-
-
-def test_curves_that_do_not_carry_are_not_read(reference: Reference) -> None:
-    misfit = reference.misfit("uniform", 30_522, 128, 32, 0.5)
-    assert misfit == ["its vocabulary is 30,522, theirs 100"]
-    assert (
-        reference.misfit("absorbing", 101, 32, 16, 0.5)[0]
-        == "its noise is absorbing, theirs uniform"
-    )
-    assert verdict_alone(numbers(0.02), reference, misfit).word == "undecided"
-    assert (
-        verdict_alone(numbers(0.99), reference, misfit).word == "memorizing"
-    )  # no language is that certain
-
-
-def test_what_has_learned_nothing_does_not_generalize(reference: Reference) -> None:
-    nothing = {"structure": near(0.01)}
-    assert verdict_alone(numbers(-0.5, **nothing), reference, []).word == "undecided"
-    assert verdict_with_data(numbers(0, advantage=near(0), **nothing)).word == "undecided"
-
-
-def test_a_model_that_repeats_itself_does_not_generalize_with_data_either() -> None:
-    assert verdict_with_data(numbers(0, repeats=0.2, advantage=near(0))).word == "undecided"
-    assert verdict_with_data(numbers(0, repeats=0.01, advantage=near(0))).word == "generalizing"
+def test_own_text(numbers: dict[str, Estimate], patterns: Patterns, word: str) -> None:
+    assert verdict_alone(numbers, patterns).word == word
 
 
 @pytest.mark.parametrize(
-    ("gap", "copies", "word"),
-    [(0.97, 0.5, "memorizing"), (0.3, 0.0, "in transition"), (0.0, 0.0, "generalizing"), (0.0, 0.5,
-    "undecided"),
-     (0.09, 0.0, "undecided")],
-)  # fmt: skip
-def test_with_data(gap: float, copies: float, word: str) -> None:
-    copied = Estimate(copies, max(0, copies - 0.1), copies + 0.1, 50)
-    assert verdict_with_data(numbers(gap, advantage=near(gap), copies=copied)).word == word
+    ("kappas", "numbers", "word"),
+    [
+        ((1.0,), LANGUAGE, GENERALIZING),
+        ((1.9, 1.0, 6.0), LANGUAGE, GENERALIZING),  # the best calibrated text counts
+        ((9.0, 11.0), STORE, MEMORIZING),
+        ((9.0,), own(3.0, 1.05), MEMORIZING),
+        ((2.0,), own(1.8, 1.05), UNDECIDED),  # the kind of text is in doubt
+        ((2.0,), STORE, MEMORIZING),  # and own text speaks
+        ((5.0,), LANGUAGE, UNDECIDED),  # sharpened, or text of another kind
+        ((1.0,), own(2.5, 1.0), GENERALIZING),  # writes worse than it reads
+        ((1.0,), STORE, UNDECIDED),  # they contradict each other
+    ],
+)
+def test_fresh_text(kappas: tuple[float, ...], numbers: dict[str, Estimate], word: str) -> None:
+    fresh = {f"text {i}": near(k) for i, k in enumerate(kappas)}
+    assert verdict_with_fresh(numbers, VARIED, fresh).word == word
+
+
+def test_a_sharpened_model_is_told_what_it_may_be() -> None:
+    found = verdict_with_fresh(LANGUAGE, VARIED, {"news": near(5.0)})
+    assert "sharpened, or the text is of another kind" in found.objection
+    assert found.exit_code == 3
+
+
+def test_no_verdict_on_fewer_than_thirty_sequences() -> None:
+    found = verdict_alone(own(1.05, 1.0, n=29), VARIED)
+    assert (found.word, found.exit_code) == (UNDECIDED, 3)
+    assert "rests on 29 sequences, fewer than 30: raise --n" in found.objection
+    assert verdict_alone(own(1.05, 1.0, n=30), VARIED).word == GENERALIZING
+    fresh = {"news": near(1.0, n=12)}
+    assert "12 sequences" in verdict_with_fresh(LANGUAGE, VARIED, fresh).objection
+    data = {"structure": near(0.6), "advantage": near(0.9, n=8)}
+    assert verdict_with_data(data, {}, None, 8).word == UNDECIDED
+
+
+def test_what_has_learned_nothing_does_not_generalize() -> None:
+    nothing = {**LANGUAGE, "structure": near(0.01)}
+    for found in (
+        verdict_alone(nothing, VARIED),
+        verdict_with_fresh(nothing, VARIED, {"news": near(1.0)}),
+        verdict_with_data({**nothing, "advantage": near(0)}, {}, None, 8),
+    ):
+        assert found.word == UNDECIDED
+        assert "no structure" in found.objection
+    assert "settles into one" in verdict_alone({"structure": near(0.6)}, VARIED).objection
+
+
+def score(area: float, width: float = 0.02, found: float = 0.01) -> Membership:
+    return Membership(near(area, width), near(area - 0.5, width), near(found, 0.01))
+
+
+def looked_at(rows: int = 4000, strata: tuple[Stratum, ...] = (), known: int = 0) -> EveryRow:
+    rng = np.random.default_rng(0)
+    train, unseen = rng.random(rows), rng.random(9999)
+    train[:known] = 2
+    tails = {"log-probability": beyond(train, unseen)}
+    return EveryRow(rows, 9999, strata, tails, np.ones(rows, dtype=np.int64), near(0.0))
+
+
+NOT_FOUND = {"NELBO": score(0.51), BLIND: score(0.5)}
+DATA = {"structure": near(0.6), "advantage": near(0.0)}
+
+
+def test_with_data_a_model_generalizes_if_no_row_is_identifiable() -> None:
+    found = verdict_with_data(DATA, NOT_FOUND, looked_at(), 4000)
+    assert (found.word, found.exit_code) == (GENERALIZING, 0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "rows", "reason"),
+    [
+        ({"NELBO": score(0.8)}, looked_at(), "NELBO tells training rows from unseen ones"),
+        ({"NELBO": score(0.52, found=0.2)}, looked_at(), "NELBO tells"),
+        ({"NELBO": score(0.52, width=0.2)}, looked_at(), "not ruled out by NELBO: raise --rows"),
+        ({"NELBO": Membership(near(0.5), near(0), None)}, looked_at(), "not ruled out by NELBO"),
+        (NOT_FOUND, None, "0 of 4,000 different training rows were looked at: raise --minutes"),
+        (NOT_FOUND, looked_at(1000), "1,000 of 4,000 different training rows were looked at"),
+        (NOT_FOUND, looked_at(known=40), "training rows lie beyond the 99.9% quantile"),
+        (
+            NOT_FOUND,
+            looked_at(strata=(Stratum("100 copies or more", 50, {"Min-K%++": score(1.0)}),)),
+            "the 50 rows of 100 copies or more are identifiable",
+        ),
+    ],
+)
+def test_without_that_it_generalizes_in_bulk_only(
+    scores: dict[str, Membership], rows: EveryRow | None, reason: str
+) -> None:
+    found = verdict_with_data(DATA, scores, rows, 4000)
+    assert (found.word, found.exit_code) == (IN_BULK, 3)
+    assert reason in found.objection
+
+
+def test_the_bag_of_words_tells_nothing_of_the_model() -> None:
+    found = verdict_with_data(DATA, {"NELBO": score(0.51), BLIND: score(0.9)}, looked_at(), 4000)
+    assert found.word == GENERALIZING
+
+
+@pytest.mark.parametrize(
+    ("gap", "copies", "repeats", "word"),
+    [
+        (0.97, 0.5, 0.0, MEMORIZING),
+        (0.3, 0.0, 0.0, "in transition"),
+        (0.0, 0.0, 0.0, GENERALIZING),
+        (0.0, 0.5, 0.0, UNDECIDED),
+        (0.0, 0.0, 0.5, UNDECIDED),
+        (0.09, 0.0, 0.0, UNDECIDED),
+    ],
+)
+def test_with_data(gap: float, copies: float, repeats: float, word: str) -> None:
+    numbers = {
+        "structure": near(0.6),
+        "advantage": near(gap),
+        "excess_copies": near(copies, 0.04),
+        "excess_repeats": near(repeats, 0.04),
+    }
+    assert verdict_with_data(numbers, NOT_FOUND, looked_at(), 4000).word == word
 
 
 def test_advantage() -> None:
@@ -191,14 +251,45 @@ def test_the_largest_of_one_advantage_is_that_one() -> None:
     assert largest_advantage([(rates[0], rates[1])]) == advantage(rates[0], rates[1])
 
 
-def test_token_entropy_and_the_least_store() -> None:
+def test_token_entropy() -> None:
     tokens = np.random.default_rng(0).integers(0, 50, (200, 32))
     assert token_entropy(tokens) == pytest.approx(np.log(50), abs=0.01)
-    n = round(least_store(1000))
-    seen = [
-        len(set(np.random.default_rng(i).integers(0, n, 1000).tolist())) == 1000 for i in range(400)
+
+
+@pytest.fixture
+def reference() -> Reference:
+    """Entropy is 1 - advantage, certainty and agreement are the advantage itself."""
+    points = tuple(
+        ReferenceModel(
+            n_train=n,
+            advantage=near(g),
+            numbers={"entropy": near(1 - g), "vanishing": near(g), "agreement": near(g)},
+        )
+        for n, g in zip((10, 100, 1_000, 10_000), (0.9, 0.5, 0.1, 0.0), strict=True)
+    )
+    return Reference(
+        name="by hand",
+        process="uniform",
+        vocab_size=100,
+        seq_len=32,
+        parameters=1,
+        steps=32,
+        t=0.5,
+        points=points,
+    )
+
+
+def test_a_reference_tells_where_it_does_not_carry(reference: Reference) -> None:
+    assert reference.misfit("uniform", 100, 32, 32, 0.5) == []
+    assert reference.misfit("uniform", 30_522, 128, 32, 0.5) == [
+        "its vocabulary is 30,522, theirs 100"
     ]
-    assert np.mean(seen) == pytest.approx(0.05, abs=0.033)  # three standard errors
+    assert (
+        reference.misfit("absorbing", 101, 32, 16, 0.5)[0]
+        == "its noise is absorbing, theirs uniform"
+    )
+    assert reference.place(0.5) == pytest.approx(100)
+    assert math.isclose(reference.place(0.1), 1000)
 
 
 def test_a_reference_is_read_back_or_refused(reference: Reference, tmp_path: Path) -> None:
@@ -219,52 +310,3 @@ def test_a_reference_is_read_back_or_refused(reference: Reference, tmp_path: Pat
         path.write_text(damage)
         with pytest.raises(AttractorError, match=r"own\.json"):
             read_reference(path)
-
-
-def test_every_shipped_reference_is_whole_and_carries_to_its_own_models() -> None:
-    assert shipped()
-    for found in shipped():
-        own = found.process, found.vocab_size, found.seq_len, found.steps, found.t
-        assert found.misfit(*own) == []
-        assert nearest(shipped(), *own) == found
-        for name in CURVES:
-            first, second = found.edges(name)
-            assert (first < second) == found.rises(name)
-
-
-def test_the_nearest_reference_that_carries_is_chosen(reference: Reference) -> None:
-    def like(name: str, **changes: Any) -> Reference:
-        return dataclasses.replace(reference, name=name, **changes)
-
-    others = [
-        like("masks", process="absorbing"), like("words", vocab_size=30_000, seq_len=128),
-        like("characters"),
-        like("long", seq_len=128), like("fine steps", steps=256),
-    ]  # fmt: skip
-
-    def chosen(*model: Any) -> tuple[str, list[str]]:
-        found = nearest(others, *model)
-        return found.name, found.misfit(*model)
-
-    assert chosen("uniform", 100, 32, 32, 0.5) == ("characters", [])
-    assert chosen("uniform", 80, 128, 32, 0.5) == ("long", [])
-    assert chosen("uniform", 50_000, 128, 32, 0.5) == ("words", [])
-    assert chosen("absorbing", 101, 32, 32, 0.5) == ("masks", [])
-    assert chosen("uniform", 100, 32, 256, 0.5) == ("fine steps", [])
-    # 600 is nearer to 100 than to 30,000, but neither carries; of masks only small vocabularies are
-    # known.
-    assert chosen("uniform", 600, 32, 32, 0.5) == (
-        "characters",
-        ["its vocabulary is 600, theirs 100"],
-    )
-    assert chosen("absorbing", 30_000, 128, 32, 0.5) == (
-        "masks",
-        ["its vocabulary is 30,000, theirs 100"],
-    )
-    assert chosen("hybrid", 100, 32, 32, 0.5)[1] == ["its noise is hybrid, theirs absorbing"]
-    # The nearest shape by far, but too far in length: another that carries goes first.
-    short = [
-        like("near", vocab_size=100, seq_len=500),
-        like("carries", vocab_size=400, seq_len=130),
-    ]
-    assert nearest(short, "uniform", 100, 100, 32, 0.5).name == "carries"

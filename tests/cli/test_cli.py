@@ -50,7 +50,10 @@ def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "train", "sweep", "probe", "generate", "report", "theory", "audit", "reference"],
+    [
+        *("demo", "train", "sweep", "probe", "generate", "report", "theory", "audit"),
+        *("reference", "explore"),
+    ],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:

@@ -30,6 +30,7 @@ COMMANDS = {
     commands.ReportCommand: ["report", "."],
     commands.TwinsCommand: ["twins", "."],
     commands.TheoryCommand: ["theory"],
+    commands.ExploreCommand: ["explore"],
 }
 """Every command, with arguments that let it begin."""
 

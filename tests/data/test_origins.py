@@ -262,6 +262,14 @@ def test_settings_without_sense_are_refused(settings: dict[str, object], message
         RunConfig(n_train=500, data=DataConfig(**settings))  # type: ignore[arg-type]
 
 
+def test_a_sweep_refuses_copies_that_its_smallest_size_cannot_hold_before_anything_is_read() -> (
+    None
+):
+    with pytest.raises(AttractorError, match="repeat = 1000 is above the 64 rows of the training"):
+        SweepConfig(sizes=(64.0, 256.0), data=DataConfig(repeat=(1000,)))
+    assert SweepConfig(sizes=(0.001, 0.5), data=DataConfig(repeat=(1000,))).sizes == (0.001, 0.5)
+
+
 def test_new_settings_leave_the_names_of_old_runs() -> None:
     new = {"group", "split_by", "order", "repeat", "repeat_rows", "resample", "planted_rows"}
     new |= {"data_seeds"}

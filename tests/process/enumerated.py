@@ -13,8 +13,9 @@ from torch import Tensor
 from attractor.model.denoiser import Denoiser
 from attractor.process.absorbing import AbsorbingProcess
 from attractor.process.forward import ForwardProcess
-from attractor.process.hybrid import HybridProcess
+from attractor.process.hybrid import HybridProcess, MixtureProcess
 from attractor.process.schedule import LogLinear
+from attractor.process.shifted import ShiftedProcess
 
 V, MASK = TEXT_SIZE + 1, TEXT_SIZE
 STATES = torch.tensor(list(itertools.product(range(V), repeat=L)))
@@ -22,12 +23,14 @@ STATES = torch.tensor(list(itertools.product(range(V), repeat=L)))
 PROCESSES = {
     "absorbing": AbsorbingProcess(V, LogLinear(1e-6)),
     "hybrid": HybridProcess(V, LogLinear(1e-6), uniform_share=0.4),
+    "shifted": ShiftedProcess(V, LogLinear(1e-6), shift=0.7),
+    "shifted to masks": ShiftedProcess(V, LogLinear(1e-6), shift=-2.0),
 }
 
 
 def noise(process: ForwardProcess, alpha: Tensor) -> Tensor:
     """m(v), (B, V): what a token is drawn from when it is not the clean one, times 1 - alpha."""
-    if isinstance(process, HybridProcess):
+    if isinstance(process, MixtureProcess):
         text, mask = process.noise(alpha)
     else:
         text, mask = torch.zeros_like(alpha), 1 - alpha

@@ -16,7 +16,7 @@ from attractor import AttractorError, LogLinear
 from attractor.process.absorbing import AbsorbingProcess
 from attractor.process.chunked import Tokens
 from attractor.process.forward import ForwardProcess
-from attractor.process.hybrid import GiddSchedule, HybridProcess
+from attractor.process.hybrid import GiddSchedule, HybridProcess, MixtureProcess
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.registry import make_process, process_from_settings, process_settings
 from attractor.process.reverse import reverse, settle, time_grid
@@ -221,7 +221,7 @@ def test_the_loss_is_the_nelbo_with_its_gradient(
     logits = hidden @ weight.T + (0 if b is None else b)
     log_p = (
         process.distribution(logits, x_t)
-        if isinstance(process, HybridProcess)
+        if isinstance(process, MixtureProcess)
         else _text(process, logits)
     )
     rate = process.nelbo(log_p[:, None], x_t[:, None], x_0[:, None], alpha, dalpha)

@@ -40,6 +40,12 @@ class Browser:
         made = self._call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         self.session = f"/session/{made['sessionId']}"
 
+    def as_phone(self, width: int) -> None:
+        """Lay out the page as a phone of this width does; no window is as narrow as that."""
+        size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+        command = {"cmd": "Emulation.setDeviceMetricsOverride", "params": size}
+        self._call("POST", f"{self.session}/goog/cdp/execute", command)
+
     def open(self, url: str) -> None:
         self._call("POST", f"{self.session}/url", {"url": url})
 

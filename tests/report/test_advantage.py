@@ -34,6 +34,16 @@ def test_a_point_is_the_advantage_and_kappa_of_one_size(tmp_path: Path) -> None:
     assert "advantage" in [drawn.id for drawn in all_figures(report)]
 
 
+def test_an_advantage_over_text_that_nearly_all_returns_is_no_quotient_of_nothing(
+    tmp_path: Path,
+) -> None:
+    data = made_up.full(seeds=(0,))
+    for row in data["rows"]:
+        row["recovery_rate"] = 0.999 if row["split"] == "train" else 0.99
+    models = judged(read_report(made_up.write(tmp_path / "one", data)), T)
+    assert [model.advantage for model in models] == pytest.approx([0.18] * len(models))
+
+
 def test_sweeps_beside_have_a_line_each_and_one_without_kappa_none(tmp_path: Path) -> None:
     folders = []
     for noise in ("uniform", "absorbing", "hybrid"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,12 +24,28 @@ def browser(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Br
 
 
 def test_every_plot_is_drawn_and_the_console_is_clean(browser: Browser) -> None:
+    drawn = "return document.querySelectorAll('.plot > .plot-container').length"
+    assert browser.run(drawn) == 1  # the others are folded
     plots = browser.run("return document.querySelectorAll('.plot').length")
     assert plots > 12
-    assert (
-        browser.run("return document.querySelectorAll('.plot > .plot-container .main-svg').length")
-        >= plots
-    )
+    browser.run("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    wait_for(browser, drawn, plots)
+    assert browser.console() == []
+
+
+def wait_for(browser: Browser, script: str, value: object) -> None:
+    """Folds tell that they were opened a moment later."""
+    ends = time.monotonic() + 20
+    while browser.run(script) != value and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert browser.run(script) == value
+
+
+def test_a_link_to_a_figure_opens_its_fold(browser: Browser) -> None:
+    browser.run("document.querySelectorAll('details').forEach(fold => fold.open = false)")
+    browser.run("location.hash = 'membership'")
+    wait_for(browser, "return document.getElementById('safety').open", True)
+    assert browser.run("return document.getElementById('basins').open") is False
     assert browser.console() == []
 
 
@@ -67,10 +84,25 @@ def test_the_keyboard_reaches_tokens(browser: Browser) -> None:
     assert browser.run(moved) == "1"
 
 
+CUT_OFF = """
+const width = document.documentElement.clientWidth;
+return [...document.querySelectorAll('.plot text, h1, h2, p, summary')].filter(node => {
+  const box = node.getBoundingClientRect();
+  return box.width > 0 && (box.left < -1 || box.right > width + 1);
+}).map(node => node.textContent)"""
+
+
 def test_nothing_is_wider_than_a_phone(page: Path, tmp_path: Path) -> None:
-    window = Browser(tmp_path, width=390)
+    window = Browser(tmp_path)
     try:
+        window.as_phone(390)
         window.open(page.as_uri())
+        window.run("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+        plots = window.run("return document.querySelectorAll('.plot').length")
+        wait_for(
+            window, "return document.querySelectorAll('.plot > .plot-container').length", plots
+        )
+        assert window.run(CUT_OFF) == []
         wide = window.run(
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import made_up
 import pytest
 
+from attractor.measurements.fold import FOLDS
 from attractor.report.beside import beside, named, shared_time
-from attractor.report.page import write_extras, write_report
+from attractor.report.page import EXPLORER, write_report
 from attractor.report.sweep_files import read_report
-from attractor.report.tables import Table, latex
+from attractor.report.template import BUNDLE, drawing_library
 from attractor.types import AttractorError
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'"
@@ -64,13 +67,29 @@ def parsed(page: Path) -> Page:
 
 def test_size_and_place(page: Path) -> None:
     assert page.name == "report.html"
-    assert page.stat().st_size < 15e6
+    assert page.stat().st_size < 2.5e6
     assert sorted(p.name for p in page.parent.iterdir()) == [
         "measurements.json",
         "passages.json",
         "report.html",
         "transition.json",
     ]
+
+
+def test_the_drawing_library_is_the_one_that_its_note_names() -> None:
+    note = (BUNDLE.parent / "README.md").read_text()
+    source = drawing_library()
+    assert hashlib.sha256(source.encode()).hexdigest() in note
+    version = re.search(r"plotly\.js \(basic - minified\) v([\d.]+)", source)
+    assert version is not None
+    assert f"plotly.js {version[1]}," in note
+    assert (BUNDLE.parent / "LICENSE").read_text().startswith("MIT License")
+
+
+def test_every_trace_is_of_the_kind_that_the_library_draws(parsed: Page) -> None:
+    plots = [found for found in map(json.loads, parsed.json) if "data" in found]
+    assert plots
+    assert {trace["type"] for plot in plots for trace in plot["data"]} == {"scatter"}
 
 
 def test_nothing_is_loaded(page: Path, parsed: Page) -> None:
@@ -86,7 +105,8 @@ def test_nothing_is_loaded(page: Path, parsed: Page) -> None:
 def test_structure(parsed: Page) -> None:
     ids = parsed.ids()
     assert len(ids) == len(set(ids))
-    expected = ["recovery", "passages", "entropy", "numbers", "provenance"]
+    expected = ["recovery", "passages", "entropy", "numbers", "provenance", "tables"]
+    expected += [fold.id for fold in FOLDS]
     expected += [section.id for section in made_up.SECTIONS]
     for section in (*expected, "scores", "detector", "gaps", "agreement", "micro", "controls"):
         assert section in ids
@@ -95,6 +115,51 @@ def test_structure(parsed: Page) -> None:
     assert targets | labels <= set(ids)
     assert parsed.count("h1") == 1
     assert [attrs.get("lang") for tag, attrs in parsed.tags if tag == "html"] == ["en"]
+
+
+def test_all_but_the_first_screen_is_folded(page: Path) -> None:
+    first, *folds = page.read_text(encoding="utf-8").split('<details class="fold"')
+    for what in ('id="recovery"', 'id="passages"', 'id="transition"', "<h1>"):
+        assert first.count(what) == 1
+    assert first.count("<figure") == 1
+    assert [fold.partition('id="')[2].partition('"')[0] for fold in folds] == [
+        *(fold.id for fold in FOLDS),
+        "tables",
+    ]
+    assert all("<summary><h2>" in fold and " open" not in fold[:60] for fold in folds)
+
+
+def test_typical_rows_are_said_to_be_typical(tmp_path: Path, page: Path) -> None:
+    said = "the nearest to the median of both models"
+    assert said not in page.read_text(encoding="utf-8")  # files of an earlier version
+    texts = made_up.passages()
+    for passage in texts["passages"]:
+        passage |= {"chosen": "typical", "rows": 32}
+    source = write_report(made_up.write(tmp_path / "s", made_up.full(), texts)).read_text()
+    assert said in source
+    assert "row 12 of 32, t = 0.15" in source
+
+
+def test_a_place_is_as_wide_as_its_longest_token_in_every_line(tmp_path: Path) -> None:
+    tokens = [
+        {"original": a, "corrupted": b, "recovered": c, "outcome": "failed", "entropy": 1.0}
+        for a, b, c in (("a", "[EOS]", "bc"), ("d", "e", "f"))
+    ]
+    views = [{"n_train": n, "seed": 0, "tokens": tokens} for n in (16, 16384)]
+    texts = {"schema": 1, "passages": [{"split": "test", "row": 0, "t": 0.15, "views": views}]}
+    folder = made_up.write(tmp_path / "s", made_up.full(), texts)
+    assert [passage.widths for passage in read_report(folder).passages] == [[5, 1]]
+    source = write_report(folder).read_text(encoding="utf-8")
+    assert source.count('style="--w:5"') == 3  # in the original and in both answers
+    assert "first beside" in source
+
+
+def test_the_page_links_to_an_explorer_where_there_is_one(tmp_path: Path, page: Path) -> None:
+    assert 'class="explorer"' not in page.read_text(encoding="utf-8")
+    folder = made_up.write(tmp_path / "s", made_up.minimal())
+    (folder / EXPLORER).write_text("")
+    source = write_report(folder).read_text(encoding="utf-8")
+    assert f'<p class="explorer"><a href="{EXPLORER}">' in source
 
 
 def test_inlined_json_is_json(parsed: Page) -> None:
@@ -188,7 +253,7 @@ def test_reason_is_shown_without_n_star(tmp_path: Path) -> None:
         "reason": "fewer than 4 sizes",
     }
     text = " ".join(Page(write_report(made_up.write(tmp_path / "s", data))).text)
-    assert "there is no n*: fewer than 4 sizes." in text
+    assert "fewer than 4 sizes" in text
 
 
 def test_a_failure_leaves_the_old_page(tmp_path: Path) -> None:
@@ -216,26 +281,6 @@ def test_control_characters_do_not_reach_the_page(tmp_path: Path) -> None:
     assert not [c for c in own if ord(c) < 32 and c not in "\n\t"]
     assert "\x7f" not in own
     assert "a\ufffd\ufffd\ufffdb" in page
-
-
-@pytest.mark.slow
-def test_figures_and_tables_for_a_paper(tmp_path: Path) -> None:
-    folder = made_up.write(tmp_path / "s", made_up.full(), made_up.passages())
-    paths = write_extras(folder, "pdf", "csv", None)
-    figures = [p for p in paths if p.suffix == ".pdf"]
-    assert {p.stem for p in figures} >= {"recovery", "entropy", "novelty", "density"}
-    assert all(p.read_bytes().startswith(b"%PDF") for p in figures)
-    lines = (folder / "tables" / "controls.csv").read_text().splitlines()
-    assert lines[2].startswith("memorizer,100.0% (98.0% to 102.0%)")
-    tex = {p.name: p.read_text() for p in write_extras(folder, None, "tex", None)}
-    assert r"untrained & 2.0\% (0.0\% to 4.0\%)" in tex["controls.tex"]
-    assert all(text.count(r"\begin{tabular}") == 1 for text in tex.values())
-    option = latex(
-        Table("micro", "", "", ("token", "rank"), [("[BOS]", "1"), ("*", "2"), ("the", "3")])
-    )
-    assert option.splitlines()[5:8] == [r"{}[BOS] & 1 \\", r"{}* & 2 \\", r"the & 3 \\"]
-    with pytest.raises(AttractorError, match=r"nowhere\.mplstyle"):
-        write_extras(folder, "pdf", None, tmp_path / "nowhere.mplstyle")
 
 
 def test_sweeps_are_laid_over_each_other(tmp_path: Path) -> None:

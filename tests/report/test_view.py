@@ -11,13 +11,16 @@ from typing import Any
 import made_up
 import pytest
 
+from attractor.measurements import ALL
+from attractor.measurements.fold import BASINS, FOLDS, GENERATION, SAFETY, UNCERTAINTY
 from attractor.report import words
+from attractor.report.answers import answer
 from attractor.report.axes import log_ticks
 from attractor.report.charts import all_figures, model_sizes
 from attractor.report.page import stars, warnings
 from attractor.report.sweep_files import read_report
 from attractor.report.tables import membership, models
-from attractor.report.view import find
+from attractor.report.view import curves, find
 from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
 
@@ -120,8 +123,9 @@ def test_a_label_never_crosses_the_line_of_another_transition(
 def test_headline_takes_the_best_known_time(tmp_path: Path) -> None:
     head, others = words.headline(read(tmp_path, made_up.full()))
     assert head == (
-        "At t = 0.15 the basin advantage falls to 1/2 at n* = 1,830 (95% interval over sequences "
-        "1,200 to 2,610, over 2 training seeds 400 to 9,000, between the sizes 1,024 and 4,096)."
+        "Over 2 training seeds, models stop memorizing at n* = 1,830 training sequences (95% "
+        "interval over sequences 1,200 to 2,610, over 2 training seeds 400 to 9,000, between the "
+        "sizes 1,024 and 4,096; there the basin advantage at t = 0.15 is 1/2)."
     )
     assert others == "At other times: n* = 762 (310 to 1,490) at t = 0.5."
 
@@ -132,7 +136,8 @@ def test_orders_of_the_data_are_training_runs_too(tmp_path: Path) -> None:
     data["rows"] = [row | {"data_seed": order} for row in rows for order in (0, 1, 2)]
     report = read(tmp_path, data)
     head, _ = words.headline(report)
-    assert "of this training run" not in head + words.summary(report)
+    assert head.startswith("Over 3 orders of the data, models stop")
+    assert not any("this training run" in answer(report, fold) for fold in FOLDS)
     assert "over 3 orders of the data 400 to 9,000" in head
     note = words.seeds_note(report, report.recovery)
     assert note.startswith("Lines: means over 3 orders of the data.")
@@ -144,15 +149,73 @@ def test_with_one_seed_every_headline_says_so(tmp_path: Path) -> None:
     data["rows"] = [row for row in data["rows"] if row["seed"] == 0]
     data["transition"][0]["seed_ci"] = None
     assert words.headline(read(tmp_path, data))[0].startswith(
-        "At t = 0.15 the basin advantage falls to 1/2 at n* = 1,830 of this training run (95%"
+        "In this training run, models stop memorizing at n* = 1,830 training sequences (95%"
     )
     data["perplexity_peak"] = {"n_train": 512, "ci": [400.0, 600.0], "reason": None}
-    said = words.summary(read(tmp_path, data))
+    said = " ".join(answer(read(tmp_path, data), fold) for fold in FOLDS)
     assert "the change of this training run lies near" in said
     assert "peaks of this training run near" in said
     data["transition"] = [{"t": 0.15, "n_star": None, "ci": None, "reason": "nothing"}]
+    said = answer(read(tmp_path, data), UNCERTAINTY)
+    assert "the change of this training run lies near n = 1,490" in said
     said = words.headline(read(tmp_path, data))[0]
     assert said == "No transition of this training run was located in this sweep."
+
+
+def test_passes_over_the_text_are_steps_times_batch_over_rows(tmp_path: Path) -> None:
+    data = made_up.full()
+    assert words.passes(read(tmp_path, data)) == ""  # no batch size is recorded
+    data["measurements"]["provenance"]["batch_size"] = 64
+    said = words.passes(read(tmp_path, data))
+    assert said.startswith("Every model was trained for 1,200 steps of 64 sequences.")
+    # 1,200 x 64 = 76,800 sequences: 4,800 times 16, 1,200 times 64, 4.6875 times 16,384.
+    assert "4,800 at n = 16, 1,200 at n = 64" in said
+    assert said.endswith("and 4.69 at n = 16,384.")
+
+
+def test_every_fold_answers_with_the_numbers_of_its_ends(tmp_path: Path) -> None:
+    report = read(tmp_path, made_up.full())
+    said = {fold: answer(report, fold) for fold in FOLDS}
+    radius = [find(curves_of(report, "basin_radius"), s) for s in ("train", "test")]
+    first, last = ([curve.points[i].mean.value for curve in radius] for i in (0, -1))
+    assert said[BASINS].startswith(
+        f"At n = 16, a training text returns from up to {100 * first[0]:.1f}% of corrupted tokens, "
+        f"an unseen one from up to {100 * first[1]:.1f}%; at n = 16,384 it is "
+        f"{100 * last[0]:.1f}% and {100 * last[1]:.1f}%."
+    )
+    assert all(said.values())
+    empty = read(tmp_path / "less", made_up.minimal())
+    assert answer(empty, GENERATION) == answer(empty, SAFETY) == ""
+
+
+def curves_of(report: Any, name: str) -> Any:
+    return curves(row for row in report.measured if row.measurement == name)
+
+
+def test_every_measurement_is_in_a_fold_and_every_figure_in_one() -> None:
+    assert all(measurement.fold in FOLDS for measurement in ALL)
+    assert {measurement.fold for measurement in ALL} == set(FOLDS)
+
+
+def test_models_whose_answer_is_known_stand_at_the_edges_of_recovery(tmp_path: Path) -> None:
+    report = read(tmp_path, made_up.full())
+    spec = all_figures(report)[0].panels[0].spec
+    low, high = (10**end for end in spec["layout"]["xaxis"]["range"])
+    assert low < made_up.SIZES[0] / 1.35
+    assert high > made_up.SIZES[-1] * 1.35
+    drawn = [t for t in spec["data"] if len(t["x"]) == 1 and t["mode"] == "lines+markers"]
+    places = {(t["x"][0] < made_up.SIZES[0], t["meta"]["tags"][1]): t["y"][0] for t in drawn}
+    assert places == {
+        (True, "train"): 1.0,
+        (True, "test"): 0.1,
+        (False, "train"): 0.6,
+        (False, "test"): 0.6,
+    }
+    names = [note["text"] for note in spec["layout"]["annotations"]]
+    assert names == ["exact memorizer", "exact generalizer"]
+    bare = all_figures(read(tmp_path / "bare", made_up.minimal()))[0]
+    assert "annotations" not in bare.panels[0].spec["layout"]
+    assert "known" not in bare.assumed
 
 
 def test_a_place_of_an_earlier_version_is_named(tmp_path: Path) -> None:
@@ -323,7 +386,7 @@ def test_n_star_without_an_interval_gives_the_reason(tmp_path: Path) -> None:
         "1.21",
     )
     # The other time is known better.
-    assert words.headline(report)[0].startswith("At t = 0.5 ")
+    assert "at t = 0.5 is 1/2" in words.headline(report)[0]
 
 
 def test_a_headline_without_an_interval_says_so(tmp_path: Path) -> None:
@@ -331,8 +394,10 @@ def test_a_headline_without_an_interval_says_so(tmp_path: Path) -> None:
     for place in (*data["transition"], data["entropy_transition"]):
         place |= {"ci": None, "reason": "only 3 of 400 bootstrap fits"}
     report = read(tmp_path, data)
-    assert words.headline(report)[0].endswith("at n* = 1,830 (without an interval).")
-    assert "the change lies near n = 1,490 (without an interval)." in words.summary(report)
+    said = words.headline(report)[0]
+    assert "at n* = 1,830 training sequences (without an interval, over 2" in said
+    said = answer(report, UNCERTAINTY)
+    assert "the change lies near n = 1,490 (without an interval)." in said
 
 
 def test_every_place_of_a_transition_is_in_the_table(tmp_path: Path) -> None:
@@ -356,7 +421,7 @@ def test_every_place_of_a_transition_is_in_the_table(tmp_path: Path) -> None:
         ("entropy, change of slope", "900", "512 to 1,600", "", "", ""),
         ("generative perplexity, peak", "1,100", "700 to 2,000", "", "", ""),
     ]
-    assert "peaks near n = 1,100 (700 to 2,000)." in words.summary(report)
+    assert "peaks near n = 1,100 (700 to 2,000)." in answer(report, GENERATION)
     assert warnings(report) == [f"{warning.capitalize()}."]
 
 

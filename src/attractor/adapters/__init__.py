@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attractor.adapters import duo, gidd, lightning, mdlm, own_run, published
+from attractor.adapters import (
+    decoder,
+    dream,
+    duo,
+    fairseq,
+    gidd,
+    gidd_scaled,
+    lightning,
+    llada,
+    masked_lm,
+    mdlm,
+    own_run,
+    published,
+)
 from attractor.adapters.family import Family, Settings, Weights
+from attractor.adapters.placement import Placement, read_placement
 from attractor.adapters.source import Source, find_source
 from attractor.adapters.tokenizer import tokenizer_of
-from attractor.machine.device import pick_device
 from attractor.model.denoiser import Denoiser
 from attractor.types import AttractorError, did_you_mean
 
+LOG = logging.getLogger("attractor")
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
@@ -22,6 +38,12 @@ FAMILIES: dict[str, Family] = {
         duo.FAMILY,
         mdlm.FAMILY,
         gidd.FAMILY,
+        gidd_scaled.FAMILY,
+        llada.FAMILY,
+        dream.FAMILY,
+        masked_lm.FAMILY,
+        fairseq.FAMILY,
+        decoder.FAMILY,
     )
 }
 """All families by name, in the order in which they are asked whether a checkpoint is theirs; see
@@ -35,6 +57,8 @@ def load(
     *,
     family: str | None = None,
     revision: str | None = None,
+    dtype: str | None = None,
+    device_map: str | Mapping[str, str | int] | None = None,
     tokenizer: str | Path | None = None,
     **settings: Any,
 ) -> Denoiser:
@@ -51,9 +75,12 @@ def load(
         weights: "ema" for the averaged weights, "raw" for the last ones. They are chosen here,
             once: a Denoiser never changes its weights.
         device: where the model computes: "cpu", "cuda", ..., or "auto" for a GPU where there is
-            one.
+            one; or "meta" for a model without its numbers, which can be planned but not run.
         family: which layout it is, where it cannot be told: one of `FAMILIES`.
         revision: of a Hub model: branch, tag or commit.
+        dtype: of the weights, for networks that are large: "float32", "bfloat16", "float16"; as
+            they are stored unless given. The others are read in float32.
+        device_map: how accelerate spreads such a network over several devices, such as "auto".
         tokenizer: a tokenizer.json, a vocab.txt, or a folder of one; that which lies beside the
             model unless given.
         settings: what the checkpoint does not tell, such as `n_heads`; the error names what is
@@ -65,11 +92,31 @@ def load(
     """
     if weights not in ("ema", "raw"):
         raise AttractorError(f"weights = {weights!r}: allowed are 'ema' and 'raw'")
-    target = pick_device(device)
-    source = find_source(path, revision)
-    denoiser = _family(source, family).load(source, weights, Settings(settings, str(path)), target)
+    placement = read_placement(device, dtype, device_map)
+    source = find_source(path, revision, headers_only=placement.device.type == "meta")
+    chosen = _family(source, family)
+    if source.config.get("auto_map"):
+        LOG.warning("'%s' asks for remote code (auto_map), which is not run", source.path)
+    if not chosen.placed and placement != Placement(placement.device):
+        raise AttractorError(
+            f"dtype and device_map are not for the family '{chosen.name}', which is read in "
+            "float32 onto one device"
+        )
+    if not chosen.placed and source.headers_only:
+        raise AttractorError(f"the family '{chosen.name}' cannot be read without its numbers")
+    given = Settings(settings, str(path), placement)
+    denoiser = chosen.load(source, weights, given, placement.device)
     denoiser.tokenizer = tokenizer_of(source.path, denoiser.process.vocab_size, tokenizer)
     return denoiser
+
+
+def family_of(path: str | Path, family: str | None = None, revision: str | None = None) -> Family:
+    """The family of a checkpoint, of which no weight is read where its configuration tells.
+
+    Raises:
+        AttractorError: as `load` does.
+    """
+    return _family(find_source(path, revision, headers_only=True), family)
 
 
 def _family(source: Source, name: str | None) -> Family:
@@ -83,6 +130,11 @@ def _family(source: Source, name: str | None) -> Family:
     for family in FAMILIES.values():
         if family.recognises(source):
             return family
+    if source.config and not isinstance(source.config.get("model_type"), str):
+        raise AttractorError(
+            f"the config.json of '{source.path}' names no architecture (model_type); say which "
+            f"family it is with family=... ({known})"
+        )
     raise AttractorError(
         f"'{source.path}' is of no family that is known ({known}); say which with family=..."
     )

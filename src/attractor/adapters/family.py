@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
+from attractor.adapters.placement import Placement
 from attractor.adapters.source import Source
 from attractor.model.denoiser import Denoiser
 from attractor.types import AttractorError
@@ -22,6 +23,12 @@ KINDS: dict[str, tuple[type, ...]] = {
     "eps": (float, int),
     "p_uniform": (float, int),
     "t_eps": (float, int),
+    "shift": (bool,),
+    "noise": (str,),
+    "noise_type": (float, int),
+    "architecture": (str,),
+    "text_ids": (list, tuple),
+    "frame": (list, tuple),
 }
 """Types of settings that families share; the first of several is the one that messages name."""
 
@@ -32,25 +39,32 @@ class Settings:
     Args:
         given: the caller's.
         where: the checkpoint, for messages.
+        placement: where the weights go, and in which precision.
     """
 
-    def __init__(self, given: Mapping[str, Any], where: str) -> None:
+    def __init__(
+        self, given: Mapping[str, Any], where: str, placement: Placement | None = None
+    ) -> None:
         self.given, self.where = dict(given), where
+        self.placement = placement or Placement()
 
-    def read(self, **found: Any) -> dict[str, Any]:
+    def read(self, optional: Mapping[str, Any] | None = None, /, **found: Any) -> dict[str, Any]:
         """Every setting of a family, from the checkpoint or else from the caller.
 
         Args:
+            optional: settings that need not be told, and what holds where they are not.
             found: what the checkpoint says of each; None stands for one that it does not tell.
 
         Raises:
             AttractorError: if one is told by nobody, or differently by both, or is of another type,
                 or the caller names one that there is not.
         """
-        unknown = sorted(self.given.keys() - found.keys())
+        may = dict(optional or {})
+        unknown = sorted(self.given.keys() - found.keys() - may.keys())
         if unknown:
             raise AttractorError(
-                f"unknown setting {unknown[0]!r} for '{self.where}': there are {', '.join(found)}"
+                f"unknown setting {unknown[0]!r} for '{self.where}': there are "
+                f"{', '.join([*found, *may])}"
             )
         for name, value in found.items():
             if value is not None and self.given.get(name, value) != value:
@@ -68,6 +82,7 @@ class Settings:
         settings: dict[str, Any] = {
             name: self.given.get(name, value) for name, value in found.items()
         }
+        settings |= {name: self.given[name] for name in may if name in self.given}
         # By `type` and not `isinstance`: True is an int to Python, and no number of heads.
         for name, value in settings.items():
             if name in KINDS and type(value) not in KINDS[name]:
@@ -79,7 +94,7 @@ class Settings:
             raise AttractorError(
                 f"seq_len = {settings['seq_len']} for '{self.where}' must be at least 1"
             )
-        return settings
+        return may | settings
 
 
 class Family(NamedTuple):
@@ -91,6 +106,8 @@ class Family(NamedTuple):
     """whether a source is of this family; it must not raise but for damaged files"""
     load: Callable[[Source, Weights, Settings, torch.device], Denoiser]
     """makes a Denoiser of a source"""
+    placed: bool = False
+    """whether `load` heeds `settings.placement`; others read float32 onto one device"""
 
 
 def published_only(source: Source, weights: Weights) -> None:

@@ -1,5 +1,5 @@
 """GIDD as it is on the Hub: hybrid noise, weights without a prefix, conditioned on t, and the mask
-is the last id."""
+is the last id, unless the tokenizer beside them or the caller says another."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from attractor.adapters.family import Family, Settings, Weights, published_only
 from attractor.adapters.hub_layout import Names, read_network
 from attractor.adapters.source import Source
+from attractor.adapters.tokenizer_beside import TokenizerBeside
 from attractor.model.network import NetworkDenoiser
 from attractor.process.hybrid import GiddSchedule, HybridProcess
 
@@ -37,14 +38,13 @@ def load(
     published_only(source, weights)
     p_uniform, t_eps = source.config.get("p_uniform"), source.config.get("t_eps")
     network, vocab_size, said = read_network(
-        source, settings, NAMES, p_uniform=p_uniform, t_eps=t_eps
+        source, settings, NAMES, "", {"mask_id": None}, p_uniform=p_uniform, t_eps=t_eps
     )
+    mask = TokenizerBeside(source).mask_of(said["mask_id"], vocab_size)
     # GIDD's own code trains with a share of exp(-20) where the setting is 0; a share of 0 would be
     # another process, the absorbing one.
     share = max(said["p_uniform"], LEAST_SHARE)
-    process = HybridProcess(
-        vocab_size, GiddSchedule(vocab_size, share, said["t_eps"]), uniform_share=share
-    )
+    process = HybridProcess(vocab_size, GiddSchedule(vocab_size, share, said["t_eps"]), mask, share)
     return NetworkDenoiser(network.to(device), process, said["seq_len"])
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from attractor.adapters.family import Settings
 from attractor.adapters.network import build_network, read_shape, require_shape
 from attractor.adapters.source import Source
+from attractor.adapters.understood import require_unaltered
 from attractor.model.ddit import DDiT
 
 
@@ -30,7 +32,12 @@ class Read(NamedTuple):
 
 
 def read_network(
-    source: Source, settings: Settings, names: Names, prefix: str = "", **more: Any
+    source: Source,
+    settings: Settings,
+    names: Names,
+    prefix: str = "",
+    optional: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Read:
     """The network of a source, its shape read from the tensors and checked against the
     configuration.
@@ -40,12 +47,15 @@ def read_network(
         settings: what the caller says.
         names: what the configuration calls things.
         prefix: of the tensors' names.
+        optional: settings that need not be told, and what holds where they are not.
         more: other settings of the family, as found; None where they must be asked for.
 
     Raises:
-        AttractorError: if tensors and configuration contradict each other, or something is missing.
+        AttractorError: if tensors and configuration contradict each other, something is missing, or
+            the configuration has a setting that is not understood.
     """
     where, config = str(source.path), source.config
+    require_unaltered(source)
     tensors = source.tensors(source.content, prefix)
     shape = read_shape(tensors, where)
     said = {name: config.get(theirs) for name, theirs in names._asdict().items()}
@@ -53,5 +63,5 @@ def read_network(
     # way to look at a matrix. Both are the configuration's or the caller's to say.
     seq_len, n_heads = said.pop("seq_len"), said.pop("n_heads")
     require_shape(shape, where, **said, **({"n_heads": n_heads} if shape.n_heads else {}))
-    found = settings.read(n_heads=n_heads or shape.n_heads, seq_len=seq_len, **more)
+    found = settings.read(optional, n_heads=n_heads or shape.n_heads, seq_len=seq_len, **more)
     return Read(build_network(tensors, shape, found["n_heads"], where), shape.vocab_size, found)

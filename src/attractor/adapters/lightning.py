@@ -25,6 +25,12 @@ from attractor.types import AttractorError
 
 PREFIX = "backbone."
 UNIFORM, ABSORBING = ("duo", "duo_base", "udlm"), ("mdlm",)
+KNOWN = {
+    "noise.type": "log-linear", "algo.causal_attention": False, "algo.cross_attn": False,
+    "model.tie_word_embeddings": False, "model.adaln": True, "model.cross_attn": False,
+}  # fmt: skip
+"""Settings that would change the mathematics, and the values that are understood. A block as long
+as the row is none."""
 
 
 def recognises(source: Source) -> bool:
@@ -52,7 +58,7 @@ def load(
     shape = read_shape(tensors, where)
     sizes = {name: says(f"model.{name}") for name in ("hidden_size", "n_blocks", "cond_dim")}
     require_shape(shape, where, **sizes)
-    _require_known(where, {"noise.type": "log-linear", "algo.causal_attention": False}, says)
+    _require_known(where, KNOWN | {"block_size": says("model.length")}, says)
     algo = says("algo.name") or settings.given.get("algo")
     said = settings.read(
         algo=says("algo.name"),

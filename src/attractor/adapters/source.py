@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import re
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -23,6 +25,13 @@ CONFIG = "config.json"
 SAFE, INDEX, PICKLED = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 MAX_JSON = 2**24
 """Bytes of a JSON file beside weights."""
+DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
+    "U8": torch.uint8, "BOOL": torch.bool,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip
+"""What safetensors calls types of numbers."""
 WRAPPER = re.compile(r"(?<![^.])(_orig_mod|module)\.")
 """What torch.compile and DistributedDataParallel put into the names of weights they wrap; no family
 uses such names."""
@@ -34,10 +43,11 @@ class Source:
 
     Args:
         path: a file, or a folder.
+        headers_only: whether tensors of safetensors files have shapes and no numbers.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, headers_only: bool = False) -> None:
+        self.path, self.headers_only = path, headers_only
         self._torch_file: TorchFile | None = None
 
     @functools.cached_property
@@ -51,6 +61,19 @@ class Source:
         file = (self.path if self.path.is_dir() else self.path.parent) / CONFIG
         beside = self.path.is_dir() or self.path.name in (SAFE, PICKLED)
         return read_json(file) if beside and file.is_file() else {}
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there is a file of weights at all."""
+        names = (SAFE, PICKLED, INDEX)
+        return self.path.is_file() or any((self.path / name).is_file() for name in names)
+
+    @property
+    def config_dtype(self) -> torch.dtype:
+        """The precision that the configuration names; float32 where it names none."""
+        told = self.config.get("dtype") or self.config.get("torch_dtype")
+        by_name = {str(dtype).removeprefix("torch."): dtype for dtype in DTYPES.values()}
+        return by_name.get(str(told), torch.float32)
 
     @functools.cached_property
     def content(self) -> dict[str, Any]:
@@ -77,6 +100,12 @@ class Source:
             f"'{self.path}' holds no weights: neither {SAFE} nor {PICKLED}, nor a checkpoint/step-*"
         )
 
+    def holding(self, content: Mapping[str, Any]) -> Source:
+        """The same source with other content, such as tensors under other names."""
+        other = copy.copy(self)
+        other.__dict__["content"] = dict(content)
+        return other
+
     def tensors(self, group: Mapping[str, Any], prefix: str = "") -> dict[str, Tensor]:
         """The tensors of a part of `content` whose names start with `prefix`, without it.
 
@@ -102,11 +131,14 @@ class Source:
 
     def _read(self, file: Path) -> dict[str, Any]:
         if file.suffix == ".safetensors":
-            return dict(_read_safetensors(file))
+            return dict(self._safetensors(file))
         self._torch_file = TorchFile(file)
         if not isinstance(self._torch_file.content, dict):
             raise AttractorError(f"'{file}' holds no dictionary of tensors")
         return self._torch_file.content
+
+    def _safetensors(self, file: Path) -> dict[str, Tensor]:
+        return _read_headers(file) if self.headers_only else _read_safetensors(file)
 
     def _shards(self, index: Path) -> dict[str, Any]:
         """Tensors from several files; their names must be plain, so that they can only be beside
@@ -121,7 +153,13 @@ class Source:
                 raise AttractorError(
                     f"'{index}' names the shard {name[:100]!r}: it must be a plain *.safetensors"
                 )
-            tensors |= _read_safetensors(index.parent / name)
+            shard = self._safetensors(index.parent / name)
+            if twice := tensors.keys() & shard.keys():
+                raise AttractorError(
+                    f"'{index.parent}' holds '{min(twice):.100}' twice, in '{name:.100}' and in "
+                    "another shard"
+                )
+            tensors |= shard
         missing = sorted(str(name) for name in found.keys() - tensors.keys())
         if missing:
             raise AttractorError(
@@ -130,13 +168,16 @@ class Source:
         return tensors
 
 
-def find_source(where: str | Path, revision: str | None = None) -> Source:
+def find_source(
+    where: str | Path, revision: str | None = None, headers_only: bool = False
+) -> Source:
     """The source at a path, or from the Hub where there is no such path.
 
     Args:
         where: a file or folder; a run of a sweep, such as `runs/demo:n=32`; or a Hub id
             `owner/name`, or one of its files, `owner/name/folder/file.ckpt`.
         revision: branch, tag or commit on the Hub.
+        headers_only: see `Source`.
 
     Raises:
         AttractorError: if it is none of these, or a whole sweep, or the Hub cannot be reached.
@@ -144,7 +185,7 @@ def find_source(where: str | Path, revision: str | None = None) -> Source:
     path = resolved(where)
     if path.exists():
         require_no_sweep(path)
-        return Source(path)
+        return Source(path, headers_only)
     hub_id = HUB_ID.fullmatch(str(where))
     if hub_id is None:
         raise AttractorError(
@@ -153,7 +194,8 @@ def find_source(where: str | Path, revision: str | None = None) -> Source:
         )
     if revision is None:  # which only a model of the Hub has
         require_not_meant_here(str(where))
-    return Source(_from_hub(hub_id["repo"], (hub_id["file"] or "").removeprefix("/"), revision))
+    path = _from_hub(hub_id["repo"], (hub_id["file"] or "").removeprefix("/"), revision)
+    return Source(path, headers_only)
 
 
 def told(tree: Any, path: str) -> Any:
@@ -215,7 +257,25 @@ def _unwrapped(tree: Any) -> Any:
     return tree
 
 
+def _read_headers(file: Path) -> dict[str, Tensor]:
+    """Tensors without numbers: 8 bytes tell how long the JSON is that describes them."""
+    try:
+        with file.open("rb") as handle:
+            length = int.from_bytes(handle.read(8), "little")
+            if length > MAX_JSON:
+                raise ValueError(f"its header has {length} bytes")
+            header = json.loads(handle.read(length))
+        return {
+            name: torch.empty(told["shape"], dtype=DTYPES[told["dtype"]], device="meta")
+            for name, told in header.items()
+            if name != "__metadata__"
+        }
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        raise AttractorError(f"'{file}' cannot be read as safetensors: {error!s:.200}") from None
+
+
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    # The numbers stay in the file until somebody looks at them: it is mapped, not read.
     try:
         with safe_open(file, "pt") as opened:
             return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118

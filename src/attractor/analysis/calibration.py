@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attractor.analysis.groups import alike, summed
 from attractor.analysis.statistics import bca, ratio_interval, resampled_means, student_tail
 from attractor.analysis.transition import (
     TEST,
@@ -49,20 +50,28 @@ def kappa(found: Surprise, seed: int = 0, groups: Groups | None = None) -> Estim
     return ratio_interval(nll, entropy, seed, groups)
 
 
-def log_kappa_difference(a: Surprise, b: Surprise, seed: int = 0) -> Estimate:
-    """ln kappa of `a` minus that of `b`, independent sequences, with a 95% bootstrap interval.
+def log_kappa_difference(
+    a: Surprise,
+    b: Surprise,
+    seed: int = 0,
+    groups: tuple[Groups | None, Groups | None] = (None, None),
+) -> Estimate:
+    """ln kappa of `a` minus that of `b`, independent sequences, with a 95% bootstrap interval; for
+    the `groups` of either see `statistics.mean_interval`.
 
     Raises:
         AttractorError: for fewer than two sequences in either, and for a number that is not finite.
     """
     a, b = _checked(a), _checked(b)
     value = _log_kappa(a.nll.mean(), a.entropy.mean()) - _log_kappa(b.nll.mean(), b.entropy.mean())
-    drawn = [resampled_means(np.stack(x, 1), seed + i) for i, x in enumerate((a, b))]
-    first, second = (_log_kappa(x[:, 0], x[:, 1]) for x in drawn)
     # By how much the difference moves when a sequence of either sample gets a little more weight.
-    influence = np.concatenate([_influence(a), -_influence(b)])
-    n = min(len(a.nll), len(b.nll))
-    return Estimate(float(value), *bca(float(value), first - second, influence, n), n)
+    influence = _influence(a), -_influence(b)
+    of = [alike(x, known) for x, known in zip(influence, groups, strict=True)]
+    drawn = [resampled_means(np.stack(x, 1), seed + i, groups=of[i]) for i, x in enumerate((a, b))]
+    first, second = (_log_kappa(x[:, 0], x[:, 1]) for x in drawn)
+    units = [x if each is None else summed(x, each) for x, each in zip(influence, of, strict=True)]
+    ends = bca(float(value), first - second, np.concatenate(units), min(map(len, units)))
+    return Estimate(float(value), *ends, min(len(a.nll), len(b.nll)))
 
 
 def calibration_transition(

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from attractor.analysis.statistics import LEVEL, clopper_pearson
-from attractor.results.estimate import Estimate
+from attractor.analysis.groups import design
+from attractor.analysis.statistics import LEVEL, clopper_pearson, share_interval
+from attractor.results.estimate import Estimate, Groups
 from attractor.types import AttractorError
 
 Values = NDArray[np.float64]
@@ -41,7 +42,11 @@ class Transfer(NamedTuple):
     groups: int
 
 
-def auroc(positive: Values, negative: Values) -> Estimate:
+def auroc(
+    positive: Values,
+    negative: Values,
+    groups: tuple[Groups | None, Groups | None] = (None, None),
+) -> Estimate:
     """P(positive score > negative score), ties counted half, with a 95% interval.
 
     The interval inverts the score test with the variance of exponential scores (Newcombe,
@@ -51,13 +56,17 @@ def auroc(positive: Values, negative: Values) -> Estimate:
     Args:
         positive: scores of the positive cases, (m,).
         negative: scores of the negative cases, (n,).
+        groups: which positive and which negative cases belong together. Where `groups.design` says
+            so, the interval is that of as many independent cases as would know the area as well:
+            their number over the design effect of their placements.
 
     Raises:
         AttractorError: for fewer than two of either, or scores that are not numbers.
     """
     positive, negative = _checked(positive, negative, least=2)
-    m, n = len(positive), len(negative)
-    value = float(_placements(positive, negative)[0].mean())
+    placements = _placements(positive, negative)
+    value, cases = float(placements[0].mean()), min(len(positive), len(negative))
+    m, n = (_independent(x, known) for x, known in zip(placements, groups, strict=True))
     z, more = stats.norm.ppf((1 + LEVEL) / 2), (m + n) / 2 - 1
 
     # The interval is of all areas from which the one found is within z standard deviations, taken
@@ -74,10 +83,26 @@ def auroc(positive: Values, negative: Values) -> Estimate:
         low = float(optimize.brentq(excess, 0, value - 1e-12))
     if value < 1 and excess(1) > 0:
         high = float(optimize.brentq(excess, value + 1e-12, 1))
-    return Estimate(value, low, high, min(m, n))
+    return Estimate(value, low, high, cases)
 
 
-def auroc_gain(scores: tuple[Values, Values], others: tuple[Values, Values]) -> Estimate:
+def _independent(placements: Values, groups: Groups | None) -> float:
+    """How many independent cases would know the mean of their placements as well."""
+    if groups is None:
+        return len(placements)
+    found = design(placements, groups)
+    if not found.by_group:
+        return len(placements)
+    # Where all are placed alike, a group is one case, as where all of a share are hits.
+    effect = len(placements) / found.groups if found.effect is None else max(1.0, found.effect)
+    return max(2.0, len(placements) / effect)
+
+
+def auroc_gain(
+    scores: tuple[Values, Values],
+    others: tuple[Values, Values],
+    groups: tuple[Groups | None, Groups | None] = (None, None),
+) -> Estimate:
     """AUROC of one score minus that of another, on the same positive and negative cases in the same
     order.
 
@@ -85,12 +110,12 @@ def auroc_gain(scores: tuple[Values, Values], others: tuple[Values, Values]) -> 
     the correlation of the areas (Zou and Donner, Statistics in Medicine 27, 1693), which is that of
     DeLong, DeLong and Clarke-Pearson (Biometrics 44, 837). DeLong's own interval has no width where
     both scores separate all cases, however few. Simulated with 16 and 24 cases, this covers 95% or
-    more also there.
+    more also there. For `groups`, of the positive and of the negative cases, see `auroc`.
 
     Raises:
         AttractorError: as `auroc`, and for scores of different cases.
     """
-    a, b = auroc(*scores), auroc(*others)
+    a, b = auroc(*scores, groups), auroc(*others, groups)
     if [len(kind) for kind in scores] != [len(kind) for kind in others]:
         raise AttractorError(
             f"scores of {sum(map(len, scores))} and {sum(map(len, others))} cases: give the same "
@@ -153,8 +178,11 @@ def auroc_shuffled(positive: Values, negative: Values, seed: int = 0) -> Estimat
     return Estimate(float(areas.mean()), float(low), float(high), min(m, n))
 
 
-def detection_at(positive: Values, negative: Values, level: float) -> Detection:
-    """True positives at a false-positive rate of at most `level`.
+def detection_at(
+    positive: Values, negative: Values, level: float, groups: Groups | None = None
+) -> Detection:
+    """True positives at a false-positive rate of at most `level`; for the `groups` of the positive
+    cases see `statistics.share_interval`.
 
     Raises:
         AttractorError: for no positives, no negatives, or a level outside [0, 1].
@@ -170,10 +198,8 @@ def detection_at(positive: Values, negative: Values, level: float) -> Detection:
     if not len(allowed):
         return Detection(clopper_pearson(0, len(positive)), 0.0, float("inf"))
     threshold = scores[allowed[0]]
-    hits = int((positive >= threshold).sum())
-    return Detection(
-        clopper_pearson(hits, len(positive)), float(wrong[allowed[0]]), float(threshold)
-    )
+    rate = share_interval(positive >= threshold, groups)
+    return Detection(rate, float(wrong[allowed[0]]), float(threshold))
 
 
 def transfer(

@@ -24,6 +24,12 @@ def design(values: Values, groups: Groups) -> Design:
     return Design(many, icc, effect, wanted and 1 < many < len(groups.of))
 
 
+def alike(values: Values, groups: Groups | None) -> NDArray[np.int64] | None:
+    """The groups of sequences with one number each, (N,), where they are to be resampled, see
+    `design`; else None."""
+    return groups.of if groups is not None and design(values, groups).by_group else None
+
+
 def require_groups(groups: Groups) -> None:
     """Raise AttractorError if groups are to be resampled, and there is one, or each has one row."""
     rows, many = len(groups.of), len(np.unique(groups.of))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from attractor.analysis.groups import design, summed
+from attractor.analysis.groups import alike, design, summed
 from attractor.results.estimate import Estimate as Estimate
 from attractor.results.estimate import Groups
 from attractor.types import AttractorError
@@ -63,18 +63,47 @@ def mean_interval(
     return Estimate(mean, *bca(mean, samples, values - mean, n), n, found)
 
 
-def difference_interval(a: Values, b: Values, seed: int = 0) -> Estimate:
-    """Mean of `a` minus mean of `b`, independent samples, with a 95% bootstrap interval.
+def difference_interval(
+    a: Values,
+    b: Values,
+    seed: int = 0,
+    groups: tuple[Groups | None, Groups | None] = (None, None),
+) -> Estimate:
+    """Mean of `a` minus mean of `b`, independent samples, with a 95% bootstrap interval; for the
+    `groups` of either see `mean_interval`.
 
     Raises:
         AttractorError: for fewer than two sequences in either, and for a number that is not finite.
     """
     a, b = _checked(a), _checked(b)
-    n, value = min(len(a), len(b)), float(a.mean() - b.mean())
-    means_a, means_b = resampled_means(a[:, None], seed), resampled_means(b[:, None], seed + 1)
+    value = float(a.mean() - b.mean())
     # By how much the difference moves when a sequence of either sample gets a little more weight.
-    influence = np.concatenate([(a - a.mean()) / len(a), (b.mean() - b) / len(b)])
-    return Estimate(value, *bca(value, (means_a - means_b)[:, 0], influence, n), n)
+    influence = (a - a.mean()) / len(a), (b.mean() - b) / len(b)
+    of = [alike(x, known) for x, known in zip(influence, groups, strict=True)]
+    means_a, means_b = (
+        resampled_means(x[:, None], seed + i, groups=of[i])[:, 0] for i, x in enumerate((a, b))
+    )
+    units = [x if each is None else summed(x, each) for x, each in zip(influence, of, strict=True)]
+    ends = bca(value, means_a - means_b, np.concatenate(units), min(map(len, units)))
+    return Estimate(value, *ends, min(len(a), len(b)))
+
+
+def share_interval(hits: Values, groups: Groups | None = None) -> Estimate:
+    """Share of sequences that are a hit, 1 or 0 each, with its exact 95% interval; for `groups` see
+    `mean_interval`.
+
+    Raises:
+        AttractorError: for no sequences.
+    """
+    hits = np.asarray(hits, dtype=np.float64)
+    plain = clopper_pearson(float(hits.sum()), len(hits))
+    if groups is None:
+        return plain
+    found = design(hits, groups)
+    if not found.by_group:
+        return plain._replace(design=found)
+    sums = summed(hits, groups.of), summed(np.ones(len(hits)), groups.of)
+    return clustered_share(*sums)._replace(n=len(hits), design=found)
 
 
 def ratio_interval(

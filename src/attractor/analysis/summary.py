@@ -159,7 +159,7 @@ def near(arrays: Arrays, split: str) -> Values:
     """Whether each sequence is near a training row, an edit distance of at most a quarter of its
     length, as 1 or 0."""
     nearest = arrays.values("novelty_nearest", split)[:, 0]
-    length = arrays.array("original", "novelty_nearest", split).shape[-1]
+    length = arrays.lengths("novelty_nearest", split)
     return (nearest <= NEAR * length).astype(np.float64)
 
 

@@ -20,14 +20,16 @@ from attractor.adapters.sweep_folder import require_no_run_named, resolved
 from attractor.api.documents import write_documents
 from attractor.api.progress import console_of, doing
 from attractor.api.run import Run
+from attractor.audits.found import Audit
 from attractor.audits.measure import Effort, check_effort
-from attractor.audits.page import TITLES, Audit
+from attractor.audits.page import TITLES
 from attractor.audits.run import (
     CARD,
     NUMBERS,
     PAGE,
     Audited,
     default_folder,
+    fresh_from_files,
     place_of,
     texts_from_files,
     texts_of_run,
@@ -36,7 +38,6 @@ from attractor.audits.run import (
 from attractor.audits.run import audit as make_audit
 from attractor.data.tokenizer import Tokenizer
 from attractor.machine.paths import expanded, require_writable
-from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.notebook import table_html
 from attractor.report import words
@@ -113,7 +114,7 @@ def audit(
     model: str | Path | Denoiser | Run,
     *,
     train: Given | None = None,
-    test: Given | None = None,
+    test: Given | tuple[Given, ...] | None = None,
     own_data: bool = False,
     column: str = "text",
     tokenizer: str | Path | None = None,
@@ -124,6 +125,8 @@ def audit(
     revision: str | None = None,
     family: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+    device_map: str | None = None,
     progress: bool | Console = True,
     **effort: Any,
 ) -> AuditResult:
@@ -133,18 +136,21 @@ def audit(
         model: what `attractor.load` takes, a Denoiser, or a run of a sweep.
         train: text that the model was trained on: a file or folder, a list of texts, or rows of
             token ids; given together with `test`.
-        test: text of the same kind that it has not seen.
+        test: text that it has not seen: of the kind of the training text where that is given, else
+            fresh text, of which there may be several, in a tuple.
         own_data: take a run's own rows as its data.
         column: of the text in .jsonl and .parquet files.
         tokenizer: of the model, where none lies beside it.
         markers: its tokens for BOS and EOS, where it has none of the usual ones.
-        reference: a file of reference curves; the nearest of those shipped unless given.
+        reference: a file of reference curves to show the model beside.
         out: folder of the audit, which replaces an earlier one there; audits/ and the model's name
             unless given.
         weights: "ema" or "raw".
         revision: of a model of the Hub.
         family: kind of checkpoint, where it cannot be told.
         settings: what the checkpoint does not tell, by name.
+        dtype: precision of the weights of a large network, as for `attractor.load`.
+        device_map: how such a network is spread over devices.
         progress: whether what is being done is shown; a console of rich to show it there.
         effort: how much is measured: n, minutes, steps, rows, seed, as for `attractor audit`.
 
@@ -166,6 +172,8 @@ def audit(
         revision=revision,
         family=family,
         settings=settings,
+        dtype=dtype,
+        device_map=device_map,
         console=console_of(progress),
         effort=_effort(effort),
     )
@@ -176,7 +184,7 @@ def run_audit(
     model: str | Path | Denoiser | Run,
     *,
     train: Given | None,
-    test: Given | None,
+    test: Given | tuple[Given, ...] | None,
     own_data: bool,
     column: str,
     tokenizer: str | Path | None,
@@ -187,6 +195,8 @@ def run_audit(
     revision: str | None,
     family: str | None,
     settings: Mapping[str, Any] | None,
+    dtype: str | None,
+    device_map: str | None,
     console: Console | None,
     effort: Effort,
 ) -> tuple[Path, Audit]:
@@ -194,8 +204,9 @@ def run_audit(
     check_effort(effort)
     if own_data and (train is not None or test is not None):
         raise AttractorError("own_data takes the rows of the run: give it without train and test")
-    if (train is None) != (test is None):
-        raise AttractorError("train and test are compared with each other: give both, or neither")
+    unseen = test if isinstance(test, tuple) else () if test is None else (test,)
+    if train is not None and len(unseen) != 1:
+        raise AttractorError(f"train is compared with one text as test, not {len(unseen)}")
     if isinstance(model, Denoiser):
         name, place, denoiser = type(model).__name__, "", model
         text = model.tokenizer if isinstance(model.tokenizer, Tokenizer) else None
@@ -204,26 +215,29 @@ def run_audit(
         where = where_of(model)
         name, place = name_of(where), place_of(where, weights, revision)
         denoiser = adapters.load(
-            where, weights, family=family, revision=revision, **(settings or {})
+            where,
+            weights,
+            family=family,
+            revision=revision,
+            dtype=dtype,
+            device_map=device_map,
+            **(settings or {}),
         )
         named = None if tokenizer is None else expanded(tokenizer)
         found = tokenizer_beside(where, named, markers)
-    if denoiser.seq_len is None:
-        raise AttractorError(f"'{name}' does not tell how long its sequences are")
-    subject = Audited(name, denoiser, denoiser.seq_len, found, None, place)
+    subject = Audited(name, denoiser, length_of(denoiser, name), found, None, place)
     folder = expanded(out) if out else default_folder(name, place)
     require_no_run_named(folder)
     require_writable(folder)
-    texts = None
     if own_data:
         if isinstance(model, Denoiser):
             raise AttractorError("own_data is for a run, which has its data beside it")
-        texts = texts_of_run(Path(where), effort.rows)
-    elif train is not None and test is not None:
-        texts = _texts(subject, train, test, column, effort.rows)
+        subject = subject._replace(texts=texts_of_run(Path(where), effort.rows))
+    else:
+        subject = _with_texts(subject, train, unseen, column, effort.rows)
     curves = None if reference is None else expanded(reference)
     with doing("auditing", console) as watch:
-        made = make_audit(subject._replace(texts=texts), folder, effort, curves, watch)
+        made = make_audit(subject, folder, effort, curves, watch)
     return folder, made
 
 
@@ -249,14 +263,31 @@ def _effort(given: Mapping[str, Any]) -> Effort:
     return Effort(**given)
 
 
-def _texts(subject: Audited, train: Given, test: Given, column: str, rows: int) -> Texts:
-    """Texts from files; what is given in memory becomes one, so that all are read by one code."""
-    with tempfile.TemporaryDirectory() as place:
-        files = _as_file(train, Path(place) / "train"), _as_file(test, Path(place) / "test")
-        vocab_size = subject.denoiser.process.vocab_size
-        return texts_from_files(
-            files[0], files[1], column, subject.tokenizer, subject.length, vocab_size, rows
+def length_of(denoiser: Denoiser, name: str) -> int:
+    """Tokens of a sequence.
+
+    Raises:
+        AttractorError: if the model does not tell.
+    """
+    if denoiser.seq_len is None:
+        raise AttractorError(
+            f"'{name}' does not tell how long its sequences are: --settings seq_len=..."
         )
+    return denoiser.seq_len
+
+
+def _with_texts(
+    subject: Audited, train: Given | None, unseen: tuple[Given, ...], column: str, rows: int
+) -> Audited:
+    """Texts from files; what is given in memory becomes one, so that all are read by one code."""
+    vocab_size = subject.denoiser.process.vocab_size
+    told = column, subject.tokenizer, subject.length, vocab_size
+    with tempfile.TemporaryDirectory() as place:
+        files = [_as_file(given, Path(place) / f"test-{i}") for i, given in enumerate(unseen)]
+        if train is None:
+            return subject._replace(fresh=fresh_from_files(files, *told)) if files else subject
+        seen = _as_file(train, Path(place) / "train")
+        return subject._replace(texts=texts_from_files(seen, files[0], *told, rows))
 
 
 def _as_file(given: Given, target: Path) -> Path:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from attractor.report.charts import all_figures
 from attractor.report.figures import Figure, Style
-from attractor.report.vector import draw_panel
+from attractor.report.vector import draw_on
 from attractor.report.view import Report
 from attractor.types import AttractorError, did_you_mean
 
@@ -78,7 +78,7 @@ class Plots:
             )
         if ax is None:
             return _inline(figure, panel)
-        draw_panel(figure, ax, panel)
+        draw_on(figure, ax, panel)
         return ax
 
     def __repr__(self) -> str:

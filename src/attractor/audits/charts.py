@@ -5,7 +5,8 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from attractor.analysis.advantage import HALF
-from attractor.audits.reference import CURVES, TENTH, Reference
+from attractor.audits.reference import CURVES, Reference
+from attractor.audits.thresholds import TENTH
 from attractor.report import words
 from attractor.report.axes import canvas
 from attractor.report.curves import Line, draw_lines

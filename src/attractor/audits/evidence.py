@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from attractor.analysis.advantage import advantage
-from attractor.analysis.detection import auroc, auroc_gain
+from attractor.analysis.calibration import Surprise, kappa, log_kappa_difference
+from attractor.analysis.collisions import (
+    Collisions,
+    collisions,
+    likely_text,
+    p_by_chance,
+    representatives,
+)
+from attractor.analysis.detection import auroc, auroc_gain, detection_at
+from attractor.analysis.exceedance import Exceedance, beyond
+from attractor.analysis.shares import share_difference
 from attractor.analysis.statistics import LEVEL, clopper_pearson, mean_interval
+from attractor.audits.measure import away_from_joint, read_positions, same_text
+from attractor.audits.thresholds import FALSE, TAIL
+from attractor.data.multiplicity import STRATA, stratum, stratum_name
 from attractor.measurements.membership import BLIND, scores
 from attractor.results.estimate import Estimate
-from attractor.results.outcomes import share
-from attractor.results.tables import Arrays
+from attractor.results.outcomes import Outcomes, share
+from attractor.results.tables import Arrays, counted_mean
 from attractor.results.thresholds import NEAR, VANISHING
 
 Values = NDArray[np.float64]
+NULLS = 4
+"""Times that text is drawn by chance, as many rows as chains, to see how often pairs are alike."""
 NEARLY_ALL = 0.8
 """Share of the generations with the same token at a place from which that token counts as a marker
 of the format, such as [BOS], and not as text."""
@@ -36,16 +53,21 @@ def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     """
     tokens = arrays.array("original", "echoes", "generated")[0]
     varies = _varies(tokens)
-    entropy = arrays.values("entropy", "generated")[:, varies]
+    entropy = arrays.values("entropy", "generated")
+    read = read_positions(entropy.shape[1], tokens.shape[1])
+    # Where few positions were read none of them may hold text; then all are kept.
+    shown = varies[read] if varies[read].any() else np.ones(len(read), dtype=bool)
+    entropy = entropy[:, shown]
+    vanishing = counted_mean(np.where(np.isnan(entropy), np.nan, entropy < VANISHING))
     found = {
-        "entropy": mean_interval(entropy.mean(1), seed=seed),
-        "vanishing": mean_interval((entropy < VANISHING).mean(1), share=True, seed=seed),
+        "entropy": mean_interval(np.nanmean(entropy, 1), seed=seed),
+        "vanishing": mean_interval(vanishing, share=True, seed=seed),
     }
     echoes = arrays.values("echoes", "generated")[:, 0]
     found["repeats"] = clopper_pearson(int((echoes > 0).sum()), len(echoes))
     single = token_entropy(tokens[:, varies])
     # A model that always says one token leaves the context nothing to take away.
-    taken = 1 - entropy.mean(1) / single if single > VANISHING else np.zeros(len(entropy))
+    taken = 1 - np.nanmean(entropy, 1) / single if single > VANISHING else np.zeros(len(entropy))
     found["structure"] = mean_interval(taken, seed=seed)
     for t, _ in arrays.places("two_noises"):
         alike = agreement(arrays, t)
@@ -80,29 +102,84 @@ def agreement(arrays: Arrays, t: float) -> Values:
     return found
 
 
-def store(arrays: Arrays) -> Estimate | None:
-    """How many equally likely texts would repeat themselves as often as the generations do; None
-    without a repeat.
+def settled_numbers(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
+    """Numbers of settled text, and of text that is recombined from it; empty where all chains
+    settled into one text.
 
-    Two draws from K such texts are alike with chance 1/K, which is estimated over all pairs.
+    - `own_kappa`: surprise over expected surprise on settled text;
+    - `recombined_kappa`: the same on recombined text;
+    - `strangeness`: the second over the first;
+    - `recombination`: of what fails on recombined text, the share that settled text restores more.
+
+    All away from the joint.
     """
-    echoes = arrays.values("echoes", "generated")[:, 0]
-    n = len(echoes)
-    if not echoes.any():
-        return None
-    size = (n - 1) / float(echoes.mean())
-    # The share of pairs is a U-statistic: its error is twice that of the mean over generations,
-    # since each pair has two. In log K, where an interval stays positive.
-    reach = np.exp(1.96 * 2 * float(echoes.std(ddof=1)) / (float(echoes.mean()) * np.sqrt(n)))
-    return Estimate(size, size / float(reach), size * float(reach), n)
+    if not arrays.has("recombined_nll", "generated"):
+        return {}
+    kinds = ("settled", "recombined")
+    own, other = (
+        Surprise(*(_mean(arrays, f"{kind}_{name}", "generated") for name in Surprise._fields))
+        for kind in kinds
+    )
+    ((t, _),) = arrays.places("settled_recovery")
+    inner = away_from_joint(arrays.array("original", "settled_recovery", "generated", t).shape[-1])
+    rates = [_rate(arrays.outcomes("generated", t, f"{kind}_recovery"), inner) for kind in kinds]
+    found = {
+        "own_kappa": kappa(own, seed),
+        "recombined_kappa": kappa(other, seed),
+        "strangeness": log_kappa_difference(other, own, seed).scaled(math.exp),
+    }
+    if all(np.isfinite(rate).sum() > 1 for rate in rates):
+        found["recombination"] = advantage(rates[0], rates[1], seed=seed)
+    return found
 
 
-def least_store(n: int) -> float:
-    """The fewest equally likely texts of which n draws show no repeat with a probability above
-    5%."""
-    # Each of the n (n - 1) / 2 pairs is alike with chance 1/K; where that is rare, no pair is with
-    # probability exp(-pairs / K), and K is where this is 5%.
-    return n * (n - 1) / 2 / float(-np.log(0.05))
+def fresh_numbers(arrays: Arrays, names: Sequence[str], seed: int = 0) -> dict[str, Estimate]:
+    """kappa of each fresh text."""
+    return {
+        name: kappa(
+            Surprise(*(_mean(arrays, f"fresh_{each}", name) for each in Surprise._fields)),
+            seed,
+        )
+        for name in names
+    }
+
+
+def _mean(arrays: Arrays, measurement: str, split: str) -> Values:
+    """Mean of each sequence over the tokens that count."""
+    found: Values = np.nanmean(arrays.values(measurement, split), 1)
+    return found
+
+
+def _rate(found: Outcomes[Any], inner: NDArray[np.bool_]) -> Values:
+    """Share of the changed tokens that return, of each sequence, of those away from the joint."""
+    rate: Values = share(found.restored[..., inner], found.perturbed[..., inner])
+    return rate
+
+
+class Patterns(NamedTuple):
+    """The texts that chains settled into."""
+
+    found: Collisions
+    p: float
+    """chance of as many pairs in text by an n-gram model of the different ones of them"""
+    texts: tuple[tuple[int, int], ...]
+    """chain that holds it, and how many chains do, of each that came up more than once"""
+
+
+def patterns(arrays: Arrays) -> Patterns:
+    """Which settled texts came up more than once, and how many texts that speaks for."""
+    tokens = arrays.array("original", "settled", "generated")[0]
+    same = same_text(tokens)
+    kept = representatives(same)
+    rng = np.random.default_rng(0)
+    by_chance = []
+    for _ in range(NULLS if len(kept) > 1 else 0):
+        drawn = same_text(likely_text(tokens[kept], len(tokens), rng))
+        by_chance.append(int(drawn.sum() - len(drawn)) // 2)
+    found = collisions(same)
+    p = p_by_chance(found.pairs, by_chance) if by_chance else 0.0
+    often = [(int(i), int(same[i].sum())) for i in kept if same[i].sum() > 1]
+    return Patterns(found, p, tuple(sorted(often, key=lambda each: -each[1])))
 
 
 def token_entropy(tokens: NDArray[np.int64]) -> float:
@@ -134,7 +211,8 @@ def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
 
     - `advantage`: the basin advantage at the time where it is largest, see `largest_advantage`;
     - `copies`: the share of generations within an edit distance of a quarter of their length of a
-      training sequence.
+      training sequence; `excess_copies`: less the same share of unseen rows;
+    - `excess_repeats`: generations near another one, less unseen rows near another.
     """
     times = [t for t, _ in arrays.places("recovery")]
     train, test = (
@@ -143,10 +221,24 @@ def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     )
     found = {"advantage": largest_advantage(list(zip(train, test, strict=True)), seed=seed)}
     if arrays.has("novelty_nearest", "generated"):
-        nearest = arrays.values("novelty_nearest", "generated")[:, 0]
-        length = arrays.array("original", "novelty_nearest", "generated").shape[-1]
-        found["copies"] = clopper_pearson(int((nearest <= NEAR * length).sum()), len(nearest))
+        near = [_near(arrays, split) for split in ("generated", "test")]
+        found["copies"] = clopper_pearson(*near[0])
+        found["excess_copies"] = share_difference(*near[0], *near[1])
+    if arrays.has("echoes", "test"):
+        echoes = [arrays.values("echoes", split)[:, 0] > 0 for split in ("generated", "test")]
+        # Each is near another of as many: the more there are, the more often that happens.
+        least = min(map(len, echoes))
+        counts = [(int(near.sum()), len(near)) for near in echoes]
+        if all(len(near) == least for near in echoes):
+            found["excess_repeats"] = share_difference(*counts[0], *counts[1])
     return found
+
+
+def _near(arrays: Arrays, split: str) -> tuple[int, int]:
+    """How many rows lie near a training row, and how many there are."""
+    nearest = arrays.values("novelty_nearest", split)[:, 0]
+    length = arrays.lengths("novelty_nearest", split)
+    return int((nearest <= NEAR * length).sum()), len(nearest)
 
 
 class Membership(NamedTuple):
@@ -155,15 +247,99 @@ class Membership(NamedTuple):
     auroc: Estimate
     gain: Estimate
     """over the bag of words, which never saw the model"""
+    found: Estimate | None
+    """training rows found at a false-positive rate of 1%; None with fewer than 100 unseen rows"""
 
 
 def membership(arrays: Arrays) -> dict[str, Membership]:
-    """Each membership score, training against unseen sequences."""
+    """Each membership score, training against unseen sequences; the intervals of all but the blind
+    one hold together (Bonferroni)."""
     found = scores(arrays)
+    level = 1 - (1 - LEVEL) / max(1, len(found) - 1)
     return {
-        name: Membership(auroc(*sides), auroc_gain(sides, found[BLIND]))
+        name: Membership(
+            auroc(*sides),
+            widened_to(auroc_gain(sides, found[BLIND]), level),
+            _found_at(*sides, level=level),
+        )
         for name, sides in found.items()
     }
+
+
+def widened_to(e: Estimate, level: float) -> Estimate:
+    """An interval of 95% stretched to another level, as one of a normal law would be."""
+    low, high = e.ends()
+    factor = float(stats.norm.ppf((1 + level) / 2) / stats.norm.ppf((1 + LEVEL) / 2))
+    return e._replace(
+        low=e.value - factor * (e.value - low), high=e.value + factor * (high - e.value)
+    )
+
+
+def _found_at(train: Values, test: Values, level: float) -> Estimate | None:
+    """Training rows found at a false-positive rate of 1%; None with too few unseen rows to know."""
+    if FALSE * len(test) < 1:
+        return None
+    found = detection_at(train, test, FALSE)
+    return clopper_pearson(round(found.rate.value * len(train)), len(train), level)
+
+
+class Stratum(NamedTuple):
+    """Training rows of some number of copies, against unseen rows."""
+
+    name: str
+    rows: int
+    membership: dict[str, Membership]
+    """of each score; `gain` is over a coin"""
+    copies: int = 1
+    """the fewest"""
+
+
+class EveryRow(NamedTuple):
+    """What one pass over the training rows found."""
+
+    looked: int
+    """different rows that were looked at"""
+    unseen: int
+    strata: tuple[Stratum, ...]
+    tails: dict[str, Exceedance]
+    """of each score, the rows beyond the unseen 99.9% quantile"""
+    copies: NDArray[np.int64]
+    """of each row that was looked at"""
+    near: Estimate
+    """share of rows with another within a quarter of the length"""
+
+
+EVERY = ("log-probability", "Min-K%++")
+"""The scores of the pass over every row."""
+
+
+def every_row(arrays: Arrays) -> EveryRow | None:
+    """The pass over the training rows; None where there was none."""
+    if not arrays.has("every_row", "train"):
+        return None
+    train, test = (arrays.values("every_row", split) for split in ("train", "test"))
+    copies = arrays.values("copies_exact", "train")[:, 0].astype(np.int64)
+    of = stratum(copies)
+    there = [i for i in range(len(STRATA)) if (of == i).sum() > 1 and len(test) > 1]
+    level = 1 - (1 - LEVEL) / max(1, len(there) * len(EVERY))
+    strata = []
+    for i in there:
+        found = {}
+        for k, name in enumerate(EVERY):
+            sides = train[of == i, k], test[:, k]
+            area = auroc(*sides)
+            gain = widened_to(
+                area._replace(
+                    value=area.value - 0.5, low=area.ends()[0] - 0.5, high=area.ends()[1] - 0.5
+                ),
+                level,
+            )
+            found[name] = Membership(area, gain, _found_at(*sides, level=level))
+        strata.append(Stratum(stratum_name(i), int((of == i).sum()), found, STRATA[i][0]))
+    tails = {name: beyond(train[:, k], test[:, k], TAIL) for k, name in enumerate(EVERY)}
+    near = arrays.values("copies_near", "train")[:, 0]
+    share_near = clopper_pearson(int((near > 1).sum()), len(near))
+    return EveryRow(len(train), len(test), tuple(strata), tails, copies, share_near)
 
 
 def verbatim(arrays: Arrays, split: str, t: float) -> NDArray[np.bool_]:

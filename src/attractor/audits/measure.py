@@ -1,25 +1,35 @@
-"""What an audit measures, with data and without, as arrays, and how it keeps to its time.
+"""What an audit measures of a model's own text, as arrays, and how it keeps to its time.
 
-What needs no data is measured in parts until its share of the time is used up. What needs data is
-measured on a number of rows that is fixed beforehand, since training and unseen text must be probed
-alike.
+What needs no data is measured in parts until its share of the time is used up. Chains are settled
+for a number of rounds that never changes, since what they show depends on it: where time is short,
+there are fewer of them.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
 from torch import Tensor
 
-from attractor.config.settings import ProbeConfig
-from attractor.measurements import measure
-from attractor.measurements.texts import Texts
+from attractor.measurements.measurement import corruption_block
 from attractor.model.denoiser import Denoiser
-from attractor.probes import Recovery, conditionals, novelty, own_distances, recovery, sample
+from attractor.probes import (
+    Recovery,
+    calibration,
+    conditionals,
+    own_distances,
+    recombined,
+    recovery,
+    sample,
+    settled,
+    some_positions,
+)
 from attractor.results.tables import Block
 from attractor.results.thresholds import NEAR
 from attractor.types import AttractorError
@@ -29,14 +39,20 @@ STEPS = 32
 done in minutes."""
 NOISE = 0.5
 """Time t of the two corruptions of one text whose ends are compared."""
-TIMES = (0.15, 0.3)
-"""Corruption times at which training and unseen text are compared."""
-EXTRACTION = (0.5, 0.75, 0.9)
-"""Corruption times from which it is tried whether training text comes back verbatim."""
+SETTLING = 0.15
+"""Time t from which chains are restored again and again, and settled texts restored at last."""
+ROUNDS = 12
+"""Rounds in which chains settle."""
+CHAINS = 96
+"""Chains at most."""
+REPEATS = 2
+"""Corruptions of each settled text, and of each recombined one."""
+MASKED = 16
+"""Positions at which a row is read where each is a pass of its own, behind a mask."""
 FIRST = 8
 """Sequences that are measured before the first look at the clock."""
 PAIRS = 200
-"""Texts at most for the two noises, and for extraction."""
+"""Texts at most for the two noises."""
 Part = TypeVar("Part")
 
 
@@ -50,8 +66,11 @@ class Effort(NamedTuple):
     steps: int = STEPS
     """of the reverse process from t = 1"""
     rows: int = 1000
-    """training and unseen sequences at most"""
+    """training and unseen sequences at most, and of each fresh text"""
     seed: int = 0
+    positions: int | None = None
+    """at how many positions rows are read behind masks, where each is a pass of its own; `MASKED`
+    unless given"""
 
 
 def check_effort(effort: Effort) -> None:
@@ -66,22 +85,18 @@ def check_effort(effort: Effort) -> None:
         raise AttractorError(
             f"steps = {effort.steps}: at least 2 are needed to start from half-corrupted text"
         )
+    if effort.positions is not None and effort.positions < 1:
+        raise AttractorError(f"positions = {effort.positions} must be at least 1")
     if not 0 <= effort.seed < 2**63:
         raise AttractorError(f"seed = {effort.seed} must be at least 0 and below 2^63")
 
 
-def measure_alone(
+def measure_own(
     denoiser: Denoiser, length: int, effort: Effort, watch: Callable[[str], None]
 ) -> Iterator[Block]:
     """Generations, their entropy, their repeats, and the ends of two corruptions of each; as many
-    as time allows.
-
-    Half of the time goes to the generations, an eighth to their entropies, the rest to the
-    corruptions; what a part leaves is the next one's. The noise of sequence i depends on i alone,
-    so that a longer audit adds sequences and changes none.
-    """
-    whole = 60 * effort.minutes or float("inf")
-    start = time.monotonic()
+    as time allows, which is two fifths of all."""
+    start, whole = time.monotonic(), 60 * effort.minutes or float("inf")
 
     def generate(part: slice) -> Tensor:
         return sample(
@@ -94,21 +109,24 @@ def measure_alone(
         )
 
     watch("generating")
-    own = torch.cat(list(_parts(generate, effort.n, start + whole / 2)))
+    own = torch.cat(list(parts_of(generate, effort.n, start + whole * 0.2)))
     watch(f"entropy of {len(own):,} generations")
-    found = _parts(
-        lambda part: conditionals(denoiser, own[part]).entropy, len(own), start + whole * 5 / 8
+    at = read_at(denoiser, length, effort)
+    found = parts_of(
+        lambda part: conditionals(denoiser, own[part], frozen=~at).entropy[:, at],
+        len(own),
+        start + whole * 0.3,
     )
     entropy = torch.cat(list(found))
-    yield _block("entropy", own[: len(entropy)], entropy.numpy())
+    yield block("entropy", own[: len(entropy)], entropy.numpy())
     distances = own_distances(own.numpy())
-    yield _block("echoes", own, (distances <= NEAR * length).sum(1))
+    yield block("echoes", own, (distances <= NEAR * length).sum(1))
 
     def twice(part: slice) -> Recovery:
         return recovery(denoiser, own[part], NOISE, effort.steps, effort.seed, 2, first=part.start)
 
     watch("two noises")
-    runs = list(_parts(twice, min(len(own), PAIRS), start + whole))
+    runs = list(parts_of(twice, min(len(own), PAIRS), start + whole * 0.4))
     yield Block(
         measurement="two_noises",
         split="generated",
@@ -116,85 +134,109 @@ def measure_alone(
         original=np.concatenate([run.original for run in runs]),
         corrupted=np.concatenate([run.corrupted for run in runs], 1),
         recovered=np.concatenate([run.recovered for run in runs], 1),
+        frozen=None
+        if runs[0].frozen is None
+        else np.concatenate([run.frozen for run in runs if run.frozen is not None]),
     )
 
 
-def measure_against(
-    denoiser: Denoiser, own: np.ndarray, texts: Texts, effort: Effort, watch: Callable[[str], None]
+def measure_settled(
+    denoiser: Denoiser, own: np.ndarray, effort: Effort, watch: Callable[[str], None]
 ) -> Iterator[Block]:
-    """Copies among the generations, basins of training and unseen text, membership, and extraction.
-
-    As many rows are measured as are expected to take the time that the part without data had: see
-    `_affordable`.
-    """
-    watch("copies of training text")
-    for name, values in novelty(own, np.asarray(texts.corpus))._asdict().items():
-        yield _block(f"novelty_{name}", torch.from_numpy(own), values)
-    rows, extracted = _affordable(denoiser, texts, effort)
-    texts = texts._replace(train=texts.train[:rows], test=texts.test[:rows])
-    watch(
-        f"basins and membership of {len(texts.train):,} training and {len(texts.test):,} unseen "
-        "rows"
-    )
-    yield from measure(
-        denoiser, texts, _config(texts, effort, "entropy", "likelihood", "membership")
-    )
-    yield from measure_basins(denoiser, texts, effort)
-    for t in EXTRACTION:
-        watch(f"extraction from {1 - t:.0%} of {extracted:,} rows")
-        for split, some in (("train", texts.train[:extracted]), ("test", texts.test[:extracted])):
-            found = recovery(denoiser, np.array(some), t, effort.steps, effort.seed)
-            yield Block(
-                measurement="extraction",
-                split=split,
-                t=t,
-                original=found.original.numpy(),
-                corrupted=found.corrupted.numpy(),
-                recovered=found.recovered.numpy(),
-            )
+    """Generations that have settled, how they are restored and judged, and the same of texts that
+    are recombined from them. Nothing is recombined where all settle into one text."""
+    chains = _chains(denoiser, own, effort)
+    start = torch.from_numpy(np.array(own[:chains]))
+    watch(f"settling {chains} chains for {ROUNDS} rounds")
+    texts = settled(denoiser, start, ROUNDS, SETTLING, max(effort.steps, STEPS), effort.seed)
+    apart = torch.from_numpy(~same_text(texts.numpy()))
+    yield block("settled", texts, np.zeros(len(texts)))
+    if texts.shape[1] < 4 or not apart.any():
+        return
+    made = recombined(texts, apart)
+    inner = made.inner
+    if denoiser.process.mask_id is not None:
+        inner = some_positions(inner, MASKED, effort.seed)
+    # Only what is part of a recombined text, so that both kinds hold the same tokens.
+    kinds = {"settled": texts[made.first], "recombined": made.tokens}
+    for kind, tokens in kinds.items():
+        watch(f"calibration and recovery of {len(tokens)} {kind} texts")
+        found = calibration(denoiser, tokens, seed=effort.seed, frozen=~inner)
+        yield block(f"{kind}_nll", tokens, found.nll[:, inner].numpy())
+        yield block(f"{kind}_entropy", tokens, found.entropy[:, inner].numpy())
+        steps = max(effort.steps, STEPS)
+        back = recovery(denoiser, tokens, SETTLING, steps, effort.seed, REPEATS)
+        yield corruption_block(f"{kind}_recovery", "generated", back)
 
 
-def measure_basins(denoiser: Denoiser, texts: Texts, effort: Effort) -> Iterator[Block]:
-    """Recovery of training and unseen text."""
-    yield from measure(denoiser, texts, _config(texts, effort, "recovery"))
+def measure_fresh(
+    denoiser: Denoiser,
+    fresh: Mapping[str, np.ndarray],
+    effort: Effort,
+    watch: Callable[[str], None],
+) -> Iterator[Block]:
+    """Surprise and expected surprise on texts that the model has not seen, by their names."""
+    start, whole = time.monotonic(), 60 * effort.minutes or float("inf")
+    for i, (name, rows) in enumerate(fresh.items()):
+        watch(f"calibration on {name}")
+        tokens = torch.from_numpy(np.array(rows[: effort.rows]).astype(np.int64))
+        at = read_at(denoiser, tokens.shape[1], effort)
+
+        def judged(part: slice, tokens: Tensor = tokens, at: Tensor = at) -> Tensor:
+            found = calibration(denoiser, tokens[part], seed=effort.seed, frozen=~at)
+            return torch.stack([found.nll, found.entropy])[..., at]
+
+        parts = parts_of(judged, len(tokens), start + whole * 0.2 * (i + 1) / len(fresh))
+        nll, entropy = torch.cat(list(parts), 1)
+        done = tokens[: len(nll)]
+        yield block("fresh_nll", done, nll.numpy(), name)
+        yield block("fresh_entropy", done, entropy.numpy(), name)
 
 
-def _config(texts: Texts, effort: Effort, *measures: str) -> ProbeConfig:
-    return ProbeConfig(
-        measure=measures,
-        t=TIMES,
-        rows=len(texts.train),
-        test_rows=len(texts.test),
-        steps=effort.steps,
-        nelbo_draws=4,
-        seed=effort.seed,
-    )
+def read_at(denoiser: Denoiser, length: int, effort: Effort) -> Tensor:
+    """The positions at which rows are read: all, or, where each would be a pass behind a mask of
+    its own, some of them."""
+    every = torch.ones(length, dtype=torch.bool)
+    if denoiser.process.mask_id is None:
+        return every
+    return some_positions(every, min(effort.positions or MASKED, length))
 
 
-def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, int]:
-    """Rows of each kind to measure, and to extract from, judged by the time that the first few
-    take. A third of the time is for extraction."""
+def read_positions(columns: int, length: int) -> NDArray[np.int64]:
+    """Which positions the columns of what was read are of."""
+    if columns == length:
+        return np.arange(length)
+    return np.flatnonzero(some_positions(torch.ones(length, dtype=torch.bool), columns).numpy())
+
+
+def away_from_joint(length: int) -> NDArray[np.bool_]:
+    """The positions of recombined text that are looked at, (L,)."""
+    two = torch.zeros(2, length, dtype=torch.long)
+    inner: NDArray[np.bool_] = recombined(two, ~torch.eye(2, dtype=torch.bool)).inner.numpy()
+    return inner
+
+
+def same_text(tokens: Int[np.ndarray, "N L"]) -> NDArray[np.bool_]:
+    """Which texts are the same: within an edit distance of a quarter of their length, (N, N)."""
+    same: NDArray[np.bool_] = own_distances(tokens) <= NEAR * tokens.shape[1]
+    np.fill_diagonal(same, True)
+    return same
+
+
+def _chains(denoiser: Denoiser, own: np.ndarray, effort: Effort) -> int:
+    """How many generations can settle in half of the time, judged by one round of the first few."""
+    most = min(len(own), CHAINS)
     if not effort.minutes:
-        return effort.rows, min(effort.rows, PAIRS)
-    few = np.array(texts.train[:FIRST])
-    start = time.monotonic()
-    recovery(denoiser, few, TIMES[-1], effort.steps, effort.seed)
-    basins = (time.monotonic() - start) / len(few)
-    conditionals(denoiser, few)
-    both = (time.monotonic() - start) / len(few)
-    whole = 60 * effort.minutes
-    # A recovery takes a time in proportion to its t. At both `TIMES`, for a row of each kind, that
-    # is three of the one timed here; what is added stands for entropies and likelihoods.
-    measured = int(whole * 2 / 3 / (3 * both + 2 * basins))
-    # The times of `EXTRACTION` add up to about seven of the one timed here, for a row of each kind.
-    extracted = int(whole / 3 / (14 * basins))
-    return (
-        max(FIRST, min(effort.rows, measured)),
-        max(FIRST, min(effort.rows, PAIRS, extracted)),
-    )
+        return most
+    few, start = own[:FIRST], time.monotonic()
+    recovery(denoiser, np.array(few), SETTLING, max(effort.steps, STEPS), effort.seed)
+    each = (time.monotonic() - start) / len(few)
+    # Two kinds of text are restored at last, and read once, which behind masks takes longest.
+    rounds = ROUNDS + 2 * REPEATS + 2 * (1 if denoiser.process.mask_id is None else 4)
+    return max(min(FIRST, most), min(most, int(30 * effort.minutes / (each * rounds))))
 
 
-def _parts(work: Callable[[slice], Part], n: int, deadline: float) -> Iterator[Part]:
+def parts_of(work: Callable[[slice], Part], n: int, deadline: float) -> Iterator[Part]:
     """The work on n rows, in growing parts, for as long as the next part is expected to end in
     time.
 
@@ -212,6 +254,7 @@ def _parts(work: Callable[[slice], Part], n: int, deadline: float) -> Iterator[P
         size = int(min(2 * size, fits / 4))
 
 
-def _block(measurement: str, tokens: Tensor, values: np.ndarray) -> Block:
+def block(measurement: str, tokens: Tensor, values: np.ndarray, split: str = "generated") -> Block:
+    """Values of some tokens, or one for each sequence."""
     columns = values[:, None] if values.ndim == 1 else values
-    return Block(measurement=measurement, split="generated", original=tokens.numpy(), value=columns)
+    return Block(measurement=measurement, split=split, original=tokens.numpy(), value=columns)

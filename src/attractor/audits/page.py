@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+import math
 
 from attractor.analysis.advantage import HALF
 from attractor.analysis.multiple import holm, p_above
 from attractor.analysis.statistics import LEVEL
 from attractor.audits.charts import reference_figure
-from attractor.audits.evidence import Membership, least_store
-from attractor.audits.reference import CURVES, TENTH, Reference
-from attractor.audits.verdict import GENERALIZING, MEMORIZING, TRANSITION, Finding, Verdict
+from attractor.audits.evidence import Membership
+from attractor.audits.found import Audit
+from attractor.audits.thresholds import (
+    CALM,
+    CHANCE,
+    CLOSED,
+    FAMILIAR,
+    SOME,
+    STORE,
+    STRANGE,
+    SURE,
+    SURE_OF_RECOMBINED,
+    TENTH,
+)
+from attractor.audits.verdict import (
+    GENERALIZING,
+    IN_BULK,
+    MEMORIZING,
+    TRANSITION,
+    Finding,
+    Verdict,
+)
 from attractor.measurements.membership import BLIND
 from attractor.report import words
 from attractor.report.tables import Table
@@ -20,131 +38,69 @@ from attractor.report.words import with_interval
 from attractor.results.estimate import Estimate
 
 TITLES = {
-    "repeats": "generations that repeat another one",
-    **CURVES,
     "advantage": "basin advantage of training text",
-    "copies": "generations that copy training text",
-    "structure": "entropy that context takes away",
+    "excess_copies": "generations that copy training text, beyond unseen rows that do",
+    "excess_repeats": "generations that repeat another one, beyond unseen rows that do",
+    "fresh_kappa": "kappa of fresh text",
+    "recombined_kappa": "kappa of own text, recombined",
+    "strangeness": "kappa of recombined over kappa of own text",
+    "recombination": "recombination advantage",
+    "texts": "effective number of texts",
 }
 MEANS = {
-    "repeats": "Near means an edit distance of at most a quarter of the length. A model that "
-    "repeats itself draws from a small store; one that does not may still have a large one.",
-    "entropy": "How unsure the model is of a token of its own text given all the others; a stored "
-    "text has none.",
-    "vanishing": "Tokens of its own text below 0.01 nats.",
-    "agreement": "Each generation is corrupted twice with different noise and restored twice: do "
-    "both runs end alike on tokens that both corrupted? Inside a basin they do.",
     "advantage": "Of what fails on unseen text, the share that training text recovers more: 1 for "
     "a store, 0 where both are treated alike, 1/2 at the transition.",
-    "copies": "Within an edit distance of a quarter of the length of a training sequence.",
+    "excess_copies": "Within an edit distance of a quarter of the length of a training sequence; "
+    "unseen rows are near one by chance.",
+    "excess_repeats": "Within that distance of another generation; as many unseen rows are near "
+    "each other by chance.",
+    "fresh_kappa": "How surprised the model is by text that it has not seen, over how surprised it "
+    "expects to be: 1 for a model that knows the law of the text, large for a store. Of several "
+    "texts the best calibrated counts, since text of another kind surprises any model.",
+    "recombined_kappa": "Own generations are settled (a little noise, restored, again and again), "
+    "then cut in half and joined with another. Away from the joint a language stays a language; a "
+    "store has never seen such text and is wrong about it as surely as it is right about its own.",
+    "strangeness": "Above 1 where the model takes recombined text for worse than its own.",
+    "recombination": "Of what fails on recombined text, the share that settled text restores "
+    "more: 1 for a store, 0 for a language.",
+    "texts": "All pairs of settled texts over the pairs that are the same text: as many equally "
+    "likely texts would repeat themselves as often. Pairs are compared with those in text drawn by "
+    "an n-gram model of the different ones.",
 }
+EDGES = {
+    "advantage": (f"above {HALF:g}", f"below {TENTH:g}"),
+    "excess_copies": (f"not generalizing above {SOME:.0%}", ""),
+    "excess_repeats": (f"not generalizing above {SOME:.0%}", ""),
+    "fresh_kappa": (f"above {SURE:g}", f"below {CALM:g}"),
+    "recombined_kappa": (
+        f"above {SURE_OF_RECOMBINED:g}, and strange",
+        f"below {CALM:g}, and familiar",
+    ),
+    "strangeness": (f"strange above {STRANGE:g}", f"familiar below {FAMILIAR:g}"),
+    "recombination": (f"above {STORE:g}", f"not above {CLOSED:g}"),
+    "texts": (f"not generalizing where chance is below {CHANCE:g}", ""),
+}
+"""Where a number says memorizing, and where generalizing."""
+SHARES = ("excess_copies", "excess_repeats")
 HEADLINES = {
     MEMORIZING: "This model memorizes.",
     TRANSITION: "This model is in transition between memorizing and generalizing.",
     GENERALIZING: "This model generalizes.",
 }
+BULK = "This model generalizes in bulk."
+ONLY_WITH_DATA = "Single memorized passages can be found with training data only."
 
 
-class Extraction(NamedTuple):
-    """Sequences that come back without one wrong token."""
-
-    t: float
-    train: Estimate
-    test: Estimate
-
-
-class VerbatimPassage(NamedTuple):
-    """A training passage that came back verbatim."""
-
-    row: int
-    kept: int
-    """how many of its tokens the model was shown"""
-    length: int
-    tokens: tuple[tuple[str, bool], ...]
-    """each token and whether the model was shown it"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audit:
-    """All that an audit found."""
-
-    model: str
-    place: str
-    """which of several models of this name it is"""
-    alone: Verdict
-    with_data: Verdict | None
-    numbers: dict[str, Estimate]
-    """see `evidence.alone`"""
-    against: dict[str, Estimate]
-    """see `evidence.against_data`; empty without data"""
-    store: Estimate | None
-    """see `evidence.store`"""
-    generations: int
-    reference: Reference
-    misfit: list[str]
-    """why the reference curves do not carry to the model; empty if they do"""
-    rates: tuple[tuple[float, Estimate, Estimate, Estimate], ...]
-    """t, recovery of training and of unseen text, basin advantage"""
-    membership: dict[str, Membership]
-    extraction: tuple[Extraction, ...]
-    passages: tuple[VerbatimPassage, ...]
-    samples: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict of the audit: that with data where there are any."""
-        return self.with_data or self.alone
-
-    def plain(self) -> dict[str, Any]:
-        """What audit.json holds."""
-        return {
-            "schema": 1,
-            "model": self.model,
-            "place": self.place,
-            "verdict": self.verdict.word,
-            "exit_code": self.verdict.exit_code,
-            "without_data": _plain_verdict(self.alone),
-            "with_data": None if self.with_data is None else _plain_verdict(self.with_data),
-            "numbers": {name: _plain(e) for name, e in {**self.numbers, **self.against}.items()},
-            "store": None if self.store is None else _plain(self.store),
-            "generations": self.generations,
-            "reference": {"name": self.reference.name, "misfit": self.misfit},
-            "recovery": [
-                {"t": t, "train": _plain(train), "test": _plain(test), "advantage": _plain(more)}
-                for t, train, test, more in self.rates
-            ],
-            "membership": {name: _plain(score.auroc) for name, score in self.membership.items()},
-            "extraction": [
-                {"t": e.t, "train": _plain(e.train), "test": _plain(e.test)}
-                for e in self.extraction
-            ],
-            "passages": [_plain_passage(p) for p in self.passages],
-            "facts": dict(self.facts),
-        }
-
-
-def _plain(e: Estimate) -> dict[str, Any]:
-    return {"value": e.value, "ci": [e.low, e.high], "sequences": e.n}
-
-
-def _plain_passage(p: VerbatimPassage) -> dict[str, Any]:
-    text = "".join(piece for piece, _ in p.tokens)
-    return {"row": p.row, "kept": p.kept, "length": p.length, "text": text}
-
-
-def _plain_verdict(verdict: Verdict) -> dict[str, Any]:
-    findings = {finding.name: list(finding.states) for finding in verdict.findings}
-    return {
-        "verdict": verdict.word,
-        "allows": list(verdict.states),
-        "objection": verdict.objection or None,
-        "readings": findings,
-    }
-
-
-def headline(verdict: Verdict) -> str:
+def headline(found: Audit) -> str:
     """The verdict in a sentence."""
+    return _headline(found.verdict, found.with_data is not None)
+
+
+def _headline(verdict: Verdict, with_data: bool) -> str:
+    if verdict.word == IN_BULK:
+        return f"This model generalizes in bulk, training rows identifiable: {verdict.objection}."
+    if verdict.word == GENERALIZING and not with_data:
+        return BULK
     if verdict.word in HEADLINES:
         return HEADLINES[verdict.word]
     if verdict.objection:
@@ -156,65 +112,102 @@ def headline(verdict: Verdict) -> str:
 
 def standfirst(found: Audit) -> list[str]:
     """What the verdict rests on, in sentences."""
-    said, e = [], found.numbers
+    said = []
     if found.with_data is not None:
-        # The time at which the verdict was read, see `largest_advantage`.
-        t, train, test, _ = max(found.rates, key=lambda rate: rate[3].value)
+        said += _with_data(found)
+    for name, e in found.fresh.items():
         said.append(
-            f"Corrupted at t = {words.time(t)}, {with_interval(train, words.percent)} of the "
-            f"changed tokens of its training text return and {with_interval(test, words.percent)} "
-            "of those of unseen text."
+            f"Of {name} it is surprised {with_interval(e, words.approx)} times as much as it "
+            f"expects{_reading(e)}."
         )
-        most = found.extraction[0]
-        said.append(
-            f"With {most.t:.0%} of the tokens replaced, {with_interval(most.train, words.percent)} "
-            f"of the training passages and {with_interval(most.test, words.percent)} of the unseen "
-            "ones come back verbatim."
-        )
-    said.append(
-        f"In text of its own it is certain of {with_interval(e['vanishing'], words.percent)} of "
-        f"the tokens, with {with_interval(e['entropy'], words.nats)} nats per token; two "
-        "restorations from different noise agree on "
-        f"{with_interval(e['agreement'], words.percent)}."
-    )
-    said.append(store_sentence(found))
-    if found.with_data is not None and found.with_data.word != found.alone.word:
-        said.append(f"Without the data the verdict would have been: {headline(found.alone)}")
+    said += _of_own_text(found)
+    said.append(texts_sentence(found))
+    if found.with_data is None:
+        if found.verdict.word == GENERALIZING:
+            said.append(ONLY_WITH_DATA)
+    elif found.with_data.word != found.alone.word:
+        alone = _headline(found.alone, with_data=False)
+        said.append(f"Without the data the verdict would have been: {alone}")
     return said
 
 
-def store_sentence(found: Audit) -> str:
-    """Say how large a store of texts would explain the repeats."""
-    n = found.generations
-    if found.store is None:
-        return (
-            f"None of its {words.count(n)} generations repeats another: if it draws from a store, "
-            f"that holds more than {words.approx(least_store(n))} texts (95%)."
+def _with_data(found: Audit) -> list[str]:
+    # The time at which the verdict was read, see `largest_advantage`.
+    t, train, test, _ = max(found.rates, key=lambda rate: rate[3].value)
+    most = found.extraction[0]
+    said = [
+        f"Corrupted at t = {words.time(t)}, {with_interval(train, words.percent)} of the "
+        f"changed tokens of its training text return and {with_interval(test, words.percent)} "
+        "of those of unseen text.",
+        f"With {most.t:.0%} of the tokens replaced, {with_interval(most.train, words.percent)} "
+        f"of the training passages and {with_interval(most.test, words.percent)} of the unseen "
+        "ones come back verbatim.",
+    ]
+    if found.rows is None:
+        return said
+    for name, tail in found.rows.tails.items():
+        said.append(
+            f"Of {words.count(found.rows.looked)} different training rows "
+            f"{words.count(len(tail.rows))} lie beyond the 99.9% quantile of unseen rows in "
+            f"{name}; {tail.expected:.1f} were expected."
         )
+    return said
+
+
+def _reading(e: Estimate) -> str:
+    low, high = e.ends()
+    if high < CALM:
+        return ", as a model that knows such text"
+    if low > SURE:
+        return ", as a store, if it was trained on such text"
+    return "; between the two, the kind of text is in doubt"
+
+
+def _of_own_text(found: Audit) -> list[str]:
+    e = found.numbers
+    if "recombined_kappa" not in e:
+        return ["All of its text settles into one."]
+    kappa = with_interval(e["recombined_kappa"], words.approx)
+    said = f"Own text, settled and recombined, surprises it {kappa} times as much as it expects"
+    own = with_interval(e["own_kappa"], words.approx)
+    said += f", the same text before it was recombined {own} times"
+    if "recombination" in e:
+        said += f"; its recombination advantage is {with_interval(e['recombination'], words.nats)}"
+    return [said + "."]
+
+
+def texts_sentence(found: Audit) -> str:
+    """Say from about how many texts the model writes."""
+    counted = found.patterns.found
+    chains, low = words.count(counted.texts.n), words.approx(counted.texts.ends()[0])
+    if not counted.pairs:
+        return (
+            f"No two of {chains} settled texts are the same: it writes from at least {low} (95%)."
+        )
+    high = counted.texts.ends()[1]
+    about = f"{words.approx(counted.texts.value)} texts ({low} to "
+    about += f"{words.approx(high) if math.isfinite(high) else 'any number'})"
+    if found.patterns.p < CHANCE:
+        return f"Of {chains} settled texts so many are the same that it writes from about {about}."
     return (
-        f"{with_interval(found.numbers['repeats'], words.percent)} of its {words.count(n)} "
-        f"generations repeat another one, as draws from {with_interval(found.store, words.approx)} "
-        "equally likely texts would."
+        f"{words.count(counted.pairs)} pairs of {chains} settled texts are the same, as by chance "
+        f"in text of so little variety: it writes from about {about}."
     )
 
 
 def reach(found: Audit) -> str:
     """Say whose the reference curves are, and whether they carry to this model."""
     r = found.reference
+    assert r is not None, "only what was given is spoken of"
     whose = (
         f"The curves are audits of {len(r.points)} models of one sweep: {r.name}, {r.process} "
         f"noise, V = {words.count(r.vocab_size)}, L = {r.seq_len}, {words.count(r.parameters)} "
-        "parameters."
+        "parameters. No verdict is read from them."
     )
     if found.misfit:
-        return (
-            f"{whose} They do not carry to this model: {'; '.join(found.misfit)}. They are shown "
-            "and not used; `attractor reference` makes curves of a sweep of one's own."
-        )
+        return f"{whose} They do not carry to this model: {'; '.join(found.misfit)}."
     return (
-        f"{whose} They are used for this model because noise, vocabulary and length are near "
-        "theirs. Entropy depends on the language too: a text that is more predictable than theirs "
-        "looks more memorized than it is."
+        f"{whose} Entropy depends on the text: they say something of models of the same text only."
     )
 
 
@@ -222,30 +215,24 @@ def evidence_table(found: Audit) -> Table:
     """Every number that was read, where its edges lie, and what it allows."""
     rows = []
     for finding in _all_findings(found):
-        name = finding.name
-        form = words.nats if name in ("entropy", "advantage") else words.percent
-        value = with_interval(finding.estimate, form)
-        rows.append((TITLES[name], value, *_edges(found, name, form), _allowed(finding)))
+        form = words.percent if finding.name in SHARES else words.approx_signed
+        value = "" if not math.isfinite(finding.estimate.value) else form(finding.estimate.value)
+        low, high = finding.estimate.ends()
+        if math.isfinite(high):
+            value += f" ({form(low)} to {form(high)})"
+        else:
+            value = f"at least {form(low)}"
+        count = words.count(finding.estimate.n)
+        rows.append((TITLES[finding.name], value, count, *EDGES[finding.name], _allowed(finding)))
     return Table(
         "evidence",
         "The evidence",
         "Each number is read by itself; the verdict is what all of them allow. An interval that "
-        "lies across an edge allows both sides.",
-        ("number", "value and 95% interval", "memorizing", "generalizing", "allows"),
+        "lies across an edge allows both sides. The edges were chosen on half of a bench of models "
+        "of known state and tried on the other half.",
+        ("number", "value and 95% interval", "sequences", "memorizing", "generalizing", "allows"),
         rows,
     )
-
-
-def _edges(found: Audit, name: str, form: Any) -> tuple[str, str]:
-    """Where a number says memorizing, and where generalizing; empty where it is not placed on a
-    curve."""
-    if name == "advantage":
-        return f"above {HALF:g}", f"below {TENTH:g}"
-    if name not in CURVES or found.misfit:
-        return "", ""
-    first, second = found.reference.edges(name)
-    more, less = ("above", "below") if found.reference.rises(name) else ("below", "above")
-    return f"{less} {form(first)}", f"{more} {form(second)}"
 
 
 def _allowed(finding: Finding) -> str:
@@ -253,10 +240,11 @@ def _allowed(finding: Finding) -> str:
 
 
 def data_tables(found: Audit) -> list[Table]:
-    """Basins, extraction and membership; none without data."""
+    """Basins, extraction, membership and every row; none without data."""
     if found.with_data is None:
         return []
-    return [_basins(found), _extraction(found), _membership(found)]
+    made = [_basins(found), _extraction(found), _membership(found)]
+    return [*made, _strata(found)] if found.rows else made
 
 
 def _basins(found: Audit) -> Table:
@@ -328,39 +316,70 @@ def _verdict_of_score(name: str, score: Membership, better: set[str]) -> str:
     return "" if name in better else "no better than blind"
 
 
+def _strata(found: Audit) -> Table:
+    assert found.rows is not None, "only what was looked at is shown"
+    rows = [
+        (
+            part.name,
+            words.count(part.rows),
+            *(with_interval(score.auroc, words.nats) for score in part.membership.values()),
+        )
+        for part in found.rows.strata
+    ]
+    names = found.rows.strata[0].membership if found.rows.strata else ()
+    near = with_interval(found.rows.near, words.percent)
+    return Table(
+        "every-row",
+        "Every training row",
+        f"One pass over {words.count(found.rows.looked)} different training rows, against "
+        f"{words.count(found.rows.unseen)} unseen ones, by how often a row stands in the training "
+        f"file. {near} of the rows looked at have another row, or a copy, within a quarter of the "
+        "length. AUROC: 0.5 is a coin.",
+        ("copies", "different rows", *(f"AUROC, {name}" for name in names)),
+        rows,
+    )
+
+
 def card(found: Audit) -> str:
     """A paragraph for a model card, in Markdown."""
-    verdict = headline(found.verdict)
     how = "without its training data"
     if found.with_data:
         how = "with its training text and unseen text"
+    elif found.with_fresh:
+        how = "with text that it has not seen, without its training data"
     said = [
-        f"**Memorization audit.** {verdict} Audited {how} by `attractor audit` (arXiv:2604.26841)."
+        f"**Memorization audit.** {headline(found)} Audited {how} by `attractor audit` "
+        "(arXiv:2604.26841)."
     ]
     said += standfirst(found)
-    if found.with_data is None and not found.misfit:
-        said.append(f"Judged by reference curves of another sweep: {found.reference.name}.")
     return " ".join(said) + " Brackets: 95% intervals over sequences.\n"
 
 
 def render(found: Audit) -> str:
     """Return the page as text."""
+    figure = reach_ = None
+    if found.reference is not None:
+        figure, reach_ = reference_figure(found.reference, found.numbers), reach(found)
     return fill(
         "audit.html.j2",
         found=found,
-        headline=headline(found.verdict),
+        headline=headline(found),
         standfirst=standfirst(found),
         evidence=evidence_table(found),
         means=[(TITLES[r.name], MEANS[r.name]) for r in _all_findings(found)],
         tables=data_tables(found),
-        figure_=reference_figure(found.reference, found.numbers),
-        reach=reach(found),
+        figure_=figure,
+        reach=reach_,
         card=card(found),
         outcomes={},
     )
 
 
 def _all_findings(found: Audit) -> list[Finding]:
-    """The findings of both verdicts, one for each number."""
-    with_data = found.with_data.findings if found.with_data else ()
-    return list({finding.name: finding for finding in (*with_data, *found.alone.findings)}.values())
+    """The findings of all verdicts, one for each number."""
+    verdicts = [found.with_data, found.with_fresh, found.alone]
+    named: dict[str, Finding] = {}
+    for verdict in verdicts:
+        for finding in verdict.findings if verdict else ():
+            named.setdefault(finding.name, finding)
+    return list(named.values())

@@ -1,4 +1,5 @@
-"""`attractor audit`: one model, one page, one verdict; with its data or without."""
+"""`attractor audit`: one model, one page, one verdict; with its data, with fresh text, or with
+neither."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -18,32 +20,33 @@ from attractor.adapters.sweep_folder import is_run, no_sweep
 from attractor.analysis.advantage import advantage
 from attractor.analysis.statistics import clopper_pearson, mean_interval
 from attractor.audits import evidence
+from attractor.audits.against import EXTRACTION, measure_against, measure_basins
+from attractor.audits.found import Audit, Extraction, Pattern, StandingOut, VerbatimPassage
 from attractor.audits.measure import (
-    EXTRACTION,
     NOISE,
     Effort,
     check_effort,
-    measure_against,
-    measure_alone,
-    measure_basins,
+    measure_fresh,
+    measure_own,
+    measure_settled,
 )
-from attractor.audits.page import Audit, Extraction, VerbatimPassage, card, render
+from attractor.audits.page import card, render
 from attractor.audits.reference import (
     Reference,
     ReferenceModel,
     check_spans,
-    nearest,
     read_reference,
-    shipped,
 )
-from attractor.audits.verdict import verdict_alone, verdict_with_data
+from attractor.audits.verdict import verdict_alone, verdict_with_data, verdict_with_fresh
 from attractor.config.identity import run_config_from_dict
 from attractor.data.dataset import read_rows
 from attractor.data.ids import among
+from attractor.data.multiplicity import multiplicity
 from attractor.data.replicas import ordered, training_set
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
 from attractor.machine.files import atomic_directory, make_directory, write_atomically
 from attractor.machine.units import duration
+from attractor.measurements.subject import marked
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.process.registry import process_name
@@ -61,6 +64,8 @@ LEAST_TOKENS = 0.9
 mask and be rounded up, but a tokenizer that leaves more of it empty is another model's."""
 SHOWN = 8
 """Passages and generations on the page, of each at most."""
+LISTED = 200
+"""Training rows that stand out, in the files at most."""
 
 
 class Audited(NamedTuple):
@@ -74,6 +79,8 @@ class Audited(NamedTuple):
     texts: Texts | None = None
     place: str = ""
     """which model it is, see `place_of`"""
+    fresh: Mapping[str, np.ndarray] = MappingProxyType({})
+    """texts that the model has not seen, by their names, (N, L) each"""
 
 
 def place_of(model: str, weights: str, revision: str | None) -> str:
@@ -111,7 +118,8 @@ def audit(
         subject: model and, if they are known, its texts.
         out: a folder; an earlier audit in it is replaced, all at once, when this one is done.
         effort: how much is measured.
-        reference: a file of reference curves; the nearest of those shipped unless given.
+        reference: a file of reference curves, of models of the same kind and text, on which the
+            page shows the model; no verdict is read from them.
         watch: told what is being done.
 
     Raises:
@@ -122,14 +130,11 @@ def audit(
     out = Path(out)
     if out.is_dir() and any(out.iterdir()) and not (out / NUMBERS).is_file():
         raise AttractorError(f"'{out}' is not empty and holds no {NUMBERS}; choose another folder")
-    process = subject.denoiser.process
-    known = [read_reference(reference)] if reference else shipped()
-    curves = nearest(
-        known, process_name(process), process.vocab_size, subject.length, effort.steps, NOISE
-    )
+    curves = read_reference(reference) if reference else None
     started = time.monotonic()
     with atomic_directory(out) as partial:
-        write_tokens(partial, _blocks(subject, effort, watch))
+        blocks = _blocks(subject, effort, watch)
+        write_tokens(partial, (marked(subject.denoiser.process, block) for block in blocks))
         found = _judged(subject, effort, curves, read_arrays(partial), time.monotonic() - started)
         (partial / NUMBERS).write_text(json.dumps(found.plain(), indent=1, ensure_ascii=False))
         (partial / CARD).write_text(card(found), encoding="utf-8")
@@ -140,44 +145,89 @@ def audit(
 def _blocks(subject: Audited, effort: Effort, watch: Callable[[str], None]) -> Iterator[Block]:
     """Everything that is measured. What needs data begins once there are generations, which it
     compares with training text."""
-    for block in measure_alone(subject.denoiser, subject.length, effort, watch):
-        own = block.original if block.measurement == "echoes" else None
+    model, own = subject.denoiser, None
+    for block in measure_own(model, subject.length, effort, watch):
+        own = block.original if block.measurement == "echoes" else own
         yield block
-        if own is not None and subject.texts is not None:
-            yield from measure_against(subject.denoiser, own, subject.texts, effort, watch)
+    assert own is not None, "there are generations"
+    yield from measure_settled(model, own, effort, watch)
+    yield from measure_fresh(model, subject.fresh, effort, watch)
+    if subject.texts is not None:
+        copies = multiplicity(np.asarray(subject.texts.corpus))
+        yield from measure_against(model, own, subject.texts, copies, effort, watch)
 
 
 def _judged(
-    subject: Audited, effort: Effort, curves: Reference, arrays: Arrays, seconds: float
+    subject: Audited, effort: Effort, curves: Reference | None, arrays: Arrays, seconds: float
 ) -> Audit:
-    process = subject.denoiser.process
-    numbers = evidence.alone(arrays, effort.seed)
-    misfit = curves.misfit(
-        process_name(process), process.vocab_size, subject.length, effort.steps, NOISE
-    )
-    alone = verdict_alone(numbers, curves, misfit)
-    texts, with_data, against = subject.texts, None, {}
+    process, texts, seed = subject.denoiser.process, subject.texts, effort.seed
+    numbers = {**evidence.alone(arrays, seed), **evidence.settled_numbers(arrays, seed)}
+    patterns = evidence.patterns(arrays)
+    fresh = evidence.fresh_numbers(arrays, list(subject.fresh), seed)
+    against, membership, rows, with_data = {}, {}, None, None
     if texts is not None:
-        against = evidence.against_data(arrays, effort.seed)
-        with_data = verdict_with_data({**numbers, **against})
+        copies = multiplicity(np.asarray(texts.corpus))
+        against, membership = evidence.against_data(arrays, seed), evidence.membership(arrays)
+        rows = evidence.every_row(arrays)
+        told = {**numbers, **against}
+        with_data = verdict_with_data(told, membership, rows, len(copies.rows))
     own = arrays.array("original", "echoes", "generated")[0]
     return Audit(
         model=subject.name,
         place=subject.place,
-        alone=alone,
+        alone=verdict_alone(numbers, patterns),
+        with_fresh=verdict_with_fresh(numbers, patterns, fresh) if fresh else None,
         with_data=with_data,
         numbers=numbers,
+        fresh=fresh,
         against=against,
-        store=evidence.store(arrays),
+        patterns=patterns,
+        recovered=_recovered(arrays, patterns, subject.tokenizer),
         generations=len(own),
         reference=curves,
-        misfit=misfit,
+        misfit=_misfit(curves, process_name(process), process.vocab_size, subject, effort),
         rates=_rates(arrays) if texts else (),
-        membership=evidence.membership(arrays) if texts else {},
+        membership=membership,
+        rows=rows,
+        standing_out=_standing_out(arrays, rows, subject.tokenizer) if texts else (),
         extraction=_extraction(arrays) if texts else (),
         passages=_passages(arrays, subject.tokenizer) if texts else (),
         samples=tuple(_text(row, subject.tokenizer) for row in own[:SHOWN]),
-        facts=_facts(subject, effort, len(own), seconds),
+        facts=_facts(subject, effort, arrays, len(own), seconds),
+    )
+
+
+def _misfit(
+    curves: Reference | None, noise: str, vocab_size: int, subject: Audited, effort: Effort
+) -> list[str]:
+    if curves is None:
+        return []
+    return curves.misfit(noise, vocab_size, subject.length, effort.steps, NOISE)
+
+
+def _recovered(
+    arrays: Arrays, found: evidence.Patterns, tokenizer: Tokenizer | None
+) -> tuple[Pattern, ...]:
+    """The settled texts that came up most often."""
+    tokens = arrays.array("original", "settled", "generated")[0]
+    return tuple(Pattern(times, _text(tokens[i], tokenizer)) for i, times in found.texts[:SHOWN])
+
+
+def _standing_out(
+    arrays: Arrays, rows: evidence.EveryRow | None, tokenizer: Tokenizer | None
+) -> tuple[StandingOut, ...]:
+    """The training rows beyond the unseen quantile, those in both scores first."""
+    if rows is None:
+        return ()
+    tokens = arrays.array("original", "every_row", "train")[0]
+    ranks: dict[int, list[str]] = {}
+    for name, tail in rows.tails.items():
+        for row in tail.rows.tolist():
+            ranks.setdefault(row, []).append(name)
+    ordered = sorted(ranks, key=lambda row: (-len(ranks[row]), -int(rows.copies[row]), row))
+    return tuple(
+        StandingOut(int(rows.copies[row]), tuple(ranks[row]), _text(tokens[row], tokenizer))
+        for row in ordered[:LISTED]
     )
 
 
@@ -226,30 +276,40 @@ def _text(row: np.ndarray, tokenizer: Tokenizer | None) -> str:
 
 
 def _facts(
-    subject: Audited, effort: Effort, generations: int, seconds: float
+    subject: Audited, effort: Effort, arrays: Arrays, generations: int, seconds: float
 ) -> tuple[tuple[str, str], ...]:
     process, texts = subject.denoiser.process, subject.texts
-    counts = f"{generations:,}"
-    if generations < effort.n:
-        counts += f" of {effort.n:,}, as many as fit"
-    rows: tuple[tuple[str, str], ...] = ()
+    chains = arrays.array("original", "settled", "generated").shape[1]
+    rows = [
+        (f"Fresh text {name}", f"{arrays.array('original', 'fresh_nll', name).shape[1]:,} rows")
+        for name in subject.fresh
+    ]
     if texts is not None:
         unseen = len(texts.test) + len(texts.other_test)
-        rows = (
-            ("Training rows", f"{len(texts.corpus):,}, {len(texts.train):,} probed"),
-            ("Unseen rows", f"{unseen:,}, {len(texts.test):,} probed"),
-        )
+        probed = [arrays.array("original", "entropy", kind).shape[1] for kind in ("train", "test")]
+        rows += [
+            ("Training rows", f"{len(texts.corpus):,}, {probed[0]:,} probed"),
+            ("Unseen rows", f"{unseen:,}, {probed[1]:,} probed"),
+        ]
+        looked = arrays.array("original", "every_row", "train").shape[1]
+        there = len(multiplicity(np.asarray(texts.corpus)).rows)
+        rows += [("Different training rows", _of(looked, there) + " looked at once")]
     return (
         ("Noise", process_name(process)),
         ("Vocabulary size V", f"{process.vocab_size:,}"),
         ("Sequence length L", f"{subject.length:,}"),
-        ("Generations", counts),
+        ("Generations", _of(generations, effort.n).rstrip(",")),
+        ("Chains that settled", f"{chains:,}"),
         *rows,
         ("Reverse steps", f"{effort.steps:,}"),
         ("Seed of the noise", str(effort.seed)),
         ("Time", duration(seconds)),
         ("attractor version", code_version()),
     )
+
+
+def _of(done: int, wanted: int) -> str:
+    return f"{done:,}" if done == wanted else f"{done:,} of {wanted:,}, as many as fit,"
 
 
 def tokenizer_beside(
@@ -289,21 +349,41 @@ def texts_from_files(
         AttractorError: for files that cannot be read or do not fit the model, a tokenizer of
             another size, and if too few rows are left.
     """
-    size = vocab_size if tokenizer is None else tokenizer.vocab_size
-    if not LEAST_TOKENS * vocab_size <= size <= vocab_size:
-        raise AttractorError(
-            f"the tokenizer has {size:,} tokens, and the model knows {vocab_size:,}: it is not the "
-            "model's"
-        )
+    _require_tokenizer_of(tokenizer, vocab_size)
     known = _rows(train, column, tokenizer, length, vocab_size)
     others = _rows(test, column, tokenizer, length, vocab_size, apart_from=train)
     unseen = others[~among(others, known)]
+    # Where rows of both files are dropped on one side only, what is left there is the rarer text,
+    # and returns less often for that reason: so they are the last to be probed as training rows.
+    shared = among(known, others)
+    known = np.concatenate([known[~shared], known[shared]])
     for name, left, which in ((train, known, ""), (test, unseen, " that are no training rows")):
         if len(left) < 2:
             raise AttractorError(
                 f"'{name}' gives {len(left)} rows of {length} tokens{which}: at least 2 are needed"
             )
     return _texts(known, unseen, tokenizer, rows)
+
+
+def fresh_from_files(
+    paths: Sequence[Path],
+    column: str,
+    tokenizer: Tokenizer | None,
+    length: int,
+    vocab_size: int,
+) -> dict[str, np.ndarray]:
+    """Fresh texts by their names: rows of each file; arguments and errors are those of
+    `texts_from_files`."""
+    _require_tokenizer_of(tokenizer, vocab_size)
+    found: dict[str, np.ndarray] = {}
+    for path in paths:
+        name = path.name if path.name not in found else str(path)
+        found[name] = _rows(path, column, tokenizer, length, vocab_size)
+        if len(found[name]) < 2:
+            raise AttractorError(
+                f"'{path}' gives {len(found[name])} row of {length} tokens: at least 2 are needed"
+            )
+    return found
 
 
 def texts_of_run(run: Path, rows: int) -> Texts:
@@ -324,6 +404,15 @@ def _texts(known: np.ndarray, unseen: np.ndarray, tokenizer: Tokenizer | None, r
     """The first rows of each kind are probed; a bag of words learns from the others."""
     decode = tokenizer.decode if tokenizer else lambda ids: " ".join(map(str, ids))
     return Texts(known[:rows], unseen[:rows], known, known[rows:], unseen[rows:], decode)
+
+
+def _require_tokenizer_of(tokenizer: Tokenizer | None, vocab_size: int) -> None:
+    size = vocab_size if tokenizer is None else tokenizer.vocab_size
+    if not LEAST_TOKENS * vocab_size <= size <= vocab_size:
+        raise AttractorError(
+            f"the tokenizer has {size:,} tokens, and the model knows {vocab_size:,}: it is not the "
+            "model's"
+        )
 
 
 def _rows(
@@ -392,9 +481,9 @@ def write_reference_of(
 def _reference_model(
     n_train: int, denoiser: Denoiser, texts: Texts, effort: Effort
 ) -> ReferenceModel:
-    """Audit one model as `audit` does, but of what needs data measure the basins alone."""
+    """Measure of one model its own text, as `audit` does, and its basins."""
     blocks = itertools.chain(
-        measure_alone(denoiser, texts.train.shape[1], effort, lambda doing: None),
+        measure_own(denoiser, texts.train.shape[1], effort, lambda doing: None),
         measure_basins(denoiser, texts, effort),
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -62,6 +62,7 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
         "report": commands.ReportCommand(sweep=tyro.MISSING),
         "twins": commands.TwinsCommand(sweep=tyro.MISSING),
         "theory": commands.TheoryCommand(),
+        "explore": commands.ExploreCommand(),
     }
     kinds = [Annotated[type(c), tyro.conf.subcommand(name, default=c)] for name, c in known.items()]
     any_of_them: Any = functools.reduce(operator.or_, kinds)

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from attractor import adapters
 from attractor.adapters.family import Weights
-from attractor.api.audits import name_of, where_of
+from attractor.api.audits import length_of, name_of, where_of
 from attractor.api.audits import run_audit as audit
-from attractor.audits.measure import Effort
-from attractor.audits.page import Audit, headline, standfirst
+from attractor.audits.found import Audit
+from attractor.audits.measure import Effort, check_effort
+from attractor.audits.page import headline, standfirst
+from attractor.audits.plan import lines, plan_audit
 from attractor.audits.run import PAGE, default_folder, place_of, write_reference_of
 from attractor.cli.terminal import out, say
 from attractor.types import AttractorError
@@ -20,12 +23,38 @@ def run_audit(
     *, into: Path | None, model: str, settings: tuple[str, ...], effort: Effort, **given: Any
 ) -> Audit:
     """Audit a model and say where the page is."""
-    _require_both_or_none(given["train"], given["test"], given["own_data"])
-    told = _values_of(settings)
+    _require_sense(given["train"], given["test"], given["own_data"])
+    told = values_of(settings)
     folder, made = audit(model, out=into, settings=told, effort=effort, console=out, **given)
-    say("\n".join([headline(made.verdict), *standfirst(made)]))
+    say("\n".join([headline(made), *standfirst(made)]))
     say(f"page  {folder / PAGE}")
     return made
+
+
+def say_audit_plan(
+    model: str,
+    effort: Effort,
+    settings: tuple[str, ...],
+    *,
+    weights: Weights,
+    family: str | None,
+    revision: str | None,
+    dtype: str | None,
+) -> None:
+    """Say what an audit takes, without reading a weight where the family allows that."""
+    check_effort(effort)
+    where = where_of(model)
+    placed = adapters.family_of(where, family, revision).placed
+    denoiser = adapters.load(
+        where,
+        weights,
+        "meta" if placed else "auto",
+        family=family,
+        revision=revision,
+        dtype=dtype,
+        **values_of(settings),
+    )
+    say("\n".join(lines(plan_audit(denoiser, length_of(denoiser, model), effort))))
 
 
 def folder_of(model: str, weights: Weights, revision: str | None) -> Path:
@@ -45,7 +74,7 @@ def run_reference(sweep: Path, target: Path, name: str, n: int) -> None:
     say(f"reference  {target}")
 
 
-def _require_both_or_none(train: Path | None, test: Path | None, own_data: bool) -> None:
+def _require_sense(train: Path | None, test: tuple[Path, ...], own_data: bool) -> None:
     if own_data and (train or test):
         raise AttractorError(
             "--own-data takes the rows of the run: give it without --train and --test"
@@ -54,15 +83,15 @@ def _require_both_or_none(train: Path | None, test: Path | None, own_data: bool)
         raise AttractorError(
             "--train needs --test beside it: text of the same kind that the model has not seen, "
             "without which memorized text cannot be told from easy text; an audit without data "
-            "needs neither"
+            "needs neither, and --test alone is fresh text"
         )
-    if test and not train:
+    if train and len(test) > 1:
         raise AttractorError(
-            "--test is compared with --train: give both; an audit without data needs neither"
+            f"--train with {len(test)} files of --test: training text is compared with one"
         )
 
 
-def _values_of(given: tuple[str, ...]) -> dict[str, Any]:
+def values_of(given: tuple[str, ...]) -> dict[str, Any]:
     """`name=value` pairs; a value is JSON where it can be read as such, else text."""
     found: dict[str, Any] = {}
     for pair in given:

@@ -19,7 +19,8 @@ import tyro
 
 from attractor.cli.net import NOTHING_KEPT
 from attractor.config.presets import preset
-from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig, check_seed
+from attractor.config.settings import DataConfig, ProbeConfig, RunConfig, SweepConfig, check_seed
+from attractor.types import AttractorError
 
 Folder = tyro.conf.Positional[Path]
 DEMO = "demo"
@@ -224,24 +225,46 @@ class MeasureCommand:
     """Add measurements to a sweep: what its models lack of them is made, and nothing is trained."""
 
     sweep: Folder
-    """Folder of a sweep, or one run of it, such as runs/demo:n=32."""
+    """Folder of a sweep, or one run of it, such as runs/demo:n=32; or, with --sizes-from-names, a
+    pattern of checkpoints, such as 'owner/models/tiny/*.ckpt'."""
     config: Annotated[ProbeConfig, tyro.conf.arg(name="")]
     workers: int | None = None
     """How many models are measured side by side; by default one for each core, or one where there
     is a GPU."""
+    sizes_from_names: bool = False
+    """Measure checkpoints that somebody else has trained as a sweep: the number at the end of each
+    name is the size of its training set, in rows or, up to 1, as a fraction of them."""
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    """The text such checkpoints were trained on."""
+    out: Path | None = None
+    """Folder of the sweep that is made of them; unless given, runs/ and the name of the folder that
+    the checkpoints are in."""
 
     @property
     def written(self) -> tuple[Path, ...]:
         """Where something will be written."""
+        if self.sizes_from_names:
+            return (self.family_folder,)
         return (self.sweep,) if self.sweep.exists() else ()
+
+    @property
+    def family_folder(self) -> Path:
+        """Folder of the sweep that is made of checkpoints."""
+        return self.out or Path("runs") / (self.sweep.parent.name or "checkpoints")
 
     kept = GOES_ON
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.adapters.sweep_folder import is_run
-        from attractor.cli.run import run_measure, run_probe
+        from attractor.cli.run import run_family, run_measure, run_probe
 
-        if is_run(self.sweep):
+        if self.sizes_from_names:
+            run_family(str(self.sweep), self.data, self.config, self.family_folder)
+        elif self.out is not None or self.data != DataConfig():
+            raise AttractorError(
+                "--data and --out are for checkpoints of other people: give --sizes-from-names too"
+            )
+        elif is_run(self.sweep):
             run_probe(self.sweep, self.config, None, "text")
         else:
             run_measure(self.sweep, self.config, self.workers)
@@ -292,8 +315,11 @@ class AuditCommand:
     """Text that the model was trained on: a .txt, .jsonl or .parquet file, a folder of those, or
     rows of token ids as an .npy or .json matrix or as lists in .jsonl; given together with unseen
     text."""
-    test: Path | None = None
-    """Text of the same kind that the model has not seen, in one of the same formats."""
+    test: tuple[Path, ...] = ()
+    """Text that the model has not seen, in one of the same formats: of the kind of the training
+    text where that is given; without it, fresh text, written after the model, of the kind it was
+    trained on, by which a model is judged without its training text. Of several such texts the
+    best calibrated counts."""
     own_data: bool = False
     """Take a run's own training rows and unseen rows as its data."""
     column: str = "text"
@@ -316,14 +342,14 @@ class AuditCommand:
     seed: int = 0
     """Seed of the noise."""
     reference: Path | None = None
-    """Reference curves to compare with instead of the built-in ones: a file of `attractor
-    reference`."""
+    """Reference curves to show the model beside: a file of `attractor reference`, of models of the
+    same text. No verdict is read from them."""
     out: Path | None = None
     """Folder of the audit, which replaces an earlier one there; unless given it is audits/ and the
     name of the model, with a digest behind it where another model of this name was audited."""
     gate: bool = False
     """Let the exit code tell the verdict: 0 for generalizing, 1 for memorizing, 3 for anything
-    between or undecided. Without it the code is 0 for every verdict."""
+    between or undecided; 2 is no verdict. Without it the code is 0 for every verdict."""
     weights: Literal["ema", "raw"] = "ema"
     """Which weights of the model: "ema", averaged over training, or "raw", those of the last
     step."""
@@ -335,10 +361,22 @@ class AuditCommand:
     settings: tuple[str, ...] = ()
     """Settings that the checkpoint does not tell, as name=value, such as n_heads=12 seq_len=1024;
     the error names those that are missing."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """Precision of the weights of a large network; as they are stored unless given."""
+    device_map: Literal["auto"] | None = None
+    """Spread a large network over all GPUs there are."""
+    positions: int | None = None
+    """At how many positions texts are read behind masks, where each costs a pass; 16 unless
+    given."""
+    dry_run: bool = False
+    """Say what the audit would take, memory, passes and minutes on some GPUs, and stop. Of a large
+    network no weight is read."""
 
     @property
     def written(self) -> tuple[Path, ...]:
         """Where something will be written: the new folder takes the place of the old one."""
+        if self.dry_run:
+            return ()
         from attractor.cli.audit import folder_of
 
         folder = self.out or folder_of(self.model, self.weights, self.revision)
@@ -346,11 +384,22 @@ class AuditCommand:
 
     def __call__(self) -> int:  # noqa: D102
         from attractor.audits.measure import Effort
-        from attractor.cli.audit import run_audit
+        from attractor.cli.audit import run_audit, say_audit_plan
 
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         gate, into = given.pop("gate"), given.pop("out")
         effort = Effort(**{name: given.pop(name) for name in Effort._fields})
+        if given.pop("dry_run"):
+            say_audit_plan(
+                self.model,
+                effort,
+                self.settings,
+                weights=self.weights,
+                family=self.family,
+                revision=self.revision,
+                dtype=self.dtype,
+            )
+            return 0
         found = run_audit(into=into, effort=effort, **given)
         return found.verdict.exit_code if gate else 0
 
@@ -420,9 +469,21 @@ class ReportCommand:
     sweep: Folder
     """Folder of a sweep."""
     figures: Literal["pdf", "svg", "eps", "png"] | None = None
-    """Write each figure as a file of this format too, in the folder figures beside the report."""
+    """Write figures as files of this format too."""
+    set: Literal["page", "paper"] = "page"
+    """Which figures: page, each of the report; paper, those that a paper about a transition shows
+    (transition, histograms, trajectories, passages)."""
+    only: tuple[str, ...] = ()
+    """Names of the figures that are wanted, such as recovery or, of the paper's, transition."""
+    row: int | None = None
+    """Row of training and of unseen text that the passages show, from 0; by default a typical
+    one."""
     tables: Literal["csv", "tex"] | None = None
-    """Write each table as a file of this format too, in the folder tables beside the report."""
+    """Write tables as files of this format too; in tex also the passages."""
+    out: Path | None = None
+    """Folder for these files; by default figures and tables beside the report."""
+    dpi: int = 300
+    """Dots per inch of png."""
     style: Path | None = None
     """Style file of matplotlib for these figures."""
     tagger: Literal["nltk"] | None = None
@@ -434,16 +495,28 @@ class ReportCommand:
     @property
     def written(self) -> tuple[Path, ...]:
         """Where something will be written."""
-        return (self.sweep,) if self.sweep.exists() else ()
+        found = (self.sweep,) if self.sweep.exists() else ()
+        return found if self.out is None else (*found, self.out)
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.cli.terminal import say
-        from attractor.report.page import write_extras, write_report
+        from attractor.report.extras import Extras, write_extras
+        from attractor.report.page import write_report
         from attractor.report.sweep_files import read_report
         from attractor.sweeps.run import summarize
         from attractor.sweeps.summary import add_word_classes
 
-        for page in summarize(self.sweep):
+        extras = Extras(
+            figures=self.figures,
+            tables=self.tables,
+            set=self.set,
+            only=self.only,
+            out=self.out,
+            style=self.style,
+            dpi=self.dpi,
+        )
+        pages = summarize(self.sweep, self.row)
+        for page in pages:
             if self.tagger is not None:
                 add_word_classes(page.parent, self.tagger)
             if self.tagger is not None or self.beside:
@@ -451,9 +524,8 @@ class ReportCommand:
             for notice in read_report(page.parent).notices:
                 print(f"attractor: {notice}", file=sys.stderr)
             say(page)
-            extras = write_extras(page.parent, self.figures, self.tables, self.style, self.beside)
-            for path in extras:
-                say(path)
+        for path in write_extras([page.parent for page in pages], extras, self.beside):
+            say(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -512,6 +584,31 @@ class TheoryCommand:
             on_progress=say,
         )
         say(page)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExploreCommand:
+    """Write a page on which anyone can let sentences fall into the basins of a sweep's models: one
+    file that needs no network."""
+
+    sweep: tyro.conf.Positional[Path | None] = None
+    """Folder of a sweep; the reference models that ship with the package unless given."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """File to write; unless given explorer.html, in the folder of the sweep, or here without
+    one."""
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written."""
+        if self.out is not None:
+            return (self.out,)
+        return () if self.sweep is None or not self.sweep.exists() else (self.sweep,)
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor.cli.terminal import say
+        from attractor.explore import write_explorer
+
+        say(write_explorer(self.sweep, self.out, on_progress=say))
 
 
 def _begun(*folders: Path, force: bool) -> str:

@@ -9,7 +9,8 @@ from attractor.api.progress import packing_bar, progress_bars, shown, training_b
 from attractor.api.sweeping import train_sweep
 from attractor.cli.tables import note_data, show_headline, show_rows, show_transition
 from attractor.cli.terminal import out, say
-from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
+from attractor.cli.terminal import out as terminal
+from attractor.config.settings import DataConfig, ProbeConfig, RunConfig, SweepConfig
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.notebook import printable
@@ -20,6 +21,7 @@ from attractor.results.tables import RESULTS, read_results
 from attractor.runs.folder import read_json
 from attractor.runs.measure import results_of
 from attractor.runs.run import run_alone
+from attractor.sweeps.checkpoints import find_checkpoints, measure_checkpoints
 from attractor.sweeps.executor import Executor
 from attractor.sweeps.run import config_of
 from attractor.sweeps.search import ADAPTIVE
@@ -87,6 +89,16 @@ def run_measure(folder: Path, config: ProbeConfig, workers: int | None) -> None:
         for notice in read_report(summary).notices:
             say(f"note     {notice}")
         say(f"report   {summary / REPORT}")
+
+
+def run_family(pattern: str, data: DataConfig, probe: ProbeConfig, out: Path) -> None:
+    """Measure checkpoints by the sizes in their names; then print the table and n*."""
+    with terminal.status("measuring") as status:
+        found = find_checkpoints(pattern)
+        reports = measure_checkpoints(found, data, probe, out, say=status.update)
+    show_transition(read_json(out / TRANSITION), "")
+    for report in reports:
+        say(f"report   {report}")
 
 
 def run_twins(folder: Path) -> None:

@@ -478,6 +478,10 @@ class SweepConfig:
             check_seed(order, "data_seeds")
         if not all(0 < size < math.inf for size in self.sizes):
             raise AttractorError(f"sizes = {self.sizes} must be positive")
+        # Of sizes that are shares of the corpus it is known only when that has been packed.
+        counts = [int(size) for size in self.sizes if size > 1]
+        if counts:
+            _check_repeats(self.data, min(counts))
         if not 1 < self.margin < math.inf:
             raise AttractorError(
                 f"margin = {self.margin} must be above 1: it is the largest ratio of two places "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import BASINS
 from attractor.measurements.measurement import (
     TEXTS,
     Measurement,
@@ -56,6 +57,7 @@ ABLATION = Measurement(
     name="ablation",
     question="how does recovery depend on the number of steps of the reverse process?",
     page="ablation",
+    fold=BASINS,
     quantities=(Quantity("recovery_steps", "recovery rate by reverse steps", SHARE),),
     run=_run,
     rows=_rows,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attractor.analysis.statistics import clopper_pearson
+from attractor.analysis.statistics import share_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import BASINS
 from attractor.measurements.measurement import (
     TEXTS,
     Measurement,
@@ -46,9 +47,10 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
         yield from mean_rows(arrays, "basin_radius", "basin_radius", seed, split, share=True)
         if arrays.has("basin_radius", split):
             radius = arrays.values("basin_radius", split)[:, 0]
+            groups = arrays.groups("basin_radius", split)
             for at in RADII:
-                wide = int((radius >= at - 1e-9).sum())  # radii are stored in single precision
-                share = clopper_pearson(wide, len(radius))
+                # Radii are stored in single precision.
+                share = share_interval(radius >= at - 1e-9, groups)
                 yield row(split, "basin_survival", share, at=float(at))
 
 
@@ -65,6 +67,7 @@ BASIN = Measurement(
     question="what is the largest corrupted share from which a sequence returns with 95% of its "
     "changed tokens?",
     page="basin-radius",
+    fold=BASINS,
     quantities=(
         Quantity("basin_radius", "basin radius", SHARE),
         Quantity("basin_survival", "sequences with at least this basin radius", SHARE),

@@ -10,10 +10,11 @@ import numpy as np
 from attractor.analysis.calibration import Surprise, kappa, log_kappa_difference
 from attractor.analysis.statistics import clustered_share, mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, block, mean_rows, row
 from attractor.measurements.section import Section, Trace, kinds
 from attractor.results.estimate import Estimate
-from attractor.results.tables import Arrays, Block, Row
+from attractor.results.tables import Arrays, Block, Row, counted_mean
 from attractor.results.thresholds import RELIABILITY_BINS
 from attractor.results.units import LOG_RATIO, NATS, PROBABILITY_BETWEEN, RATIO, SHARE
 
@@ -59,7 +60,9 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
             yield from _confidence_rows(arrays, split, seed)
     if all(arrays.has("calibration_nll", split) for split in TEXTS):
         train, test = (surprise(arrays, split) for split in TEXTS)
-        yield row("test", "calibration_gap", log_kappa_difference(test, train, seed))
+        of_train, of_test = (arrays.groups("calibration_nll", split) for split in TEXTS)
+        gap = log_kappa_difference(test, train, seed, (of_test, of_train))
+        yield row("test", "calibration_gap", gap)
 
 
 def _confidence_rows(arrays: Arrays, split: str, seed: int) -> Iterator[Row]:
@@ -68,14 +71,16 @@ def _confidence_rows(arrays: Arrays, split: str, seed: int) -> Iterator[Row]:
         arrays.values(f"calibration_{name}", split) for name in ("confidence", "correct")
     )
     groups = arrays.groups("calibration_confidence", split)
-    beyond = mean_interval((confidence - correct).mean(1), seed=seed, groups=groups)
+    beyond = mean_interval(counted_mean(confidence - correct), seed=seed, groups=groups)
     yield row(split, "overconfidence", beyond)
-    bins = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
+    # In no bin is a token that is frozen.
+    bins = np.minimum(np.nan_to_num(confidence * RELIABILITY_BINS, nan=-1), RELIABILITY_BINS - 1)
+    bins, correct = bins.astype(int), np.nan_to_num(correct)
     for i in range(RELIABILITY_BINS):
         here = bins == i
         if here.any():
             at = (i + 0.5) / RELIABILITY_BINS
-            share = clustered_share((correct * here).sum(1), here.sum(1))
+            share = clustered_share((correct * here).sum(1), here.sum(1), groups)
             yield row(split, "reliability", share, at=at)
             mean = Estimate(float(confidence[here].mean()), n=share.n)
             yield row(split, "bin_confidence", mean, at=at)
@@ -84,7 +89,8 @@ def _confidence_rows(arrays: Arrays, split: str, seed: int) -> Iterator[Row]:
 def _own_rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     if all(arrays.has("calibration_nll", split) for split in ("generated", "test")):
         own, test = (surprise(arrays, split) for split in ("generated", "test"))
-        gap = log_kappa_difference(own, test, seed)
+        groups = None, arrays.groups("calibration_nll", "test")
+        gap = log_kappa_difference(own, test, seed, groups)
         yield row("generated", "own_calibration_gap", gap)
 
 
@@ -104,6 +110,7 @@ CALIBRATION = Measurement(
     name="calibration",
     question="is the model as surprised by a token, and as often right, as it expects to be?",
     page="calibration",
+    fold=UNCERTAINTY,
     quantities=(
         Quantity("kappa", "surprise met over surprise expected", RATIO),
         Quantity("calibration_gap", "ln kappa of unseen minus training text", LOG_RATIO),
@@ -151,6 +158,7 @@ OWN_CALIBRATION = Measurement(
     question="does the model judge the text that it writes better than unseen text, as a store "
     "does?",
     page="calibration",
+    fold=UNCERTAINTY,
     quantities=(Quantity("own_calibration_gap", "ln kappa of own minus unseen text", LOG_RATIO),),
     run=_run_own,
     rows=_own_rows,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from attractor.analysis.statistics import Values, clustered_share, mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import (
     TEXTS,
     Measurement,
@@ -20,7 +21,7 @@ from attractor.measurements.measurement import (
     row,
 )
 from attractor.measurements.section import Section, kinds
-from attractor.results.tables import Arrays, Block, Row
+from attractor.results.tables import Arrays, Block, Row, counted_mean
 from attractor.results.thresholds import VANISHING
 from attractor.results.units import NATS, SHARE
 
@@ -55,13 +56,14 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for split in SPLITS:
         yield from mean_rows(arrays, "entropy", "conditional_entropy", seed, split)
         if arrays.has("entropy", split):
-            vanishing = (arrays.values("entropy", split) < VANISHING).mean(1)
+            entropy = arrays.values("entropy", split)
+            # NaN, of a token that is frozen, stays NaN.
+            vanishing = counted_mean(np.where(np.isnan(entropy), np.nan, entropy < VANISHING))
             groups = arrays.groups("entropy", split)
             e = mean_interval(vanishing, share=True, seed=seed, groups=groups)
             yield row(split, "vanishing_share", e)
-            entropy = arrays.values("entropy", split)[None]
-            every = np.ones(entropy.shape, dtype=bool)
-            yield from density_rows(split, "entropy_density", entropy, every)
+            every = ~np.isnan(entropy[None])
+            yield from density_rows(split, "entropy_density", entropy[None], every)
 
 
 def density_rows(
@@ -96,6 +98,7 @@ ENTROPY = Measurement(
     question="how unsure is the model of a token given all others, and of which tokens is it "
     "certain?",
     page="conditional-entropy",
+    fold=UNCERTAINTY,
     quantities=(
         Quantity("conditional_entropy", "conditional entropy (nats)", NATS),
         Quantity("vanishing_share", "tokens below 0.01 nats", SHARE),

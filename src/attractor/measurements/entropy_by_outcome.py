@@ -9,6 +9,7 @@ import numpy as np
 
 from attractor.analysis.statistics import ratio_interval
 from attractor.measurements.entropy import density_rows
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, row
 from attractor.measurements.section import Section, Trace
 from attractor.results.outcomes import OUTCOME_NAMES, OUTCOMES
@@ -26,11 +27,12 @@ def _rows_at(arrays: Arrays, split: str, t: float, seed: int) -> Iterator[Row]:
     """Entropy of a token, given its original context, by what became of it when corrupted at t."""
     # (R, N, L): what became of each token in each repeat, beside its entropy, which is the same in
     # all of them since it is that of the clean text.
-    index = arrays.outcomes(split, t).index()
+    found = arrays.outcomes(split, t)
+    index = found.index()
     entropy = np.broadcast_to(arrays.values("entropy", split), index.shape)
     groups = arrays.groups("recovery", split, t)
     for outcome, name in enumerate(OUTCOMES):
-        chosen = index == outcome
+        chosen = (index == outcome) & found.counted
         count = chosen.sum((0, 2)).astype(float)
         if np.count_nonzero(count) < 2:  # an interval needs two sequences
             continue
@@ -47,6 +49,7 @@ ENTROPY_BY_OUTCOME = Measurement(
     name="entropy_by_outcome",
     question="does entropy tell which tokens are recovered, fail, stay or break?",
     page="entropy-by-outcome",
+    fold=UNCERTAINTY,
     quantities=tuple(
         quantity
         for name, title in OUTCOME_NAMES.items()

@@ -10,6 +10,7 @@ from attractor.analysis.distances import distances
 from attractor.analysis.statistics import difference_interval
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.entropy import entropy_blocks
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, row
 from attractor.measurements.section import Section, Trace, kinds
 from attractor.results.tables import Arrays, Block, Row
@@ -48,7 +49,8 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for split in TEXTS:
         if arrays.has("entropy", split):
             other = arrays.per_sequence("entropy", split)
-            gap = difference_interval(own, other, seed)
+            groups = None, arrays.groups("entropy", split)  # generations belong to no document
+            gap = difference_interval(own, other, seed, groups)
             yield row("generated", f"entropy_gap_{split}", gap)
             for name, distance in distances(own, other, seed).items():
                 # Effect sizes have intervals; distances have none and are compared with chance.
@@ -75,6 +77,7 @@ ENTROPY_GAP = Measurement(
     name="entropy_gap",
     question="is the model surer of its own generations than of training and of unseen text?",
     page="entropy-gap",
+    fold=UNCERTAINTY,
     quantities=(
         Quantity("entropy_gap_train", "entropy of generated minus training text", NATS_BETWEEN),
         Quantity("entropy_gap_test", "entropy of generated minus unseen text", NATS_BETWEEN),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from attractor.analysis.statistics import clustered_share
+from attractor.measurements.fold import BASINS
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, row
 from attractor.measurements.section import Section, kinds
 from attractor.results.tables import Arrays, Row
@@ -33,6 +34,7 @@ EXACT_MATCH = Measurement(
     name="exact_match",
     question="how many corrupted sequences come back without one wrong token?",
     page="exact-match",
+    fold=BASINS,
     quantities=(Quantity("exact_match", "sequences that come back whole", SHARE),),
     rows=_rows,
     needs=("recovery",),

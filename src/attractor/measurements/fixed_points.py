@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import BASINS
 from attractor.measurements.measurement import Measurement, Quantity, block, mean_rows, row
 from attractor.measurements.section import Section, kinds
 from attractor.results.tables import Arrays, Block, Row
@@ -42,7 +45,7 @@ def _run_without_evidence(subject: Subject, config: ProbeConfig) -> Iterator[Blo
 
 
 def _block(name: str, subject: Subject, split: str, found: FixedPoints) -> Block:
-    return block(name, split, subject.rows(split), found.stays.float())
+    return block(name, split, subject.rows(split), found.values())
 
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
@@ -58,7 +61,7 @@ def _shares(arrays: Arrays, array: str, name: str, seed: int) -> Iterator[Row]:
     for split in SPLITS:
         yield from mean_rows(arrays, array, f"{name}_tokens", seed, split, share=True)
         if arrays.has(array, split):
-            whole = arrays.values(array, split).min(1)  # 1 where every token stays
+            whole = np.nanmin(arrays.values(array, split), 1)  # 1 where every token stays
             groups = arrays.groups(array, split)
             e = mean_interval(whole, share=True, seed=seed, groups=groups)
             yield row(split, f"{name}_sequences", e)
@@ -77,6 +80,7 @@ FIXED_POINTS = Measurement(
     question="which tokens, and which whole sequences, stay under the deterministic reverse "
     "process?",
     page="fixed-points",
+    fold=BASINS,
     quantities=(
         Quantity("posterior_fixed_tokens", "tokens that stay", SHARE),
         Quantity("posterior_fixed_sequences", "whole sequences that stay", SHARE),
@@ -109,6 +113,7 @@ PSEUDO_LIKELIHOOD_FIXED_POINTS = Measurement(
     question="which tokens are the likeliest given their context alone, so that they stay without "
     "their own evidence?",
     page="fixed-points",
+    fold=BASINS,
     quantities=(
         Quantity("fixed_tokens", "tokens that stay, by pseudo-likelihood", SHARE),
         Quantity("fixed_sequences", "whole sequences that stay, by pseudo-likelihood", SHARE),

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import GENERATION
 from attractor.measurements.measurement import (
     TEXTS,
     Measurement,
@@ -35,7 +36,7 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     judge = _judge(subject, config)
     for split in SPLITS:
         tokens = subject.rows(split)
-        yield block("judge", split, tokens, judge.nats(tokens.numpy()))
+        yield block("judge", split, tokens, judge.nats(tokens.numpy(), ~subject.fixed(tokens)))
 
 
 def _judge(subject: Subject, config: ProbeConfig) -> Judge:
@@ -69,6 +70,7 @@ GENERATIVE_PERPLEXITY = Measurement(
     name="generative_perplexity",
     question="how likely does a judge, another language model, find the model's generations?",
     page="generative-perplexity",
+    fold=GENERATION,
     quantities=(
         Quantity("judge_nats", "nats per token under the judge", NATS),
         Quantity("judge_correlation", "own entropy against the judge", CORRELATION),

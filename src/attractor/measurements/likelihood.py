@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, block, mean_rows, row
 from attractor.measurements.section import Section, kinds
 from attractor.results.draws import draws_error
@@ -53,6 +54,7 @@ LIKELIHOOD = Measurement(
     name="likelihood",
     question="how many nats does a token of training and of unseen text cost at most?",
     page="likelihood",
+    fold=UNCERTAINTY,
     quantities=(
         Quantity("nelbo_per_token", "NELBO (nats per token)", NATS),
         Quantity("nelbo_time_error", "standard error of the NELBO from the drawn times", NATS),

@@ -10,6 +10,7 @@ import numpy as np
 
 from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import Fold
 from attractor.measurements.section import Section
 from attractor.results.estimate import Estimate
 from attractor.results.tables import Arrays, Block, Row
@@ -51,6 +52,8 @@ class Measurement:
     """what it answers, in one line"""
     page: str
     """its page in docs/measurements, without the ending"""
+    fold: Fold
+    """the part of a report in which its figures stand"""
     quantities: tuple[Quantity, ...]
     rows: Callable[[Arrays, int], Iterator[Row]]
     """makes numbers with intervals of the arrays of a model, its own or those of others, and the
@@ -112,6 +115,7 @@ def corruption_block(name: str, split: str, found: Any, at: float | None = None)
         original=found.original.numpy(),
         corrupted=found.corrupted.numpy(),
         recovered=found.recovered.numpy(),
+        frozen=None if found.frozen is None else found.frozen.numpy(),
     )
 
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from attractor.analysis.detection import auroc, auroc_gain, auroc_shuffled, detection_at
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import SAFETY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, block, row
 from attractor.measurements.section import Section, Trace
 from attractor.measurements.texts import REFERENCE
-from attractor.results.tables import Arrays, Block, Row
+from attractor.results.tables import Arrays, Block, Row, counted_mean
 from attractor.results.units import AUROC, AUROC_BETWEEN, SHARE
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     for split, tokens in probed.items():
         compressed = [len(zlib.compress(texts.decode(ids).encode())) for ids in tokens.tolist()]
         yield block("compressed", split, tokens, np.array(compressed, dtype=np.float64))
-        yield block("bag_of_words", split, tokens, log_odds[tokens].mean(1))
+        odds = log_odds[tokens]
+        odds[subject.fixed(tokens)] = np.nan
+        yield block("bag_of_words", split, tokens, counted_mean(odds))
 
 
 def _log_frequency(rows: np.ndarray, vocab: int) -> Values:
@@ -82,13 +85,14 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     if not arrays.has("bag_of_words", "train"):
         return
     found = scores(arrays)
+    of = arrays.groups("bag_of_words", "train"), arrays.groups("bag_of_words", "test")
     for name, (train, test) in found.items():
-        yield row(name, "auroc", auroc(train, test))
+        yield row(name, "auroc", auroc(train, test, of))
         if name != BLIND:
-            yield row(name, "auroc_gain", auroc_gain((train, test), found[BLIND]))
+            yield row(name, "auroc_gain", auroc_gain((train, test), found[BLIND], of))
         for level in LEVELS:
             if not level or level * len(test) >= 1:
-                yield row(name, "tpr", detection_at(train, test, level).rate, at=level)
+                yield row(name, "tpr", detection_at(train, test, level, of[0]).rate, at=level)
         yield row(name, "auroc_shuffled", auroc_shuffled(train, test, seed))
 
 
@@ -97,6 +101,7 @@ MEMBERSHIP = Measurement(
     question="can training sequences be told from unseen ones, beyond what a bag of words can tell "
     "that never saw the model?",
     page="membership",
+    fold=SAFETY,
     quantities=(
         Quantity("auroc", "AUROC of a membership score", AUROC),
         Quantity("auroc_gain", "AUROC beyond that of the bag of words", AUROC_BETWEEN),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attractor.analysis.statistics import clopper_pearson, mean_interval
+from attractor.analysis.statistics import clopper_pearson, mean_interval, share_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import GENERATION
 from attractor.measurements.measurement import Measurement, Quantity, block, row
 from attractor.measurements.section import Section, Trace, kinds
 from attractor.results.tables import Arrays, Block, Row
@@ -27,19 +28,23 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     from attractor.probes.novelty import nearest_distances
 
     tokens, corpus = subject.own.tokens, np.asarray(subject.texts.corpus)
-    found = novelty(tokens.numpy(), corpus)
+    padding = subject.padding
+    found = novelty(tokens.numpy(), corpus, padding)
     for name, values in found._asdict().items():
         yield block(f"novelty_{name}", "generated", tokens, values)
     # Unseen text is near a training row by chance, of some kinds of text nearly always.
     unseen = subject.rows("test")
-    yield block("novelty_nearest", "test", unseen, nearest_distances(unseen.numpy(), corpus))
+    yield block(
+        "novelty_nearest", "test", unseen, nearest_distances(unseen.numpy(), corpus, padding)
+    )
 
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     if not arrays.has("novelty_nearest", "generated"):
         return
     tokens = arrays.array("original", "novelty_nearest", "generated")[0]
-    n, length = tokens.shape
+    n, frozen = len(tokens), arrays.frozen("novelty_nearest", "generated")
+    length = arrays.lengths("novelty_nearest", "generated")
     # Edit distances to the nearest training sequence, and to the nearest other generation.
     nearest, own = (
         arrays.values(f"novelty_{name}", "generated")[:, 0] / length for name in ("nearest", "own")
@@ -50,10 +55,12 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for name, kind in kinds_of_text.items():
         yield row("generated", f"share_{name}", clopper_pearson(int(kind.sum()), n))
     if arrays.has("novelty_nearest", "test"):  # earlier versions did not look
+        length = arrays.lengths("novelty_nearest", "test")
         unseen = arrays.values("novelty_nearest", "test")[:, 0] / length
-        by_chance = clopper_pearson(int((unseen <= NEAR).sum()), len(unseen))
+        by_chance = share_interval(unseen <= NEAR, arrays.groups("novelty_nearest", "test"))
         yield row("test", "share_memorized", by_chance)
-    overlap = arrays.values("novelty_overlap", "generated")[:, 0] / length
+    overlap = arrays.values("novelty_overlap", "generated")[:, 0]
+    overlap /= arrays.lengths("novelty_nearest", "generated")
     yield row("generated", "overlap", mean_interval(overlap, share=True, seed=seed))
     for k in GRAMS:
         # Of these n generations, and without an interval: resampling them would make repeats.
@@ -61,22 +68,25 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
             split="generated",
             t=None,
             measurement=f"distinct_{k}",
-            value=_distinct(tokens, k),
+            value=_distinct(tokens, k, frozen),
             sequences=n,
         )
 
 
-def _distinct(tokens: np.ndarray, k: int) -> float:
+def _distinct(tokens: np.ndarray, k: int, frozen: np.ndarray | None) -> float:
     """Distinct k-grams of all rows, a share of the k-grams that there are."""
-    places = tokens.shape[1] - k + 1
-    grams = {tuple(ids[i : i + k]) for ids in tokens.tolist() for i in range(places)}
-    return len(grams) / (len(tokens) * places)
+    grams = np.lib.stride_tricks.sliding_window_view(tokens, k, axis=1).reshape(-1, k)
+    if frozen is not None:
+        outside = np.lib.stride_tricks.sliding_window_view(frozen, k, axis=1).reshape(-1, k)
+        grams = grams[~outside.any(1)]
+    return len({*map(tuple, grams.tolist())}) / max(1, len(grams))
 
 
 NOVELTY = Measurement(
     name="novelty",
     question="are the model's generations near a training sequence, near one another, or neither?",
     page="novelty",
+    fold=GENERATION,
     quantities=(
         Quantity("share_memorized", "generations near a training sequence", SHARE),
         Quantity("share_spurious", "generations near another generation only", SHARE),

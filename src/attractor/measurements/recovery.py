@@ -9,6 +9,7 @@ import numpy as np
 
 from attractor.analysis.statistics import clustered_share, mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import BASINS
 from attractor.measurements.measurement import Measurement, Quantity, corruption_block, row
 from attractor.measurements.section import Section, kinds
 from attractor.results.tables import Arrays, Block, Row
@@ -58,6 +59,7 @@ RECOVERY = Measurement(
     question="how many corrupted tokens does the reverse process bring back, and how many "
     "untouched ones does it spoil?",
     page="recovery",
+    fold=BASINS,
     quantities=(
         Quantity("recovery_rate", "recovery rate", SHARE),
         Quantity("recovery_micro", "recovery rate over all tokens together", SHARE),

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attractor.analysis.detection import auroc
-from attractor.analysis.statistics import clopper_pearson, mean_interval
+from attractor.analysis.statistics import mean_interval, share_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import SAFETY
 from attractor.measurements.measurement import (
     Measurement,
     Quantity,
@@ -74,15 +75,19 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
             yield row(split, "repeated_recovery", e, t, at)
         e = mean_interval(radius[chosen], share=True, seed=seed, groups=of)
         yield row(split, "repeated_radius", e, at=at)
-        share = clopper_pearson(int(back[chosen].sum()), int(chosen.sum()))
-        yield row(split, "repeated_extraction", share, at=at)
+        yield row(
+            split, "repeated_extraction", share_interval(back[chosen].astype(float), of), at=at
+        )
 
     for times in sorted({*copies.tolist()} - {0}):
         chosen = copies == times
         yield from numbers(PLANTED, chosen, times)
         # The same rows at each place, so that they are a line to compare with.
         yield from numbers(LEFT_OUT, copies == 0, times)
-        yield row(PLANTED, "repeated_auroc", auroc(sure[chosen], sure[copies == 0]), at=times)
+        of = None if groups is None else groups.chosen(chosen)
+        rest = None if groups is None else groups.chosen(copies == 0)
+        area = auroc(sure[chosen], sure[copies == 0], (of, rest))
+        yield row(PLANTED, "repeated_auroc", area, at=times)
 
 
 def _calls(process: ForwardProcess, config: ProbeConfig, length: int) -> Calls:
@@ -114,6 +119,7 @@ REPETITION = Measurement(
     name="repetition",
     question="how many copies of a row must a training set hold until the model gives it back?",
     page="repetition",
+    fold=SAFETY,
     quantities=(
         Quantity("repeated_recovery", "recovery rate of repeated rows", SHARE),
         Quantity("repeated_radius", "basin radius of repeated rows", SHARE),

@@ -10,6 +10,7 @@ import numpy as np
 
 from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import TEXTS, Measurement, Quantity, block, row
 from attractor.measurements.section import Section, Trace
 from attractor.results.outcomes import OUTCOME_NAMES, OUTCOMES, share
@@ -39,14 +40,17 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for (t, _), split in itertools.product(arrays.places(ARRAY), TEXTS):
-        index = arrays.outcomes(split, t).index()
+        outcomes = arrays.outcomes(split, t)
+        index = outcomes.index()
         repeats, n, length = index.shape
         values = arrays.array("value", ARRAY, split, t)[0].astype(np.float64)
-        entropy = values.reshape(n, repeats, length).swapaxes(0, 1)
+        # That of a frozen token is NaN, and is not chosen.
+        entropy = np.nan_to_num(values).reshape(n, repeats, length).swapaxes(0, 1)
         for outcome, name in enumerate(OUTCOMES):
-            mean = share(entropy, index == outcome)
+            mean = share(entropy, (index == outcome) & outcomes.counted)
             if np.isfinite(mean).sum() >= 2:  # an interval needs two sequences
-                found = mean_interval(mean, missing=True, seed=seed)
+                groups = arrays.groups(ARRAY, split, t)
+                found = mean_interval(mean, missing=True, seed=seed, groups=groups)
                 yield row(split, f"restored_entropy_{name}", found, t)
 
 
@@ -62,6 +66,7 @@ RESTORED_ENTROPY = Measurement(
     question="in the text that the model restored, is it sure of the tokens that came back, and of "
     "those that did not?",
     page="restored-entropy",
+    fold=UNCERTAINTY,
     quantities=tuple(
         Quantity(f"restored_entropy_{name}", f"entropy of {title} tokens of restored text", NATS)
         for name, title in OUTCOME_NAMES.items()

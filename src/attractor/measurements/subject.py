@@ -14,7 +14,21 @@ from attractor.config.settings import ProbeConfig
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.probes import Path, Recovery, random_tokens, recovery, sample
+from attractor.process.forward import ForwardProcess
 from attractor.results.tables import Block
+
+
+def marked(process: ForwardProcess, block: Block) -> Block:
+    """An array that also tells which of its tokens are no text, where there are such."""
+    fixed = _fixed(process, block.original)
+    if not fixed.any():
+        return block
+    held = fixed if block.frozen is None else fixed | block.frozen
+    return dataclasses.replace(block, frozen=held)
+
+
+def _fixed(process: ForwardProcess, tokens: Tensor | np.ndarray) -> np.ndarray:
+    return process.is_fixed(torch.as_tensor(np.asarray(tokens)).long()).numpy()
 
 
 class Own(NamedTuple):
@@ -55,9 +69,27 @@ class Subject:
             )
         return self._restored[split, t]
 
+    def fixed(self, tokens: Tensor | np.ndarray) -> np.ndarray:
+        """Which tokens of rows are no text, such as padding, and are counted nowhere."""
+        return _fixed(self.denoiser.process, tokens)
+
+    @property
+    def padding(self) -> np.ndarray | None:
+        """The ids that are no text and no noise; None where there are none."""
+        ids = np.arange(self.denoiser.process.vocab_size)
+        found = ids[self.fixed(ids)]
+        return found if len(found) else None
+
+    def _like(self, n: int) -> Tensor:
+        """n rows of training text, in turn, whose frames and lengths others are to have."""
+        rows = self.rows("train").long()
+        return rows[torch.arange(n) % len(rows)]
+
     def placed(self, block: Block) -> Block:
-        """An array that also tells which documents its sequences are of, where that is known. What
-        measures a kind of text takes its rows from the first one on."""
+        """An array that also tells which of its tokens are no text, and which documents its
+        sequences are of, where that is known. What measures a kind of text takes its rows from the
+        first one on."""
+        block = marked(self.denoiser.process, block)
         origins = self.texts.origins.get(block.split)
         if origins is None or len(block.original) > len(origins):
             return block
@@ -75,10 +107,13 @@ class Subject:
     def random(self) -> Tensor:
         """Sequences without any structure, which no model should return to: as many as training
         rows are asked for, also where the training set has fewer."""
-        process = self.denoiser.process
-        return random_tokens(
-            self.config.rows, self.length, process.vocab_size, self.config.seed, process.mask_id
+        process, rows = self.denoiser.process, self.config.rows
+        made = random_tokens(
+            rows, self.length, process.vocab_size, self.config.seed, text=process.text
         )
+        # Between the same frames, and as long as real text.
+        real = self._like(rows)
+        return torch.where(process.is_fixed(real), real, made)
 
     @functools.cached_property
     def own(self) -> Own:
@@ -87,6 +122,12 @@ class Subject:
         config = self.config
         n, path = config.generated, Path(config.generated, self.length, 1.0, config.steps)
         tokens = sample(
-            self.denoiser, n, self.length, config.steps, seed=config.seed, callback=path
+            self.denoiser,
+            n,
+            self.length,
+            config.steps,
+            seed=config.seed,
+            callback=path,
+            given=self._like(n),
         )
         return Own(tokens, path.end(tokens))

@@ -9,6 +9,7 @@ import numpy as np
 
 from attractor.analysis.statistics import mean_interval
 from attractor.config.settings import ProbeConfig
+from attractor.measurements.fold import UNCERTAINTY
 from attractor.measurements.measurement import Measurement, Quantity, block, row
 from attractor.measurements.section import Section, Trace, kinds
 from attractor.results.tables import Arrays, Block, Row
@@ -59,10 +60,11 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
 
 def _rows_of(arrays: Arrays, name: str, split: str, t: float | None, seed: int) -> Iterator[Row]:
     path = arrays.array("value", name, split, t)[0].astype(np.float64)
+    groups = arrays.groups(name, split, t)
     for i, time in enumerate(PATH_TIMES):
         # Earlier versions looked at single tokens, of which a sequence might have none at a time.
         if np.isfinite(path[:, i]).sum() >= 2:
-            mean = mean_interval(path[:, i], missing=True, seed=seed)
+            mean = mean_interval(path[:, i], missing=True, seed=seed, groups=groups)
             yield row(split, name, mean, t, at=time)
 
 
@@ -79,6 +81,7 @@ TRAJECTORY = Measurement(
     question="how sure is the network along the way from noise to text: entropy, sum p(1-p), the "
     "largest probability and its lead?",
     page="trajectory",
+    fold=UNCERTAINTY,
     quantities=QUANTITIES,
     run=_run,
     rows=_rows,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from attractor.measurements.fold import GENERATION
 from attractor.measurements.measurement import Measurement, Quantity, mean_rows
 from attractor.measurements.section import Section, Trace
 from attractor.results.tables import Arrays, Row
@@ -19,6 +20,7 @@ TWINS = Measurement(
     name="twins",
     question="do two models trained on disjoint text write the same from the same noise?",
     page="agreement",
+    fold=GENERATION,
     quantities=(
         Quantity("twins", "positions on which two models agree", SHARE),
         Quantity("twins_chance", "positions on which two models agree by chance", SHARE),

@@ -46,7 +46,7 @@ class Denoiser(ABC):
     """Text to its tokens and back; None where nobody has said which."""
     time_conditioned: bool = True
     """Whether its distributions depend on the time. Those of one that sees the tokens alone change
-    only when a token does."""
+    only when a token does, and are kept until then."""
     frame: Frame = Frame()
     """What stands at both ends of every text and never moves; a text that is given shows itself
     which of its tokens never move, see `ForwardProcess.is_fixed`."""
@@ -68,6 +68,24 @@ class Denoiser(ABC):
         Returns:
             (B, L, V); with `where`, (M, V) at its M true positions in row-major order.
         """
+
+    def body(self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"]) -> Float[Tensor, "B L H"]:
+        """What `head` needs of every position: `log_probs` in two halves, the second of which can
+        be run later and at a few positions.
+
+        A denoiser that does not depend on time is asked so while a row does not change (see
+        `process.reverse`). Without a half to keep, this is the distributions themselves.
+        """
+        return self.log_probs(x_t, t)
+
+    def head(self, states: Float[Tensor, "M H"], x_t: Int[Tensor, "M"]) -> Float[Tensor, "M V"]:
+        """Log-probabilities at M positions.
+
+        Args:
+            states: what `body` made of them.
+            x_t: the noisy tokens that are there.
+        """
+        return states
 
     def blocks(
         self,

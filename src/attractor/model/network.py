@@ -60,6 +60,16 @@ class NetworkDenoiser(Denoiser):
         logits = self.network(x_t, self._sigma(t), where).float()
         return self.process.distribution(logits, x_t if where is None else x_t[where])
 
+    @torch.no_grad()
+    def body(self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"]) -> Float[Tensor, "B L H"]:
+        """What the output layer sees."""
+        return self.network.hidden(x_t, self._sigma(t))
+
+    @torch.no_grad()
+    def head(self, states: Float[Tensor, "M H"], x_t: Int[Tensor, "M"]) -> Float[Tensor, "M V"]:
+        """Log-probabilities in float32, by the output layer alone."""
+        return self.process.distribution(self.network.output_layer.linear(states).float(), x_t)
+
     def blocks(
         self,
         x_t: Int[Tensor, "B L"],

@@ -45,7 +45,18 @@ class Sharpened(Denoiser):
         where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Log-probabilities, minus infinity outside the nucleus."""
-        log_p = (self.denoiser.log_probs(x_t, t, where) / self.temperature).log_softmax(-1)
+        return self._sharpened(self.denoiser.log_probs(x_t, t, where))
+
+    def body(self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"]) -> Float[Tensor, "B L H"]:
+        """That of the other denoiser."""
+        return self.denoiser.body(x_t, t)
+
+    def head(self, states: Float[Tensor, "M H"], x_t: Int[Tensor, "M"]) -> Float[Tensor, "M V"]:
+        """As `log_probs`."""
+        return self._sharpened(self.denoiser.head(states, x_t))
+
+    def _sharpened(self, log_probs: Float[Tensor, "*n V"]) -> Float[Tensor, "*n V"]:
+        log_p = (log_probs / self.temperature).log_softmax(-1)
         return log_p if self.top_p == 1 else _nucleus(log_p, self.top_p)
 
 

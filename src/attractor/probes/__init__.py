@@ -16,6 +16,7 @@ from attractor.probes.recovery import (
     pseudo_likelihood_fixed_points,
     recovery,
 )
+from attractor.probes.settling import Recombined, recombined, settled, some_positions
 from attractor.probes.tokens import random_tokens
 from attractor.probes.trajectory import Trajectory
 from attractor.probes.twins import Twins, twins
@@ -34,6 +35,7 @@ __all__ = [
     "Path",
     "PerSequence",
     "Radii",
+    "Recombined",
     "Recovery",
     "Reliability",
     "Trajectory",
@@ -49,8 +51,11 @@ __all__ = [
     "path_shapes",
     "pseudo_likelihood_fixed_points",
     "random_tokens",
+    "recombined",
     "recovery",
     "require_judge",
     "sample",
+    "settled",
+    "some_positions",
     "twins",
 ]

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import Rows, check_tokens, counted_mean, frozen_tokens
+from attractor.probes.tokens import Rows, check_tokens, counted_mean, frozen_tokens, timeless
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import reverse, time_grid
 from attractor.results.outcomes import Outcomes
@@ -101,5 +101,14 @@ def _once(
     process = denoiser.process
     x_t = process.corrupt(x_0, noise.new_full((len(x_0),), t), noise, frozen)
     stream, grid = CountedNoise(seed, "basin reverse"), time_grid(t, steps)
-    end = reverse(process, denoiser.log_probs, x_t, grid, stream, rows, frozen=frozen)
+    end = reverse(
+        process,
+        denoiser.log_probs,
+        x_t,
+        grid,
+        stream,
+        rows,
+        frozen=frozen,
+        timeless=timeless(denoiser),
+    )
     return Outcomes(x_0, x_t[None], end[None], frozen)

@@ -92,6 +92,7 @@ def calibration(
     t: float = 1e-5,
     seed: int = 0,
     frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
+    positions: int | None = None,
 ) -> Calibration:
     """Compare the denoiser's distribution at every token, given all others, with the token there.
 
@@ -107,10 +108,13 @@ def calibration(
         seed: of that corruption.
         frozen: tokens that never move and are counted nowhere, (N, L) or (L,); those that are no
             text are frozen anyhow.
+        positions: at how many tokens of each row, drawn anew for every row, to measure, where each
+            costs a call behind a mask; all unless given. The others are NaN. A row's mean over
+            them has the expectation of its mean over all, so that the same interval holds.
 
     Raises:
         AttractorError: for t outside (0, 1], tokens the denoiser does not know, or if none of them
             may move.
     """
-    found = of_every_token(denoiser, tokens, t, seed, beliefs, (4,), frozen)
+    found = of_every_token(denoiser, tokens, t, seed, beliefs, (4,), frozen, positions)
     return Calibration(*found.unbind(-1))

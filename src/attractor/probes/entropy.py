@@ -17,6 +17,7 @@ from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reductions import entropy, moments, reduce_blocks
 from attractor.process.reverse import check_time
 from attractor.results.thresholds import VANISHING
+from attractor.types import AttractorError
 
 
 class Entropy(NamedTuple):
@@ -84,6 +85,7 @@ def conditional_entropy(
     t: float = 1e-5,
     seed: int = 0,
     frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
+    positions: int | None = None,
 ) -> Entropy:
     """Entropy of the denoiser's distribution at every token, `-sum_v p_v log p_v`
     (arXiv:2604.26841).
@@ -99,13 +101,19 @@ def conditional_entropy(
         seed: of that corruption.
         frozen: tokens that never move and are counted nowhere, (N, L) or (L,); those that are no
             text are frozen anyhow.
+        positions: at how many tokens of each row, drawn anew for every row, to measure, where each
+            costs a call behind a mask; all unless given. The others are NaN. A row's mean over
+            them has the expectation of its mean over all, so that the same interval holds.
 
     Raises:
         AttractorError: for t outside (0, 1], tokens the denoiser does not know, or if none of them
             may move.
     """
-    found = of_every_token(denoiser, tokens, t, seed, lambda log_p, _: entropy(log_p), (), frozen)
-    return Entropy(found)
+    return Entropy(
+        of_every_token(
+            denoiser, tokens, t, seed, lambda log_p, _: entropy(log_p), (), frozen, positions
+        )
+    )
 
 
 def conditionals(
@@ -114,13 +122,14 @@ def conditionals(
     t: float = 1e-5,
     seed: int = 0,
     frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
+    positions: int | None = None,
 ) -> Conditionals:
     """Entropy, log-probability and spread at every token, from one pass of the network.
 
     Arguments and errors are those of `conditional_entropy`.
     """
     return Conditionals(
-        *of_every_token(denoiser, tokens, t, seed, moments, (3,), frozen).unbind(-1)
+        *of_every_token(denoiser, tokens, t, seed, moments, (3,), frozen, positions).unbind(-1)
     )
 
 
@@ -132,11 +141,14 @@ def of_every_token(
     reduction: Callable[[Tensor, Tensor], Tensor],
     shape: tuple[int, ...],
     frozen: Tensor | np.ndarray | None,
+    positions: int | None = None,
 ) -> Float[Tensor, "N L ..."]:
     """What `reduction` says, in numbers of some shape, of the distribution at every token and of
     the token there, from one pass of the network, or with masks from one for each token; NaN for
-    tokens that are frozen."""
+    tokens that are frozen, or not among the `positions` of their row that are drawn."""
     check_time(t)
+    if positions is not None and positions < 1:
+        raise AttractorError(f"positions = {positions} must be at least 1")
     x_0 = check_tokens(denoiser, tokens)
     noise = CountedNoise(seed, "entropy", t).grid(
         row_address(len(x_0), device=x_0.device), x_0.shape[1]
@@ -146,13 +158,31 @@ def of_every_token(
     x_t = denoiser.process.corrupt(x_0, times, noise[..., :2], fixed)
     # Each process fills its own rows of zeros, and the sum at the end is all of them.
     found = torch.zeros(*x_0.shape, *shape, device=x_0.device)
+    read = torch.zeros_like(x_0, dtype=torch.bool)
     for part in batches(denoiser, x_t):
         held = None if fixed is None else fixed[part]
         # Among all readings of a batch, every token is asked for exactly once, frozen ones never.
-        for shown, where in denoiser.process.readings(x_t[part], held):
+        if positions is None:
+            readings = denoiser.process.readings(x_t[part], held)
+        else:
+            drawn = _drawn(held, noise[part, :, 2], positions)
+            readings = denoiser.process.readings_of(x_t[part], drawn)
+        for shown, where in readings:
             blocks = denoiser.blocks(shown, times[part].float(), where)
             found[part][where] = reduce_blocks(blocks, reduction, x_0[part][where]).float()
-    found = processes().total(found)
-    if fixed is not None:
-        found[fixed] = torch.nan
+            read[part] |= where
+    found, asked = processes().total(found), processes().total(read.int()) > 0
+    if fixed is not None or positions is not None:
+        found[~asked] = torch.nan
     return found.cpu()
+
+
+def _drawn(
+    frozen: Bool[Tensor, "B L"] | None, order: Float[Tensor, "B L"], positions: int
+) -> Bool[Tensor, "B L"]:
+    """The tokens of each row that come first in a random order, of those that may move."""
+    if frozen is not None:
+        order = order.masked_fill(frozen, 2.0)  # behind all others
+    first = order.argsort(1)[:, :positions]
+    found = torch.zeros_like(order, dtype=torch.bool).scatter_(1, first, True)
+    return found if frozen is None else found & ~frozen

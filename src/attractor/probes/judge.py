@@ -19,16 +19,21 @@ from attractor.types import AttractorError
 
 Ids = Int[np.ndarray, "..."]
 Values = NDArray[np.float64]
+Truths = NDArray[np.bool_]
 
 
 class Judge(ABC):
     """A language model that says how many nats each sequence costs."""
 
     @abstractmethod
-    def nats(self, tokens: Ids) -> Values:
+    def nats(self, tokens: Ids, counted: Truths | None = None) -> Values:
         """Nats per token of each sequence, (N, L) to (N,).
 
         Tokens are those of the measured model, also where the judge splits the text into others.
+
+        Args:
+            tokens: the sequences.
+            counted: which of the tokens are text and not padding, (N, L); all unless given.
         """
 
 
@@ -116,9 +121,12 @@ class NGramJudge(Judge):
             p = np.where(context < 0, p, (kept + level.freed[context] * p) / level.total[context])
         return p.reshape(tokens.shape)
 
-    def nats(self, tokens: Ids) -> Values:
+    def nats(self, tokens: Ids, counted: Truths | None = None) -> Values:
         """Nats per token of each sequence."""
-        return -np.log(self.probabilities(tokens)).mean(1)
+        cost = -np.log(self.probabilities(tokens))
+        if counted is None or counted.all():
+            return cost.mean(1)
+        return np.where(counted, cost, 0).sum(1) / counted.sum(1)
 
     def _before(self, rows: Ids, k: int) -> Ids:
         """The token k places before each; V before the beginning of a row."""
@@ -172,7 +180,7 @@ class HuggingFaceJudge(Judge):
         self.tokenizer.padding_side = "right"
 
     @torch.inference_mode()
-    def nats(self, tokens: Ids) -> Values:
+    def nats(self, tokens: Ids, counted: Truths | None = None) -> Values:
         """Nats of each text under the judge, per token of the measured model; the first of its own
         tokens is given.
 
@@ -190,9 +198,10 @@ class HuggingFaceJudge(Judge):
                 raise AttractorError("the judge was given texts without a token")
             log_p = self.model(**batch).logits[:, :-1].float().log_softmax(-1)
             cost = -log_p.gather(-1, ids[:, 1:, None])[..., 0] * there
-            found.append(cost.sum(1).double().numpy() / tokens.shape[1])
+            found.append(cost.sum(1).double().numpy())
         loss.require_known("the judged text")
-        return np.concatenate(found)
+        length = tokens.shape[1] if counted is None else counted.sum(1)
+        return np.concatenate(found) / length
 
 
 def require_judge(path: Path, texts: Sequence[str] = ()) -> Any:

@@ -18,6 +18,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 from scipy import sparse
 
+from attractor.results.thresholds import NEAR
 from attractor.types import AttractorError
 
 Ids = Int[np.ndarray, "..."]
@@ -42,13 +43,14 @@ class Novelty(NamedTuple):
     """length of the longest run of tokens that occurs in a training sequence"""
 
 
-def novelty(generated: Ids, corpus: Ids) -> Novelty:
+def novelty(generated: Ids, corpus: Ids, padding: Ids | None = None) -> Novelty:
     """Compare generated sequences with each other and with every training sequence.
 
     Args:
         generated: token ids, (G, L).
         corpus: token ids of the training set, (N, L); it may be mapped from a file, and is read in
             parts.
+        padding: ids that are left out of all texts, which then differ in length.
 
     Raises:
         AttractorError: for fewer than two generated sequences, no training sequence, or different
@@ -64,41 +66,54 @@ def novelty(generated: Ids, corpus: Ids) -> Novelty:
             f"generated sequences of {generated.shape[1]} tokens, training sequences of "
             f"{corpus.shape[1]}: their lengths must be equal"
         )
-    own = own_distances(generated).min(1)
-    return Novelty(nearest_distances(generated, corpus), own, longest_overlaps(generated, corpus))
+    own = own_distances(generated, padding).min(1)
+    nearest = nearest_distances(generated, corpus, padding)
+    return Novelty(nearest, own, longest_overlaps(generated, corpus, padding))
 
 
-def nearest_distances(generated: Ids, corpus: Ids) -> NDArray[np.int32]:
+def nearest_distances(generated: Ids, corpus: Ids, padding: Ids | None = None) -> NDArray[np.int32]:
     """Edit distance of each generated sequence to the nearest training sequence; beyond L // 2 it
-    is L // 2 + 1."""
+    is L // 2 + 1. Ids of `padding` are no part of a sequence."""
     most, step = generated.shape[1] // 2, max(1, PAIRS // len(generated))
     parts = (np.asarray(corpus[start : start + step]) for start in range(0, len(corpus), step))
     # Up to 64 tokens the distance is computed in the bits of a machine word, and no bound is
     # cheaper.
     if generated.shape[1] <= WORD:
-        own = _strings(generated)
-        return np.min([_edit_distances(own, _strings(rows), most).min(1) for rows in parts], 0)
-    return np.min(list(_likely(generated, parts, most)), 0)
+        own = _strings(generated, padding)
+        return np.min(
+            [_edit_distances(own, _strings(rows, padding), most).min(1) for rows in parts], 0
+        )
+    return np.min(list(_likely(generated, parts, most, padding)), 0)
 
 
-def _likely(generated: Ids, parts: Iterable[Ids], most: int) -> Iterator[NDArray[np.int32]]:
+def _likely(
+    generated: Ids, parts: Iterable[Ids], most: int, padding: Ids | None
+) -> Iterator[NDArray[np.int32]]:
     """The nearest distances of each part, (G,), from the pairs that can be near.
 
     An edit distance is at least the number of tokens that two sequences of one length do not have
     in common, in whatever order, and that number is one product of sparse matrices: nearly all
-    pairs need nothing else. No near pair is missed, so the result is exact.
+    pairs need nothing else. No near pair is missed, so the result is exact. Padding fills the
+    shorter one up to that length, where the number is that by which the longer one is not matched.
     """
-    known, own = np.unique(_features(generated)), _strings(generated)
-    bags = _bags(generated, known)
+    own = _strings(generated, padding)
+    plain = _plain(generated, padding)
+    known = np.unique(_features(plain))
+    bags = _bags(plain, known)
     for rows in parts:
-        near = (bags @ _bags(rows, known).T).toarray() >= generated.shape[1] - most
+        near = (bags @ _bags(_plain(rows, padding), known).T).toarray() >= generated.shape[1] - most
         # Only training rows that are near to something are turned into strings.
         wanted = near.any(0)
-        others, near = np.array(_strings(rows[wanted]), dtype=object), near[:, wanted]
+        others, near = np.array(_strings(rows[wanted], padding), dtype=object), near[:, wanted]
         nearest = np.full(len(generated), most + 1, dtype=np.int32)
         for i in near.any(1).nonzero()[0]:
             nearest[i] = _edit_distances(own[i : i + 1], others[near[i]].tolist(), most).min()
         yield nearest
+
+
+def _plain(rows: Ids, padding: Ids | None) -> Ids:
+    """The rows with padding of one kind."""
+    return rows if padding is None else np.where(np.isin(rows, padding), padding[0], rows)
 
 
 def _features(rows: Ids) -> Ids:
@@ -125,18 +140,37 @@ def _bags(rows: Ids, known: Ids) -> sparse.csr_array:
     return sparse.csr_array((ones, at[there], ends), shape=(len(rows), len(known)))
 
 
-def own_distances(generated: Ids) -> NDArray[np.int32]:
+def own_distances(generated: Ids, padding: Ids | None = None) -> NDArray[np.int32]:
     """Edit distance of each generated sequence to each other one, (G, G); to itself it is beyond
-    all, L + 1."""
-    strings = _strings(np.asarray(generated))
+    all, L + 1. Ids of `padding` are no part of a sequence."""
+    strings = _strings(np.asarray(generated), padding)
     own = _edit_distances(strings, strings)
     np.fill_diagonal(own, np.shape(generated)[1] + 1)
     return own
 
 
-def longest_overlaps(generated: Ids, corpus: Ids) -> Ids:
+def near_counts(rows: Ids, corpus: Ids, copies: Ids, share: float = NEAR) -> NDArray[np.int64]:
+    """How many rows of a corpus lie within an edit distance of a share of the length, (N,).
+
+    Args:
+        rows: token ids, (N, L).
+        corpus: the different rows of the corpus, (M, L).
+        copies: how often each of those stands in it, (M,).
+        share: of the length.
+    """
+    most, step = int(share * rows.shape[1]), max(1, PAIRS // max(1, len(rows)))
+    own, found = _strings(rows), np.zeros(len(rows), dtype=np.int64)
+    for start in range(0, len(corpus), step):
+        part = slice(start, start + step)
+        found += (_edit_distances(own, _strings(corpus[part]), most) <= most) @ copies[part]
+    return found
+
+
+def longest_overlaps(generated: Ids, corpus: Ids, padding: Ids | None = None) -> Ids:
     """Length of the longest run of tokens of each generated sequence that a training sequence
-    holds; exact."""
+    holds; exact. Ids of `padding` are no part of a run."""
+    if padding is not None:  # like nothing in the corpus, not even the end of a row
+        generated = np.where(np.isin(generated, padding), -3, generated)
     rows = max(1, TOKENS // corpus.shape[1])
     parts = (corpus[i : i + rows] for i in range(0, len(corpus), rows))
     return np.max([SuffixArray(part).matches(generated).max(1) for part in parts], 0)
@@ -202,6 +236,11 @@ def _edit_distances(a: list[str], b: list[str], most: int | None = None) -> NDAr
     return np.asarray(cdist(a, b, scorer=Levenshtein.distance, score_cutoff=most, dtype=np.int32))
 
 
-def _strings(rows: Ids) -> list[str]:
-    """One character a token; the surrogates, which are no characters, are stepped over."""
-    return ["".join(chr(i + 0x800 * (i >= 0xD800)) for i in row) for row in rows.tolist()]
+def _strings(rows: Ids, padding: Ids | None = None) -> list[str]:
+    """One character a token; the surrogates, which are no characters, are stepped over, and padding
+    is left out."""
+    out = frozenset(() if padding is None else np.asarray(padding).tolist())
+    return [
+        "".join(chr(i + 0x800 * (i >= 0xD800)) for i in row if i not in out)
+        for row in rows.tolist()
+    ]

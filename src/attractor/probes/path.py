@@ -15,6 +15,9 @@ from attractor.process.reductions import reduce_blocks
 from attractor.process.reverse import Event, time_grid
 from attractor.results.thresholds import PATH_TIMES
 
+CERTAIN = (0.0, 0.0, 1.0, 1.0)
+"""The `Shape` of a distribution that is one token."""
+
 
 class Path:
     """A callback of `attractor.process.reverse.reverse` that keeps each sequence as it is at the
@@ -65,9 +68,12 @@ def path_shapes(denoiser: Denoiser, path: Path) -> dict[str, Float[Tensor, "N T"
         tokens = path.tokens[k].to(denoiser.device)
         for part in batches(denoiser, tokens):
             x = tokens[part]
-            blocks = denoiser.blocks(x, torch.full((len(x),), t, device=x.device))
-            shapes = reduce_blocks(blocks, _stacked, x.flatten()).view(*x.shape, -1)
-            shapes = shapes.double()
+            settled = denoiser.process.settled(x)
+            blocks = denoiser.blocks(x, torch.full((len(x),), t, device=x.device), ~settled)
+            # What is settled is certain, whatever a network may say of a token that it sees.
+            shapes = torch.tensor(CERTAIN, dtype=torch.float64, device=x.device)
+            shapes = shapes.repeat(*x.shape, 1)
+            shapes[~settled] = reduce_blocks(blocks, _stacked, x[~settled]).double()
             shapes[denoiser.process.is_fixed(x)] = torch.nan
             found[:, part, k] = counted_mean(shapes, 1).T.cpu()
     return dict(zip(Shape._fields, processes().total(found), strict=True))

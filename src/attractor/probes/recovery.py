@@ -13,7 +13,7 @@ from torch import Tensor
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.notebook import passages_html
-from attractor.probes.tokens import Rows, check_tokens, counted_mean, frozen_tokens
+from attractor.probes.tokens import Rows, check_tokens, counted_mean, frozen_tokens, timeless
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import (
     Callback,
@@ -224,6 +224,7 @@ def recovery(
         batch_size=batch_size,
         callback=callback,
         frozen=None if held is None else held[mine],
+        timeless=timeless(denoiser),
     )
     end = processes().joined(end, len(rows)) if callback is None else end
     return Recovery(

@@ -90,6 +90,11 @@ def frozen_tokens(
     return found if found.any() else None
 
 
+def timeless(denoiser: Denoiser) -> Denoiser | None:
+    """The denoiser, if what it says of a row may be kept until the row changes."""
+    return None if denoiser.time_conditioned else denoiser
+
+
 def counted_mean(values: Float[Tensor, "..."], dim: int | None = None) -> Float[Tensor, "..."]:
     """Mean over one axis, or all, of what is not NaN, as frozen tokens are."""
     # Apart, since the two sums may round differently, and numbers are to stay what they were.

@@ -60,6 +60,12 @@ class AbsorbingProcess(MaskedProcess):
     tokens, counts for nothing in the likelihood.
     """
 
+    thins = False
+
+    def settled(self, x_t: Int[Tensor, "*n"]) -> Bool[Tensor, "*n"]:
+        """All but the masks."""
+        return x_t != self.mask
+
     def noised(
         self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]
     ) -> Int[Tensor, "B L"]:
@@ -166,3 +172,10 @@ class AbsorbingProcess(MaskedProcess):
             if frozen is not None and not where.any():
                 continue
             yield Reading(torch.where(where, self.mask, x_t), where)
+
+    def readings_of(self, x_t: Int[Tensor, "B L"], where: Bool[Tensor, "B L"]) -> Iterator[Reading]:
+        """One of the wanted tokens of each row behind a mask, until all were."""
+        place = where.cumsum(1)
+        for k in range(1, int(place.max()) + 1):
+            now = where & (place == k)
+            yield Reading(torch.where(now, self.mask, x_t), now)

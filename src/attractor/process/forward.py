@@ -51,6 +51,8 @@ class ForwardProcess(ABC):
             if no text id is left.
     """
 
+    thins: bool = True
+    """Whether a token whose coin came up may stay all the same."""
     kinds: int = 1
     """How many kinds of tokens there are that have coins of their own."""
 
@@ -81,6 +83,10 @@ class ForwardProcess(ABC):
         """Which tokens are neither text nor noise, such as [CLS] and padding: they never move."""
         fixed = ~self.text.contains(tokens)
         return fixed if self.mask_id is None else fixed & (tokens != self.mask_id)
+
+    def settled(self, x_t: Int[Tensor, "*n"]) -> Bool[Tensor, "*n"]:
+        """Which tokens will never move again, whatever the network says of them."""
+        return torch.zeros_like(x_t, dtype=torch.bool)
 
     def corrupt(
         self,
@@ -197,6 +203,11 @@ class ForwardProcess(ABC):
         given *the others*, is read once."""
         # One look is enough: a denoiser's distribution leaves the token's own noisy value out.
         yield Reading(x_t, torch.ones_like(x_t, dtype=torch.bool) if frozen is None else ~frozen)
+
+    def readings_of(self, x_t: Int[Tensor, "B L"], where: Bool[Tensor, "B L"]) -> Iterator[Reading]:
+        """What to show a denoiser so that its distributions at `where`, each given all other
+        tokens, are read once."""
+        yield Reading(x_t, where)
 
     def prior_cost(self) -> float:
         """KL divergence of x_1 given a clean token from the prior, in nats: what is left of the

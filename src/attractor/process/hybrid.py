@@ -16,6 +16,7 @@ and alpha falls with w: so alpha can be the clock instead, and any schedule will
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -52,40 +53,21 @@ class ByKind(NamedTuple):
         )
 
 
-class HybridProcess(MaskedProcess):
-    """q(x_t | x_0) = Cat(alpha e_{x_0} + m_text 1_text + m_mask e_mask): a mixture of mask and
-    uniform noise.
+class MixtureProcess(MaskedProcess):
+    """q(x_t | x_0) = Cat(alpha e_{x_0} + m_text 1_text + m_mask e_mask), where both m are functions
+    of alpha: all of hybrid noise but these functions."""
 
-    Args:
-        vocab_size: V, the mask included, at least 3.
-        schedule: alpha(t); log-linear unless given. GIDD's own is `GiddSchedule`.
-        mask_id: the mask; the last id unless given.
-        uniform_share: GIDD's p_u in (0, 1): share of uniform noise where it is largest, at w = 1.
-        text_ids: which ids may stand in text, at least 2; all but the mask unless given. V in
-            formulas is their number and the mask.
-
-    Raises:
-        AttractorError: for a share outside (0, 1), a mask or text ids outside the vocabulary, or
-            if fewer than two text ids are left.
-    """
-
-    def __init__(
-        self,
-        vocab_size: int,
-        schedule: Schedule | None = None,
-        mask_id: int | None = None,
-        uniform_share: float = 0.2,
-        text_ids: Iterable[int] | Tensor | None = None,
-    ) -> None:
-        super().__init__(vocab_size, schedule, mask_id, text_ids)
-        self.uniform_share = uniform_share
-        self.scale = noise_scale(self.text.count + 1, uniform_share)
-
+    @abstractmethod
     def noise(self, alpha: Float[Tensor, "*n"]) -> ByKind:
         """The probabilities m at alpha: of being one given token of text, or the mask, as noise."""
-        w = self._w(alpha)
-        total = 1 + (self.text.count - 1) * self.scale * w + w**2
-        return ByKind(self.scale * w / total, w**2 / total)
+
+    @abstractmethod
+    def renewed(self, alpha_s: Float[Tensor, "*n"], alpha_t: Float[Tensor, "*n"]) -> ByKind:
+        """Share of the noise at t that arrived after s, 1 - (m_s / b) / (m_t / a)."""
+
+    @abstractmethod
+    def rate(self, alpha: Float[Tensor, "*n"], dalpha: Float[Tensor, "*n"]) -> ByKind:
+        """Time derivative of log(m / alpha)."""
 
     def noised(
         self, x_0: Int[Tensor, "B L"], t: Float[Tensor, "B"], noise: Float[Tensor, "B L 2"]
@@ -128,7 +110,7 @@ class HybridProcess(MaskedProcess):
         noise_t = self.noise(alpha_t).of(masked)
         # q(z | x_s = v): noise that arrived after s, the same from every v, and, from v = z alone,
         # no noise at all.
-        arrival = (self._renewed(alpha_s, alpha_t).of(masked) * noise_t).expand(probs.shape)
+        arrival = (self.renewed(alpha_s, alpha_t).of(masked) * noise_t).expand(probs.shape)
         arrival = arrival.scatter_add(-1, z, (a / b).expand(z.shape))
         noise_s = self.noise(alpha_s).of(is_mask) * ~self.is_fixed(every)
         before = b * probs + noise_s  # q_s(v | probs)
@@ -143,7 +125,7 @@ class HybridProcess(MaskedProcess):
         # with p_z = 0 it is largest. What a mask then becomes is drawn from q_s, in which it would
         # be a mask again with probability m_s(mask): that share is taken out of the coin and of
         # `jump`.
-        renewed = self._renewed(alpha_s, alpha_t)
+        renewed = self.renewed(alpha_s, alpha_t)
         return renewed.mask * (1 - self.noise(alpha_s).mask) if kind == MASKED else renewed.text
 
     def jump(
@@ -173,7 +155,7 @@ class HybridProcess(MaskedProcess):
         """True where even p_v = 1 at another token of text cannot outweigh staying, for text and
         for a mask."""
         at_s, at_t = self.noise(alpha_s), self.noise(alpha_t)
-        renewed = self._renewed(alpha_s, alpha_t)
+        renewed = self.renewed(alpha_s, alpha_t)
         # Numerators of the posterior, whose denominator all entries share. The best that another
         # entry can have is p_v = 1 there; the token's own then has p_z = 0, its least.
         arrival = ByKind(renewed.text * at_t.text, renewed.mask * at_t.mask)
@@ -209,7 +191,7 @@ class HybridProcess(MaskedProcess):
         d = torch.where(masked, 0, gain_z - torch.where(right, top, 0))
         # Noise arrives at z at a rate m(z) d/dt log(m(z) / alpha); over q_t(z | x_0), which is
         # m(z), and a more where z is the clean token.
-        rate = self._rate(alpha_t, dalpha_t).of(masked) * torch.where(right, text / (a + text), 1)
+        rate = self.rate(alpha_t, dalpha_t).of(masked) * torch.where(right, text / (a + text), 1)
         return rate * (divergence + torch.expm1(-d) + d)
 
     def loss(
@@ -235,6 +217,48 @@ class HybridProcess(MaskedProcess):
         )
         return (tokens.weight * rate[:, 0]).sum()
 
+    def _noisy(self, alpha: Tensor, source: Tensor, noise: Tensor) -> Tensor:
+        """A token of noise at alpha: text where `source`, on [0, 1), falls below its share, else
+        the mask."""
+        share = 1 - self.noise(alpha).mask / (1 - alpha)
+        return torch.where(source < share, self.text.draw(noise[..., 1]), self.mask)
+
+
+class HybridProcess(MixtureProcess):
+    """q(x_t | x_0) = Cat(alpha e_{x_0} + m_text 1_text + m_mask e_mask): a mixture of mask and
+    uniform noise.
+
+    Args:
+        vocab_size: V, the mask included, at least 3.
+        schedule: alpha(t); log-linear unless given. GIDD's own is `GiddSchedule`.
+        mask_id: the mask; the last id unless given.
+        uniform_share: GIDD's p_u in (0, 1): share of uniform noise where it is largest, at w = 1.
+        text_ids: which ids may stand in text, at least 2; all but the mask unless given. V in
+            formulas is their number and the mask.
+
+    Raises:
+        AttractorError: for a share outside (0, 1), a mask or text ids outside the vocabulary, or
+            if fewer than two text ids are left.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        schedule: Schedule | None = None,
+        mask_id: int | None = None,
+        uniform_share: float = 0.2,
+        text_ids: Iterable[int] | Tensor | None = None,
+    ) -> None:
+        super().__init__(vocab_size, schedule, mask_id, text_ids)
+        self.uniform_share = uniform_share
+        self.scale = noise_scale(self.text.count + 1, uniform_share)
+
+    def noise(self, alpha: Float[Tensor, "*n"]) -> ByKind:
+        """The probabilities m at alpha: of being one given token of text, or the mask, as noise."""
+        w = self._w(alpha)
+        total = 1 + (self.text.count - 1) * self.scale * w + w**2
+        return ByKind(self.scale * w / total, w**2 / total)
+
     def _w(self, alpha: Tensor) -> Tensor:
         """The w of an alpha: alpha w^2 + (1 + alpha (V - 2)) B w = 1 - alpha."""
         # The root of the quadratic in the form that neither cancels as w -> 0, where alpha -> 1,
@@ -242,7 +266,7 @@ class HybridProcess(MaskedProcess):
         linear = (1 + alpha * (self.text.count - 1)) * self.scale
         return 2 * (1 - alpha) / (linear + (linear**2 + 4 * alpha * (1 - alpha)).sqrt())
 
-    def _renewed(self, alpha_s: Tensor, alpha_t: Tensor) -> ByKind:
+    def renewed(self, alpha_s: Tensor, alpha_t: Tensor) -> ByKind:
         """Share of the noise at t that arrived after s, 1 - (m_s / b) / (m_t / a): m / a is B w or
         w^2 over 1 - B w."""
         # Noise that was there at s survives until t only where no more arrives, as text does: with
@@ -251,19 +275,13 @@ class HybridProcess(MaskedProcess):
         text = w_s * (1 - self.scale * w_t) / (w_t * (1 - self.scale * w_s))
         return ByKind(1 - text, 1 - text * w_s / w_t)
 
-    def _rate(self, alpha: Tensor, dalpha: Tensor) -> ByKind:
+    def rate(self, alpha: Tensor, dalpha: Tensor) -> ByKind:
         """Time derivative of log(m / alpha)."""
         w, v = self._w(alpha), self.text.count - 1
         # -dw / dalpha, by differentiating the equation of `_w`.
         slope = (w**2 + v * self.scale * w + 1) / (2 * alpha * w + (1 + alpha * v) * self.scale)
         text = -dalpha * slope / (w * (1 - self.scale * w))
         return ByKind(text, text * (2 - self.scale * w))
-
-    def _noisy(self, alpha: Tensor, source: Tensor, noise: Tensor) -> Tensor:
-        """A token of noise at alpha: text where `source`, on [0, 1), falls below its share, else
-        the mask."""
-        share = 1 - self.noise(alpha).mask / (1 - alpha)
-        return torch.where(source < share, self.text.draw(noise[..., 1]), self.mask)
 
 
 @dataclass(frozen=True)

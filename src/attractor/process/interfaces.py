@@ -37,6 +37,20 @@ class Blocks(Protocol):
 
 
 @runtime_checkable
+class Halves(Protocol):
+    """The same in two halves, see `attractor.model.denoiser.Denoiser.body` and `head`."""
+
+    def body(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Return what `head` needs of every position, (B, L, H)."""
+        ...
+
+    def head(self, states: Tensor, x_t: Tensor) -> Tensor:
+        """Return log-probabilities, (M, V), at M positions from their states, (M, H), and
+        tokens."""
+        ...
+
+
+@runtime_checkable
 class Noise(Protocol):
     """Random numbers addressed by their place, so that they do not depend on the order of the
     computation."""

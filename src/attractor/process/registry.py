@@ -8,7 +8,7 @@ import torch
 
 from attractor.process.absorbing import AbsorbingProcess
 from attractor.process.forward import ForwardProcess
-from attractor.process.hybrid import HybridProcess
+from attractor.process.hybrid import HybridProcess, MixtureProcess
 from attractor.process.schedule import LogLinear
 from attractor.process.uniform import UniformProcess
 from attractor.types import AttractorError, ProcessName
@@ -43,6 +43,8 @@ def process_settings(process: ForwardProcess) -> dict[str, Any]:
         raise AttractorError(
             f"{type(process.schedule).__name__} is not a schedule that runs are saved with"
         )
+    if isinstance(process, MixtureProcess) and not isinstance(process, HybridProcess):
+        raise AttractorError(f"{type(process).__name__} is not a process that runs are saved with")
     settings: dict[str, Any] = {
         "name": process_name(process),
         "schedule": "log-linear",
@@ -65,7 +67,7 @@ def process_name(process: ForwardProcess) -> ProcessName:
         AttractorError: for a process of another kind.
     """
     match process:
-        case HybridProcess():
+        case MixtureProcess():
             return "hybrid"
         case AbsorbingProcess():
             return "absorbing"

@@ -14,6 +14,11 @@ of each other and of the network, so drawing all of them first changes no probab
 whose coin does not come up stays as it is, and nobody needs to ask the network about it; between
 two of its candidates a row's tokens do not change at all, and so it may be brought forward to its
 next one without waiting for the other rows.
+
+A denoiser that does not depend on time says of a row the same until the row changes, and most
+candidates change nothing: a token that is right is redrawn with probability (1 - a) / (V a p_z + 1
+- a). So what lies behind its distributions is kept until then, and the network runs once for each
+change of a row, and not once for each candidate. The draws are the same, and so is the result.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.process.forward import ForwardProcess
-from attractor.process.interfaces import Blocks, LogProbs, Noise
+from attractor.process.interfaces import Blocks, Halves, LogProbs, Noise
 from attractor.process.reductions import reduce_blocks
 from attractor.types import AttractorError
 
@@ -89,6 +94,7 @@ def reverse(
     batch_size: int = 64,
     callback: Callback | None = None,
     frozen: Bool[Tensor, "N L"] | None = None,
+    timeless: Halves | None = None,
 ) -> Int[Tensor, "N L"]:
     """Run every sequence from grid[0] down the grid and remove the remaining noise.
 
@@ -107,6 +113,8 @@ def reverse(
         callback: sees every event.
         frozen: tokens that never move, such as a prompt or padding; none unless given. What comes
             is drawn given these tokens if the denoiser's distributions are given them.
+        timeless: the two halves of a denoiser that does not depend on time, which then runs once
+            for each change of a row; what its first half makes of `batch_size` rows is kept.
 
     Returns:
         The sequences at t = 0.
@@ -136,33 +144,46 @@ def reverse(
     while len(live) or len(waiting):
         refill = batch_size - len(live)
         live, waiting = torch.cat([live, waiting[:refill]]), waiting[refill:]
-        # Every row goes to its own next candidate. Rows of one call are at different times, which
-        # a denoiser must be able to take.
-        step = pending[live].amin(1)
-        where = pending[live] == step[:, None]
-        chosen = _within_budget(where, process.vocab_size)
-        now, step, where = live[chosen], step[chosen], where[chosen]
-        t = grid[step]
-        log_p = log_probs(x[now], t.float(), where)
-        # One token tells: a softmax with a NaN in it is NaN everywhere.
-        if log_p[:, 0].isnan().any():
-            raise AttractorError(
-                f"the denoiser's distributions are NaN at t = {t.max().item():.3g} or below"
-            )
-        if callback is not None:
-            callback(Event(now, t, x[now], where, log_p))
-        row, position = where.nonzero(as_tuple=True)
-        at = (now[row], position)
-        k = step[row]
-        # Step 0 of the noise has given the first candidates, so step k of the grid is k + 1 there.
-        # Of its four numbers three decide the jump, and the last where the next candidate is.
-        u = noise.uniform(rows[at[0]], position, k + 1)
-        moved = process.jump(x[at], log_p, alpha[k + 1], alpha[k], u[:, :3])
-        if noise_removal == "greedy":
-            moved = torch.where(k == last, log_p.argmax(-1), moved)
-        x[at] = moved
-        # A token that has become one of another kind has another coin from here on.
-        pending[at] = candidates.invert(k, u[:, 3], process.kind(moved))
+        t = grid[pending[live].amin(1)].float()
+        states = timeless.body(x[live], t) if timeless and process.thins else None
+        going = torch.ones_like(live, dtype=torch.bool)
+        while going.any():
+            # Every row goes to its own next candidate. Rows of one call are at different times,
+            # which a denoiser must be able to take.
+            place = going.nonzero()[:, 0]
+            step = pending[live[place]].amin(1)
+            where = pending[live[place]] == step[:, None]
+            chosen = _within_budget(where, process.vocab_size)
+            place, step, where = place[chosen], step[chosen], where[chosen]
+            now, t = live[place], grid[step].float()
+            row, position = where.nonzero(as_tuple=True)
+            at = (now[row], position)
+            if timeless is None or states is None:
+                log_p = log_probs(x[now], t, where)
+            else:
+                log_p = timeless.head(states[place[row], position], x[at])
+            # One token tells: a softmax with a NaN in it is NaN everywhere.
+            if log_p[:, 0].isnan().any():
+                raise AttractorError(
+                    f"the denoiser's distributions are NaN at t = {t.max().item():.3g} or below"
+                )
+            if callback is not None:
+                callback(Event(now, t, x[now], where, log_p))
+            k = step[row]
+            # Step 0 of the noise has given the first candidates, so step k of the grid is k + 1
+            # there. Of its four numbers three decide the jump, and the last where the next
+            # candidate is.
+            u = noise.uniform(rows[at[0]], position, k + 1)
+            moved = process.jump(x[at], log_p, alpha[k + 1], alpha[k], u[:, :3])
+            if noise_removal == "greedy":
+                moved = torch.where(k == last, log_p.argmax(-1), moved)
+            going[place[row[moved != x[at]]]] = False
+            x[at] = moved
+            # A token that has become one of another kind has another coin from here on.
+            pending[at] = candidates.invert(k, u[:, 3], process.kind(moved))
+            going &= (pending[live] <= last).any(1)
+            if states is None:  # nothing that was said is kept
+                break
         live = live[(pending[live] <= last).any(1)]
     return x
 
@@ -210,13 +231,16 @@ def settle(
     # Parts of `x_t` itself, which are filled in place.
     for x, moving in zip(x_t.split(batch_size), free.split(batch_size), strict=True):
         for k in movable:
-            t, now = grid[k].float().to(x.device).expand(len(x)), x[moving]
-            found = blocks(x, t, moving)
+            asked = moving & ~process.settled(x)
+            if not asked.any():
+                continue
+            t, now = grid[k].float().to(x.device).expand(len(x)), x[asked]
+            found = blocks(x, t, asked)
             if k == last and noise_removal == "greedy":
-                x[moving] = reduce_blocks(found, _argmax, now)
+                x[asked] = reduce_blocks(found, _argmax, now)
             else:
                 a_t, a_s = (alpha[i].to(x.device).expand(len(now)) for i in (k, k + 1))
-                x[moving] = reduce_blocks(found, likeliest, now, a_s, a_t)
+                x[asked] = reduce_blocks(found, likeliest, now, a_s, a_t)
     return x_t
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from attractor.analysis.advantage import basin_advantage
 from attractor.report import words
 from attractor.report.axes import log_axis, plane
 from attractor.report.beside import named, paint, shared_time
@@ -74,8 +75,8 @@ def judged(sweep: Report, t: float) -> list[Judged]:
     found = []
     for n in sweep.sizes:
         a, b, k = (None if curve is None else curve.at(n) for curve in (train, test, kappa))
-        if a is not None and b is not None and k is not None and b.value < 1:
-            found.append(Judged(n, (a.value - b.value) / (1 - b.value), k))
+        if a is not None and b is not None and k is not None:
+            found.append(Judged(n, basin_advantage(a.value, b.value), k))
     return found
 
 

@@ -25,12 +25,12 @@ class Ticks(NamedTuple):
 def log_ticks(lo: float, hi: float, least: int = 3) -> Ticks:
     """Return the ticks of a logarithmic axis from `lo` to `hi`.
 
-    Labels stand at the decades; where fewer than `least` of these are in sight, at the 1-2-5
-    series; where that is not enough, at every leading digit.
+    Labels stand at the decades; where fewer than `least` of these are in sight, at halves of them
+    too, then at the 1-2-5 series, and where that is not enough, at every leading digit.
     """
     decades = range(floor(log10(lo)) - 1, ceil(log10(hi)) + 1)
     inside = [m * 10.0**d for d in decades for m in range(1, 10) if lo <= m * 10.0**d <= hi]
-    for leading in ("1", "125", "123456789"):
+    for leading in ("1", "15", "125", "123456789"):
         major = [x for x in inside if f"{x:e}"[0] in leading]
         if len(major) >= least:
             break
@@ -86,20 +86,12 @@ TEMPLATE = go.layout.Template(
         "dragmode": False,
         "hovermode": "closest",
         "hoverdistance": 24,
-        "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
+        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
         "hoverlabel": {
             "bgcolor": PAPER,
             "bordercolor": RULE,
             "align": "left",
             "font": {"color": INK, "family": FONT},
-        },
-        "title": {
-            "x": 0,
-            "xref": "container",
-            "xanchor": "left",
-            "y": 0.99,
-            "yref": "container",
-            "yanchor": "top",
         },
         "xaxis": {
             "automargin": True,
@@ -122,30 +114,35 @@ TEMPLATE = go.layout.Template(
 def plane(x_title: str, y_title: str, x_range: tuple[float, float], log: bool) -> go.Figure:
     """Return an empty figure over a range of x.
 
-    The title of y stands above the plot, where it can be read without turning the head.
+    The title of y stands above the plot, where it can be read without turning the head and wraps.
     """
     small = {"size": 12.5, "color": MUTED}
-    figure = go.Figure(layout={"template": TEMPLATE, "title": {"text": y_title, "font": small}})
-    figure.update_xaxes(
-        ticks="outside",
-        ticklen=6,
-        tickcolor=MUTED,
-        linecolor=MUTED,
-        showline=True,
-        title={"text": x_title, "font": small, "standoff": 10},
-    )
     lo, hi = x_range
-    if not log:
-        return figure.update_xaxes(range=[lo, hi])
-    ticks = log_ticks(lo, hi)
-    minor = {"tickvals": ticks.minor, "ticks": "outside", "ticklen": 3, "tickcolor": MUTED}
-    return figure.update_xaxes(
-        type="log",
-        range=[log10(lo), log10(hi)],
-        tickvals=ticks.values,
-        ticktext=ticks.labels,
-        minor=minor,
-    )
+    axis: dict[str, Any] = {
+        "ticks": "outside",
+        "ticklen": 6,
+        "tickcolor": MUTED,
+        "linecolor": MUTED,
+        "showline": True,
+        "title": {"text": x_title, "font": small, "standoff": 10},
+        "range": [lo, hi],
+    }
+    if log:
+        ticks = log_ticks(lo, hi)
+        axis |= {
+            "type": "log",
+            "range": [log10(lo), log10(hi)],
+            "tickvals": ticks.values,
+            "ticktext": ticks.labels,
+            "minor": {
+                "tickvals": ticks.minor,
+                "ticks": "outside",
+                "ticklen": 3,
+                "tickcolor": MUTED,
+            },
+        }
+    title = {"text": y_title}
+    return go.Figure(layout={"template": TEMPLATE, "title": title, "xaxis": axis})
 
 
 def canvas(

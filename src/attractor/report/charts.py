@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from attractor.measurements import ALL
 from attractor.measurements.calibration import CALIBRATION
 from attractor.measurements.entropy import ENTROPY
+from attractor.measurements.fold import BASINS, FOLDS, Fold
 from attractor.report import words
 from attractor.report.advantage import advantage
 from attractor.report.axes import canvas, log_axis, share_axis
@@ -28,6 +29,7 @@ from attractor.report.figures import (
     style,
     tag,
 )
+from attractor.report.known import draw_known
 from attractor.report.onset import onset_figures
 from attractor.report.sections import sections
 from attractor.report.view import Curve, Point, Report, find
@@ -76,20 +78,25 @@ def recovery(report: Report) -> Figure:
         paint, top = colour(report.times.index(t)), 1.0 + LABEL * (len(stars) - i)
         figure.add_traces(star_marks(n_star, t, paint, top, text, right))
     draw(figure, curves, _styles(report), words.percent, "recovery")
+    known = draw_known(figure, report)
     figure.update_yaxes(**share_axis(1.0 + LABEL * (len(stars) + 0.4 if stars else 0)))
     title = "Recovery against training-set size"
-    marked = (
-        " The vertical line is n*, where the basin advantage, (training - unseen) / (1 - unseen), "
-        "is 1/2; its shade is the 95% interval over sequences."
+    marked = " Vertical line: n* and its 95% interval over sequences."
+    random = " Dotted: random tokens, the same test."
+    edges = (
+        " At the edges, the same test on models whose answer is known: the exact memorizer of the "
+        "smallest training set and an exact generalizer."
     )
-    control = " The dotted line is the same test on random tokens."
     return Figure(
         id="recovery",
         title=title,
-        read="A point is the share of corrupted tokens that the model puts back. Where the solid "
-        "and the dashed line of one colour meet, a training sentence has no wider basin than an "
-        "unseen one." + (marked if stars else "") + (control if report.random else ""),
-        assumed=f"{words.seeds_note(report, report.recovery)} {SAME}",
+        read="The share of corrupted tokens that the model puts back. Where the solid and the "
+        "dashed line of one colour meet, a training text has no wider basin than an unseen one.",
+        assumed=words.seeds_note(report, report.recovery)
+        + (marked if stars else "")
+        + (random if report.random else "")
+        + (edges if known else "")
+        + f" {SAME} {words.passes(report)}".rstrip(),
         keys=legend(report.times, curves, star=bool(stars)),
         panels=(
             Panel(
@@ -182,18 +189,23 @@ def model_sizes(report: Report) -> Figure | None:
     )
 
 
-def all_figures(report: Report) -> list[Figure]:
-    """The figures for which the sweep holds data, in the order of the page.
+def folds(report: Report) -> dict[Fold, list[Figure]]:
+    """The figures for which the sweep holds data, but the first, under the question they answer.
 
-    First the transition, then the sweeps and models beside it and its course over training time,
-    then those of each measurement. The
-    entropy of training and unseen text, in which the transition is located too, has a figure that
-    no section can declare; it leads those of its measurement.
+    Sweeps and models beside this one and its course over training time lead those of the
+    measurements. The entropy of training and unseen text, in which the transition is located too,
+    has a figure that no section can declare; it leads those of its measurement.
     """
-    drawn: list[Figure | None] = [recovery(report), beside(report), model_sizes(report)]
-    drawn += onset_figures(report)
+    drawn: dict[Fold, list[Figure | None]] = {fold: [] for fold in FOLDS}
+    drawn[BASINS] += [beside(report), model_sizes(report), *onset_figures(report)]
     for measurement in ALL:
-        drawn += [entropy(report)] if measurement is ENTROPY else []
-        drawn += sections(report, measurement)
-        drawn += [advantage(report)] if measurement is CALIBRATION else []
-    return [figure for figure in drawn if figure is not None]
+        into = drawn[measurement.fold]
+        into += [entropy(report)] if measurement is ENTROPY else []
+        into += sections(report, measurement)
+        into += [advantage(report)] if measurement is CALIBRATION else []
+    return {fold: [figure for figure in found if figure] for fold, found in drawn.items()}
+
+
+def all_figures(report: Report) -> list[Figure]:
+    """The figures for which the sweep holds data, in the order of the page."""
+    return [recovery(report), *(figure for found in folds(report).values() for figure in found)]

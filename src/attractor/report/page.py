@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,20 @@ from attractor.machine.paths import nearest_name
 from attractor.machine.units import duration
 from attractor.measurements import ALL
 from attractor.report import words
+from attractor.report.answers import answer
 from attractor.report.beside import locations
-from attractor.report.charts import all_figures
+from attractor.report.charts import folds, recovery
 from attractor.report.onset import onset_tables
 from attractor.report.sweep_files import read_report
-from attractor.report.tables import Table, tables, write_tables
+from attractor.report.tables import Table, tables
 from attractor.report.template import fill
-from attractor.report.vector import STYLE, write_figures
-from attractor.report.view import Curve, Report, Star, find
+from attractor.report.view import Curve, Passage, Report, Star, find
 from attractor.results.outcomes import OUTCOME_NAMES
 from attractor.types import AttractorError
 
-FILE = "report.html"
+FILE, EXPLORER = "report.html", "explorer.html"
+BESIDE = 100
+"""Characters of passages that stand beside the first figure; longer ones stand below it."""
 PROVENANCE = {
     "corpus": "Corpus",
     "train_documents": "Training documents",
@@ -168,60 +170,44 @@ def _fact(value: Any) -> str:
     return words.count(value) if is_count else str(value)
 
 
-def render(report: Report) -> str:
-    """Return the page as text."""
+def render(report: Report, explorer: str | None = None) -> str:
+    """Return the page as text.
+
+    Args:
+        report: what it shows.
+        explorer: where a page to explore the sweep is, as seen from this one; None without one.
+    """
     head, others = words.headline(report)
+    hero, found = recovery(report), folds(report)
+    drawn = {figure.id for figures in found.values() for figure in figures}
     return fill(
         "report.html.j2",
         report=report,
         headline=head,
-        standfirst=[paragraph for paragraph in (others, words.summary(report)) if paragraph],
-        figures=all_figures(report),
+        # Where some place was located the table says why another was not.
+        standfirst=[words.summary(report), *([] if report.located or not others else [others])],
+        hero=hero,
+        folds=[(fold, answer(report, fold), figures) for fold, figures in found.items() if figures],
+        beside_hero=fits_beside(report.passages),
         stars=stars(report),
         warnings=warnings(report),
         rows=table(report),
-        tables=_tables(report),
-        absent=absent(report),
+        tables=every_table(report),
+        absent=absent(drawn),
         facts=provenance(report),
         names=words.NAMES,
         outcomes=OUTCOME_NAMES,
+        explorer=explorer,
     )
 
 
-def write_extras(
-    sweep_dir: Path,
-    figures: str | None,
-    table: str | None,
-    style: Path | None,
-    beside: Sequence[Path] = (),
-) -> list[Path]:
-    """Write the figures and tables of a report as files for a paper.
-
-    Args:
-        sweep_dir: the folder of the sweep; figures go into `figures` in it, tables into `tables`.
-        figures: pdf, svg, eps or png; None for no figures.
-        table: csv or tex; None for no tables.
-        style: a matplotlib style file; None for the package's own.
-        beside: folders of sweeps to compare with.
-
-    Returns:
-        the files written.
-    """
-    sweep_dir = Path(sweep_dir)
-    report = read_report(sweep_dir, beside)
-    paths = []
-    if figures:
-        drawn = all_figures(report)
-        paths += write_figures(drawn, sweep_dir / "figures", figures, style or STYLE)
-    if table:
-        written = [*_tables(report), _numbers(report)]
-        paths += write_tables(written, sweep_dir / "tables", table)
-    return paths
+def fits_beside(passages: Sequence[Passage]) -> bool:
+    """Whether passages are so short that they stand beside a figure."""
+    return all(sum(passage.widths) <= BESIDE for passage in passages)
 
 
-def absent(report: Report) -> list[tuple[str, str]]:
-    """The title of each section for which the sweep holds no data, and what would measure it."""
-    drawn = {figure.id for figure in all_figures(report)}
+def absent(drawn: Collection[str]) -> list[tuple[str, str]]:
+    """The title of each section that is not among the drawn figures, and what would measure it."""
     return [
         (section.title, m.command or m.trained or f"attractor measure SWEEP --measure {m.name}")
         for m in ALL
@@ -230,40 +216,10 @@ def absent(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-def _tables(report: Report) -> list[Table]:
+def every_table(report: Report) -> list[Table]:
+    """The tables of the page but that of the numbers behind the figures."""
     compared = locations(report)
     return [*([compared] if compared else []), *onset_tables(report), *tables(report)]
-
-
-def _numbers(report: Report) -> Table:
-    head = (
-        "n",
-        "seed",
-        "of",
-        "t",
-        "at",
-        "measurement",
-        "value",
-        "low",
-        "high",
-        "sequences",
-        "data seed",
-    )
-    rows = [
-        (
-            f"{r.n_train:g}",
-            str(r.seed),
-            r.split,
-            "" if r.t is None else f"{r.t:g}",
-            "" if r.at is None else f"{r.at:g}",
-            r.measurement,
-            *("" if x is None else f"{x:.6g}" for x in r.estimate[:3]),
-            str(r.estimate.n),
-            str(r.data_seed),
-        )
-        for r in report.measured
-    ]
-    return Table("measurements", "Every number", "95% intervals over sequences.", head, rows)
 
 
 def write_report(sweep_dir: Path, beside: Sequence[Path] = ()) -> Path:
@@ -282,7 +238,8 @@ def write_report(sweep_dir: Path, beside: Sequence[Path] = ()) -> Path:
             f"{sweep_dir}: no such directory; give the directory of a sweep"
             f"{nearest_name(sweep_dir)}"
         )
-    page = render(read_report(sweep_dir, beside))
+    explorer = EXPLORER if (sweep_dir / EXPLORER).is_file() else None
+    page = render(read_report(sweep_dir, beside), explorer)
     path = sweep_dir / FILE
     write_atomically(path, page)
     return path

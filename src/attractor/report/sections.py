@@ -79,23 +79,25 @@ def _against_n(report: Report, section: Section) -> Figure | None:
 def _profile(report: Report, section: Section) -> Figure | None:
     """A panel for the smallest and one for the largest n, or one for each, against the rows' own
     `at`."""
-    panels: list[Panel] = []
-    every: dict[str, Drawn] = {}
     # Once for a sweep of a single size.
     ends = dict.fromkeys((report.sizes[0], report.sizes[-1]))
-    for n in report.sizes if section.every_size else ends:
-        there = _found(report, section, functools.partial(_along, report, n))
-        if not there:
-            continue
+    by_size = {
+        n: there
+        for n in (report.sizes if section.every_size else ends)
+        if (there := _found(report, section, functools.partial(_along, report, n)))
+    }
+    every = [each for there in by_size.values() for each in there]
+    panels: list[Panel] = []
+    for n, there in by_size.items():
         x_title = section.x_title or ""
         axis = f"n = {words.count(n)}: {section.axis}"
-        xs = [p.n_train for each in there for p in each.curve.points]
+        xs = [p.n_train for each in every for p in each.curve.points]
         figure = canvas(xs, axis, x_title) if section.x_log else plain_canvas(axis, x_title)
-        _draw(figure, there, section, "at {}")
+        _draw(figure, there, section, "at {}", every)
         label = _label(f"{section.title} at n = {words.count(n)}", there, section)
         panels.append(Panel(id=f"{section.id}-{n}-plot", label=label, spec=finish(figure)))
-        every |= {each.trace.tag: each for each in there}
-    return _figure(section, list(every.values()), panels, report) if panels else None
+    shown = {each.trace.tag: each for each in every}
+    return _figure(section, list(shown.values()), panels, report) if panels else None
 
 
 def _panels(section: Section) -> list[tuple[set[str], str]]:
@@ -152,8 +154,15 @@ def _along(report: Report, n: int, trace: Trace) -> list[Measured]:
     return [r._replace(n_train=r.at) for r in rows if r.at is not None]
 
 
-def _draw(figure: go.Figure, there: Sequence[Drawn], section: Section, place: str) -> None:
-    """Draw curves in the layers of `figures.draw`, on an axis that follows from their unit."""
+def _draw(
+    figure: go.Figure,
+    there: Sequence[Drawn],
+    section: Section,
+    place: str,
+    every: Sequence[Drawn] = (),
+) -> None:
+    """Draw curves in the layers of `figures.draw`, on an axis that follows from their unit and has
+    room for `every` curve of the plots beside this one."""
     form = _form(section)
     bands, seeds, lines = [], [], []
     for trace, curve, look, tags in there:
@@ -163,15 +172,27 @@ def _draw(figure: go.Figure, there: Sequence[Drawn], section: Section, place: st
             seeds.append(dots(curve, look, tags))
         lines.append(line(curve, look, tags, form, _name(trace), place))
     figure.add_traces([drawn for drawn in (*bands, *seeds, *lines) if drawn is not None])
-    shown = [each.curve for each in there]
+    shown = [each.curve for each in every or there]
     if section.exponential or section.log:
         figure.update_yaxes(**log_axis(shown))
     elif quantity(section.traces[0].quantity).unit in (SHARE, PROBABILITY):
         highest = max(curve.highest for curve in shown)
-        figure.update_yaxes(**(share_axis() if highest > HALF else {"tickformat": ".0%"}))
+        lowest = min(curve.lowest for curve in shown)
+        low = {"tickformat": ".0%", "range": _reach(lowest, highest)}
+        figure.update_yaxes(**(share_axis() if highest > HALF else low))
+    elif every:
+        lowest, highest = min(c.lowest for c in shown), max(c.highest for c in shown)
+        figure.update_yaxes(range=_reach(lowest, highest))
     if section.zero_line or section.log:
         at = 1 if section.log else 0
         figure.add_hline(y=at, line={"color": MUTED, "width": 1}, layer="below")
+
+
+def _reach(lowest: float, highest: float) -> list[float]:
+    """A range from zero, or from what lies below it, with a margin above and below."""
+    low = min(0.0, lowest)
+    margin = 0.04 * (highest - low) or 0.04
+    return [low - margin, highest + margin]
 
 
 def _figure(

@@ -175,6 +175,8 @@ def _passage(fields: Fields) -> Passage:
         row=fields.integer("row"),
         t=fields.number("t"),
         readings=tuple(sorted(readings, key=lambda reading: reading.n_train)),
+        rows=fields.integer("rows", least=1) if fields.has("rows") else None,
+        typical=fields.has("chosen") and fields.text("chosen") == "typical",
     )
 
 

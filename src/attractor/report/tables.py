@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -222,6 +221,8 @@ def alike(report: Report) -> Table | None:
         single = r.seed == report.seeds[0] and r.data_seed == report.data_seeds[0]
         if r.design is None or r.n_train not in sizes or r.t not in (None, first) or not single:
             continue
+        if r.at is not None:
+            continue  # one of many points of a curve
         numbers = (r.design.icc, r.design.effect)
         rows.append(
             (
@@ -340,7 +341,7 @@ def comma_separated(table: Table) -> str:
 
 def latex(table: Table) -> str:
     """A LaTeX tabular in the style of booktabs, with how to read it as a comment."""
-    lines = [" & ".join(map(_escaped, row)) + r" \\" for row in (table.head, *table.rows)]
+    lines = [" & ".join(map(escaped, row)) + r" \\" for row in (table.head, *table.rows)]
     # LaTeX takes a bracket or an asterisk for an option of the line break that ends the line above.
     lines = [f"{{}}{line}" if line[0] in "[*" else line for line in lines]
     body = "\n".join([lines[0], r"\midrule", *lines[1:]])
@@ -350,8 +351,16 @@ def latex(table: Table) -> str:
     return opening + body + "\n\\bottomrule\n\\end{tabular}\n"
 
 
-def _escaped(text: str) -> str:
-    # In this order: each step puts in backslashes, but no character that a later step looks for.
-    text = text.replace("\\", r"\textbackslash ")
-    text = re.sub(r"([&%$#_{}])", r"\\\1", text)
-    return text.replace("~", r"\textasciitilde ").replace("^", r"\textasciicircum ")
+ESCAPES = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+    }
+)
+
+
+def escaped(text: str) -> str:
+    """Text as TeX writes it."""
+    return text.translate(ESCAPES)

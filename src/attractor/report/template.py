@@ -3,14 +3,18 @@ disk, loads nothing and needs no network."""
 
 from __future__ import annotations
 
+import functools
+import gzip
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
 
 from attractor.report import words
 from attractor.report.figures import DARK
 
+BUNDLE = Path(__file__).parent / "vendor" / "plotly-basic.min.js.gz"
+"""The part of plotly.js that draws scatter traces, the only ones that any page has."""
 FILTERS = (words.nats, words.count, words.time, words.visible, words.unbroken)
 
 
@@ -26,4 +30,10 @@ def fill(template: str, **content: Any) -> str:
     # Text of models and corpora may hold what HTML does not allow; what is marked safe is ours.
     env.finalize = lambda value: words.printable(value) if type(value) is str else value
     env.filters |= {f.__name__: f for f in FILTERS}
-    return env.get_template(template).render(swap=DARK, plotly=get_plotlyjs(), **content)
+    return env.get_template(template).render(swap=DARK, plotly=drawing_library(), **content)
+
+
+@functools.cache
+def drawing_library() -> str:
+    """The source of plotly.js that every page carries."""
+    return gzip.decompress(BUNDLE.read_bytes()).decode()

@@ -59,6 +59,12 @@ class Curve:
         ends = (p.mean.value if p.mean.high is None else p.mean.high for p in self.points)
         return max(*ends, *(value for p in self.points for value in p.seeds))
 
+    @property
+    def lowest(self) -> float:
+        """The lowest end of an interval, or value of a seed."""
+        ends = (p.mean.value if p.mean.low is None else p.mean.low for p in self.points)
+        return min(*ends, *(value for p in self.points for value in p.seeds))
+
     def at(self, n_train: float) -> Estimate | None:
         """Return the mean over seeds at one size, None where it was not measured."""
         return next((p.mean for p in self.points if p.n_train == n_train), None)
@@ -124,6 +130,23 @@ class Passage:
     row: int
     t: float
     readings: tuple[Restoration, ...]
+    rows: int | None = None
+    """of how many rows it was chosen, None where that is not recorded"""
+    typical: bool = False
+    """whether it is the row nearest to the median of every model"""
+
+    @property
+    def widths(self) -> list[int]:
+        """The most characters that any stage of any model has at each place."""
+        columns = zip(*(reading.tokens for reading in self.readings), strict=False)
+        return [
+            max(
+                len(words)
+                for token in column
+                for words in (token.original, token.corrupted, token.recovered)
+            )
+            for column in columns
+        ]
 
     @property
     def shared(self) -> bool:

@@ -11,7 +11,7 @@ from attractor.report.view import Curve, Report, Star, find
 from attractor.results.estimate import Estimate
 from attractor.results.units import PROBABILITY, SHARE, Unit
 
-UNSURE = " (without an interval)"
+UNSURE = "without an interval"
 NAMES = {"train": "training", "test": "unseen", "generated": "generated", "random": "random tokens"}
 
 
@@ -38,6 +38,11 @@ def approx(x: float) -> str:
     digits = 2 - floor(log10(x))  # after the point; before it where negative
     digits = min(digits, 0) if x >= 10 else digits
     return f"{round(x, digits):,.{max(digits, 0)}f}"
+
+
+def approx_signed(x: float) -> str:
+    """The same of a number of either sign."""
+    return f"-{approx(-x)}" if x < 0 else approx(x)
 
 
 def percent(x: float) -> str:
@@ -68,6 +73,14 @@ def with_interval(e: Estimate, form: Callable[[float], str]) -> str:
     return f"{form(e.value)} ({low} to {high})"
 
 
+def with_brackets(e: Estimate, form: Callable[[float], str]) -> str:
+    """Write an estimate as a table of a paper does, "0.98 [0.95, 0.99]"."""
+    if e.interval is None:
+        return form(e.value)
+    low, high = map(form, e.interval)
+    return f"{form(e.value)} [{low}, {high}]"
+
+
 def time(t: float) -> str:
     """Write a corruption time."""
     return f"{t:g}"
@@ -79,29 +92,35 @@ def joined(items: list[str]) -> str:
 
 
 def _star_sentence(report: Report, star: Star, n_star: Estimate) -> str:
-    known = []
+    known = [UNSURE]
     if n_star.interval is not None:
-        known.append("95% interval over sequences {} to {}".format(*map(approx, n_star.interval)))
+        known = ["95% interval over sequences {} to {}".format(*map(approx, n_star.interval))]
     if star.seed_ci is not None:
         ends = " to ".join(map(approx, star.seed_ci))
         known.append(f"over {runs_of(report)} {ends}")
     if star.sizes is not None:
         known.append("between the sizes {} and {}".format(*map(count, star.sizes)))
-    tail = f" ({', '.join(known)})" if n_star.interval is not None else UNSURE
     return (
-        f"At t = {time(star.t or 0.0)} the basin advantage falls to 1/2 at n* = "
-        f"{approx(n_star.value)}{_of_one(report)}{tail}."
+        f"{_whose(report)} stop memorizing at n* = {approx(n_star.value)} training sequences "
+        f"({', '.join(known)}; there the basin advantage at t = {time(star.t or 0.0)} is 1/2)."
     )
 
 
-def _of_one(report: Report) -> str:
-    """What a headline adds where nothing is known of other training runs."""
+def _whose(report: Report) -> str:
+    """Whom a headline is about: with one run nothing is known of other training runs."""
+    if report.runs == 1:
+        return "In this training run, models"
+    return f"Over {runs_of(report)}, models"
+
+
+def of_one(report: Report) -> str:
+    """What other places add where nothing is known of other training runs."""
     return " of this training run" if report.runs == 1 else ""
 
 
-def _placed(n_star: Estimate) -> str:
+def placed(n_star: Estimate) -> str:
     """Write a transition with its interval, or say that it has none."""
-    return with_interval(n_star, approx) + (UNSURE if n_star.interval is None else "")
+    return with_interval(n_star, approx) + (f" ({UNSURE})" if n_star.interval is None else "")
 
 
 def _spread(located: tuple[float, Estimate]) -> float:
@@ -120,10 +139,10 @@ def headline(report: Report) -> tuple[str, str]:
         if star.n_star is None
     ]
     if not report.located:
-        return f"No transition{_of_one(report)} was located in this sweep.", " ".join(others)
+        return f"No transition{of_one(report)} was located in this sweep.", " ".join(others)
     best = min(report.located, key=_spread)
     star = next(star for star in report.stars if star.t == best[0])
-    rest = [f"n* = {_placed(n)} at t = {time(t)}" for t, n in report.located if (t, n) != best]
+    rest = [f"n* = {placed(n)} at t = {time(t)}" for t, n in report.located if (t, n) != best]
     if rest:
         others.insert(0, f"At other times: {joined(rest)}.")
     return _star_sentence(report, star, best[1]), " ".join(others)
@@ -145,37 +164,34 @@ def _ends(report: Report, n: int, t: float) -> str | None:
 
 
 def summary(report: Report) -> str:
-    """Say what the smallest and the largest model do, and what their own entropy shows."""
+    """Say what the smallest and the largest model do."""
     measured = [at for at in report.located if at[0] in report.times]
     t = min(measured, key=_spread)[0] if measured else report.times[0]
     ends = dict.fromkeys((report.sizes[0], report.sizes[-1]))
     said = [sentence for n in ends if (sentence := _ends(report, n, t))]
     if said:
         said = [f"At t = {time(t)}, {said[0]}", *(sentence.capitalize() for sentence in said[1:])]
-    train = find(report.entropy, "train")
-    if train is not None and len(train.points) > 1:
-        first, last = (train.points[i].mean.value for i in (0, -1))
-        said.append(
-            "Over the same range the conditional entropy of training tokens goes from "
-            f"{nats(first)} to {nats(last)} nats per token."
-        )
-    star = report.entropy_star
-    if star is not None and star.n_star is not None:
-        said.append(
-            f"By the entropy of training tokens alone the change{_of_one(report)} lies near n = "
-            f"{_placed(star.n_star)}."
-        )
-    if report.copying is not None and report.copying.n_star is not None:
-        said.append(
-            f"Half of the generations{_of_one(report)} are copies, beyond chance, at n = "
-            f"{_placed(report.copying.n_star)}."
-        )
-    if report.peak is not None and report.peak.n_star is not None:
-        said.append(
-            f"Generative perplexity under the judge model peaks{_of_one(report)} near n = "
-            f"{_placed(report.peak.n_star)}."
-        )
     return " ".join(said)
+
+
+MOST_PASSES = 8
+"""Sizes whose passes over the training text are listed; of more, the two ends."""
+
+
+def passes(report: Report) -> str:
+    """Say how often each model saw its training text, where all were trained for as many steps;
+    else nothing."""
+    steps, batch = (report.provenance.get(key) for key in ("train_steps", "batch_size"))
+    if not isinstance(steps, int) or not isinstance(batch, int):
+        return ""
+    sizes = report.sizes
+    if len(sizes) > MOST_PASSES:
+        sizes = (sizes[0], sizes[-1])
+    often = [f"{approx(steps * batch / n)} at n = {count(n)}" for n in sizes]
+    return (
+        f"Every model was trained for {count(steps)} steps of {count(batch)} sequences. Passes "
+        f"over its training text: {joined(often)}."
+    )
 
 
 def unbroken(sentence: str) -> str:

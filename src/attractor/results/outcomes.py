@@ -28,6 +28,8 @@ class Outcomes(Generic[Array]):
         """tokens that the noise changed; a resampled token that lands on itself is not perturbed"""
         self.restored: Array = recovered == original
         """tokens that end up right"""
+        self.counted: Array | bool = True if frozen is None else ~frozen
+        """tokens that might move"""
         self.untouched: Array = ~self.perturbed if frozen is None else ~self.perturbed & ~frozen
         """tokens that might have been changed by the noise and were not"""
 

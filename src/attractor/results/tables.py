@@ -121,6 +121,9 @@ class Block:
     """(R, N, L)"""
     value: np.ndarray | None = None
     """(N, K)"""
+    frozen: np.ndarray | None = None
+    """tokens that never moved and are counted nowhere, (N, L), where there are any; their values
+    are NaN"""
     origin: np.ndarray | None = None
     """document and group of each sequence, (N, 2), where they are known; a group of -1 is none"""
 
@@ -140,6 +143,7 @@ _TOKEN_TYPES = pa.schema(
         ("value", _VALUES),
         ("document", pa.int64()),
         ("group", pa.int64()),
+        ("frozen", pa.list_(pa.bool_())),
     ]
 )
 
@@ -253,6 +257,12 @@ def _table(block: Block) -> pa.Table:
         values = getattr(block, name)
         kind = _TOKEN_TYPES.field(name).type
         columns[name] = pa.nulls(repeats * n, kind) if values is None else _lists(values, kind)
+    kind = _TOKEN_TYPES.field("frozen").type
+    columns["frozen"] = (
+        pa.nulls(repeats * n, kind)
+        if block.frozen is None
+        else _lists(np.tile(block.frozen, (repeats, 1)), kind)
+    )
     for i, name in enumerate(("document", "group")):
         kind = _TOKEN_TYPES.field(name).type
         columns[name] = (
@@ -348,8 +358,23 @@ class Arrays:
         return Groups.of_rows(origin, self.resample)
 
     def per_sequence(self, measurement: str, split: str) -> np.ndarray:
-        """Mean value of each sequence, (sequences,)."""
-        return self.values(measurement, split).mean(1)
+        """Mean value of each sequence, (sequences,), without tokens that are frozen."""
+        return counted_mean(self.values(measurement, split))
+
+    def frozen(
+        self, measurement: str, split: str, t: float | None = None, at: float | None = None
+    ) -> np.ndarray | None:
+        """Which tokens of a block with outcomes never moved, (sequences, L); None where all may."""
+        if self._blocks[measurement, split, t, at]["frozen"].null_count:
+            return None
+        return self.array("frozen", measurement, split, t, at)[0]
+
+    def lengths(self, measurement: str, split: str) -> np.ndarray:
+        """How many tokens of each sequence are text, (sequences,)."""
+        tokens = self.array("original", measurement, split)[0]
+        frozen = self.frozen(measurement, split)
+        full = np.full(len(tokens), tokens.shape[1])
+        return full if frozen is None else full - frozen.sum(1)
 
     def outcomes(
         self, split: str, t: float, measurement: str = "recovery", at: float | None = None
@@ -359,7 +384,14 @@ class Arrays:
             self.array(column, measurement, split, t, at)
             for column in ("original", "corrupted", "recovered")
         )
-        return Outcomes(original[0], corrupted, recovered)
+        frozen = self.frozen(measurement, split, t, at)
+        return Outcomes(original[0], corrupted, recovered, frozen)
+
+
+def counted_mean(values: np.ndarray) -> np.ndarray:
+    """Mean of each row without what is NaN, as the values of frozen tokens are."""
+    # Apart, since the two sums may round differently, and numbers are to stay what they were.
+    return np.nanmean(values, 1) if np.isnan(values).any() else values.mean(1)
 
 
 def read_arrays(folder: Path) -> Arrays:

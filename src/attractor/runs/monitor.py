@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
 from attractor.analysis.statistics import clopper_pearson, difference_interval
 from attractor.config.settings import MonitorConfig
@@ -13,6 +14,7 @@ from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.probes import conditionals, recovery, sample
 from attractor.probes.novelty import nearest_distances
+from attractor.probes.tokens import counted_mean
 from attractor.process.forward import ForwardProcess
 from attractor.results.estimate import Estimate
 from attractor.results.thresholds import NEAR
@@ -43,7 +45,16 @@ def monitor(
     require_watchable(config, rows, length)
     # Read once rather than at every check: the rows are those of files on disk.
     splits = {"train": np.array(train[:rows]), "test": np.array(test[:rows])}
-    nearest_test = nearest_distances(splits["test"], train) / length
+    ids = torch.arange(process.vocab_size)
+    fixed = ids[process.is_fixed(ids)].numpy()
+    padding = fixed if len(fixed) else None
+
+    def near(rows: np.ndarray) -> np.ndarray:
+        """Edit distance to the nearest training row, a share of the row's own length."""
+        counted = ~process.is_fixed(torch.from_numpy(rows).long()).numpy()
+        return nearest_distances(rows, train, padding) / counted.sum(1)
+
+    nearest_test = near(splits["test"])
 
     def check(network: DDiT) -> Check:
         denoiser = NetworkDenoiser(network, process, length)
@@ -51,12 +62,15 @@ def monitor(
         for name, tokens in splits.items():
             restored = recovery(denoiser, tokens, config.t, config.steps)
             found[f"recovery_{name}"] = restored.rate_per_sequence().double().numpy()
-        texts = {**splits, "generated": sample(denoiser, rows, length, config.steps).numpy()}
+        # Of the lengths of training text, where its rows are padded.
+        given = splits["train"][np.arange(rows) % len(splits["train"])]
+        own = sample(denoiser, rows, length, config.steps, given=given).numpy()
+        texts = {**splits, "generated": own}
         for name, tokens in texts.items():
-            given = conditionals(denoiser, tokens)
-            found[f"entropy_{name}"] = given.entropy.double().mean(1).numpy()
-            found[f"nll_{name}"] = -given.log_prob.double().mean(1).numpy()
-        found["nearest_generated"] = nearest_distances(texts["generated"], train) / length
+            found_of = conditionals(denoiser, tokens)
+            found[f"entropy_{name}"] = counted_mean(found_of.entropy.double(), 1).numpy()
+            found[f"nll_{name}"] = -counted_mean(found_of.log_prob.double(), 1).numpy()
+        found["nearest_generated"] = near(texts["generated"])
         return _summed_up({**found, "nearest_test": nearest_test})
 
     return check

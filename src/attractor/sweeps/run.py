@@ -276,7 +276,7 @@ def _with_rows(run: PlannedRun, rows: int) -> PlannedRun:
     return run._replace(config=dataclasses.replace(run.config, probe=probe))
 
 
-def summarize(out: Path) -> list[Path]:
+def summarize(out: Path, row: int | None = None) -> list[Path]:
     """Write the summary of a sweep again, from the results of its runs; returns the path of each
     model's report.html.
 
@@ -284,15 +284,22 @@ def summarize(out: Path) -> list[Path]:
     without a sweep may hold a transition.json of any origin, and one whose runs are elsewhere that
     of the sweep: the page is drawn of it.
 
+    Args:
+        out: the sweep's folder.
+        row: which row of each kind of text the passages show; by default a typical one.
+
     Raises:
-        AttractorError: if no size is finished, if runs were not measured alike, or if the results
-            of a run that an earlier summary holds are gone or damaged while others are here.
+        AttractorError: if a row is asked for and there are no runs, if no size is finished, if runs
+            were not measured alike, or if the results of a run that an earlier summary holds are
+            gone or damaged while others are here.
     """
     if not (out / SWEEP).is_file() and not is_run(out):
+        _require_runs(out, row)
         return [write_report(out)]
     runs, data = planned_runs(out), open_dataset(out / DATA)
     config = resolve(config_of(out), data, out)
     if len(_gone(config, runs, out)) == len(runs):  # a published page whose runs were left behind
+        _require_runs(out, row)
         return [write_report(folder) for folder in summary_folders(config, out).values()]
     _require_present(config, runs, out)
     missing = [run for run in runs if results_of(out / run.run_id, run.config.probe) is None]
@@ -303,7 +310,15 @@ def summarize(out: Path) -> list[Path]:
         raise AttractorError(
             f"'{out}' has no finished size yet: {len(missing)} of {len(runs)} runs have no results"
         )
-    return write_summary(config, whole, data, out, None, missing)
+    return write_summary(config, whole, data, out, None, missing, row)
+
+
+def _require_runs(out: Path, row: int | None) -> None:
+    if row is not None:
+        raise AttractorError(
+            f"row = {row}: the runs of '{out}' are not there, and only passages.json is; "
+            "leave --row out"
+        )
 
 
 def _gone(config: SweepConfig, runs: list[PlannedRun], out: Path) -> list[PlannedRun]:

@@ -70,6 +70,7 @@ def write_summary(
     out: Path,
     elapsed: float | None,
     missing: Sequence[PlannedRun] = (),
+    row: int | None = None,
 ) -> list[Path]:
     """Summarize the runs of each model; several models also share one transition.json, its rows
     named by model.
@@ -82,6 +83,7 @@ def write_summary(
         elapsed: seconds it took; None where nothing was trained, and the time of the earlier sweep
             stands.
         missing: runs that are not finished; a model all of whose runs are missing has no summary.
+        row: which row of each kind of text the passages show; by default a typical one.
 
     Returns:
         the path of each report.html.
@@ -93,7 +95,7 @@ def write_summary(
     by_model = {name: [run for run in runs if run.model == name] for name in places}
     folders = {name: folder for name, folder in places.items() if by_model[name]}
     models = {
-        name: _summarized(each[name], by_model[name], data, out, folder, elapsed)
+        name: _summarized(each[name], by_model[name], data, out, folder, elapsed, row)
         for name, folder in folders.items()
     }
     if config.models:
@@ -124,6 +126,7 @@ def _summarized(
     out: Path,
     folder: Path,
     elapsed: float,
+    row: int | None,
 ) -> _Model:
     results = [_with_twin(out / run.run_id, run.config.probe) for run in runs]
     folder.mkdir(exist_ok=True)
@@ -138,7 +141,8 @@ def _summarized(
         "provenance": provenance,
     }
     write_atomically(folder / TRANSITION, json.dumps(located, indent=1))
-    write_atomically(folder / PASSAGES, json.dumps(passages(results, data.tokenizer), indent=1))
+    shown = passages(results, data.tokenizer, row)
+    write_atomically(folder / PASSAGES, json.dumps(shown, indent=1))
     label = {"model": runs[0].model, "parameters": provenance["parameters"]}
     cases = [(run.provenance.n_train, case_of(run)) for run in results]
     return _Model(label, located, measured, cases)

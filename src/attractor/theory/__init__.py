@@ -10,6 +10,7 @@ from attractor.theory.capacities import (
     max_margin,
     pseudo_inverse_margin,
 )
+from attractor.theory.mixture import MixtureDenoiser
 from attractor.theory.solvable import (
     EmpiricalDenoiser,
     MarkovDenoiser,
@@ -22,6 +23,7 @@ from attractor.theory.sources import bigram_source, random_source
 __all__ = [
     "EmpiricalDenoiser",
     "MarkovDenoiser",
+    "MixtureDenoiser",
     "Retrieval",
     "SpinDenoiser",
     "basin_floor",

@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float, Int, Integer
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
+from attractor.process.absorbing import AbsorbingProcess
+from attractor.process.forward import ForwardProcess
 from attractor.process.noise import CountedNoise
 from attractor.process.uniform import UniformProcess
 from attractor.types import AttractorError
@@ -24,6 +26,8 @@ FLOOR = -690.0
 CLEAN = 1e-30
 """Smallest 1 - alpha: at t = 0 exactly, tokens that no sequence of the law explains still have a
 likelihood."""
+SURE = 690.0
+"""Log-odds of a token that is shown where noise is a mask: it is the clean one, up to 1e-300."""
 PAIRS = 2**24
 """Pairs of a row and a pattern that are looked at together."""
 
@@ -72,6 +76,7 @@ class EmpiricalDenoiser(Denoiser):
         tokens: training set, (K, L); repeated rows count as often as they occur.
         vocab_size: V, larger than every token.
         weights: probability of each row, proportionally, (K,); equal unless given.
+        masks: noise is a mask, which is one more token, of id V.
 
     Raises:
         AttractorError: for an empty matrix, tokens outside the vocabulary, or weights that are no
@@ -83,8 +88,9 @@ class EmpiricalDenoiser(Denoiser):
         tokens: Integer[Tensor, "..."],
         vocab_size: int,
         weights: Float[Tensor, "..."] | None = None,
+        masks: bool = False,
     ) -> None:
-        self.process = UniformProcess(vocab_size)
+        self.process = _process(vocab_size, masks)
         tokens = check_tokens(tokens, vocab_size)
         self.seq_len, self.device = tokens.shape[1], tokens.device
         law = torch.ones(len(tokens), device=self.device) if weights is None else weights
@@ -106,6 +112,17 @@ class EmpiricalDenoiser(Denoiser):
         where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Return log r in float64."""
+        log_r = self.log_joint(x_t, t, where)
+        return log_r.log_softmax(-1).clamp_(min=FLOOR)
+
+    def log_joint(
+        self,
+        x_t: Integer[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
+    ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
+        """log P(x_0[l] = v, x_t at all positions but l), in float64, up to what x_t and t alone
+        decide: the scale on which laws are mixed, see `MixtureDenoiser`."""
         x_t = _check_question(self, x_t, t, where)
         wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
         # Rows are taken in parts, each of which fills its own stretch of the result.
@@ -148,7 +165,9 @@ class EmpiricalDenoiser(Denoiser):
         count = self._agreements(x_t).int()
         # In float64 what underflows here is below 1e-280 of the largest weight, whichever position
         # is left out.
-        weight = ((count - count.amax(1, keepdim=True)) * log_odds[:, None]).exp_().mul_(self.law)
+        most = count.amax(1, keepdim=True)
+        weight = ((count - most) * log_odds[:, None]).exp_().mul_(self.law)
+        scale = most[:, 0] * log_odds
         # Where in the result the distribution of each wanted position goes, in row-major order.
         place = (where.flatten().cumsum(0) - 1).view(where.shape)
         for position in where.any(0).nonzero()[:, 0].tolist():
@@ -160,7 +179,7 @@ class EmpiricalDenoiser(Denoiser):
             # Leaving this position out takes one agreement from those patterns that have x_t here.
             own = x_t[rows, position, None]
             without_own = mass.log_().scatter_add_(1, own, -log_odds[rows, None])
-            log_r[place[rows, position]] = without_own.log_softmax(-1).clamp_(min=FLOOR)
+            log_r[place[rows, position]] = without_own + scale[rows, None]
 
 
 class MarkovDenoiser(Denoiser):
@@ -173,18 +192,24 @@ class MarkovDenoiser(Denoiser):
     Args:
         transition: P(next = j | this = i), (V, V), rows summing to one.
         initial: law of the first token, (V,).
+        masks: noise is a mask, which is one more token, of id V.
 
     Raises:
         AttractorError: if they are not probabilities, or not of one size.
     """
 
-    def __init__(self, transition: Float[Tensor, "..."], initial: Float[Tensor, "..."]) -> None:
+    def __init__(
+        self,
+        transition: Float[Tensor, "..."],
+        initial: Float[Tensor, "..."],
+        masks: bool = False,
+    ) -> None:
         if initial.ndim != 1 or transition.shape != (*initial.shape, *initial.shape):
             raise AttractorError(
                 f"transition is {tuple(transition.shape)} and initial {tuple(initial.shape)}: "
                 "allowed are (V, V), (V,)"
             )
-        self.process = UniformProcess(len(initial))
+        self.process = _process(len(initial), masks)
         self.transition, self.initial = _laws(transition), _law(initial, "initial")
         self.device = self.initial.device
 
@@ -195,8 +220,20 @@ class MarkovDenoiser(Denoiser):
         where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Return log r in float64."""
+        log_r = self.log_joint(x_t, t, where)
+        return (log_r - log_r.logsumexp(-1, keepdim=True)).clamp(min=FLOOR)
+
+    def log_joint(
+        self,
+        x_t: Integer[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
+    ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
+        """log P(x_0[l] = v, x_t at all positions but l), in float64, up to what x_t and t alone
+        decide: the scale on which laws are mixed, see `MixtureDenoiser`."""
         x_t = _check_question(self, x_t, t, where)
-        agrees = torch.nn.functional.one_hot(x_t, self.process.vocab_size)
+        size = len(self.initial)  # a mask is no token of the source, and says nothing of it
+        agrees = torch.nn.functional.one_hot(x_t, self.process.vocab_size)[..., :size]
         evidence = agrees * _log_odds(self, t)[:, None, None]  # log q(x_t | v) up to a constant
         # A message takes the evidence of the token that it leaves, not of the one that it comes to:
         # so where the two meet, at l, the evidence of l itself is in neither.
@@ -207,7 +244,8 @@ class MarkovDenoiser(Denoiser):
         for e in evidence.flip(1).unbind(1)[:-1]:
             backward.append(_log_matmul(backward[-1] + e, self.transition.T))
         log_r = torch.stack([f + b for f, b in zip(forward, reversed(backward), strict=True)], 1)
-        log_r = (log_r - log_r.logsumexp(-1, keepdim=True)).clamp(min=FLOOR)
+        if self.process.mask_id is not None:
+            log_r = torch.nn.functional.pad(log_r, (0, 1), value=-math.inf)
         return log_r if where is None else log_r[where]
 
     def sample(self, n: int, length: int, seed: int = 0) -> Int[Tensor, "N L"]:
@@ -230,7 +268,7 @@ class MarkovDenoiser(Denoiser):
         Raises:
             AttractorError: for a token outside the vocabulary, or a sequence of probability zero.
         """
-        tokens = check_tokens(tokens, self.process.vocab_size)
+        tokens = check_tokens(tokens, len(self.initial))
         steps = self.transition.log()[tokens[:, :-1], tokens[:, 1:]].sum(1)
         return _finite_nll(self.initial.log()[tokens[:, 0]] + steps, tokens)
 
@@ -366,9 +404,16 @@ def _check_each_row(name: str, values: Tensor, rows: int) -> None:
         raise AttractorError(f"{name} = {outside[0].item():g} is outside [0, 1]")
 
 
+def _process(vocab_size: int, masks: bool) -> ForwardProcess:
+    """Uniform noise, or masks beside so many tokens of text."""
+    return AbsorbingProcess(vocab_size + 1) if masks else UniformProcess(vocab_size)
+
+
 def _log_odds(denoiser: Denoiser, t: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
     """log q(x_t = v | x_0 = v) / q(x_t = v | x_0 != v) = log(1 + V alpha / (1 - alpha)), finite at
     t = 0 too."""
+    if denoiser.process.mask_id is not None:
+        return torch.full_like(t, SURE, dtype=torch.float64)
     alpha = denoiser.process.schedule.alpha(t.double())
     return torch.log1p(denoiser.process.vocab_size * alpha / (1 - alpha).clamp(min=CLEAN))
 

@@ -13,7 +13,9 @@ from attractor.theory.spins import check_seed
 from attractor.types import AttractorError
 
 
-def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) -> MarkovDenoiser:
+def random_source(
+    vocab_size: int, concentration: float = 0.3, seed: int = 0, masks: bool = False
+) -> MarkovDenoiser:
     """A stationary Markov source whose transition rows are Dirichlet draws.
 
     Args:
@@ -21,6 +23,7 @@ def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) ->
         concentration: of the Dirichlet law, positive; a small one makes the rows peaked, so that a
             token says much about the next one.
         seed: of the draw.
+        masks: noise is a mask, which is one more token, of id V.
 
     Raises:
         AttractorError: for fewer than two tokens, or a concentration or seed outside its range.
@@ -41,7 +44,7 @@ def random_source(vocab_size: int, concentration: float = 0.3, seed: int = 0) ->
         torch.manual_seed(seed)
         weights = gamma.sample() + 1e-3 * concentration  # no step is impossible
     transition = weights / weights.sum(1, keepdim=True)
-    return MarkovDenoiser(transition, stationary_law(transition))
+    return MarkovDenoiser(transition, stationary_law(transition), masks)
 
 
 def bigram_source(

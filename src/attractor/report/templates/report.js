@@ -22,15 +22,49 @@
   const draw = (plot, night = dark.matches) => {
     const off = new Set([...plot.figure.querySelectorAll(".keys [aria-pressed=false]")].map((key) => key.dataset.tag));
     const spec = night ? recolour(plot.spec) : structuredClone(plot.spec);
+    delete spec.layout.title;  // stands above the plot, where it wraps
     for (const trace of spec.data) trace.visible = !trace.meta.tags.some((tag) => off.has(tag));
     return Plotly.react(plot.node, spec.data, spec.layout, config);
   };
 
-  plots.forEach((plot) => draw(plot));
-  dark.addEventListener("change", () => plots.forEach((plot) => draw(plot)));
-  // Paper is white whatever the screen is.
-  addEventListener("beforeprint", () => plots.forEach((plot) => draw(plot, false)));
-  addEventListener("afterprint", () => plots.forEach((plot) => draw(plot)));
+  // A plot in a closed fold has no size: it is drawn when its fold opens.
+  const inSight = (plot) => !plot.node.closest("details:not([open])");
+  const drawAll = (night) => plots.filter(inSight).forEach((plot) => draw(plot, night));
+  drawAll();
+  dark.addEventListener("change", () => drawAll());
+
+  // ---- folds ---------------------------------------------------------------------------------------------------
+  const folds = [...document.querySelectorAll("details")];
+  folds.forEach((fold) => fold.addEventListener("toggle", () => {
+    if (!fold.open) return;
+    plots.filter((plot) => fold.contains(plot.node) && inSight(plot)).forEach((plot) => draw(plot));
+    hint();
+  }));
+  const openTarget = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    target?.scrollIntoView();
+  };
+  addEventListener("hashchange", openTarget);
+  if (location.hash) openTarget();
+
+  // Paper is white whatever the screen is, and has no folds.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = folds.filter((fold) => !fold.open);
+    closed.forEach((fold) => { fold.open = true; });
+    drawAll(false);
+  });
+  addEventListener("afterprint", () => {
+    closed.forEach((fold) => { fold.open = false; });
+    drawAll();
+  });
+
+  // ---- tables that are wider than the page ------------------------------------------------------------------------
+  const tables = [...document.querySelectorAll(".scroll")];
+  const hint = () => tables.forEach((box) => box.classList.toggle("wide", box.scrollWidth > box.clientWidth + 1));
+  addEventListener("resize", hint);
+  hint();
 
   document.querySelectorAll(".keys button").forEach((button) => {
     button.addEventListener("click", () => {

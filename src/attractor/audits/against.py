@@ -1,0 +1,157 @@
+"""What an audit measures against training text: copies, basins, membership, extraction, and one
+cheap look at every training row there is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attractor.audits.measure import FIRST, Effort, block, parts_of, read_at, same_text
+from attractor.config.settings import ProbeConfig
+from attractor.data.multiplicity import Multiplicity
+from attractor.measurements import measure
+from attractor.measurements.measurement import corruption_block
+from attractor.measurements.texts import Texts
+from attractor.model.denoiser import Denoiser
+from attractor.probes import conditionals, novelty, recovery
+from attractor.probes.novelty import near_counts, nearest_distances
+from attractor.results.tables import Block
+
+TIMES = (0.15, 0.3)
+"""Corruption times at which training and unseen text are compared."""
+EXTRACTION = (0.5, 0.75, 0.9)
+"""Corruption times from which it is tried whether training text comes back verbatim."""
+EXTRACTED = 200
+"""Rows of each kind at most from which extraction is tried."""
+COMPARED = 2**23
+"""Pairs of rows at most whose edit distance is taken to count near copies in a training file."""
+UNSEEN = 20_000
+"""Unseen rows at most that every training row is compared with."""
+
+
+def measure_against(
+    denoiser: Denoiser,
+    own: np.ndarray,
+    texts: Texts,
+    copies: Multiplicity,
+    effort: Effort,
+    watch: Callable[[str], None],
+) -> Iterator[Block]:
+    """Everything that needs training and unseen text.
+
+    As many rows are measured as are expected to take the time that the part without data had; the
+    pass over all training rows has what is left of it, and at least a third.
+    """
+    start, whole = time.monotonic(), 60 * effort.minutes or float("inf")
+    watch("copies of training text")
+    yield from _copies(own, texts)
+    rows, extracted = _affordable(denoiser, texts, effort)
+    some = texts._replace(train=texts.train[:rows], test=texts.test[:rows])
+    watch(
+        f"basins and membership of {len(some.train):,} training and {len(some.test):,} unseen rows"
+    )
+    yield from measure(denoiser, some, _config(some, effort, "entropy", "likelihood", "membership"))
+    yield from measure_basins(denoiser, some, effort)
+    for t in EXTRACTION:
+        watch(f"extraction from {1 - t:.0%} of {extracted:,} rows")
+        for split, these in (("train", some.train[:extracted]), ("test", some.test[:extracted])):
+            found = recovery(denoiser, np.array(these), t, effort.steps, effort.seed)
+            yield corruption_block("extraction", split, found)
+    yield from measure_every_row(denoiser, texts, copies, effort, start + whole, watch)
+
+
+def measure_basins(denoiser: Denoiser, texts: Texts, effort: Effort) -> Iterator[Block]:
+    """Recovery of training and unseen text."""
+    yield from measure(denoiser, texts, _config(texts, effort, "recovery"))
+
+
+def measure_every_row(
+    denoiser: Denoiser,
+    texts: Texts,
+    copies: Multiplicity,
+    effort: Effort,
+    deadline: float,
+    watch: Callable[[str], None],
+) -> Iterator[Block]:
+    """Log-probability and Min-K%++ of every different training row, and of as many unseen ones as
+    there are, in one pass of the network.
+
+    Rows that occur often come first, and the others in an order drawn beforehand, so that what is
+    left out where time ends is a random part of the rows that occur once.
+    """
+    at = read_at(denoiser, texts.train.shape[1], effort)
+    unseen = np.concatenate([texts.test, texts.other_test])[:UNSEEN]
+    order = np.lexsort((np.random.default_rng(0).permutation(len(copies.rows)), -copies.exact))
+    kinds = {"test": unseen, "train": copies.rows[order]}
+    near = max(1, COMPARED // max(1, len(copies.rows)))
+    begun = time.monotonic()
+    for i, (split, rows) in enumerate(kinds.items()):
+        watch(f"each of {len(rows):,} {'training' if split == 'train' else 'unseen'} rows once")
+        tokens = torch.from_numpy(np.array(rows).astype(np.int64))
+
+        def judged(part: slice, tokens: Tensor = tokens) -> Tensor:
+            found = conditionals(denoiser, tokens[part], seed=effort.seed, frozen=~at)
+            return torch.stack([found.log_prob.nanmean(1), found.min_k()], 1)
+
+        # Unseen rows, of which fewer are needed, have a quarter of the time.
+        left = max(deadline - begun, 20 * effort.minutes) if effort.minutes else float("inf")
+        scores = torch.cat(list(parts_of(judged, len(tokens), begun + left * (0.25, 1.0)[i])))
+        done = tokens[: len(scores)]
+        yield block("every_row", done, scores.numpy(), split)
+        if split == "train":
+            yield block("copies_exact", done, copies.exact[order][: len(done)], split)
+            watch("near copies in the training file")
+            looked = done[:near].numpy()
+            found = near_counts(looked, copies.rows, copies.exact)
+            yield block("copies_near", done[: len(found)], found, split)
+
+
+def _copies(own: np.ndarray, texts: Texts) -> Iterator[Block]:
+    """How near generations, and as many unseen rows, are to training rows and to each other."""
+    for name, values in novelty(own, np.asarray(texts.corpus))._asdict().items():
+        yield block(f"novelty_{name}", torch.from_numpy(own), values)
+    unseen = np.array(np.concatenate([texts.test, texts.other_test])[: len(own)], dtype=np.int64)
+    nearest = nearest_distances(unseen, np.asarray(texts.corpus))
+    yield block("novelty_nearest", torch.from_numpy(unseen), nearest, "test")
+    if len(unseen) > 1:
+        echoes = same_text(unseen).sum(1) - 1
+        yield block("echoes", torch.from_numpy(unseen), echoes, "test")
+
+
+def _config(texts: Texts, effort: Effort, *measures: str) -> ProbeConfig:
+    return ProbeConfig(
+        measure=measures,
+        t=TIMES,
+        rows=len(texts.train),
+        test_rows=len(texts.test),
+        steps=effort.steps,
+        nelbo_draws=4,
+        seed=effort.seed,
+    )
+
+
+def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, int]:
+    """Rows of each kind to measure, and to extract from, judged by the time that the first few
+    take. Two fifths of the time are for rows, a quarter for extraction."""
+    if not effort.minutes:
+        return effort.rows, min(effort.rows, EXTRACTED)
+    few = np.array(texts.train[:FIRST])
+    start = time.monotonic()
+    recovery(denoiser, few, TIMES[-1], effort.steps, effort.seed)
+    basins = (time.monotonic() - start) / len(few)
+    conditionals(denoiser, few)
+    both = (time.monotonic() - start) / len(few)
+    whole = 60 * effort.minutes
+    # A recovery takes a time in proportion to its t. At both `TIMES`, for a row of each kind, that
+    # is three of the one timed here; what is added stands for entropies and likelihoods.
+    measured = int(whole * 0.4 / (3 * both + 2 * basins))
+    # The times of `EXTRACTION` add up to about seven of the one timed here, for a row of each kind.
+    extracted = int(whole * 0.25 / (14 * basins))
+    return (
+        max(FIRST, min(effort.rows, measured)),
+        max(FIRST, min(effort.rows, EXTRACTED, extracted)),
+    )

@@ -1,1 +1,0 @@
-"""Reference curves of audits, as JSON."""
