@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from attractor.analysis.advantage import basin_advantage
 from attractor.api.headline import HEAD, headline
@@ -110,7 +110,7 @@ def _places(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def show_headline(results: RunResults, title: str) -> None:
     """The handful of numbers that say most of one model."""
-    table = Table(*HEAD, title=title, box=None)
+    table = Table(Column(HEAD[0], no_wrap=True), *HEAD[1:], title=title, box=None)
     for line in headline(results):
         table.add_row(*line)
     out.print(table)
@@ -119,8 +119,10 @@ def show_headline(results: RunResults, title: str) -> None:
 
 def show_rows(rows: list[Row], title: str) -> None:
     """Every measurement of one model."""
-    columns = ("measurement", "of", "t", "value", "95% interval", "unit", "sequences")
-    table = Table(*columns, title=title, box=None)
+    columns = ("measurement", "of", "t", "value", "95% interval", "sequences", "unit")
+    # In a narrow terminal it is the unit that breaks, and no name or number.
+    heads = [Column(name, no_wrap=name != "unit") for name in columns]
+    table = Table(*heads, title=title, box=None)
     # Of a profile, whose points have a place `at` on an axis of its own, a person wants a figure;
     # these two have a handful of points.
     shown = [row for row in rows if row.at is None or row.measurement in ("tpr", "recovery_steps")]
@@ -129,7 +131,7 @@ def show_rows(rows: list[Row], title: str) -> None:
         interval = "" if row.low is None else f"{row.low:.3f} to {row.high:.3f}"
         unit = quantity(row.measurement).unit.name if declares(row.measurement) else ""
         value, sequences = f"{row.value:.3f}", str(row.sequences)
-        table.add_row(row.measurement, row.split, t, value, interval, unit, sequences)
+        table.add_row(row.measurement, row.split, t, value, interval, sequences, unit)
     out.print(table)
     few = sum(row.sequences < FEW for row in shown)
     if few:
