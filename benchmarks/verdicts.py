@@ -36,7 +36,7 @@ from attractor.audits.verdict import (
 )
 from benchmarks.known import BULK, Known, everything
 
-EFFORT = Effort(n=48, minutes=0, rows=120)
+EFFORT = Effort(n=48, minutes=0, rows=300)
 MODES = ("no text", "fresh text", "training data")
 OPPOSITE = {MEMORIZING: (GENERALIZING, IN_BULK), GENERALIZING: (MEMORIZING,), BULK: (MEMORIZING,)}
 """What a model of some state must never be called."""

@@ -21,6 +21,7 @@ CONTRACT, PICTURE = ROOT / "pyproject.toml", ROOT / "docs" / "architecture.svg"
 WORDS = {
     "__main__": "python -m attractor",
     "cli": "commands and what they print: thin, every word of it a setting or a call",
+    "api": "the calls of notebooks and scripts, and what they give back: sweeps, runs, audits",
     "sweeps": "many runs: plan, executors, search, summary",
     "audits": "one model: evidence, verdict, page",
     "theory_page": "the page of attractor theory",
@@ -42,6 +43,7 @@ WORDS = {
     "process": "token noise: schedule, posterior, NELBO, counted noise",
     "machine": "crash-safe files, checkpoints, devices, ranks",
     "config": "settings, presets, and the hash that names a run",
+    "notebook": "tables and coloured tokens for notebooks",
     "types": "the error that every user sees, and names of shapes",
 }
 """What each room is for."""

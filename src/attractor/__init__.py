@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attractor import probes, theory
     from attractor.adapters import load
+    from attractor.api import audit, measure, open, sweep
     from attractor.model.denoiser import Denoiser
     from attractor.probes import sample
     from attractor.process.absorbing import AbsorbingProcess
@@ -32,10 +33,14 @@ __all__ = [
     "HybridProcess",
     "LogLinear",
     "UniformProcess",
+    "audit",
     "load",
+    "measure",
     "nelbo",
+    "open",
     "probes",
     "sample",
+    "sweep",
     "theory",
 ]
 
@@ -49,12 +54,16 @@ _HOMES = {
     "HybridProcess": "process.hybrid",
     "LogLinear": "process.schedule",
     "UniformProcess": "process.uniform",
+    "audit": "api",
     "load": "adapters",
+    "measure": "api",
     "nelbo": "process.nelbo",
+    "open": "api",
     "sample": "probes",
+    "sweep": "api",
 }
 """Where each public name is defined."""
-_ROOMS = ("adapters", "analysis", "config", "model", "probes", "process", "theory")
+_ROOMS = ("adapters", "analysis", "api", "config", "model", "probes", "process", "theory")
 """Packages of which documented names are reached through this one."""
 
 

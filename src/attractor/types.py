@@ -3,9 +3,10 @@ load."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-__all__ = ["AttractorError", "OtherSchema", "ProcessName"]
+__all__ = ["AttractorError", "OtherSchema", "ProcessName", "did_you_mean"]
 
 ProcessName = Literal["uniform", "absorbing", "hybrid"]
 """What a noisy token is: any token, a mask, or a mixture of both."""
@@ -30,3 +31,12 @@ class OtherSchema(AttractorError):
         if isinstance(schema, int) and not isinstance(schema, bool) and schema > 0:
             whose = f"made by {'a newer' if schema > known else 'an older'} attractor"
         super().__init__(f"'{where}' is of schema {schema!r:.40}, {whose}; this one reads {known}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What may have been meant by an unknown word, as the end of a sentence; empty if none of the
+    known ones is similar."""
+    import difflib
+
+    found = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean '{found[0]}'?" if found else ""

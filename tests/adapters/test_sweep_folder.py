@@ -166,3 +166,20 @@ def test_a_run_of_a_sweep_is_taken_everywhere(
     quick = ["--n=4", "--rows=4", "--steps=4", "--own-data"]
     assert main(["audit", name, f"--out={tmp_path / 'audit'}", *quick]) == 0
     assert json.loads((tmp_path / "audit" / "audit.json").read_text())["model"] == run.name
+
+
+def test_runs_of_other_orders_of_the_data_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = dataclasses.replace(tiny.config(tmp_path / "text.txt"), data_seeds=(0, 3))
+    folder = Path("runs/s")
+    folder.mkdir(parents=True)
+    (folder / "sweep.json").write_text(to_json(config))
+    for run in runs_of(config, "", (8,)):
+        (folder / run.run_id).mkdir()
+        (folder / run.run_id / "config.json").write_text(to_json(run.config))
+    with pytest.raises(AttractorError, match="are 2 runs: 'runs/s:n=8,data_seed=0', :n=8,data_"):
+        resolved("runs/s:n=8")
+    found = json.loads((resolved("runs/s:n=8,data_seed=3") / "config.json").read_text())
+    assert found["data"]["order"] == 3

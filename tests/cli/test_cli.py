@@ -4,6 +4,8 @@ import csv
 import itertools
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import tiny
-from attractor.cli import main
+from attractor.cli import main, parse
+from attractor.cli.examples import EXAMPLES
 from attractor.sweeps import speed
 
 PLAN = ["sweep", "--out", "x", "--dry-run", "--adaptive"]
@@ -62,11 +65,41 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         assert "default:" in text
 
 
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_help_fits_two_screens_and_ends_with_three_examples(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    short = capsys.readouterr().out
+    assert short.count("\n") <= 100
+    assert all(f"  {line}\n" in short for line in EXAMPLES[command])
+    with pytest.raises(SystemExit):
+        main([command, "--help-all"])
+    whole = capsys.readouterr().out
+    assert whole.count("(default:") >= short.count("(default:")
+    hidden = re.search(r"(\d+) more settings: attractor \w+ --help-all", short)
+    assert (hidden is not None) == (command in ("sweep", "train", "probe", "measure"))
+    for line in EXAMPLES[command]:
+        parse(shlex.split(line)[1:])
+
+
+def test_what_a_short_help_leaves_out_is_taken_all_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["sweep", "--help"])
+    assert "--train.ema" not in capsys.readouterr().out
+    command = parse(["sweep", "--out", "x", "--train.ema", "0.5", "--watts", "7"])
+    assert (command.config.train.ema, command.watts) == (0.5, 7)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("command", ["sweep", "measure", "audit"])
 def test_the_help_of_an_option_breaks_only_where_the_terminal_ends(command: str) -> None:
     script = "import sys; from attractor.cli import main; main(sys.argv[1:])"
     printed = subprocess.run(
-        [sys.executable, "-c", script, command, "--help"],
+        [sys.executable, "-c", script, command, "--help-all"],
         env=os.environ | {"COLUMNS": "100", "PYTHONIOENCODING": "utf-8"},
         encoding="utf-8",
         capture_output=True,
@@ -152,7 +185,14 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
         ([*PLAN, "--precision", "nan"], "precision = nan must be above 1"),
         ([*PLAN, "--at-once", "0"], "at_once = 0 at least 1"),
         ([*PLAN, "--sizes", "32"], "an adaptive sweep needs a smallest and a largest one"),
-        (["dance"], "dance"),
+        (["dance"], "there is no command 'dance': there are demo, sweep"),
+        (["swep", "--out", "x"], "; did you mean 'sweep'?"),
+        (["sweep", "--out", "x", "--train.stps", "3"], "did you mean '--train.steps'?"),
+        (
+            ["sweep", "--out", "x", "--steps", "3"],
+            "there is no option --steps; did you mean --train.steps or --probe.steps or --monitor",
+        ),
+        (["demo", "--worker", "2"], "did you mean '--workers'?"),
         ([], "demo"),
     ],
 )
@@ -251,6 +291,22 @@ def test_a_plan_refuses_what_the_command_itself_refuses(
         said.append(capsys.readouterr().err.strip().splitlines()[-1])
     assert complaint in said[0]
     assert said[0] == said[1]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_plan_counts_the_text_and_refuses_sizes_beyond_it(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--out", str(tmp_path / "x"), "--data.source", str(corpus), "--data.seq-len", "12"]
+    assert main(["sweep", *options, "--sizes", "8", "0.5", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "400 documents, 0 of them duplicates" in said
+    rows = int(said.split(" rows to train on")[0].split()[-1].replace(",", ""))
+    assert f"sizes     8, {rows // 2:,} rows" in said
+    for command in (["sweep", "--sizes"], ["train", "--n-train"]):
+        assert main([*command, "99999", *options, "--dry-run"]) == 2
+        assert f"has only {rows} rows; take sizes of at most {rows}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("hasty")

@@ -233,6 +233,11 @@ def test_bad_size(size: int | float) -> None:
         nested_sizes([1, size], available=10)
 
 
+def test_a_small_fraction_is_two_rows_and_all_of_one_is_one() -> None:
+    assert nested_sizes([1e-4, 2e-4, 0.5], available=100) == [2, 50]
+    assert nested_sizes([1e-4], available=1) == [1]
+
+
 @pytest.mark.parametrize("size", [11, 11.0])
 def test_size_above_the_training_set(size: int | float) -> None:
     with pytest.raises(AttractorError, match="n_train=11 but the training set has only 10 rows"):

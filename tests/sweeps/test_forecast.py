@@ -25,8 +25,9 @@ from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import reverse, time_grid
 from attractor.process.uniform import UniformProcess
 from attractor.runs.folder import prepare
+from attractor.sweeps import speed
 from attractor.sweeps.cost import check_calls, cost, reverse_calls
-from attractor.sweeps.devices import GPUS, UTILISATION
+from attractor.sweeps.devices import FLOOR, GPUS, UTILISATION
 from attractor.sweeps.forecast import Forecast, forecast
 
 
@@ -102,8 +103,30 @@ def test_a_gpu_takes_its_share_of_the_datasheet() -> None:
     config = preset("tiny")
     found = Forecast("", 1, cost(config, 30_522), 0, 0)
     gpu = GPUS[0]
-    assert found.seconds_on(gpu) * gpu.flops * UTILISATION == pytest.approx(found.cost.flops)
+    for seconds, share in zip(found.seconds_on(gpu), reversed(UTILISATION), strict=True):
+        assert seconds * gpu.flops * share == pytest.approx(found.cost.flops)
+    # The demo's model would be done in no time, were it not for its 1,100 steps of a few ms each.
+    small = cost(preset("demo"), 100)
+    least, most = Forecast("", 1, small, 0, 0).seconds_on(gpu)
+    assert small.launches > 1_100
+    assert least == small.launches * FLOOR > small.flops / gpu.flops
+    assert most == least
     assert all(1e13 < gpu.flops < 1e16 and 50 < gpu.watts < 2000 and gpu.source for gpu in GPUS)
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.2, 3.0])
+def test_no_timing_is_waited_for(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a call takes for each row, on a clock that only it moves, its time is found within
+    a second or two calls."""
+    clock = [0.0]
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
+
+    def work(rows: int) -> None:
+        clock[0] += seconds * rows
+
+    found = speed._seconds_a_row(work, lambda: None, 512)
+    assert found == pytest.approx(seconds)
+    assert clock[0] < max(1.1, 2 * seconds)
 
 
 @pytest.mark.slow

@@ -24,8 +24,9 @@ from attractor.adapters import (
 from attractor.adapters.family import Family, Settings, Weights
 from attractor.adapters.placement import Placement, read_placement
 from attractor.adapters.source import Source, find_source
+from attractor.adapters.tokenizer import tokenizer_of
 from attractor.model.denoiser import Denoiser
-from attractor.types import AttractorError
+from attractor.types import AttractorError, did_you_mean
 
 LOG = logging.getLogger("attractor")
 FAMILIES: dict[str, Family] = {
@@ -58,6 +59,7 @@ def load(
     revision: str | None = None,
     dtype: str | None = None,
     device_map: str | Mapping[str, str | int] | None = None,
+    tokenizer: str | Path | None = None,
     **settings: Any,
 ) -> Denoiser:
     """Load a model as a Denoiser: a run, somebody's checkpoint, or a model of the Hugging Face Hub.
@@ -79,6 +81,8 @@ def load(
         dtype: of the weights, for networks that are large: "float32", "bfloat16", "float16"; as
             they are stored unless given. The others are read in float32.
         device_map: how accelerate spreads such a network over several devices, such as "auto".
+        tokenizer: a tokenizer.json, a vocab.txt, or a folder of one; that which lies beside the
+            model unless given.
         settings: what the checkpoint does not tell, such as `n_heads`; the error names what is
             missing.
 
@@ -100,7 +104,10 @@ def load(
         )
     if not chosen.placed and source.headers_only:
         raise AttractorError(f"the family '{chosen.name}' cannot be read without its numbers")
-    return chosen.load(source, weights, Settings(settings, str(path), placement), placement.device)
+    given = Settings(settings, str(path), placement)
+    denoiser = chosen.load(source, weights, given, placement.device)
+    denoiser.tokenizer = tokenizer_of(source.path, denoiser.process.vocab_size, tokenizer)
+    return denoiser
 
 
 def family_of(path: str | Path, family: str | None = None, revision: str | None = None) -> Family:
@@ -116,7 +123,9 @@ def _family(source: Source, name: str | None) -> Family:
     known = ", ".join(FAMILIES)
     if name is not None:
         if name not in FAMILIES:
-            raise AttractorError(f"family = {name!r}: there are {known}")
+            raise AttractorError(
+                f"family = {name!r}: there are {known}{did_you_mean(name, FAMILIES)}"
+            )
         return FAMILIES[name]
     for family in FAMILIES.values():
         if family.recognises(source):

@@ -14,8 +14,9 @@ from attractor.types import AttractorError
 
 SWEEP, CONFIG, DATA = "sweep.json", "config.json", "data"
 NAMED = re.compile(r"(?P<sweep>.+):(?P<wish>[a-z_]+=.*)")
-KEYS = ("model", "n", "seed")
-"""What tells the runs of a sweep apart: the name of a shape, training rows, and the seed."""
+KEYS = ("model", "n", "seed", "data_seed")
+"""What tells the runs of a sweep apart: the name of a shape, training rows, the seed, and the order
+of the training rows."""
 SHOWN = 24
 """Runs that a message lists at most."""
 
@@ -112,14 +113,22 @@ def members_of(sweep: Path) -> list[Member]:
                 "model": shapes[0] if shapes else "",
                 "n": str(config["n_train"]),
                 "seed": str(config.get("seed", 0)),
+                "data_seed": str(_order_of(config)),
             }
             found.append(Member(file.parent, values))
     return sorted(found, key=_order)
 
 
-def _order(run: Member) -> tuple[str, int, int]:
-    model, n, seed = (run.values[key] for key in KEYS)
-    return model, int(n), int(seed)
+def _order(run: Member) -> tuple[str, int, int, int]:
+    model, n, seed, data_seed = (run.values[key] for key in KEYS)
+    return model, int(n), int(seed), int(data_seed)
+
+
+def _order_of(config: dict[str, Any]) -> int:
+    """The order of the training rows; runs of earlier versions had one only."""
+    data = config.get("data")
+    order = data.get("order", 0) if isinstance(data, dict) else 0
+    return order if type(order) is int else 0
 
 
 def _config_of(folder: Path) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import io
 import operator
@@ -16,17 +15,19 @@ import tyro
 
 import attractor
 from attractor.cli import commands
-from attractor.cli.help import FIELDS
+from attractor.cli.examples import epilogue
+from attractor.cli.help import fields, options
 from attractor.cli.pipe import ending_with_reader
-from attractor.config.identity import run_config_from_dict
 from attractor.config.presets import preset
 from attractor.config.settings import ProbeConfig, RunConfig
-from attractor.types import AttractorError
+from attractor.types import AttractorError, did_you_mean
 
+HELP_ALL = "--help-all"
+UNKNOWN = re.compile(r"Unrecognized (?:or misplaced )?options: (--?[^\s,=]+)")
 DESCRIPTION = (
     f"{attractor.__doc__}`attractor --version` says which version this is, `attractor COMMAND "
-    "--help` what a command takes. `--debug`, or ATTRACTOR_DEBUG=1, prints the traceback of an "
-    "error."
+    "--help` what a command takes and `--help-all` every setting of it. `--debug`, or "
+    "ATTRACTOR_DEBUG=1, prints the traceback of an error."
 )
 
 
@@ -65,20 +66,50 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
     }
     kinds = [Annotated[type(c), tyro.conf.subcommand(name, default=c)] for name, c in known.items()]
     any_of_them: Any = functools.reduce(operator.or_, kinds)
+    named = next(iter(arguments), None)
+    if named is not None and named not in known and not named.startswith("-"):
+        raise AttractorError(
+            f"there is no command '{named:.80}': there are {', '.join(known)}"
+            f"{did_you_mean(named, known)}"
+        )
+    every = HELP_ALL in arguments
+    asked = ["--help" if argument == HELP_ALL else argument for argument in arguments]
     complaint = io.StringIO()
     try:
         with ending_with_reader(), contextlib.redirect_stderr(complaint):
             return tyro.cli(
                 any_of_them,
-                args=arguments,
+                args=asked,
                 prog="attractor",
                 description=DESCRIPTION,
-                registry=FIELDS,
+                # What a help leaves out, tyro would not take either.
+                registry=fields(short=not every and bool({"--help", "-h"} & {*arguments})),
             )
     except SystemExit as stop:
         if stop.code in (0, None):
+            _show_end(named if named in known else None, known, every)
             raise
-        raise AttractorError(_in_one_line(complaint.getvalue())) from None
+        message = _in_one_line(complaint.getvalue())
+        raise AttractorError(_meant(message, known.get(named or ""))) from None
+
+
+def _show_end(command: str | None, known: dict[str, object], every: bool) -> None:
+    """Print what follows the options in a help."""
+    hidden = [] if command is None else [rare for _, rare in options(known[command]) if rare]
+    with ending_with_reader():
+        print(epilogue(command, 0 if every else len(hidden)))
+
+
+def _meant(message: str, command: object) -> str:
+    """A complaint of an unknown option, with what may have been meant; any other as it is."""
+    found = UNKNOWN.match(message)
+    if found is None or command is None:
+        return message
+    wrong, there = found[1], [option for option, _ in options(command)]
+    # Whoever leaves out a section, as in --steps, means one of the options that end so.
+    ends = [option for option in there if re.split(r"--|\.", option)[-1] == wrong.lstrip("-")]
+    meant = f"; did you mean {' or '.join(ends)}?" if ends else did_you_mean(wrong, there)
+    return f"there is no option {wrong}{meant}"
 
 
 def _require_text(argument: str) -> None:
@@ -107,17 +138,12 @@ def _probe_of(arguments: list[str]) -> ProbeConfig | None:
     if arguments[:1] not in (["measure"], ["probe"]) or not words:
         return None
     from attractor.adapters.sweep_folder import SWEEP, is_run, resolved
-    from attractor.measurements import known
-    from attractor.runs.folder import CONFIG, read_json
-    from attractor.sweeps.run import config_of
+    from attractor.api.measuring import settings_of
 
     # An option's value may be a folder too, so the folder meant is the one that holds a config.
     for folder in map(resolved, words):
-        if arguments[0] == "measure" and (folder / SWEEP).is_file():
-            return config_of(folder).probe
-        if is_run(folder):
-            probe = run_config_from_dict(read_json(folder / CONFIG), folder / CONFIG).probe
-            return dataclasses.replace(probe, measure=known(probe.measure))
+        if (arguments[0] == "measure" and (folder / SWEEP).is_file()) or is_run(folder):
+            return settings_of(folder)
     return None
 
 

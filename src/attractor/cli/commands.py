@@ -91,15 +91,16 @@ class SweepCommand:
 
             show_status(self.out)
         elif self.dry_run:
-            from attractor.cli.plan import show_plan
-            from attractor.sweeps.feasible import require_feasible, require_own
-            from attractor.sweeps.run import SWEEP, require_locating
+            from attractor.cli.plan import plan_sweep
 
-            require_own(self.out / SWEEP, self.config, self.force)
-            require_locating(self.config.probe)
-            require_feasible(self.config, self.out, self.force)
-            show_plan(
-                self.config, self.workers, self.watts, precision=precision, at_once=self.at_once
+            plan_sweep(
+                self.config,
+                self.out,
+                self.workers,
+                self.watts,
+                precision=precision,
+                at_once=self.at_once,
+                force=self.force,
             )
         else:
             from attractor.cli.run import run_sweep
@@ -186,20 +187,9 @@ class TrainCommand:
 
     def __call__(self) -> None:  # noqa: D102
         if self.dry_run:
-            from attractor.cli.plan import show_plan
-            from attractor.runs.folder import CONFIG
-            from attractor.sweeps.feasible import require_feasible, require_own
+            from attractor.cli.plan import plan_run
 
-            # A sweep of one size: the plan of its only run is that of this one.
-            shared = {
-                f.name: getattr(self.config, f.name)
-                for f in dataclasses.fields(self.config)
-                if f.name not in ("n_train", "seed")
-            }
-            alone = SweepConfig(sizes=(self.config.n_train,), **shared)
-            require_own(self.out / CONFIG, self.config, self.force)
-            require_feasible(alone, self.out, self.force)
-            show_plan(alone, None, WATTS)
+            plan_run(self.config, self.out, WATTS, force=self.force)
         else:
             from attractor.cli.run import run_training
 
@@ -310,7 +300,7 @@ class GenerateCommand:
         check_seed(self.seed)
         denoiser = adapters.load(self.run, self.weights)
         sharpened = Sharpened(denoiser, self.temperature, self.top_p)
-        run_generate(self.run, sharpened, self.n, self.steps, self.seed)
+        run_generate(sharpened, self.n, self.steps, self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,12 +383,25 @@ class AuditCommand:
         return folder, folder.absolute().parent
 
     def __call__(self) -> int:  # noqa: D102
-        from attractor.cli.audit import run_audit
+        from attractor.audits.measure import Effort
+        from attractor.cli.audit import run_audit, say_audit_plan
 
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         gate, into = given.pop("gate"), given.pop("out")
-        found = run_audit(into=into, **given)
-        return found.verdict.exit_code if gate and found is not None else 0
+        effort = Effort(**{name: given.pop(name) for name in Effort._fields})
+        if given.pop("dry_run"):
+            say_audit_plan(
+                self.model,
+                effort,
+                self.settings,
+                weights=self.weights,
+                family=self.family,
+                revision=self.revision,
+                dtype=self.dtype,
+            )
+            return 0
+        found = run_audit(into=into, effort=effort, **given)
+        return found.verdict.exit_code if gate else 0
 
 
 @dataclass(frozen=True, kw_only=True)

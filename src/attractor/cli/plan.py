@@ -2,23 +2,85 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from rich.table import Table
 
 from attractor.analysis.statistics import relative_reach
 from attractor.cli.terminal import out, say
-from attractor.config.settings import MonitorConfig, SweepConfig
+from attractor.config.settings import MonitorConfig, RunConfig, SweepConfig
+from attractor.data.dataset import Dataset
+from attractor.data.subsets import nested_sizes
 from attractor.machine.units import duration, size
-from attractor.sweeps.devices import GPUS, UTILISATION
+from attractor.measurements.sets import spelled_out
+from attractor.runs.folder import CONFIG
+from attractor.runs.measure import texts_of
+from attractor.sweeps.devices import FLOOR, GPUS, UTILISATION
+from attractor.sweeps.executor import check_workers
+from attractor.sweeps.feasible import require_feasible, require_own, text_for
 from attractor.sweeps.forecast import Forecast, at_a_time, forecast
-from attractor.sweeps.search import most_sizes
+from attractor.sweeps.run import SWEEP, require_locating, resolve
+from attractor.sweeps.search import check_precision, most_sizes, require_searchable
 from attractor.types import AttractorError
+
+
+def plan_sweep(
+    config: SweepConfig,
+    folder: Path,
+    workers: int | None,
+    watts: float,
+    *,
+    precision: float | None,
+    at_once: int,
+    force: bool,
+) -> None:
+    """Refuse what the sweep would refuse, and print what it would do and take."""
+    check_workers(workers)
+    require_own(folder / SWEEP, config, force)
+    require_locating(config.probe)
+    require_feasible(config, folder, force)
+    if precision is not None:
+        check_precision(precision, at_once)
+    with _text(config, folder, force) as data:
+        if data is not None:
+            resolved = resolve(config, data, folder)
+            if precision is not None:
+                require_searchable(resolved, len(data.train), precision, at_once)
+        show_plan(config, data, workers, watts, precision=precision, at_once=at_once)
+
+
+def plan_run(config: RunConfig, folder: Path, watts: float, *, force: bool) -> None:
+    """The same for one run: the plan is that of a sweep of one size."""
+    shared = {
+        f.name: getattr(config, f.name)
+        for f in dataclasses.fields(config)
+        if f.name not in ("n_train", "seed")
+    }
+    alone = SweepConfig(sizes=(config.n_train,), seeds=(config.seed,), **shared)
+    require_own(folder / CONFIG, config, force)
+    require_feasible(alone, folder, force)
+    with _text(alone, folder, force) as data:
+        if data is not None:
+            nested_sizes([config.n_train], len(data.train))
+            probe = spelled_out(config.probe)
+            texts_of(data, config.n_train, probe, text=dataclasses.replace(config.data, order=0))
+        show_plan(alone, data, None, watts)
+
+
+@contextlib.contextmanager
+def _text(config: SweepConfig, folder: Path, force: bool) -> Iterator[Dataset | None]:
+    with out.status("packing the text") as status, text_for(config, folder, force) as data:
+        status.stop()
+        yield data
 
 
 def show_plan(
     config: SweepConfig,
+    data: Dataset | None,
     workers: int | None,
     watts: float,
     *,
@@ -32,13 +94,12 @@ def show_plan(
     """
     if not 0 < watts < math.inf:
         raise AttractorError(f"watts = {watts} must be positive")
-    if workers is not None and workers < 1:
-        raise AttractorError(f"workers = {workers} must be at least 1")
     together = None if precision is None else at_once
     most = len(config.sizes) if precision is None else most_sizes(config, precision, at_once)
     times = ", ".join(f"{t:g}" for t in config.probe.t)
     say(f"noise     {config.process}")
-    say(f"sizes     {', '.join(f'{n:g}' for n in config.sizes)}")
+    say(f"text      {_counted(config, data)}")
+    say(f"sizes     {_sizes(config, data)}")
     if precision is not None:
         say(
             f"adaptive  sizes between the smallest and the largest, {at_once} at a time, until n* "
@@ -57,16 +118,37 @@ def show_plan(
         say(f"checks    {_checks(config.monitor)}")
     say(f"runs      {_runs(config)}")
     with out.status("timing this machine"):
-        found = forecast(config, workers, together)
+        known = None if data is None else data.tokenizer.vocab_size
+        found = forecast(config, workers, together, known)
     found = [each._replace(runs=most * config.runs_each) for each in found]
     out.print(_plan_table(found, at_a_time(config, workers, together), watts))
     say(
         "A model's column is one run, the last one the whole sweep. FLOPs: 6 x parameters outside "
         "the token embedding\nx tokens, and 2 x for tokens of the probes and checks. This machine "
         "was timed for a few seconds: good to a factor of 2.\n"
-        f"GPUs are counted at {UTILISATION:.0%} of the datasheet's dense bf16 rate, one at a time, "
-        "at board power."
+        f"GPUs: one at a time, at {UTILISATION[1]:.0%} to {UTILISATION[0]:.0%} of the datasheet's "
+        f"dense bf16 rate and at least {1000 * FLOOR:g} ms a step; small models\nare at the slow "
+        "end; energy at board power."
     )
+
+
+def _counted(config: SweepConfig, data: Dataset | None) -> str:
+    """What the text holds, as far as it can be known before it is packed."""
+    if data is None:
+        return f"{config.data.source}, which is streamed: it can be opened, and is not counted here"
+    counts = data.counts
+    return (
+        f"{counts.documents:,} documents, {counts.duplicates + counts.near_duplicates:,} of them "
+        f"duplicates that are dropped;\n          {len(data.train):,} rows to train on, "
+        f"{len(data.test):,} unseen, {data.tokenizer.vocab_size:,} tokens in the vocabulary"
+    )
+
+
+def _sizes(config: SweepConfig, data: Dataset | None) -> str:
+    if data is None:
+        return ", ".join(f"{n:g}" for n in config.sizes)
+    sizes = nested_sizes(config.sizes, len(data.train))
+    return f"{', '.join(f'{n:,}' for n in sizes)} rows"
 
 
 def _checks(monitor: MonitorConfig) -> str:
@@ -115,10 +197,17 @@ def _plan_table(found: list[Forecast], side_by_side: int, watts: float) -> Table
     add("this machine, probes", duration, [f.probing for f in found], side_by_side)
     add(f"  at {watts:g} W", _energy, [f.seconds * watts / side_by_side for f in found])
     for gpu in GPUS:
-        seconds = [f.seconds_on(gpu) for f in found]
-        add(gpu.name, duration, seconds)
-        add(f"  at {gpu.watts:g} W", _energy, [s * gpu.watts for s in seconds])
+        spans = [f.seconds_on(gpu) for f in found]
+        in_all = [sum(s[end] * f.runs for s, f in zip(spans, found, strict=True)) for end in (0, 1)]
+        table.add_row(gpu.name, *(_span(duration, *each) for each in (*spans, in_all)))
+        joules = [[s * gpu.watts for s in span] for span in (*spans, in_all)]
+        table.add_row(f"  at {gpu.watts:g} W", *(_span(_energy, *each) for each in joules))
     return table
+
+
+def _span(show: Callable[[float], str], least: float, most: float) -> str:
+    """Both ends of what something takes; one where they are written alike."""
+    return " to ".join(dict.fromkeys((show(least), show(most))))
 
 
 def _energy(joules: float) -> str:

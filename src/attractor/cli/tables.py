@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from attractor.analysis.advantage import basin_advantage
+from attractor.api.headline import HEAD, headline
 from attractor.cli.terminal import out, say
 from attractor.config.settings import ProbeConfig
 from attractor.data.subsets import SplitCounts
 from attractor.machine.units import duration
+from attractor.measurements import declares, quantity
 from attractor.results.estimate import FEW
-from attractor.results.tables import Row
+from attractor.results.tables import Row, RunResults
 from attractor.sweeps.attempt import FAILED
 from attractor.sweeps.status import State, read_status
 
@@ -106,18 +108,30 @@ def _places(content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{name}: peak", {**content[key], "n_star": content[key]["n_train"]}
 
 
+def show_headline(results: RunResults, title: str) -> None:
+    """The handful of numbers that say most of one model."""
+    table = Table(Column(HEAD[0], no_wrap=True), *HEAD[1:], title=title, box=None)
+    for line in headline(results):
+        table.add_row(*line)
+    out.print(table)
+    say("(brackets: 95% intervals over sequences)")
+
+
 def show_rows(rows: list[Row], title: str) -> None:
     """Every measurement of one model."""
-    columns = ("measurement", "of", "t", "value", "95% interval", "sequences")
-    table = Table(*columns, title=title, box=None)
+    columns = ("measurement", "of", "t", "value", "95% interval", "sequences", "unit")
+    # In a narrow terminal it is the unit that breaks, and no name or number.
+    heads = [Column(name, no_wrap=name != "unit") for name in columns]
+    table = Table(*heads, title=title, box=None)
     # Of a profile, whose points have a place `at` on an axis of its own, a person wants a figure;
     # these two have a handful of points.
     shown = [row for row in rows if row.at is None or row.measurement in ("tpr", "recovery_steps")]
     for row in shown:
         t = ", ".join(f"{x:g}" for x in (row.t, row.at) if x is not None)
         interval = "" if row.low is None else f"{row.low:.3f} to {row.high:.3f}"
+        unit = quantity(row.measurement).unit.name if declares(row.measurement) else ""
         value, sequences = f"{row.value:.3f}", str(row.sequences)
-        table.add_row(row.measurement, row.split, t, value, interval, sequences)
+        table.add_row(row.measurement, row.split, t, value, interval, sequences, unit)
     out.print(table)
     few = sum(row.sequences < FEW for row in shown)
     if few:

@@ -9,7 +9,7 @@ import types
 import typing
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-from attractor.types import AttractorError
+from attractor.types import AttractorError, did_you_mean
 
 Config = TypeVar("Config")
 
@@ -41,7 +41,8 @@ def described(kind: type[Config], values: object, place: str = "") -> Config:
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = [name for name in values if name not in fields]
     if unknown:
-        raise AttractorError(f"there is no setting {place}{unknown[0]}")
+        meant = did_you_mean(unknown[0], fields)
+        raise AttractorError(f"there is no setting {place}{unknown[0]}{meant}")
     required = [
         name
         for name, field in fields.items()

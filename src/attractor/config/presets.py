@@ -10,7 +10,7 @@ from attractor.config.settings import (
     SweepConfig,
     TrainConfig,
 )
-from attractor.types import AttractorError
+from attractor.types import AttractorError, did_you_mean
 
 
 def paper_fractions() -> tuple[float, ...]:
@@ -27,11 +27,11 @@ def paper_fractions() -> tuple[float, ...]:
 # others are the paper's settings.
 PRESETS: dict[str, SweepConfig] = {
     "demo": SweepConfig(
-        sizes=(32, 64, 128, 256, 1024, 32768),
+        sizes=(8, 32, 64, 128, 256, 1.0),
         data=DataConfig(tokenizer="char", seq_len=32),
         model=MODELS["demo"],
         train=TrainConfig(
-            steps=1_100,
+            steps=2_200,
             optimizer="muon",
             batch_size=32,
             lr=4e-3,
@@ -39,7 +39,9 @@ PRESETS: dict[str, SweepConfig] = {
             decay="cosine",
             betas=(0.9, 0.95),
             clip=0.5,
-            time_power=3.0,
+            weight_decay=0.1,
+            ema=0.99,
+            time_power=1.5,
             log_every=20,
             validate_every=500,
         ),
@@ -48,6 +50,8 @@ PRESETS: dict[str, SweepConfig] = {
             rows=32,
             test_rows=96,
             repeats=2,
+            steps=250,
+            ablation_steps=(16, 64, 250, 1_000),
             generated=64,
             basin_rows=30,
             measure=("all",),
@@ -108,5 +112,7 @@ def preset(name: str) -> SweepConfig:
         AttractorError: if there is none of that name.
     """
     if name not in PRESETS:
-        raise AttractorError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
+        raise AttractorError(
+            f"unknown preset {name!r}; there are {', '.join(PRESETS)}{did_you_mean(name, PRESETS)}"
+        )
     return PRESETS[name]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from attractor.types import AttractorError, ProcessName
+from attractor.types import AttractorError, ProcessName, did_you_mean
 
 LATER = {"later": True}
 """Marks a setting that came after the first runs: it is part of a config's identity only where it
@@ -492,7 +492,10 @@ class SweepConfig:
         _check_monitor(self.monitor, self.train)
         for name in self.models:
             if name not in MODELS:
-                raise AttractorError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
+                raise AttractorError(
+                    f"unknown model {name!r}; there are {', '.join(MODELS)}"
+                    f"{did_you_mean(name, MODELS)}"
+                )
 
     @property
     def orders(self) -> tuple[int, ...]:

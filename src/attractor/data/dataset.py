@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from attractor.data.corpus import BUILTIN, read_documents
+from attractor.data.corpus import read_documents
 from attractor.data.fingerprint import (
     SOURCE,
     Fingerprint,
@@ -218,7 +218,7 @@ def require_same_text(folder: Path, source: str, tokenizer: str) -> None:
         )
 
 
-def check_text(
+def is_streamed(
     *,
     source: str,
     column: str,
@@ -226,14 +226,13 @@ def check_text(
     test_share: float,
     wrap: str = "continuous",
     **others: Any,
-) -> None:
-    """Refuse what `prepare_dataset` would, as far as that is known before anything is packed.
+) -> bool:
+    """Whether a text is streamed, which is then opened and not read; what can be refused before
+    anything is packed is refused.
 
-    Arguments and errors are those of `prepare_dataset`; text that is streamed is opened and not
-    read.
+    Arguments and errors are those of `prepare_dataset`.
     """
-    if _stream(source, column, seq_len, test_share, wrap, others) is None and source != BUILTIN:
-        read_documents(source, column)
+    return _stream(source, column, seq_len, test_share, wrap, others) is not None
 
 
 def _stream(

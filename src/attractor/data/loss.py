@@ -12,9 +12,12 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from attractor.data.tokenizer import Tokenizer
 from attractor.types import AttractorError
+
+if TYPE_CHECKING:
+    from attractor.data.tokenizer import Tokenizer
 
 MOST_LOST = 0.1
 """Share of unknown tokens, or of lost characters, above which text is no text of a model."""
@@ -23,6 +26,8 @@ WORTH_SAYING = 0.001
 DECODED = 2**20
 """Characters that are decoded again, of documents evenly spaced over all; unknown tokens are
 counted in all of them."""
+SHOWN = 5
+"""Characters that a message names at most."""
 INVISIBLE = ("Cc", "Cf")
 """Categories of Unicode that tokenizers remove as no part of the text: controls and formats."""
 
@@ -127,6 +132,27 @@ def loss_of(
         lost=lost,
         characters=characters,
     )
+
+
+def require_all_known(
+    tokenizer: Tokenizer, texts: Sequence[str], encoded: Sequence[Sequence[int]]
+) -> None:
+    """Raise UnknownTextError, which shows them, if there are characters that the tokens of some
+    texts do not say again."""
+    wanted = sum(map(visible, texts), Counter[str]())
+    again = tokenizer.said_again(encoded)
+    said = sum(map(visible, again), Counter[str]())
+    lost = wanted - said
+    if lost:
+        # As they stand in the text, where an accent may be what is not known.
+        wrong = [c for c in dict.fromkeys("".join(texts)) if visible(c).keys() & lost.keys()]
+        wrong = [c for c in wrong if c not in "".join(again)] or wrong
+        shown = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in wrong[:SHOWN])
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        raise UnknownTextError(
+            f"the tokenizer does not know {shown}{more}: {lost.total():,} of {wanted.total():,} "
+            "characters; leave them out, or write them with characters that it knows"
+        )
 
 
 def lost_characters(texts: Iterable[str], again: Iterable[str]) -> tuple[int, int]:

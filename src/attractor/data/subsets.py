@@ -192,7 +192,8 @@ def nested_sizes(
 
     An integer is a number of rows, and so is a float above 1 without a fractional part. A float in
     (0, 1] is a fraction of `available`, made `whole` as in the paper's code, int(total * fraction),
-    and at least one row: 1.0 means all rows, 1 means one. Equal sizes are merged.
+    and at least two rows, as an interval needs: 1.0 means all rows, 1 means one. Equal sizes are
+    merged.
 
     Raises:
         AttractorError: if no size is given, or for a size that is not positive, is above 1 and not
@@ -205,11 +206,14 @@ def nested_sizes(
 
 def _rows(size: int | float, available: int, whole: Callable[[float], int]) -> int:
     if isinstance(size, float) and 0 < size <= 1:
-        return max(1, whole(size * available))
+        return min(available, max(2, whole(size * available)))
     if not size >= 1 or (isinstance(size, float) and not size.is_integer()):
         raise AttractorError(
             f"n_train={size} is neither a whole number of rows >= 1 nor a fraction in (0, 1]"
         )
     if size > available:
-        raise AttractorError(f"n_train={int(size)} but the training set has only {available} rows")
+        raise AttractorError(
+            f"n_train={int(size)} but the training set has only {available} rows; "
+            f"take sizes of at most {available}"
+        )
     return int(size)

@@ -10,9 +10,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import final
 
+import numpy as np
 import tokenizers
+from jaxtyping import Int
 from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers, trainers
 
+from attractor.data.loss import require_all_known
+from attractor.data.packing import pack
 from attractor.machine.files import require_regular, why_no_json
 from attractor.machine.hub import download
 from attractor.machine.paths import require_not_meant_here
@@ -168,6 +172,17 @@ class Tokenizer:
             encoding.ids
             for encoding in self._backend.encode_batch_fast(documents, add_special_tokens=False)
         ]
+
+    def rows(self, texts: Sequence[str], length: int) -> Int[np.ndarray, "N L"]:
+        """Texts as rows of `length` tokens, packed as training text is: see `packing.pack`.
+
+        Raises:
+            AttractorError: for text that the tokenizer does not know, which is shown, or that does
+                not fill a row.
+        """
+        encoded = self.encode(texts)
+        require_all_known(self, texts, encoded)
+        return pack(encoded, length, self.bos_id, self.eos_id)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of the tokens, without special tokens.

@@ -30,7 +30,7 @@ from attractor.measurements.trajectory import TRAJECTORY
 from attractor.measurements.twins import TWINS
 from attractor.results.estimate import Groups
 from attractor.results.tables import Arrays, Block, Row
-from attractor.types import AttractorError
+from attractor.types import AttractorError, did_you_mean
 
 if TYPE_CHECKING:
     from attractor.model.denoiser import Denoiser
@@ -95,7 +95,10 @@ def require_measurable(name: str) -> None:
         return
     if name not in _NAMED:
         allowed = [m.name for m in ALL if m.command is None]
-        raise AttractorError(f"measure = {name!r}: allowed are {', '.join([*allowed, *GROUPS])}")
+        raise AttractorError(
+            f"measure = {name!r}: allowed are {', '.join([*allowed, *GROUPS])}"
+            f"{did_you_mean(name, [*allowed, *GROUPS])}"
+        )
     if command := _NAMED[name].command:
         raise AttractorError(f"measure = {name!r} is no probe of one model: {command}")
 

@@ -44,6 +44,11 @@ class NetworkDenoiser(Denoiser):
         self.seq_len = seq_len
         self.device = network.vocab_embed.embedding.device
 
+    def facts(self) -> dict[str, str]:
+        """With the number of its weights."""
+        weights = sum(parameter.numel() for parameter in self.network.parameters())
+        return {"parameters": f"{weights:,}", **super().facts()}
+
     @torch.no_grad()
     def log_probs(
         self,

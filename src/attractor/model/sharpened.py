@@ -35,7 +35,7 @@ class Sharpened(Denoiser):
             raise AttractorError(f"top_p = {top_p} is outside (0, 1]")
         self.denoiser, self.temperature, self.top_p = denoiser, temperature, top_p
         self.process, self.seq_len = denoiser.process, denoiser.seq_len
-        self.device = denoiser.device
+        self.device, self.tokenizer = denoiser.device, denoiser.tokenizer
         self.time_conditioned, self.frame = denoiser.time_conditioned, denoiser.frame
 
     def log_probs(

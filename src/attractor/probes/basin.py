@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import check_tokens, counted_mean, frozen_tokens, timeless
+from attractor.probes.tokens import Rows, check_tokens, counted_mean, frozen_tokens, timeless
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import reverse, time_grid
 from attractor.results.outcomes import Outcomes
@@ -25,10 +25,17 @@ class Radii(NamedTuple):
     resolution: float
     """how finely the bisection resolves corruption time, 2^-rounds"""
 
+    def __repr__(self) -> str:
+        radii = self.per_sequence
+        return (
+            f"<Radii of {len(radii):,} sequences: they return from {radii.mean():.1%} of corrupted "
+            f"tokens in the mean, {radii.min():.1%} to {radii.max():.1%}>"
+        )
+
 
 def basin_radii(
     denoiser: Denoiser,
-    tokens: Int[Tensor, "N L"] | np.ndarray,
+    tokens: Rows,
     rounds: int = 5,
     steps: int = 1000,
     seed: int = 0,
@@ -42,7 +49,7 @@ def basin_radii(
 
     Args:
         denoiser: what is probed.
-        tokens: clean sequences, (N, L).
+        tokens: clean sequences, (N, L), or text.
         rounds: of the bisection; t is found to 2^-rounds.
         steps: of the reverse grid.
         seed: of the noise, which depends on (seed, row) only.

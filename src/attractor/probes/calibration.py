@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attractor.model.denoiser import Denoiser
 from attractor.probes.entropy import of_every_token
-from attractor.probes.tokens import counted_mean
+from attractor.probes.tokens import Rows, counted_mean
 from attractor.process.reductions import beliefs
 from attractor.results.thresholds import RELIABILITY_BINS, RESOLVED
 
@@ -66,6 +66,14 @@ class Calibration(NamedTuple):
         """Mean confidence minus accuracy."""
         return counted_mean(self.confidence.double() - self.correct.double()).item()
 
+    def __repr__(self) -> str:
+        n, length = self.nll.shape
+        return (
+            f"<Calibration on {n:,} sequences of {length:,} tokens: surprise "
+            f"{counted_mean(self.nll):.3f} and entropy {counted_mean(self.entropy):.3f} nats per "
+            f"token, kappa = {self.kappa:.2f}>"
+        )
+
     def reliability(self, bins: int = RELIABILITY_BINS) -> Reliability:
         """Accuracy of tokens of about equal confidence, which should be that confidence."""
         counts = ~self.confidence.isnan()
@@ -80,7 +88,7 @@ class Calibration(NamedTuple):
 
 def calibration(
     denoiser: Denoiser,
-    tokens: Int[Tensor, "N L"] | np.ndarray,
+    tokens: Rows,
     t: float = 1e-5,
     seed: int = 0,
     frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
@@ -94,7 +102,7 @@ def calibration(
 
     Args:
         denoiser: what is probed.
-        tokens: sequences, (N, L).
+        tokens: sequences, (N, L), or text.
         t: time in (0, 1]; tokens are corrupted at t first, which at the default changes next to
             nothing.
         seed: of that corruption.

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import batches, check_tokens, counted_mean, frozen_tokens
+from attractor.probes.tokens import Rows, batches, check_tokens, counted_mean, frozen_tokens
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reductions import entropy, moments, reduce_blocks
 from attractor.process.reverse import check_time
@@ -45,6 +45,13 @@ class Entropy(NamedTuple):
         """Share of tokens below 0.01 nats."""
         return self.vanishing[~self.per_token.isnan()].float().mean().item()
 
+    def __repr__(self) -> str:
+        n, length = self.per_token.shape
+        return (
+            f"<Entropy of {n:,} sequences of {length:,} tokens: {self.mean:.3f} nats per token, "
+            f"{self.vanishing_share:.1%} of the tokens below {VANISHING:g} nats>"
+        )
+
 
 class Conditionals(NamedTuple):
     """What the distribution p of each token given its context says of it, each (N, L), in nats; NaN
@@ -74,7 +81,7 @@ class Conditionals(NamedTuple):
 
 def conditional_entropy(
     denoiser: Denoiser,
-    tokens: Int[Tensor, "N L"] | np.ndarray,
+    tokens: Rows,
     t: float = 1e-5,
     seed: int = 0,
     frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
@@ -88,7 +95,7 @@ def conditional_entropy(
 
     Args:
         denoiser: what is probed.
-        tokens: sequences, (N, L).
+        tokens: sequences, (N, L), or text.
         t: time in (0, 1]; tokens are corrupted at t first, which at the default changes next to
             nothing.
         seed: of that corruption.
@@ -111,7 +118,7 @@ def conditional_entropy(
 
 def conditionals(
     denoiser: Denoiser,
-    tokens: Int[Tensor, "N L"] | np.ndarray,
+    tokens: Rows,
     t: float = 1e-5,
     seed: int = 0,
     frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
@@ -128,7 +135,7 @@ def conditionals(
 
 def of_every_token(
     denoiser: Denoiser,
-    tokens: Int[Tensor, "N L"] | np.ndarray,
+    tokens: Rows,
     t: float,
     seed: int,
     reduction: Callable[[Tensor, Tensor], Tensor],

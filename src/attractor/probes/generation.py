@@ -9,10 +9,42 @@ from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
+from attractor.notebook import printable, table_html
 from attractor.probes.tokens import check_tokens, frozen_tokens, timeless
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import Callback, NoiseRemoval, reverse, time_grid
 from attractor.types import AttractorError
+
+SHOWN = 20
+"""Sequences that are printed at most."""
+
+
+class Written(Tensor):
+    """Rows of token ids, (n, L), that print as text; what is computed of them is a plain tensor."""
+
+    # Typed otherwise than the method that it takes the place of, which calls for subclasses.
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    texts: tuple[str, ...] = ()
+    """the text of each row"""
+
+    @staticmethod
+    def of(rows: Int[Tensor, "N L"], texts: list[str]) -> Written:
+        """Rows that are printed as these texts."""
+        made = rows.as_subclass(Written)
+        made.texts = tuple(texts)
+        return made
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return "\n".join([*map(printable, self.texts[:SHOWN]), *self._others()])
+
+    def _repr_html_(self) -> str:
+        rows = [(str(i), printable(text)) for i, text in enumerate(self.texts[:SHOWN])]
+        return table_html("written by the model", ("row", "text"), rows, self._others())
+
+    def _others(self) -> list[str]:
+        more = len(self.texts) - SHOWN
+        return [f"... and {more:,} more"] if more > 0 else []
 
 
 def sample(
@@ -43,7 +75,8 @@ def sample(
         frozen: which of these tokens are kept, (n, L) or (L,); those that are no text are anyhow.
 
     Returns:
-        (n, L) tokens on the CPU.
+        (n, L) tokens on the CPU; where the model has a tokenizer they print as text, and have
+        `.texts`.
 
     Raises:
         AttractorError: if n < 1, no length is known, or `given` are not n rows of that length.
@@ -81,7 +114,8 @@ def sample(
         frozen=None if held is None else held[mine],
         timeless=timeless(denoiser),
     )
-    return (processes().joined(end, n) if callback is None else end).cpu()
+    end = (processes().joined(end, n) if callback is None else end).cpu()
+    return end if denoiser.tokenizer is None else Written.of(end, denoiser.decode(end))
 
 
 def _framed(denoiser: Denoiser, n: int, length: int) -> Tensor | None:

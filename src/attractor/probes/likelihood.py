@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import batches, check_tokens, counted_mean, frozen_tokens
+from attractor.probes.tokens import Rows, batches, check_tokens, counted_mean, frozen_tokens
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reductions import reduce_blocks
 from attractor.results.draws import draws_error
@@ -55,10 +55,17 @@ class Likelihood(NamedTuple):
         noise of its own."""
         return draws_error(self.per_draw.numpy())
 
+    def __repr__(self) -> str:
+        n, length = self.per_token.shape
+        return (
+            f"<Likelihood of {n:,} sequences of {length:,} tokens: at most {self.mean:.3f} nats "
+            f"per token, perplexity {self.perplexity:.4g}>"
+        )
+
 
 def likelihood(
     denoiser: Denoiser,
-    tokens: Int[Tensor, "N L"] | np.ndarray,
+    tokens: Rows,
     draws: int = 16,
     seed: int = 0,
     frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
@@ -72,7 +79,7 @@ def likelihood(
 
     Args:
         denoiser: what is probed.
-        tokens: clean sequences, (N, L).
+        tokens: clean sequences, (N, L), or text.
         draws: times per sequence, each with a call of the network.
         seed: of times and noise, which are independent from sequence to sequence.
         frozen: tokens that never move and are counted nowhere, (N, L) or (L,); those that are no

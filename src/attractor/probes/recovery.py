@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
-from attractor.probes.tokens import check_tokens, counted_mean, frozen_tokens, timeless
+from attractor.notebook import passages_html
+from attractor.probes.tokens import Rows, check_tokens, counted_mean, frozen_tokens, timeless
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import (
     Callback,
@@ -34,6 +36,12 @@ __all__ = [
 ]
 
 
+CHANGED = ("recovered", "failed")
+"""Outcomes of tokens that the noise changed."""
+SHOWN = 8
+"""Sequences that a notebook shows at most."""
+
+
 class Recovery(NamedTuple):
     """Tokens before, between and after; R repeats of N sequences."""
 
@@ -47,6 +55,8 @@ class Recovery(NamedTuple):
     """what the reverse process made of them"""
     frozen: Bool[Tensor, "N L"] | None = None
     """tokens that never move and are counted nowhere, where there are any"""
+    pieces: Callable[[Sequence[int]], list[str]] | None = None
+    """what to show for each token of a row, where the model has a tokenizer"""
 
     @property
     def outcomes(self) -> Outcomes[Tensor]:
@@ -93,6 +103,37 @@ class Recovery(NamedTuple):
         """What became of each token, as an index into `OUTCOMES`; frozen ones are stable."""
         return self.outcomes.index()
 
+    def __repr__(self) -> str:
+        n, length = self.original.shape
+        return (
+            f"<Recovery of {n:,} sequences of {length:,} tokens at t = {self.t:g}: {self.rate:.1%} "
+            f"of {int(self.perturbed.sum()):,} corrupted tokens return, {self.unstable_rate:.1%} "
+            "of the others break>"
+        )
+
+    def _repr_html_(self) -> str:
+        return passages_html(
+            repr(self)[1:-1], [self._lines(i) for i in range(min(SHOWN, len(self.original)))]
+        )
+
+    def _lines(self, row: int) -> list[tuple[str, list[tuple[str, str]]]]:
+        """A sequence before, between and after, of its first repeat."""
+        kinds = [OUTCOMES[i] for i in self.outcome()[0, row].tolist()]
+        show = self.pieces or (lambda ids: [f"{i} " for i in ids])
+        stages = (
+            ("original", self.original[row], ["stable"] * len(kinds)),
+            (
+                "corrupted",
+                self.corrupted[0, row],
+                ["failed" if k in CHANGED else "stable" for k in kinds],
+            ),
+            ("returned", self.recovered[0, row], kinds),
+        )
+        return [
+            (name, list(zip(show(ids.tolist()), colours, strict=True)))
+            for name, ids, colours in stages
+        ]
+
 
 class FixedPoints(NamedTuple):
     """Which tokens stay under the deterministic reverse process, without any corruption."""
@@ -117,10 +158,17 @@ class FixedPoints(NamedTuple):
         """Share of sequences of which every token stays."""
         return self.stays.all(1).float().mean().item()
 
+    def __repr__(self) -> str:
+        n, length = self.stays.shape
+        return (
+            f"<FixedPoints of {n:,} sequences of {length:,} tokens: {self.tokens:.1%} of the "
+            f"tokens and {self.sequences:.1%} of the sequences stay>"
+        )
+
 
 def recovery(
     denoiser: Denoiser,
-    tokens: Int[Tensor, "N L"] | np.ndarray,
+    tokens: Rows,
     t: float,
     steps: int = 1000,
     seed: int = 0,
@@ -137,7 +185,7 @@ def recovery(
 
     Args:
         denoiser: what is probed.
-        tokens: clean sequences, (N, L).
+        tokens: clean sequences, (N, L), or text.
         t: corruption time in (0, 1].
         steps: of the grid from 1 to 1e-5, of which those below t are run.
         seed: of the noise.
@@ -185,12 +233,13 @@ def recovery(
         x_t.view(repeats, n, length).cpu(),
         end.view(repeats, n, length).cpu(),
         None if fixed is None else fixed.cpu(),
+        None if denoiser.tokenizer is None else denoiser.pieces,
     )
 
 
 def fixed_points(
     denoiser: Denoiser,
-    tokens: Int[Tensor, "N L"] | np.ndarray,
+    tokens: Rows,
     t: float = 0.05,
     steps: int = 1000,
     frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
@@ -206,7 +255,7 @@ def fixed_points(
 
     Args:
         denoiser: what is probed.
-        tokens: clean sequences, (N, L).
+        tokens: clean sequences, (N, L), or text.
         t: time in (0, 1] from which the grid is run.
         steps: of the grid from 1 to 1e-5.
         frozen: as in `recovery`.
@@ -220,7 +269,7 @@ def fixed_points(
 
 def pseudo_likelihood_fixed_points(
     denoiser: Denoiser,
-    tokens: Int[Tensor, "N L"] | np.ndarray,
+    tokens: Rows,
     t: float = 0.05,
     steps: int = 1000,
     frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
@@ -236,7 +285,7 @@ def pseudo_likelihood_fixed_points(
 
 def _settled(
     denoiser: Denoiser,
-    tokens: Int[Tensor, "N L"] | np.ndarray,
+    tokens: Rows,
     t: float,
     steps: int,
     noise_removal: NoiseRemoval,

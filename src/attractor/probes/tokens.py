@@ -3,7 +3,8 @@ random ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -16,18 +17,22 @@ from attractor.process.noise import CountedNoise
 from attractor.process.text import TextIds
 from attractor.types import AttractorError
 
+Rows = Int[Tensor, "N L"] | np.ndarray | str | Sequence[str]
+"""What every probe takes: rows of token ids, or text, for a model that has a tokenizer."""
 ENTRIES = 2**26
 """Numbers a (rows, L, V) tensor may have in one batch, 256 MiB in float32, for denoisers that make
 it whole."""
 
 
-def check_tokens(denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray) -> Int[Tensor, "N L"]:
-    """The tokens as int64 on the denoiser's device.
+def check_tokens(denoiser: Denoiser, tokens: Rows) -> Int[Tensor, "N L"]:
+    """The tokens, or those of text, as int64 on the denoiser's device.
 
     Raises:
         AttractorError: if they are not an (N, L) integer matrix with ids and length the denoiser
-            knows.
+            knows; for text as `Denoiser.encode`.
     """
+    if _is_text(tokens):
+        tokens = denoiser.encode(tokens if isinstance(tokens, str) else list(tokens))
     # Copied, since a memory map is read-only, and torch warns of such memory.
     tokens = torch.as_tensor(np.array(tokens) if isinstance(tokens, np.ndarray) else tokens)
     if tokens.ndim != 2 or tokens.is_floating_point() or not tokens.numel():
@@ -48,6 +53,13 @@ def check_tokens(denoiser: Denoiser, tokens: Int[Tensor, "N L"] | np.ndarray) ->
     if mask is not None and (tokens == mask).any():
         raise AttractorError(f"token id {mask} is the denoiser's mask: it is noise and not text")
     return tokens.to(denoiser.device)
+
+
+def _is_text(tokens: Any) -> TypeGuard[str | Sequence[str]]:
+    if isinstance(tokens, np.ndarray):
+        return tokens.dtype.kind in "UO"
+    is_sequence = not isinstance(tokens, Tensor) and any(isinstance(each, str) for each in tokens)
+    return isinstance(tokens, str) or is_sequence
 
 
 def frozen_tokens(

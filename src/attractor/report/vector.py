@@ -255,3 +255,10 @@ def _colour(colour: str) -> Any:
 def _plain(text: str) -> str:
     """Text without its HTML tags."""
     return re.sub(r"<[^>]+>", " ", text)
+
+
+def draw_on(figure: Figure, ax: Any, panel: int = 0) -> None:
+    """Draw one plot of a figure on somebody's axes of matplotlib, its legend inside."""
+    draw_panel(figure.panels[panel], ax)
+    handles = [_handle(key.style, key.label) for key in figure.keys if key.tag != "seeds"]
+    ax.legend(handles=handles, fontsize="small", frameon=False)

@@ -16,6 +16,9 @@ from attractor.runs.measure import parameter_count
 from attractor.runs.train import DRAWS
 from attractor.train.checkpoints import checkpoint_bytes
 
+BATCH = 64
+"""Sequences that the probes give to the network at a time."""
+
 
 class Cost(NamedTuple):
     """What one model of a sweep takes."""
@@ -32,6 +35,8 @@ class Cost(NamedTuple):
     probe_flops: float
     """floating-point operations of these calls: 2 x parameters outside the token embedding for each
     of the tokens that go through them"""
+    launches: float
+    """training steps, and batches of sequences that go through the network besides"""
     disk: int
     """bytes of the checkpoints that are kept, and of the results before compression"""
 
@@ -68,6 +73,7 @@ def cost(config: SweepConfig, text_size: int) -> Cost:
         train_flops=6.0 * (blocks + output) * tokens,
         calls=calls,
         probe_flops=2.0 * (blocks * rows_through_blocks * length + output * positions_out),
+        launches=config.train.steps + (calls.events + calls.dense) / BATCH,
         disk=checkpoint_bytes(parameters) * kept + _result_bytes(config.probe, length),
     )
 

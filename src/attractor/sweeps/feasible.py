@@ -1,15 +1,25 @@
-"""What a plan refuses: all that the runs would, as far as it is known before the text is packed."""
+"""What a plan refuses: all that the runs would. Text that is read at once is packed for that, in a
+folder that goes again; text that is streamed is opened, and not counted."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from attractor.config.settings import SweepConfig
-from attractor.data.dataset import COUNTS, check_text, require_same_text
+from attractor.data.dataset import (
+    COUNTS,
+    Dataset,
+    is_streamed,
+    open_dataset,
+    require_same_text,
+)
 from attractor.data.tokenizer import check_vocab_size
 from attractor.measurements.sets import spelled_out
-from attractor.runs.folder import DATA, require_same_config
+from attractor.runs.folder import DATA, prepare, require_same_config
 from attractor.runs.monitor import require_watchable
 from attractor.runs.tracking import require_tracker
 
@@ -21,7 +31,8 @@ def require_own(held: Path, config: object, force: bool) -> None:
 
 
 def require_feasible(config: SweepConfig, out: Path, force: bool) -> None:
-    """Refuse what would be refused once the command is given without `--dry-run`.
+    """Refuse what would be refused without a look at the text once the command is given without
+    `--dry-run`; `text_for` looks at it.
 
     Args:
         config: of the sweep, or of one run as a sweep of one size.
@@ -29,12 +40,9 @@ def require_feasible(config: SweepConfig, out: Path, force: bool) -> None:
         force: whether what the folder holds would be replaced.
 
     Raises:
-        AttractorError: for text that is not there or cannot be packed like that, and settings that
-            do not go together.
+        AttractorError: for text that has changed, and settings that do not go together.
     """
-    if force or not (out / DATA / COUNTS).is_file():
-        check_text(**dataclasses.asdict(config.data))
-    else:
+    if not force and (out / DATA / COUNTS).is_file():
         require_same_text(out / DATA, config.data.source, config.data.tokenizer)
     if config.data.tokenizer == "bpe":
         check_vocab_size(config.data.vocab_size)
@@ -44,3 +52,20 @@ def require_feasible(config: SweepConfig, out: Path, force: bool) -> None:
     if config.monitor.checks:
         rows = min([config.monitor.rows, *counts])
         require_watchable(config.monitor, rows, config.data.seq_len)
+
+
+@contextlib.contextmanager
+def text_for(config: SweepConfig, out: Path, force: bool) -> Iterator[Dataset | None]:
+    """The text that a sweep in `out` would have, while a block looks at it; None where it is
+    streamed and nothing of it is packed yet.
+
+    Raises:
+        AttractorError: as the sweep.
+    """
+    if (out / DATA / COUNTS).is_file() and not force:
+        yield open_dataset(out / DATA)
+    elif is_streamed(**dataclasses.asdict(config.data)):
+        yield None
+    else:
+        with tempfile.TemporaryDirectory() as place:
+            yield prepare(config.data, Path(place) / DATA, orders=config.orders)

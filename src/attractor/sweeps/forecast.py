@@ -10,7 +10,7 @@ from attractor.config.settings import DataConfig, SweepConfig
 from attractor.data.tokenizer import make_tokenizer
 from attractor.machine.processes import cores
 from attractor.sweeps.cost import Cost, cost
-from attractor.sweeps.devices import UTILISATION, Gpu
+from attractor.sweeps.devices import FLOOR, UTILISATION, Gpu
 from attractor.sweeps.executor import default_workers
 from attractor.sweeps.speed import measure_speed
 
@@ -32,13 +32,20 @@ class Forecast(NamedTuple):
         """Seconds of one run on this machine."""
         return self.training + self.probing
 
-    def seconds_on(self, gpu: Gpu) -> float:
-        """Seconds of one run on one GPU, at the assumed share of its datasheet's rate."""
-        return self.cost.flops / (gpu.flops * UTILISATION)
+    def seconds_on(self, gpu: Gpu) -> tuple[float, float]:
+        """Seconds of one run on one GPU, at least and at most: at the assumed shares of its
+        datasheet's rate, and no call shorter than a GPU takes for one."""
+        low, high = UTILISATION
+        floor = self.cost.launches * FLOOR
+        least, most = (self.cost.flops / (gpu.flops * share) for share in (high, low))
+        return max(least, floor), max(most, floor)
 
 
 def forecast(
-    config: SweepConfig, workers: int | None = None, at_once: int | None = None
+    config: SweepConfig,
+    workers: int | None = None,
+    at_once: int | None = None,
+    text_size: int | None = None,
 ) -> list[Forecast]:
     """Time each model for a few seconds, on as many threads as its runs will have, and extrapolate.
 
@@ -46,11 +53,13 @@ def forecast(
     is not measured.
 
     Args:
-        config: the sweep; its corpus is not read, so probes are counted with all their rows.
+        config: the sweep; probes are counted with all the rows that are asked for.
         workers: runs side by side.
         at_once: sizes to train at a time; all unless given.
+        text_size: tokens of its tokenizer; about as many as it will have unless given.
     """
-    text_size, runs = planned_vocab_size(config.data), len(config.sizes) * config.runs_each
+    text_size = text_size or planned_vocab_size(config.data)
+    runs = len(config.sizes) * config.runs_each
     threads = torch.get_num_threads()
     try:
         # As fast as a run beside others will be, and not as fast as this process alone could be.

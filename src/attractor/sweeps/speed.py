@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -26,6 +26,8 @@ from attractor.train.optim import Ema, make_optimizer
 PATIENCE = 0.3
 """Seconds a timed call should last; it is made larger until it does."""
 REPEATS = 3
+ENOUGH = 0.5
+"""Seconds of timings after which none is repeated."""
 WIDE = (1, 4)
 """Blocks at which a network of more than four is timed; its time is linear in them."""
 
@@ -143,14 +145,22 @@ class _Bench:
 def _seconds_a_row(work: Callable[[int], None], wait: Callable[[], None], most: int) -> float:
     """Median time of a row in a call with as many rows as make it last, at most `most`."""
     rows = 1
-    work(rows)
+    first = _time(partial(work, rows), wait)
+    if first >= ENOUGH:  # what warms up is little of it
+        return first
     while (seconds := _time(partial(work, rows), wait)) < PATIENCE / 2 and rows < most:
         rows = min(most, rows * max(2, int(PATIENCE / max(seconds, 1e-4))))
-    return _median(partial(work, rows), wait) / rows
+    return _median(partial(work, rows), wait, [seconds]) / rows
 
 
-def _median(work: Callable[[], object], wait: Callable[[], None]) -> float:
-    return statistics.median(_time(work, wait) for _ in range(REPEATS))
+def _median(
+    work: Callable[[], object], wait: Callable[[], None], known: Sequence[float] = ()
+) -> float:
+    """Median of a few timings, of fewer where a single one lasts: nobody waits for a plan."""
+    times = list(known)
+    while len(times) < REPEATS and (not times or sum(times) < ENOUGH):
+        times.append(_time(work, wait))
+    return statistics.median(times)
 
 
 def _time(work: Callable[[], object], wait: Callable[[], None]) -> float:

@@ -1,10 +1,14 @@
-"""Progress bars, one for each model that is trained and one for text that is packed."""
+"""What is shown while models train: a bar for each in a terminal and in a notebook, and lines where
+a notebook lacks the widgets that bars need."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import contextlib
+import importlib.util
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -14,11 +18,65 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from attractor.cli.terminal import out
 from attractor.data.stream import Packed
 from attractor.machine.units import size
-from attractor.sweeps.follow import RunEvent
+from attractor.sweeps.follow import RunEvent, Watcher
 from attractor.train.state import Progress as Line
+
+WIDGETS = "ipywidgets"
+"""Draws what changes in a notebook."""
+
+
+class Watched(NamedTuple):
+    """Who hears of what while models train."""
+
+    runs: Watcher
+    """of each model"""
+    packing: Callable[[Packed], None]
+    """of a corpus that is streamed"""
+
+
+@contextlib.contextmanager
+def shown(steps: int, console: Console | None) -> Iterator[Watched]:
+    """Show how models train for so many steps, on a console; nothing without one."""
+    if console is None:
+        yield Watched(lambda event: None, lambda packed: None)
+    elif console.is_jupyter and not _has_widgets():
+        yield Watched(_Lines(console), lambda packed: None)
+    else:
+        with progress_bars(console) as bars:
+            yield Watched(ModelBars(bars, steps), packing_bar(bars))
+
+
+@contextlib.contextmanager
+def doing(what: str, console: Console | None) -> Iterator[Callable[[str], None]]:
+    """Show what is being done, on a console; yields what hears of the next thing."""
+    if console is None or (console.is_jupyter and not _has_widgets()):
+        yield lambda doing: None
+    else:
+        with console.status(what) as status:
+            yield status.update
+
+
+def console_of(progress: bool | Console) -> Console | None:
+    """Where progress is shown, None for nowhere."""
+    return progress if isinstance(progress, Console) else Console() if progress else None
+
+
+def _has_widgets() -> bool:
+    return importlib.util.find_spec(WIDGETS) is not None
+
+
+class _Lines:
+    """A line for each model that is done."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        console.print(f"a line for each model that is done (pip install {WIDGETS} shows bars)")
+
+    def __call__(self, event: RunEvent) -> None:
+        if event.progress is None:
+            self.console.print(f"{event.run.title}: trained and measured", highlight=False)
 
 
 class _Bars(Progress):
@@ -41,7 +99,7 @@ class _Bars(Progress):
             super().stop()
 
 
-def progress_bars() -> Progress:
+def progress_bars(console: Console) -> Progress:
     """The frame that bars are added to; it is drawn while it is entered, from the first bar on."""
     return _Bars(
         TextColumn("{task.description:>12}"),
@@ -50,11 +108,11 @@ def progress_bars() -> Progress:
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=out,
+        console=console,
     )
 
 
-class Watcher:
+class ModelBars:
     """One bar for each model, from its first report to its last."""
 
     def __init__(self, bars: Progress, steps: int) -> None:
@@ -86,10 +144,10 @@ def training_bar(bars: Progress, title: str, steps: int) -> Callable[[Line], Non
 
 def advance(bars: Progress, task: TaskID, line: Line) -> None:
     """Move a model's bar to the step of a line of its metrics, and say what the line says."""
-    loss = "not finite" if line.loss is None else f"{line.loss:.3f}"
-    note = f"loss {loss}  {line.tokens_per_s:,.0f} tok/s"
+    loss = "not finite" if line.loss is None else f"{line.loss:.3f} nats"
+    note = f"loss {loss}  {line.tokens_per_s:,.0f} tokens/s"
     if line.validation_nelbo is not None:
-        note += f"  validation {line.validation_nelbo:.3f}"
+        note += f"  unseen {line.validation_nelbo:.3f} nats"
     if line.check is not None:
         note += f"  recovery {line.check.recovery_train:.2f}, {line.check.recovery_test:.2f} unseen"
     bars.update(task, completed=line.step, note=note)

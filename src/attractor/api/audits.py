@@ -1,0 +1,300 @@
+"""Audits from Python: a verdict on one model, and what it rests on."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from torch import Tensor
+
+from attractor import adapters
+from attractor.adapters.family import Weights
+from attractor.adapters.sweep_folder import require_no_run_named, resolved
+from attractor.api.documents import write_documents
+from attractor.api.progress import console_of, doing
+from attractor.api.run import Run
+from attractor.audits.found import Audit
+from attractor.audits.measure import Effort, check_effort
+from attractor.audits.page import TITLES
+from attractor.audits.run import (
+    CARD,
+    NUMBERS,
+    PAGE,
+    Audited,
+    default_folder,
+    fresh_from_files,
+    place_of,
+    texts_from_files,
+    texts_of_run,
+    tokenizer_beside,
+)
+from attractor.audits.run import audit as make_audit
+from attractor.data.tokenizer import Tokenizer
+from attractor.machine.paths import expanded, require_writable
+from attractor.model.denoiser import Denoiser
+from attractor.notebook import table_html
+from attractor.report import words
+from attractor.results.estimate import Estimate
+from attractor.runs.folder import read_json
+from attractor.types import AttractorError, did_you_mean
+
+Given = str | Path | Sequence[str] | np.ndarray
+"""Text of an audit: a file or folder, texts, or rows of token ids, (N, L)."""
+
+
+@dataclass(frozen=True, repr=False)
+class AuditResult:
+    """An audit in its folder."""
+
+    folder: Path
+
+    @functools.cached_property
+    def numbers(self) -> dict[str, Any]:
+        """The content of audit.json.
+
+        Raises:
+            AttractorError: if it is damaged.
+        """
+        return read_json(self.folder / NUMBERS)
+
+    @property
+    def verdict(self) -> str:
+        """memorizing, in transition, generalizing, or undecided"""
+        return str(self.numbers["verdict"])
+
+    @property
+    def exit_code(self) -> int:
+        """The code by which `attractor audit --gate` tells the verdict."""
+        return int(self.numbers["exit_code"])
+
+    @property
+    def evidence(self) -> dict[str, Estimate]:
+        """Each number that was read, by its name."""
+        return {
+            name: Estimate(e["value"], e["ci"][0], e["ci"][1], e["sequences"])
+            for name, e in self.numbers["numbers"].items()
+        }
+
+    @property
+    def page(self) -> Path:
+        """The page that tells all of it."""
+        return self.folder / PAGE
+
+    @property
+    def card(self) -> str:
+        """A paragraph for a model card, Markdown."""
+        return (self.folder / CARD).read_text(encoding="utf-8").strip()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The evidence, a row each: name, what it is, value, low, high, sequences."""
+        rows = [(name, TITLES.get(name, name), *e[:4]) for name, e in self.evidence.items()]
+        return pd.DataFrame(rows, columns=["name", "what", "value", "low", "high", "sequences"])
+
+    def __repr__(self) -> str:
+        return f"<Audit of {self.numbers['model']}: {self.verdict}; {self.page}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (TITLES.get(name, name), words.with_interval(e, words.nats))
+            for name, e in self.evidence.items()
+        ]
+        head = ("evidence", "value and 95% interval")
+        title = f"{self.numbers['model']}: {self.verdict}"
+        return table_html(title, head, rows, [self.card.replace("**", ""), str(self.page)])
+
+
+def audit(
+    model: str | Path | Denoiser | Run,
+    *,
+    train: Given | None = None,
+    test: Given | tuple[Given, ...] | None = None,
+    own_data: bool = False,
+    column: str = "text",
+    tokenizer: str | Path | None = None,
+    markers: tuple[str, str] | None = None,
+    reference: str | Path | None = None,
+    out: str | Path | None = None,
+    weights: Weights = "ema",
+    revision: str | None = None,
+    family: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+    device_map: str | None = None,
+    progress: bool | Console = True,
+    **effort: Any,
+) -> AuditResult:
+    """Find out whether a model memorizes or generalizes, with its data or without.
+
+    Args:
+        model: what `attractor.load` takes, a Denoiser, or a run of a sweep.
+        train: text that the model was trained on: a file or folder, a list of texts, or rows of
+            token ids; given together with `test`.
+        test: text that it has not seen: of the kind of the training text where that is given, else
+            fresh text, of which there may be several, in a tuple.
+        own_data: take a run's own rows as its data.
+        column: of the text in .jsonl and .parquet files.
+        tokenizer: of the model, where none lies beside it.
+        markers: its tokens for BOS and EOS, where it has none of the usual ones.
+        reference: a file of reference curves to show the model beside.
+        out: folder of the audit, which replaces an earlier one there; audits/ and the model's name
+            unless given.
+        weights: "ema" or "raw".
+        revision: of a model of the Hub.
+        family: kind of checkpoint, where it cannot be told.
+        settings: what the checkpoint does not tell, by name.
+        dtype: precision of the weights of a large network, as for `attractor.load`.
+        device_map: how such a network is spread over devices.
+        progress: whether what is being done is shown; a console of rich to show it there.
+        effort: how much is measured: n, minutes, steps, rows, seed, as for `attractor audit`.
+
+    Raises:
+        AttractorError: for settings out of range, a model that cannot be loaded, or texts that do
+            not fit.
+    """
+    folder, _ = run_audit(
+        model,
+        train=train,
+        test=test,
+        own_data=own_data,
+        column=column,
+        tokenizer=tokenizer,
+        markers=markers,
+        reference=reference,
+        out=out,
+        weights=weights,
+        revision=revision,
+        family=family,
+        settings=settings,
+        dtype=dtype,
+        device_map=device_map,
+        console=console_of(progress),
+        effort=_effort(effort),
+    )
+    return AuditResult(folder)
+
+
+def run_audit(
+    model: str | Path | Denoiser | Run,
+    *,
+    train: Given | None,
+    test: Given | tuple[Given, ...] | None,
+    own_data: bool,
+    column: str,
+    tokenizer: str | Path | None,
+    markers: tuple[str, str] | None,
+    reference: str | Path | None,
+    out: str | Path | None,
+    weights: Weights,
+    revision: str | None,
+    family: str | None,
+    settings: Mapping[str, Any] | None,
+    dtype: str | None,
+    device_map: str | None,
+    console: Console | None,
+    effort: Effort,
+) -> tuple[Path, Audit]:
+    """The same, returning the folder and all that was found."""
+    check_effort(effort)
+    if own_data and (train is not None or test is not None):
+        raise AttractorError("own_data takes the rows of the run: give it without train and test")
+    unseen = test if isinstance(test, tuple) else () if test is None else (test,)
+    if train is not None and len(unseen) != 1:
+        raise AttractorError(f"train is compared with one text as test, not {len(unseen)}")
+    if isinstance(model, Denoiser):
+        name, place, denoiser = type(model).__name__, "", model
+        text = model.tokenizer if isinstance(model.tokenizer, Tokenizer) else None
+        found = text if tokenizer is None else Tokenizer.load(expanded(tokenizer), markers)
+    else:
+        where = where_of(model)
+        name, place = name_of(where), place_of(where, weights, revision)
+        denoiser = adapters.load(
+            where,
+            weights,
+            family=family,
+            revision=revision,
+            dtype=dtype,
+            device_map=device_map,
+            **(settings or {}),
+        )
+        named = None if tokenizer is None else expanded(tokenizer)
+        found = tokenizer_beside(where, named, markers)
+    subject = Audited(name, denoiser, length_of(denoiser, name), found, None, place)
+    folder = expanded(out) if out else default_folder(name, place)
+    require_no_run_named(folder)
+    require_writable(folder)
+    if own_data:
+        if isinstance(model, Denoiser):
+            raise AttractorError("own_data is for a run, which has its data beside it")
+        subject = subject._replace(texts=texts_of_run(Path(where), effort.rows))
+    else:
+        subject = _with_texts(subject, train, unseen, column, effort.rows)
+    curves = None if reference is None else expanded(reference)
+    with doing("auditing", console) as watch:
+        made = make_audit(subject, folder, effort, curves, watch)
+    return folder, made
+
+
+def where_of(model: str | Path | Run) -> str:
+    """Where a model lies: the folder of a run that was named as one of a sweep, and what is not
+    here as it is."""
+    named = str(model.folder if isinstance(model, Run) else model)
+    here = resolved(named)
+    return str(here) if here.exists() else named
+
+
+def name_of(where: str) -> str:
+    """What the audit calls it: the name of its folder, or owner/name on the Hub."""
+    here = resolved(where)
+    return here.resolve().name if here.exists() else where
+
+
+def _effort(given: Mapping[str, Any]) -> Effort:
+    for name in given:
+        if name not in Effort._fields:
+            meant = did_you_mean(name, Effort._fields)
+            raise AttractorError(f"an audit has no setting {name}{meant}")
+    return Effort(**given)
+
+
+def length_of(denoiser: Denoiser, name: str) -> int:
+    """Tokens of a sequence.
+
+    Raises:
+        AttractorError: if the model does not tell.
+    """
+    if denoiser.seq_len is None:
+        raise AttractorError(
+            f"'{name}' does not tell how long its sequences are: --settings seq_len=..."
+        )
+    return denoiser.seq_len
+
+
+def _with_texts(
+    subject: Audited, train: Given | None, unseen: tuple[Given, ...], column: str, rows: int
+) -> Audited:
+    """Texts from files; what is given in memory becomes one, so that all are read by one code."""
+    vocab_size = subject.denoiser.process.vocab_size
+    told = column, subject.tokenizer, subject.length, vocab_size
+    with tempfile.TemporaryDirectory() as place:
+        files = [_as_file(given, Path(place) / f"test-{i}") for i, given in enumerate(unseen)]
+        if train is None:
+            return subject._replace(fresh=fresh_from_files(files, *told)) if files else subject
+        seen = _as_file(train, Path(place) / "train")
+        return subject._replace(texts=texts_from_files(seen, files[0], *told, rows))
+
+
+def _as_file(given: Given, target: Path) -> Path:
+    if isinstance(given, str | Path):
+        return expanded(given)
+    if isinstance(given, Tensor | np.ndarray):
+        file = target.with_suffix(".npy")
+        np.save(file, np.asarray(given))
+        return file
+    return write_documents(given, target.with_suffix(".jsonl"))
