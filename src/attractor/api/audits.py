@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from rich.console import Console
 from torch import Tensor
 
@@ -117,6 +118,7 @@ def audit(
     test: Given | tuple[Given, ...] | None = None,
     own_data: bool = False,
     column: str = "text",
+    row: Literal["packed", "document"] = "packed",
     tokenizer: str | Path | None = None,
     markers: tuple[str, str] | None = None,
     reference: str | Path | None = None,
@@ -140,6 +142,8 @@ def audit(
             fresh text, of which there may be several, in a tuple.
         own_data: take a run's own rows as its data.
         column: of the text in .jsonl and .parquet files.
+        row: what a row of text is: "packed", documents one after the other, or "document", each
+            padded to the length of a row, for models that know padding.
         tokenizer: of the model, where none lies beside it.
         markers: its tokens for BOS and EOS, where it has none of the usual ones.
         reference: a file of reference curves to show the model beside.
@@ -164,6 +168,7 @@ def audit(
         test=test,
         own_data=own_data,
         column=column,
+        row=row,
         tokenizer=tokenizer,
         markers=markers,
         reference=reference,
@@ -187,6 +192,7 @@ def run_audit(
     test: Given | tuple[Given, ...] | None,
     own_data: bool,
     column: str,
+    row: Literal["packed", "document"],
     tokenizer: str | Path | None,
     markers: tuple[str, str] | None,
     reference: str | Path | None,
@@ -234,7 +240,7 @@ def run_audit(
             raise AttractorError("own_data is for a run, which has its data beside it")
         subject = subject._replace(texts=texts_of_run(Path(where), effort.rows))
     else:
-        subject = _with_texts(subject, train, unseen, column, effort.rows)
+        subject = _with_texts(subject, train, unseen, column, row, effort.rows)
     curves = None if reference is None else expanded(reference)
     with doing("auditing", console) as watch:
         made = make_audit(subject, folder, effort, curves, watch)
@@ -276,18 +282,43 @@ def length_of(denoiser: Denoiser, name: str) -> int:
     return denoiser.seq_len
 
 
+def _padding(subject: Audited, row: str) -> int | None:
+    """What documents are padded with, where each is a row.
+
+    Raises:
+        AttractorError: if there is no such token, or the model takes it for text.
+    """
+    if row == "packed":
+        return None
+    pad_id = None if subject.tokenizer is None else subject.tokenizer.pad_id
+    if pad_id is None or not subject.denoiser.process.is_fixed(torch.tensor(pad_id)):
+        raise AttractorError(
+            f"row = 'document' needs a token for padding that is no text to '{subject.name}', and "
+            f"its tokenizer has {'none' if pad_id is None else f'only id {pad_id}'}: use packed"
+        )
+    return pad_id
+
+
 def _with_texts(
-    subject: Audited, train: Given | None, unseen: tuple[Given, ...], column: str, rows: int
+    subject: Audited,
+    train: Given | None,
+    unseen: tuple[Given, ...],
+    column: str,
+    row: str,
+    rows: int,
 ) -> Audited:
     """Texts from files; what is given in memory becomes one, so that all are read by one code."""
     vocab_size = subject.denoiser.process.vocab_size
     told = column, subject.tokenizer, subject.length, vocab_size
+    pad_id = _padding(subject, row)
     with tempfile.TemporaryDirectory() as place:
         files = [_as_file(given, Path(place) / f"test-{i}") for i, given in enumerate(unseen)]
         if train is None:
-            return subject._replace(fresh=fresh_from_files(files, *told)) if files else subject
+            return (
+                subject._replace(fresh=fresh_from_files(files, *told, pad_id)) if files else subject
+            )
         seen = _as_file(train, Path(place) / "train")
-        return subject._replace(texts=texts_from_files(seen, files[0], *told, rows))
+        return subject._replace(texts=texts_from_files(seen, files[0], *told, rows, pad_id))
 
 
 def _as_file(given: Given, target: Path) -> Path:

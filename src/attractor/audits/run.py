@@ -332,6 +332,7 @@ def texts_from_files(
     length: int,
     vocab_size: int,
     rows: int,
+    pad_id: int | None = None,
 ) -> Texts:
     """Training and unseen text of an audit; unseen rows and documents that are also training rows
     and documents are left out.
@@ -344,14 +345,15 @@ def texts_from_files(
         length: tokens of a row.
         vocab_size: of the model.
         rows: how many of each kind are probed at most.
+        pad_id: makes a row of each document, with this id behind it; packed unless given.
 
     Raises:
         AttractorError: for files that cannot be read or do not fit the model, a tokenizer of
             another size, and if too few rows are left.
     """
     _require_tokenizer_of(tokenizer, vocab_size)
-    known = _rows(train, column, tokenizer, length, vocab_size)
-    others = _rows(test, column, tokenizer, length, vocab_size, apart_from=train)
+    known = _rows(train, column, tokenizer, length, vocab_size, pad_id=pad_id)
+    others = _rows(test, column, tokenizer, length, vocab_size, train, pad_id)
     unseen = others[~among(others, known)]
     # Where rows of both files are dropped on one side only, what is left there is the rarer text,
     # and returns less often for that reason: so they are the last to be probed as training rows.
@@ -371,6 +373,7 @@ def fresh_from_files(
     tokenizer: Tokenizer | None,
     length: int,
     vocab_size: int,
+    pad_id: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Fresh texts by their names: rows of each file; arguments and errors are those of
     `texts_from_files`."""
@@ -378,7 +381,7 @@ def fresh_from_files(
     found: dict[str, np.ndarray] = {}
     for path in paths:
         name = path.name if path.name not in found else str(path)
-        found[name] = _rows(path, column, tokenizer, length, vocab_size)
+        found[name] = _rows(path, column, tokenizer, length, vocab_size, pad_id=pad_id)
         if len(found[name]) < 2:
             raise AttractorError(
                 f"'{path}' gives {len(found[name])} row of {length} tokens: at least 2 are needed"
@@ -422,8 +425,9 @@ def _rows(
     length: int,
     vocab_size: int,
     apart_from: Path | None = None,
+    pad_id: int | None = None,
 ) -> np.ndarray:
-    rows = read_rows(path, column, tokenizer, length, apart_from)
+    rows = read_rows(path, column, tokenizer, length, apart_from, pad_id)
     least, most = rows.min(), rows.max()
     if least < 0 or most >= vocab_size:
         raise AttractorError(

@@ -324,6 +324,9 @@ class AuditCommand:
     """Take a run's own training rows and unseen rows as its data."""
     column: str = "text"
     """Name of the column that holds the text in .jsonl and .parquet files."""
+    row: Literal["packed", "document"] = "packed"
+    """What a row of text is: "packed", documents one after the other, or "document", each padded to
+    the length of a row, for models that know padding."""
     tokenizer: Path | None = None
     """Tokenizer of the model, where none lies beside it."""
     markers: tuple[str, str] | None = None

@@ -97,6 +97,10 @@ class DataConfig:
     "paper" packs bit for bit as the paper's code does, where duplicates stay, the tokens left over
     after each 1,000 documents are dropped, and with BERT's tokenizer [CLS] stands for both markers.
     The latter is for text that is streamed."""
+    rows: Literal["packed", "document"] = field(default="packed", metadata=LATER)
+    """What a row is: "packed" joins documents and cuts them into full rows; "document" makes a row
+    of each line or record, for short texts and sequences, with padding behind it that never moves
+    and is counted nowhere. A document that is longer than a row is cut."""
     wrap_processes: int = field(default=1, metadata=LATER)
     """With "paper": how many processes packed the rows that are wanted, the num_proc of
     datasets.map. Each takes an equal share of the documents and drops its own left-over tokens, so
@@ -144,6 +148,8 @@ class DataConfig:
                 f"wrap_processes = {self.wrap_processes} is for the rows of the paper's code: set "
                 "wrap to paper"
             )
+        if self.rows == "document" and self.wrap == "paper":
+            raise AttractorError("wrap = 'paper' packs documents: it makes no rows = 'document'")
         check_seed(self.order, "order")
         if len(set(self.repeat)) < len(self.repeat) or min(self.repeat, default=1) < 1:
             raise AttractorError(

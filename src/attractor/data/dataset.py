@@ -34,7 +34,15 @@ from attractor.data.origins import (
     write_documents,
     write_grouping,
 )
-from attractor.data.packing import check_length, open_rows, pack, write_rows
+from attractor.data.packing import (
+    check_length,
+    document_rows,
+    open_rows,
+    pack,
+    say_cut,
+    too_long,
+    write_rows,
+)
 from attractor.data.sources import TextSource, find_source
 from attractor.data.stream import (
     BATCH,
@@ -85,6 +93,7 @@ def prepare_dataset(
     seed: int,
     wrap: str = "continuous",
     markers: Sequence[str] | None = None,
+    rows: str = "packed",
     wrap_processes: int = 1,
     group: str = "",
     split_by: str = "document",
@@ -109,6 +118,8 @@ def prepare_dataset(
         seed: of the split and of the shuffle.
         wrap: "continuous", or "paper" for rows as the paper's code makes them.
         markers: names of BOS and EOS in a ready tokenizer, where it has no known ones.
+        rows: "packed", or "document" for a row of each document, which its tokenizer then has
+            padding for.
         wrap_processes: processes of the paper's code that share the documents.
         group: column that tells which documents belong together.
         split_by: "document", or "group" to hold out whole groups.
@@ -135,11 +146,13 @@ def prepare_dataset(
         with locked(target):
             _begin(target, mark, anew)
             made = _tokenizer(target, tokenizer, stream, vocab_size, test_share, seed, markers)
+            made = made.padded() if rows == "document" else made
             # The paper's code takes the first id of an encoded marker as its id. BERT's tokenizer
             # begins all that it encodes with [CLS], so that both markers become [CLS].
             paper = wrap == "paper"
             eos_id = made.bos_id if paper and made.is_bert else made.eos_id
-            wrapping = Wrapping(seq_len, made.bos_id, eos_id, paper, wrap_processes)
+            pad_id = made.pad_id if rows == "document" else None
+            wrapping = Wrapping(seq_len, made.bos_id, eos_id, paper, wrap_processes, pad_id)
             try:
                 _prepare_stream(
                     folder, target, stream, made, wrapping, test_share, seed, on_progress
@@ -159,19 +172,36 @@ def prepare_dataset(
         raise AttractorError(f"split_by = 'group': '{source}' has no groups; name a column of it")
     split = split_documents(documents, test_share, seed, grouping.of if by_group else None)
     made = make_tokenizer(tokenizer, split.train, vocab_size, markers)
-    lost = {}
+    made = made.padded() if rows == "document" else made
+    pad_id = made.pad_id if rows == "document" else None
+    lost, cut = {}, {}
     sides = ((TRAIN, TRAIN_DOCUMENTS, split.train), (TEST, TEST_DOCUMENTS, split.test))
     for name, beside, texts in sides:
         kind = "training" if name == TRAIN else "unseen"
         encoded, lost[name] = encode_known(made, texts, f"the {kind} text of '{source}'")
-        write_rows(folder / name, pack(encoded, seq_len, made.bos_id, made.eos_id), seed)
-        of = owners([len(ids) + 1 for ids in encoded], seq_len - 2)
+        table, of, cut[name] = _rows(made, encoded, seq_len, pad_id)
+        say_cut(cut[name], len(texts), seq_len, f"the {kind} text of '{source}'")
+        write_rows(folder / name, table, seed)
         write_documents(folder / beside, of, grouping.numbers(texts), seed)
     write_grouping(folder, grouping.kind, grouping.names)
     made.save(folder)
-    counts = split.counts._replace(lost=lost[TRAIN], test_lost=lost[TEST])
+    counts = split.counts._replace(
+        lost=lost[TRAIN], test_lost=lost[TEST], cut=cut[TRAIN], test_cut=cut[TEST]
+    )
     (folder / COUNTS).write_text(json.dumps(counts._asdict()))
     return _told(folder, mark, source, tokenizer)
+
+
+def _rows(
+    tokenizer: Tokenizer, encoded: list[list[int]], seq_len: int, pad_id: int | None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Rows, the document of each, and how many documents were cut, which packing never does."""
+    ends = tokenizer.bos_id, tokenizer.eos_id
+    if pad_id is None:
+        of = owners([len(ids) + 1 for ids in encoded], seq_len - 2)
+        return pack(encoded, seq_len, *ends), of, 0
+    made = document_rows(encoded, seq_len, *ends, pad_id)
+    return made, np.arange(len(made)), too_long(encoded, seq_len)
 
 
 def _begin(building: Path, mark: Fingerprint, anew: bool) -> None:
@@ -292,17 +322,25 @@ def _prepare_stream(
         sizes.append(len(ids) + 1)
         return ids
 
+    alone = wrapping.pad_id is not None
+
+    lost = loss.said(said_of)
     test, _ = wrapping.rows([], map(counted, itertools.chain.from_iterable(batches)))
     if not len(test):
         raise AttractorError(
             f"the unseen text of '{source.name}' does not fill one row of {wrapping.seq_len} tokens"
         )
-    counts = counts._replace(test_lost=loss.said(said_of))
+    cut = sum(size > wrapping.seq_len - 1 for size in sizes) if alone else 0
+    say_cut(cut, len(sizes), wrapping.seq_len, said_of)
+    said_of = f"the training text of '{source.name}'"
+    say_cut(counts.cut, counts.train_documents, wrapping.seq_len, said_of)
+    counts = counts._replace(test_lost=lost, test_cut=cut)
     shuffled(building / ROWS, wrapping.seq_len, folder / TRAIN, seed)
     write_rows(folder / TEST, test, seed)
     train_owners = np.fromfile(building / OWNERS, np.int64)
     write_documents(folder / TRAIN_DOCUMENTS, train_owners, None, seed)
-    write_documents(folder / TEST_DOCUMENTS, owners(sizes, wrapping.seq_len - 2), None, seed)
+    of = np.arange(len(test)) if alone else owners(sizes, wrapping.seq_len - 2)
+    write_documents(folder / TEST_DOCUMENTS, of, None, seed)
     write_grouping(folder)
     tokenizer.save(folder)
     (folder / COUNTS).write_text(json.dumps(counts._asdict()))
@@ -314,6 +352,7 @@ def read_rows(
     tokenizer: Tokenizer | None,
     seq_len: int,
     apart_from: Path | None = None,
+    pad_id: int | None = None,
 ) -> Int[np.ndarray, "N L"]:
     """Somebody's text as rows, in an order in which neighbours are not of one document; or rows of
     token ids, see `read_ids`. What the tokenizer lost is said in a warning.
@@ -325,6 +364,7 @@ def read_rows(
         seq_len: L.
         apart_from: text whose documents are left out, since rows of the same documents may be cut
             at other places.
+        pad_id: makes a row of each document, with this id behind it; packed unless given.
 
     Raises:
         AttractorError: for a file that cannot be read, text without a tokenizer or that it does not
@@ -348,7 +388,8 @@ def read_rows(
         if not documents:
             raise AttractorError(f"'{path}' holds no document that is not in '{apart_from}' too")
     encoded, _ = encode_known(tokenizer, documents, f"'{path}'")
-    rows = pack(encoded, seq_len, tokenizer.bos_id, tokenizer.eos_id)
+    rows, _, cut = _rows(tokenizer, encoded, seq_len, pad_id)
+    say_cut(cut, len(documents), seq_len, f"'{path}'")
     return np.random.default_rng(0).permutation(rows)
 
 

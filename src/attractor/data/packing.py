@@ -3,6 +3,7 @@ its prefixes."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tokenize import TokenError
@@ -14,7 +15,7 @@ from attractor.machine.files import require_regular, write_atomically
 from attractor.machine.hub import first_line
 from attractor.types import AttractorError
 
-__all__ = ["open_rows", "pack", "prefix", "write_rows"]
+__all__ = ["document_rows", "open_rows", "pack", "prefix", "write_rows"]
 
 MIN_SEQ_LEN = 4
 
@@ -51,6 +52,46 @@ def pack(
     rows[:, 1:-1] = stream[: n_rows * chunk].reshape(n_rows, chunk)
     rows[:, -1] = eos_id
     return rows
+
+
+def document_rows(
+    encoded: Iterable[Sequence[int]], seq_len: int, bos_id: int, eos_id: int, pad_id: int
+) -> Int[np.ndarray, "N L"]:
+    """A row `[BOS] document [EOS]` of each document, padded to `seq_len` tokens, int32.
+
+    What is too long for a row is cut.
+
+    Args:
+        encoded: token ids of each document, without markers.
+        seq_len: L, at least 4.
+        bos_id: id of the marker at the beginning.
+        eos_id: id of the marker at the end.
+        pad_id: id of what stands behind it.
+
+    Raises:
+        AttractorError: if `seq_len < 4`.
+    """
+    check_length(seq_len)
+    framed = [[bos_id, *ids[: seq_len - 2], eos_id] for ids in encoded]
+    rows = np.full((len(framed), seq_len), pad_id, dtype=np.int32)
+    for row, ids in zip(rows, framed, strict=True):
+        row[: len(ids)] = ids
+    return rows
+
+
+def too_long(encoded: Iterable[Sequence[int]], seq_len: int) -> int:
+    """How many documents `document_rows` cuts."""
+    return sum(len(ids) > seq_len - 2 for ids in encoded)
+
+
+def say_cut(cut: int, documents: int, seq_len: int, name: str) -> None:
+    """Warn that documents were cut, where some were."""
+    if cut:
+        warnings.warn(
+            f"{cut:,} of {documents:,} documents of {name} are longer than a row of {seq_len} "
+            "tokens and are cut: a larger seq_len keeps more of them",
+            stacklevel=3,
+        )
 
 
 def check_length(seq_len: int) -> None:

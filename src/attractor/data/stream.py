@@ -30,7 +30,7 @@ from jaxtyping import Int
 from attractor.data.duplicates import NearDuplicates, Seen, digest
 from attractor.data.loss import Loss, loss_of
 from attractor.data.origins import owners
-from attractor.data.packing import check_length, save_array
+from attractor.data.packing import check_length, document_rows, save_array, too_long
 from attractor.data.sources import TextSource
 from attractor.data.subsets import SEPARATION, SplitCounts
 from attractor.data.tokenizer import Tokenizer
@@ -86,6 +86,8 @@ class State:
     """documents left out because they nearly are unseen ones"""
     train_documents: int = 0
     """documents that were packed"""
+    cut: int = 0
+    """of them, those that are longer than a row of their own"""
     loss: dict[str, int] = field(default_factory=dict)
     """what the tokenizer lost of those, see `Loss`"""
 
@@ -102,11 +104,16 @@ class Wrapping(NamedTuple):
     processes: int = 1
     """of the paper's code: each takes an equal share of the documents, one after the other, and
     begins to count its thousands anew"""
+    pad_id: int | None = None
+    """where each document is a row of its own: what fills it up"""
 
     def rows(
         self, left: list[int], encoded: Iterable[list[int]]
     ) -> tuple[Int[np.ndarray, "N L"], list[int]]:
         """Full rows of what was left before and of more documents, and what is left now."""
+        if self.pad_id is not None:
+            found = document_rows(encoded, self.seq_len, self.bos_id, self.eos_id, self.pad_id)
+            return found, []
         whole = array("i", left)  # four bytes a token, where a list has forty
         for document in encoded:
             whole.fromlist(document)
@@ -209,6 +216,7 @@ def pack_stream(
             loss = Loss(**state.loss) + loss_of(tokenizer, kept, encoded, AGAIN)
             state.loss = asdict(loss)
             rows, state.left = wrapping.rows(state.left, encoded)
+            state.cut += 0 if wrapping.pad_id is None else too_long(encoded, wrapping.seq_len)
             file.write(rows.tobytes())
             beside.write(_owners(state, [len(ids) + 1 for ids in encoded], wrapping).tobytes())
             state.documents += len(batch)
@@ -231,6 +239,7 @@ def pack_stream(
         train_documents=state.train_documents,
         test_documents=len(unseen),
         lost=Loss(**state.loss).said(said_of),
+        cut=state.cut,
     )
 
 
@@ -257,6 +266,8 @@ def _owners(state: State, tokens: list[int], wrapping: Wrapping) -> Int[np.ndarr
     """The document of each row that further documents of so many tokens fill; `state` then knows
     those of the tokens that are left."""
     first = state.train_documents
+    if wrapping.pad_id is not None:
+        return np.arange(first, first + len(tokens))
     pieces = [*state.left_of, *([first + i, size] for i, size in enumerate(tokens))]
     names = np.array([name for name, _ in pieces], np.int64)
     sizes = np.array([size for _, size in pieces], np.int64)

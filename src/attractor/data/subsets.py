@@ -60,6 +60,10 @@ class SplitCounts(NamedTuple):
     """Share of the training text that the tokenizer does not know, see `loss.Loss.share`."""
     test_lost: float = 0.0
     """The same of the unseen text."""
+    cut: int = 0
+    """Training documents that are longer than a row, where each is a row of its own, and so cut."""
+    test_cut: int = 0
+    """The same of unseen documents."""
 
 
 class Split(NamedTuple):

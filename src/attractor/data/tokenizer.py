@@ -26,6 +26,9 @@ __all__ = ["Tokenizer", "make_tokenizer"]
 
 BOS, EOS, UNK = "[BOS]", "[EOS]", "[UNK]"
 TRAINED_SPECIALS = [BOS, EOS, UNK]
+PAD = "[PAD]"
+PAD_NAMES = (PAD, "<pad>", "<|pad|>")
+"""What padding is called, our own name first."""
 BERT_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 BOS_EOS_NAMES = [
     (BOS, EOS),
@@ -64,6 +67,7 @@ class Tokenizer:
         names = _markers(vocabulary, markers)
         self.bos_id, self.eos_id = (vocabulary[name] for name in names)
         self.unk_id = _unknown(backend, vocabulary)
+        self.pad_id = next((vocabulary[name] for name in PAD_NAMES if name in vocabulary), None)
         self.is_bert = names == ("[CLS]", "[SEP]")
         # Not the number of tokens: ids may have gaps, and the model needs a row for the largest.
         self.vocab_size = 1 + max(vocabulary.values())
@@ -143,6 +147,14 @@ class Tokenizer:
             )
         backend = _wordpiece(path) if path.suffix == ".txt" else _from_json(path)
         return cls(backend, markers or _saved_markers(path.with_name(MARKERS)))
+
+    def padded(self) -> Tokenizer:
+        """The same with a token for padding, which is added at the end if there is none."""
+        if self.pad_id is not None:
+            return self
+        backend = tokenizers.Tokenizer.from_str(self._backend.to_str())
+        backend.add_special_tokens(_special([PAD]))
+        return Tokenizer(backend, self.markers)
 
     def save(self, folder: str | Path) -> None:
         """Write `tokenizer.json` into the folder, which is made if needed, and `markers.json` if

@@ -79,6 +79,11 @@ class ForwardProcess(ABC):
         """The ids that may stand in text, ascending."""
         return self.text.ids
 
+    @property
+    def has_fixed(self) -> bool:
+        """Whether there are ids that are neither text nor noise."""
+        return self.text.count + (self.mask_id is not None) < self.vocab_size
+
     def is_fixed(self, tokens: Int[Tensor, "*n"]) -> Bool[Tensor, "*n"]:
         """Which tokens are neither text nor noise, such as [CLS] and padding: they never move."""
         fixed = ~self.text.contains(tokens)

@@ -14,7 +14,9 @@ from attractor.process.uniform import UniformProcess
 from attractor.types import AttractorError, ProcessName
 
 
-def make_process(name: ProcessName, text_size: int, uniform_share: float) -> ForwardProcess:
+def make_process(
+    name: ProcessName, text_size: int, uniform_share: float, pad_id: int | None = None
+) -> ForwardProcess:
     """A log-linear process over `text_size` tokens of text; one that needs a mask adds it at the
     end.
 
@@ -22,15 +24,17 @@ def make_process(name: ProcessName, text_size: int, uniform_share: float) -> For
         name: which process.
         text_size: number of tokens of text.
         uniform_share: of a hybrid process, in (0, 1); not used by the others.
+        pad_id: which of these is padding, and so no text; None where there is none.
 
     Raises:
         AttractorError: if the vocabulary is too small, or the share outside its range.
     """
+    ids = [i for i in range(text_size) if i != pad_id]
     if name == "uniform":
-        return UniformProcess(text_size)
+        return UniformProcess(text_size, text_ids=ids)
     if name == "absorbing":
-        return AbsorbingProcess(text_size + 1)
-    return HybridProcess(text_size + 1, uniform_share=uniform_share)
+        return AbsorbingProcess(text_size + 1, text_ids=ids)
+    return HybridProcess(text_size + 1, uniform_share=uniform_share, text_ids=ids)
 
 
 def process_settings(process: ForwardProcess) -> dict[str, Any]:

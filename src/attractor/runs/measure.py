@@ -248,7 +248,8 @@ def probe_run(
         )
     unseen = own = None
     if text is not None:
-        unseen = read_rows(text, column, data.tokenizer, data.test.shape[1])
+        pad_id = data.tokenizer.pad_id if trained.data.rows == "document" else None
+        unseen = read_rows(text, column, data.tokenizer, data.test.shape[1], pad_id=pad_id)
         digest = hashlib.sha256(np.ascontiguousarray(unseen, dtype=np.int64).tobytes())
         own = Text(str(text.resolve()), column, digest.hexdigest()[:12])
     texts = texts_of(data, trained.n_train, config, unseen, trained.data)

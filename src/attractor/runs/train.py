@@ -13,12 +13,14 @@ import torch
 
 from attractor.config.settings import RunConfig
 from attractor.data.dataset import Dataset
+from attractor.data.tokenizer import Tokenizer
 from attractor.machine.device import flushed_denormals, pick_device
 from attractor.machine.files import naming_full_disk
 from attractor.machine.processes import processes
 from attractor.model.ddit import DDiT
 from attractor.model.network import NetworkDenoiser
 from attractor.probes import likelihood
+from attractor.process.forward import ForwardProcess
 from attractor.process.registry import make_process, process_settings
 from attractor.runs.monitor import monitor
 from attractor.runs.tracking import tracked
@@ -31,6 +33,12 @@ from attractor.train.watch import Watch
 
 DRAWS = 4
 """Times at which each held-out row is looked at in an estimate of the validation NELBO."""
+
+
+def process_of(config: RunConfig, tokenizer: Tokenizer) -> ForwardProcess:
+    """The token noise of a run; where its rows are padded, padding is no text."""
+    pad_id = tokenizer.pad_id if config.data.rows == "document" else None
+    return make_process(config.process, tokenizer.vocab_size, config.uniform_share, pad_id)
 
 
 def untrained(config: RunConfig, vocab_size: int) -> DDiT:
@@ -61,7 +69,7 @@ def train_run(
     Raises:
         AttractorError: if training diverges, the disk is full or a tracker is not installed.
     """
-    process = make_process(config.process, data.tokenizer.vocab_size, config.uniform_share)
+    process = process_of(config, data.tokenizer)
     network = untrained(config, process.vocab_size).to(pick_device())
     # The last rows, since the first ones are measured later: the checkpoint that is best by
     # validation should not be chosen by them.

@@ -19,7 +19,7 @@ from attractor.process.registry import make_process
 from attractor.results.tables import RunResults, read_results
 from attractor.runs.folder import is_finished
 from attractor.runs.measure import provenance, texts_of, write_measurements
-from attractor.runs.train import untrained
+from attractor.runs.train import process_of, untrained
 from attractor.theory import EmpiricalDenoiser, bigram_source, random_source
 
 CONTROLS = ("untrained", "memorizer", "generalizer")
@@ -78,11 +78,15 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
 def _control(name: str, config: RunConfig, data: Dataset) -> tuple[Denoiser, Texts]:
     texts = texts_of(data, config.n_train, config.probe, text=config.data)
     if name == "untrained":
-        process = make_process(config.process, data.tokenizer.vocab_size, config.uniform_share)
+        process = process_of(config, data.tokenizer)
         return NetworkDenoiser(untrained(config, process.vocab_size), process), texts
     vocab = data.tokenizer.vocab_size
     if name == "memorizer":
-        return EmpiricalDenoiser(torch.from_numpy(np.array(texts.corpus)).long(), vocab), texts
+        store = EmpiricalDenoiser(torch.from_numpy(np.array(texts.corpus)).long(), vocab)
+        # Of the text that the models have: padding is none.
+        pad_id = data.tokenizer.pad_id if config.data.rows == "document" else None
+        store.process = make_process("uniform", vocab, config.uniform_share, pad_id)
+        return store, texts
     if vocab <= BIGRAM_VOCABULARY:
         source = bigram_source(torch.from_numpy(np.array(data.train[:20_000])).long(), vocab)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from attractor.config.settings import TrainConfig
@@ -72,10 +72,20 @@ def noisy_batch(
         for x in antithetic_times(len(x_0), config.t_min, config.time_power, source)
     )
     noise = upload(torch.rand((*x_0.shape, 2), generator=source), x_0.device)
-    x_t, schedule = process.corrupt(x_0, t, noise), process.schedule
+    frozen = process.is_fixed(x_0) if process.has_fixed else None
+    x_t, schedule = process.corrupt(x_0, t, noise, frozen), process.schedule
+    weight = _per_counted(weight, frozen)
     seen = x_t[..., None]
     level = schedule.alpha(t), schedule.dalpha(t), schedule.sigma(t)
     return NoisyBatch(x_0, x_t, *level, weight, seen, torch.ones_like(seen, dtype=t.dtype))
+
+
+def _per_counted(
+    weight: Float[Tensor, "B"], frozen: Bool[Tensor, "B L"] | None
+) -> Float[Tensor, "B"]:
+    """Weights for a loss that is divided by all tokens of the batch, so that it is one per token
+    that counts."""
+    return weight if frozen is None else weight * (frozen.numel() / (~frozen).sum())
 
 
 def _latent_batch(
@@ -95,29 +105,39 @@ def _latent_batch(
     t, weight = (
         upload(x, x_0.device) for x in antithetic_times(len(x_0), config.t_min, 1.0, source)
     )
-    width = noise_width(process.vocab_size)
+    text, frozen = process.text, process.is_fixed(x_0) if process.has_fixed else None
+    width = noise_width(text.count)
     noise = upload(
         torch.rand((*x_0.shape, width), generator=source, dtype=torch.float64), x_0.device
     )
     gamma = gamma_at(t)
-    mixture, x_t = gaussian_latent(x_0, gamma[:, None].expand_as(x_0), process.vocab_size, noise)
-    alpha, slope = signal(gamma, process.vocab_size)
+    # Among the places of text ids, which are all ids where nothing else is given.
+    place, level = text.place(x_0), gamma[:, None].expand_as(x_0)
+    mixture, x_t = gaussian_latent(place, level, text.count, noise)
+    if frozen is not None:
+        ids = text.ids.to(x_0.device)
+        x_t = torch.where(frozen, x_0, ids[x_t])
+        tokens = torch.where(frozen[..., None], x_0[..., None], ids[mixture.tokens])
+        mixture = mixture._replace(tokens=tokens)
+    alpha, slope = signal(gamma, text.count)
     dalpha = slope * (GAMMA[1] - GAMMA[0])  # gamma is linear in t
     # sigma is -log alpha, as under the log-linear schedule: what the network learns here about a
     # noise level it can use afterwards.
+    weight = _per_counted(weight, frozen)
     return NoisyBatch(x_0, x_t, alpha.to(t), dalpha.to(t), -alpha.log().to(t), weight, *mixture)
 
 
 def batch_loss(
     network: DDiT, process: ForwardProcess, batch: NoisyBatch, tokens: int, precision: Precision
 ) -> Float[Tensor, ""]:
-    """NELBO summed over a batch and divided by `tokens`, those of the whole step: nats per
-    token."""
+    """NELBO summed over a batch and divided by `tokens`, those of the whole step: nats per token.
+    Tokens that are no text count for nothing, see `noisy_batch`."""
     length = batch.x_0.shape[1]
     per_row = (batch.alpha, batch.dalpha, batch.weight / tokens)
-    per_token = Tokens(
-        batch.x_t.flatten(), batch.x_0.flatten(), *(x.repeat_interleave(length) for x in per_row)
-    )
+    alpha, dalpha, weight = (x.repeat_interleave(length) for x in per_row)
+    if process.has_fixed:  # padding costs nothing
+        weight = weight.masked_fill(process.is_fixed(batch.x_0.flatten()), 0)
+    per_token = Tokens(batch.x_t.flatten(), batch.x_0.flatten(), alpha, dalpha, weight)
     # A mixture of one token is that token, and a look-up costs less than a mean.
     seen = batch.x_t if batch.seen.shape[-1] == 1 else Mixture(batch.seen, batch.shares)
     with autocast(batch.x_0.device, precision):
