@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
+
 from attractor.config.settings import DataConfig, ModelConfig, ProbeConfig, SweepConfig, TrainConfig
 
 WORDS = [
@@ -53,3 +55,12 @@ def config(
             t=(0.3, 0.8), rows=12, test_rows=10, repeats=2, steps=20, generated=6, nelbo_draws=2
         ),
     )
+
+
+def short_texts(n: int, letters: str = "abcdefgh") -> list[str]:
+    """Different short texts, of 3 to 9 letters."""
+    source = np.random.default_rng(0)
+    found: dict[str, None] = {}
+    while len(found) < n:
+        found["".join(source.choice(list(letters), 3 + len(found) % 7))] = None
+    return list(found)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tiny
 from attractor import AttractorError
 from attractor.config.settings import DataConfig
 from attractor.data.dataset import prepare_dataset, read_rows
@@ -16,15 +17,6 @@ from attractor.data.packing import document_rows
 from attractor.data.tokenizer import Tokenizer
 
 BOS, EOS, PAD = 0, 1, 9
-
-
-def words(n: int, letters: str = "abcdefgh") -> list[str]:
-    """Different short texts, of 3 to 9 letters."""
-    source = np.random.default_rng(0)
-    found: dict[str, None] = {}
-    while len(found) < n:
-        found["".join(source.choice(list(letters), 3 + len(found) % 7))] = None
-    return list(found)
 
 
 def prepare(folder: Path, source: Path, **settings: Any) -> Any:
@@ -48,7 +40,7 @@ def test_a_row_is_a_document_between_its_markers() -> None:
 
 
 def test_a_data_folder_of_documents(tmp_path: Path) -> None:
-    texts = words(60)
+    texts = tiny.short_texts(60)
     with pytest.warns(UserWarning, match="are longer than a row of 10 tokens and are cut"):
         data = prepare(tmp_path / "data", lines(tmp_path, texts))
     pad = data.tokenizer.pad_id
@@ -69,7 +61,7 @@ def test_streamed_text_gives_the_same_kind_of_rows(
 ) -> None:
     """Streamed as large files are."""
     monkeypatch.setattr("attractor.data.sources.LARGE", 1)
-    texts = [text[:8] for text in words(200)]
+    texts = [text[:8] for text in tiny.short_texts(200)]
     data = prepare(tmp_path / "data", lines(tmp_path, texts))
     said = {data.tokenizer.decode(row) for row in np.concatenate([data.train, data.test])}
     assert said == set(texts)

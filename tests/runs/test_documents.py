@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from test_document_rows import words
 
 import tiny
 from attractor.config.settings import MonitorConfig, ProbeConfig, RunConfig
@@ -19,7 +18,7 @@ from attractor.runs.run import run_alone
 
 def test_padding_is_no_part_of_a_run(tmp_path: Path) -> None:
     file = tmp_path / "texts.txt"
-    file.write_text("\n".join(words(120)))
+    file.write_text("\n".join(tiny.short_texts(120)))
     base = tiny.config(file)
     config = RunConfig(
         n_train=40,
@@ -31,7 +30,7 @@ def test_padding_is_no_part_of_a_run(tmp_path: Path) -> None:
         monitor=MonitorConfig(every=15, rows=8, steps=10),
     )
     run = tmp_path / "run"
-    run_alone(config, run)
+    run_alone(config, run, lambda progress: None)
     data, results = data_of(run), read_results(run)
     pad = data.tokenizer.pad_id
     assert len(results.rows) > 100
@@ -49,7 +48,7 @@ def test_padding_is_no_part_of_a_run(tmp_path: Path) -> None:
     assert any("check" in line for line in checks)
     # Other text is measured in the same way.
     other = tmp_path / "other.txt"
-    other.write_text("\n".join(text[:5] for text in words(100)))
+    other.write_text("\n".join(text[:5] for text in tiny.short_texts(100)))
     probe = ProbeConfig(t=(0.6,), rows=8, test_rows=8, steps=10, measure=("recovery",))
     measured = read_results(probe_run(run, probe, other, "text"))
     assert (measured.array("original", "recovery", "test", 0.6) == pad).any()
