@@ -29,7 +29,7 @@ from attractor.data.multiplicity import STRATA, stratum, stratum_name
 from attractor.measurements.membership import BLIND, scores
 from attractor.results.estimate import Estimate
 from attractor.results.outcomes import Outcomes, share
-from attractor.results.tables import Arrays, counted_mean
+from attractor.results.tables import Arrays
 from attractor.results.thresholds import NEAR, VANISHING
 
 Values = NDArray[np.float64]
@@ -58,7 +58,7 @@ def alone(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     # Where few positions were read none of them may hold text; then all are kept.
     shown = varies[read] if varies[read].any() else np.ones(len(read), dtype=bool)
     entropy = entropy[:, shown]
-    vanishing = counted_mean(np.where(np.isnan(entropy), np.nan, entropy < VANISHING))
+    vanishing = np.nanmean(np.where(np.isnan(entropy), np.nan, entropy < VANISHING), 1)
     found = {
         "entropy": mean_interval(np.nanmean(entropy, 1), seed=seed),
         "vanishing": mean_interval(vanishing, share=True, seed=seed),

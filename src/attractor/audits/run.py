@@ -134,7 +134,7 @@ def audit(
     started = time.monotonic()
     with atomic_directory(out) as partial:
         blocks = _blocks(subject, effort, watch)
-        write_tokens(partial, (marked(subject.denoiser.process, block) for block in blocks))
+        write_tokens(partial, (marked(subject.denoiser.process, each) for each in blocks))
         found = _judged(subject, effort, curves, read_arrays(partial), time.monotonic() - started)
         (partial / NUMBERS).write_text(json.dumps(found.plain(), indent=1, ensure_ascii=False))
         (partial / CARD).write_text(card(found), encoding="utf-8")

@@ -68,16 +68,17 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
 def _confidence_rows(arrays: Arrays, split: str, seed: int) -> Iterator[Row]:
     """Confidence minus accuracy, and the reliability diagram."""
     confidence, correct = (
-        arrays.values(f"calibration_{name}", split) for name in ("confidence", "correct")
+        arrays.per_token(f"calibration_{name}", split) for name in ("confidence", "correct")
     )
     groups = arrays.groups("calibration_confidence", split)
     beyond = mean_interval(counted_mean(confidence - correct), seed=seed, groups=groups)
     yield row(split, "overconfidence", beyond)
     # In no bin is a token that is frozen.
-    bins = np.minimum(np.nan_to_num(confidence * RELIABILITY_BINS, nan=-1), RELIABILITY_BINS - 1)
-    bins, correct = bins.astype(int), np.nan_to_num(correct)
+    counted = ~np.ma.getmaskarray(confidence)
+    confidence, correct = np.ma.filled(confidence, 0), np.ma.filled(correct, 0)
+    bins = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
     for i in range(RELIABILITY_BINS):
-        here = bins == i
+        here = (bins == i) & counted
         if here.any():
             at = (i + 0.5) / RELIABILITY_BINS
             share = clustered_share((correct * here).sum(1), here.sum(1), groups)

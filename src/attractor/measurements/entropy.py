@@ -56,14 +56,14 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
     for split in SPLITS:
         yield from mean_rows(arrays, "entropy", "conditional_entropy", seed, split)
         if arrays.has("entropy", split):
-            entropy = arrays.values("entropy", split)
-            # NaN, of a token that is frozen, stays NaN.
-            vanishing = counted_mean(np.where(np.isnan(entropy), np.nan, entropy < VANISHING))
+            entropy = arrays.per_token("entropy", split)
+            vanishing = counted_mean(entropy < VANISHING)
             groups = arrays.groups("entropy", split)
             e = mean_interval(vanishing, share=True, seed=seed, groups=groups)
             yield row(split, "vanishing_share", e)
-            every = ~np.isnan(entropy[None])
-            yield from density_rows(split, "entropy_density", entropy[None], every)
+            every = ~np.ma.getmaskarray(entropy)[None]
+            entropy = np.ma.getdata(entropy)[None]
+            yield from density_rows(split, "entropy_density", entropy, every)
 
 
 def density_rows(

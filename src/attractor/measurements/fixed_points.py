@@ -61,7 +61,9 @@ def _shares(arrays: Arrays, array: str, name: str, seed: int) -> Iterator[Row]:
     for split in SPLITS:
         yield from mean_rows(arrays, array, f"{name}_tokens", seed, split, share=True)
         if arrays.has(array, split):
-            whole = np.nanmin(arrays.values(array, split), 1)  # 1 where every token stays
+            whole = np.ma.filled(
+                arrays.per_token(array, split).min(1), np.nan
+            )  # 1 where every token stays
             groups = arrays.groups(array, split)
             e = mean_interval(whole, share=True, seed=seed, groups=groups)
             yield row(split, f"{name}_sequences", e)

@@ -49,8 +49,7 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     for split, tokens in probed.items():
         compressed = [len(zlib.compress(texts.decode(ids).encode())) for ids in tokens.tolist()]
         yield block("compressed", split, tokens, np.array(compressed, dtype=np.float64))
-        odds = log_odds[tokens]
-        odds[subject.fixed(tokens)] = np.nan
+        odds = np.ma.masked_array(log_odds[tokens], subject.fixed(tokens))
         yield block("bag_of_words", split, tokens, counted_mean(odds))
 
 

@@ -44,8 +44,9 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
         index = outcomes.index()
         repeats, n, length = index.shape
         values = arrays.array("value", ARRAY, split, t)[0].astype(np.float64)
+        entropy = values.reshape(n, repeats, length).swapaxes(0, 1)
         # That of a frozen token is NaN, and is not chosen.
-        entropy = np.nan_to_num(values).reshape(n, repeats, length).swapaxes(0, 1)
+        entropy = np.where(outcomes.counted, entropy, 0)
         for outcome, name in enumerate(OUTCOMES):
             mean = share(entropy, (index == outcome) & outcomes.counted)
             if np.isfinite(mean).sum() >= 2:  # an interval needs two sequences

@@ -76,6 +76,16 @@ class EncoderDenoiser(Denoiser):
             found = self._distribution(self.encoder.head(self._hidden(x_t)[wanted]))
         return found.view(*x_t.shape, -1) if where is None else found
 
+    def body(self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"]) -> Float[Tensor, "B L H"]:
+        """What the encoder's head is given."""
+        with torch.no_grad():
+            return self._hidden(x_t)
+
+    def head(self, states: Float[Tensor, "M H"], x_t: Int[Tensor, "M"]) -> Float[Tensor, "M V"]:
+        """Log-probabilities in float32, by the encoder's head alone."""
+        with torch.no_grad():
+            return self._distribution(self.encoder.head(states))
+
     def blocks(
         self,
         x_t: Int[Tensor, "B L"],

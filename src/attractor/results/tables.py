@@ -359,7 +359,15 @@ class Arrays:
 
     def per_sequence(self, measurement: str, split: str) -> np.ndarray:
         """Mean value of each sequence, (sequences,), without tokens that are frozen."""
-        return counted_mean(self.values(measurement, split))
+        return counted_mean(self.per_token(measurement, split))
+
+    def per_token(self, measurement: str, split: str) -> np.ndarray:
+        """Values of every token, (sequences, L), in double precision, those of frozen ones
+        masked."""
+        values, frozen = self.values(measurement, split), self.frozen(measurement, split)
+        if frozen is None or values.shape != frozen.shape:
+            return values
+        return np.ma.masked_array(values, frozen)
 
     def frozen(
         self, measurement: str, split: str, t: float | None = None, at: float | None = None
@@ -389,9 +397,9 @@ class Arrays:
 
 
 def counted_mean(values: np.ndarray) -> np.ndarray:
-    """Mean of each row without what is NaN, as the values of frozen tokens are."""
-    # Apart, since the two sums may round differently, and numbers are to stay what they were.
-    return np.nanmean(values, 1) if np.isnan(values).any() else values.mean(1)
+    """Mean of each row without what is masked, as frozen tokens are; NaN where all of it is."""
+    means: np.ndarray = np.ma.filled(values.mean(1), np.nan)
+    return means
 
 
 def read_arrays(folder: Path) -> Arrays:
