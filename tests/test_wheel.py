@@ -47,20 +47,8 @@ def test_a_wheel_runs_the_demo_in_a_clean_environment(tmp_path: Path) -> None:
     venv.create(home, with_pip=False)
     python = home / "bin" / "python"
     site = next(home.glob("lib/python*/site-packages"))
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-deps",
-            "--target",
-            str(site),
-            str(wheel),
-        ],
-        check=True,
-    )
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(site)]
+    subprocess.run([*install, str(wheel)], check=True)
     # After the new package, so that only what it needs is found there.
     (site / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
