@@ -277,7 +277,7 @@ def test_llada_with_tied_weights_and_biases_of_queries(tmp_path: Path) -> None:
         ({"num_attention_heads": 0}, "num_attention_heads = 0: it must be a number from 1 on"),
         ({"hidden_size": 24.0}, "hidden_size = 24.0: it must be a number from 1 on"),
         ({"use_qk_norm": None}, "use_qk_norm = None: it must be true or false"),
-        ({"noise_type": float("nan")}, "noise_type = nan"),
+        ({"noise_type": float("nan")}, "shift = nan is outside"),
         ({"min_log_snr": -800}, r"min_log_snr = -800: it must be a number in \[-80, 80\]"),
         ({"min_log_snr": "a"}, r"min_log_snr = 'a': it must be a number"),
     ],

@@ -67,7 +67,7 @@ class Settings:
                 f"{', '.join([*found, *may])}"
             )
         for name, value in found.items():
-            if value is not None and self.given.get(name, value) != value:
+            if value is not None and name in self.given and self.given[name] != value:
                 raise AttractorError(
                     f"{name} = {self.given[name]!r} was given, but '{self.where}' says "
                     f"{value!r:.60}"
