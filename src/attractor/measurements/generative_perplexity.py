@@ -45,7 +45,8 @@ def _judge(subject: Subject, config: ProbeConfig) -> Judge:
     if config.judge != NGRAM:
         return HuggingFaceJudge(Path(config.judge), subject.texts.decode)
     known = np.array(subject.texts.other_test[:REFERENCE])
-    return NGramJudge(known, subject.denoiser.process.vocab_size)
+    counted = ~subject.fixed(known)
+    return NGramJudge(known, subject.denoiser.process.vocab_size, counted=counted)
 
 
 def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:

@@ -75,7 +75,7 @@ def scores(arrays: Arrays) -> dict[str, tuple[Values, Values]]:
             if arrays.has(source, split):
                 found.setdefault(name, []).append(sign * arrays.per_sequence(source, split))
         if arrays.has("nelbo", split) and arrays.has("compressed", split):
-            whole = arrays.values("nelbo", split).sum(1)
+            whole = np.ma.filled(arrays.per_token("nelbo", split).sum(1), np.nan)
             found.setdefault(ZLIB, []).append(-whole / arrays.values("compressed", split)[:, 0])
     return {name: (train, test) for name, (train, test) in found.items()}
 

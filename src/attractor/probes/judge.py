@@ -67,12 +67,15 @@ class NGramJudge(Judge):
         rows: text to learn from, (N, L); grams do not cross rows.
         vocab_size: V, larger than every token.
         order: longest gram.
+        counted: which of these tokens are text and not padding, (N, L); all unless given.
 
     Raises:
         AttractorError: for no text, an order below 1, or tokens outside the vocabulary.
     """
 
-    def __init__(self, rows: Ids, vocab_size: int, order: int = 5) -> None:
+    def __init__(
+        self, rows: Ids, vocab_size: int, order: int = 5, counted: Truths | None = None
+    ) -> None:
         rows = np.asarray(rows, dtype=np.int64)
         if not rows.size or order < 1 or rows.min() < 0 or rows.max() >= vocab_size:
             raise AttractorError(
@@ -82,14 +85,16 @@ class NGramJudge(Judge):
         self.vocab_size, self.order = vocab_size, order
         # Of every place in the text: the context of its gram, as a place in the table of contexts.
         # The empty context is the only one of its length.
-        context = np.zeros(rows.size, dtype=np.int64)
+        there = np.ones(rows.size, dtype=bool) if counted is None else counted.ravel()
+        text = rows.ravel()[there]
+        context = np.zeros(len(text), dtype=np.int64)
         keys = [np.zeros(1, dtype=np.int64)]
         found = []
         for k in range(1, order + 1):
-            gram_keys = context * vocab_size + rows.ravel()
+            gram_keys = context * vocab_size + text
             found.append(np.unique(gram_keys, return_index=True, return_inverse=True))
             # The context of the next level begins a token earlier.
-            context_keys = context * (vocab_size + 1) + self._before(rows, k)
+            context_keys = context * (vocab_size + 1) + self._before(rows, k)[there]
             longer, context = np.unique(context_keys, return_inverse=True)
             keys.append(longer)
         self.levels = []
