@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import runpy
 import shlex
 from pathlib import Path
 
 import pytest
+from docs import notebooks
 
+from attractor.api.tables import COLUMNS
 from attractor.cli import main, parse
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -26,8 +29,19 @@ def commands(page: Path) -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("attractor ")]
 
 
-@pytest.mark.parametrize("page", ["exact-models", "find-the-transition"])
-def test_tutorials_print_what_they_say(page: str) -> None:
+@pytest.mark.parametrize(
+    "page",
+    [
+        "exact-models",
+        "find-the-transition",
+        pytest.param("audit", marks=pytest.mark.slow),
+        pytest.param("your-own-text", marks=pytest.mark.slow),
+    ],
+)
+def test_tutorials_print_what_they_say(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     printed, compared = "", 0
     for kind, code in BLOCK.findall((DOCS / "tutorials" / f"{page}.md").read_text()):
@@ -41,6 +55,39 @@ def test_tutorials_print_what_they_say(page: str) -> None:
             printed, compared = "", compared + 1
     assert compared
     assert not printed
+
+
+TUTORIALS = sorted(notebooks.PAGES.glob("*.md"))
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_notebooks_are_those_of_the_tutorials(page: Path) -> None:
+    file = notebooks.FOLDER / f"{page.stem}.ipynb"
+    assert file.read_text(encoding="utf-8") == notebooks.written(page), (
+        "python -m docs.notebooks writes it again"
+    )
+    content = json.loads(file.read_text(encoding="utf-8"))
+    kinds = [cell["cell_type"] for cell in content["cells"]]
+    assert kinds[:2] == ["markdown", "code"]
+    assert content["cells"][1]["source"] == ["%pip install attractor"]
+    code = ["".join(c["source"]) for c in content["cells"] if c["cell_type"] == "code"]
+    assert len(code) > 1
+    for cell in code:
+        if not cell.startswith(("!", "%")):
+            compile(cell, page.stem, "exec")
+    assert len({cell["id"] for cell in content["cells"]}) == len(kinds)
+
+
+def test_each_tutorial_has_its_notebook() -> None:
+    assert [page.stem for page in TUTORIALS] == sorted(
+        file.stem for file in notebooks.FOLDER.glob("*.ipynb")
+    )
+
+
+def test_the_columns_of_the_table_are_documented() -> None:
+    page = (DOCS / "api" / "notebooks.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE)
+    assert dict(listed) == COLUMNS
 
 
 @pytest.mark.slow

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from torch import Tensor
 
 import attractor
@@ -234,6 +236,7 @@ def test_every_setting_of_gidd_is_heeded(changes: dict[str, Any], tmp_path: Path
         ("llada", {"mask_token_id": None}, r"does not tell mask_id: attractor.load\(..., mask_id="),
         ("llada", {"mask_token_id": 61}, "mask_id = 61 is outside the vocabulary of 61"),
         ("dream", {"use_sliding_window": True}, "says use_sliding_window = True"),
+        ("dream", {"layer_types": ["sliding_attention"] * 2}, "layer_types = .'sliding_attention'"),
         ("dream", {"num_experts": 4}, "says num_experts = 4, which is not understood"),
         ("dream", {"intermediate_size": 44}, r"is float32 \(40, 24\), not plain .* \(44, 24\)"),
         ("dream", {"hidden_act": "shout"}, "transformers cannot make"),
@@ -265,6 +268,67 @@ def test_llada_with_tied_weights_and_biases_of_queries(tmp_path: Path) -> None:
     same(load(folder).log_probs(x, torch.zeros(3)), load("llada").log_probs(x, torch.zeros(3)))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"attn_soft_cap": None}, "attn_soft_cap = None: it must be a number"),
+        ({"resid_scale": "4"}, "resid_scale = '4': it must be a number"),
+        ({"head_scaling": [1]}, r"head_scaling = \[1\]: it must be a number"),
+        ({"num_attention_heads": 0}, "num_attention_heads = 0: it must be a number from 1 on"),
+        ({"hidden_size": 24.0}, "hidden_size = 24.0: it must be a number from 1 on"),
+        ({"use_qk_norm": None}, "use_qk_norm = None: it must be true or false"),
+        ({"noise_type": float("nan")}, "shift = nan is outside"),
+        ({"min_log_snr": -800}, r"min_log_snr = -800: it must be a number in \[-80, 80\]"),
+        ({"min_log_snr": "a"}, r"min_log_snr = 'a': it must be a number"),
+    ],
+)
+def test_settings_of_gidd_that_are_no_numbers_are_refused(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    """Null, too: it says that there is none, and not that the default holds."""
+    folder = changed("gidd_scaled_mask", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(AttractorError, match=message) as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["gidd_scaled_mask", "gidd_hf", "llada"])
+def test_a_tokenizer_that_is_larger_than_the_network_is_refused(
+    folder: str, tmp_path: Path
+) -> None:
+    changed(folder, tmp_path / "model")
+    words = {f"w{i}": i for i in range(200)}
+    Tokenizer(WordLevel(words, "w0")).save(str(tmp_path / "model" / "tokenizer.json"))
+    with pytest.raises(AttractorError, match="has the id 199, and the network knows"):
+        attractor.load(tmp_path / "model", device="cpu")
+
+
+def test_numbers_that_a_precision_does_not_hold_are_refused(tmp_path: Path) -> None:
+    tensors = load_file(GOLDEN / "gidd_scaled_mask" / "model.safetensors")
+    tensors["lm_head.weight"] *= 1e6
+    folder = changed("gidd_scaled_mask", tmp_path / "model", tensors)
+    with pytest.raises(AttractorError, match=r"'lm_head.weight' in .* float16 does not"):
+        load(folder, dtype="float16")
+
+
+def test_ids_beyond_the_vocabulary_of_llada_are_no_text(tmp_path: Path) -> None:
+    denoiser = load(changed("llada", tmp_path / "model", vocab_size=50, embedding_size=61))
+    assert denoiser.process.text_ids.tolist() == list(range(50))
+
+
+def test_a_mask_that_the_configuration_tells_is_the_mask(tmp_path: Path) -> None:
+    folder = changed("gidd_scaled_uniform", tmp_path / "scaled", mask_token_id=5)
+    process = load(folder).process
+    assert 5 not in process.text_ids.tolist()
+    assert 3 in process.text_ids.tolist()
+    with pytest.raises(AttractorError, match=r"mask_id = 3 was given, but .* says 5"):
+        load(folder, mask_id=3)
+    first = attractor.load(changed("gidd_hf", tmp_path / "first", mask_token_id=7), device="cpu")
+    assert first.process.mask_id == 7
+
+
 @pytest.mark.parametrize("folder", ["llada", "dream"])
 def test_padding_changes_nothing_where_the_network_is_told_of_it(folder: str) -> None:
     denoiser, x = load(folder), golden(folder)["tokens"][:, :8]
@@ -290,6 +354,9 @@ def test_a_decoder_is_asked_for_by_name_and_never_guessed(tmp_path: Path) -> Non
     same(load(folder, **{**said, "shift": False}).log_probs(x, t)[..., :60], raw)
     uniform = load(folder, family="decoder", noise="uniform", shift=True).process
     assert isinstance(uniform, UniformProcess)
+    for ids in ([], ["a"]):
+        with pytest.raises(AttractorError, match=r"text_ids = .*: it is a list of ids"):
+            load(folder, **said, text_ids=ids)
     mixed = load(folder, **{**said, "noise": "gidd"}, noise_type=1.5).process
     assert isinstance(mixed, ShiftedProcess)
     with pytest.raises(AttractorError, match="noise = 'gauss': there are absorbing, uniform, gidd"):

@@ -119,6 +119,7 @@ def test_mask_frame_and_text_are_the_tokenizers(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"position_embedding_type": "relative_key"}, "position_embedding_type = 'relative_key'"),
+        ({"is_decoder": True}, "is_decoder = True"),
         ({"block_size": 4}, "block_size = 4, which is not understood"),
         ({"model_type": "nobert"}, "model type 'nobert', which transformers does not have"),
         ({"hidden_size": 20}, "is not of the shape|not of the shape|cannot make"),

@@ -40,6 +40,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> AuditResult:
     return attractor.audit(Guessing(), train=TEXTS[:64], test=TEXTS[64:], out=folder, **EFFORT)
 
 
+@pytest.mark.slow
 def test_what_python_gets_is_what_the_files_say(audited: AuditResult) -> None:
     written = json.loads((audited.folder / "audit.json").read_text())
     assert (audited.verdict, audited.exit_code) == (written["verdict"], written["exit_code"])
@@ -57,6 +58,7 @@ def test_what_python_gets_is_what_the_files_say(audited: AuditResult) -> None:
     assert "basin advantage of training text" in shown
 
 
+@pytest.mark.slow
 def test_rows_of_ids_are_audited_as_their_text_is(audited: AuditResult, tmp_path: Path) -> None:
     model = Guessing()
     rows = [model.encode(part) for part in (TEXTS[:64], TEXTS[64:])]
@@ -68,6 +70,7 @@ def test_rows_of_ids_are_audited_as_their_text_is(audited: AuditResult, tmp_path
     assert found.evidence["repeats"] == audited.evidence["repeats"]
 
 
+@pytest.mark.slow
 def test_a_run_is_audited_with_its_own_rows(copied_sweep: Path, tmp_path: Path) -> None:
     run = attractor.open(f"{copied_sweep}:n=64")
     assert isinstance(run, attractor.api.Run)

@@ -203,8 +203,8 @@ def test_nothing_left_to_train_on() -> None:
         ([16, 256, 1000], [16, 256, 1000]),
         ([1, 1.0], [1, 1000]),
         ([0.5, 0.1, 500, 100.0], [100, 500]),
-        ([0.00001, 0.0016], [1]),
-        ([0.0019, 0.9999], [1, 999]),  # int(total * fraction), as in the paper's code
+        ([0.00001, 0.0016], [2]),  # at least two, as an interval needs
+        ([0.0039, 0.9999], [3, 999]),  # int(total * fraction), as in the paper's code
         ([np.int64(3), np.float64(0.25)], [3, 250]),
     ],
 )

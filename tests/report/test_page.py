@@ -13,7 +13,7 @@ import pytest
 
 from attractor.measurements.fold import FOLDS
 from attractor.report.beside import beside, named, shared_time
-from attractor.report.page import EXPLORER, write_report
+from attractor.report.page import EXPLORER, STILL, write_report
 from attractor.report.sweep_files import read_report
 from attractor.report.template import BUNDLE, drawing_library
 from attractor.types import AttractorError
@@ -159,7 +159,16 @@ def test_the_page_links_to_an_explorer_where_there_is_one(tmp_path: Path, page: 
     folder = made_up.write(tmp_path / "s", made_up.minimal())
     (folder / EXPLORER).write_text("")
     source = write_report(folder).read_text(encoding="utf-8")
-    assert f'<p class="explorer"><a href="{EXPLORER}">' in source
+    assert f'<p class="explorer"><a href="{EXPLORER}">Explore' in source
+
+
+def test_a_still_of_the_explorer_leads_to_it_and_is_carried_along(tmp_path: Path) -> None:
+    folder = made_up.write(tmp_path / "s", made_up.minimal())
+    (folder / STILL).write_text("<svg/>")
+    assert "data:image/svg+xml" not in write_report(folder).read_text(encoding="utf-8")
+    (folder / EXPLORER).write_text("")
+    source = write_report(folder).read_text(encoding="utf-8")
+    assert f'<a href="{EXPLORER}"><img src="data:image/svg+xml;base64,PHN2Zy8+"' in source
 
 
 def test_inlined_json_is_json(parsed: Page) -> None:

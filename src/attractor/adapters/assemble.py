@@ -59,7 +59,7 @@ def assemble(
     device_of = _devices(network, placement, dtype, whole_layers)
     for name, parameter in wanted.items():
         value = source.tensor(tensors.pop(name), name)
-        _check(name, value, parameter.shape, where)
+        _check(name, value, parameter.shape, where, dtype)
         owner, _, leaf = name.rpartition(".")
         value = value.to(device_of(name), dtype)
         network.get_submodule(owner).register_parameter(leaf, nn.Parameter(value, False))
@@ -135,7 +135,7 @@ def _renamed(source: Source, rename: Callable[[str], str | None]) -> dict[str, o
     return found
 
 
-def _check(name: str, value: Tensor, shape: torch.Size, where: str) -> None:
+def _check(name: str, value: Tensor, shape: torch.Size, where: str, dtype: torch.dtype) -> None:
     if value.dtype not in FLOATS or value.shape != shape:
         kind = str(value.dtype).removeprefix("torch.")
         raise AttractorError(
@@ -147,3 +147,8 @@ def _check(name: str, value: Tensor, shape: torch.Size, where: str) -> None:
         low, high = value.aminmax()
         if not (low.isfinite() and high.isfinite()):
             raise AttractorError(f"'{name:.100}' in '{where}' holds values that are not finite")
+        if not (low.to(dtype).isfinite() and high.to(dtype).isfinite()):
+            kind = str(dtype).removeprefix("torch.")
+            raise AttractorError(
+                f"'{name:.100}' in '{where}' holds values that {kind} does not: say another dtype"
+            )

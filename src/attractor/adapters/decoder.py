@@ -77,7 +77,12 @@ def decoder_denoiser(
     with quietly(f"{ARCHITECTURES[architecture]}Config"):
         plain = getattr(transformers(), f"{ARCHITECTURES[architecture]}Config")()
         theirs = {*plain.to_dict(), "rope_theta", "rope_scaling", "layer_types"}
-    require_understood(source, {*theirs, *heeded})
+    require_understood(source, {*theirs, *heeded}, neutral={"use_sliding_window": False})
+    kinds = source.config.get("layer_types") or []
+    if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):
+        raise AttractorError(
+            f"'{source.path}' says layer_types = {kinds!r:.60}: only 'full_attention' is supported"
+        )
     network = read_decoder(source, architecture, source.config, placement)
     process = _process(source, network.model.config.vocab_size, said)
     return EncoderDenoiser(network, process, device, said["seq_len"], said["shift"])

@@ -22,7 +22,7 @@ def load(
 ) -> EncoderDenoiser:
     """The Denoiser; raises AttractorError for settings that no Dream has."""
     published_only(source, weights)
-    require_neutral(source, {"use_mrope": False, "use_sliding_window": False})
+    require_neutral(source, {"use_mrope": False})
     said = settings.read(
         {"seq_len": None, "shift": True}, mask_id=source.config.get("mask_token_id")
     )

@@ -67,7 +67,7 @@ class Settings:
                 f"{', '.join([*found, *may])}"
             )
         for name, value in found.items():
-            if value is not None and self.given.get(name, value) != value:
+            if value is not None and name in self.given and self.given[name] != value:
                 raise AttractorError(
                     f"{name} = {self.given[name]!r} was given, but '{self.where}' says "
                     f"{value!r:.60}"
@@ -90,6 +90,11 @@ class Settings:
                 raise AttractorError(
                     f"{name} = {value!r:.60} for '{self.where}' is not of type {kind}"
                 )
+        ids = settings.get("text_ids")
+        if ids is not None and not (ids and all(type(i) is int for i in ids)):
+            raise AttractorError(
+                f"text_ids = {ids!r:.60} for '{self.where}': it is a list of ids, at least one"
+            )
         if "seq_len" in settings and settings["seq_len"] < 1:
             raise AttractorError(
                 f"seq_len = {settings['seq_len']} for '{self.where}' must be at least 1"
@@ -108,6 +113,12 @@ class Family(NamedTuple):
     """makes a Denoiser of a source"""
     placed: bool = False
     """whether `load` heeds `settings.placement`; others read float32 onto one device"""
+
+
+def told_mask(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The mask as `Settings.read` takes it, where a configuration tells it; else nothing."""
+    mask = config.get("mask_token_id")
+    return {} if mask is None else {"mask_id": mask}
 
 
 def published_only(source: Source, weights: Weights) -> None:

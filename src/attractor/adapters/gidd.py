@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from attractor.adapters.family import Family, Settings, Weights, published_only
+from attractor.adapters.family import Family, Settings, Weights, published_only, told_mask
 from attractor.adapters.hub_layout import Names, read_network
 from attractor.adapters.source import Source
 from attractor.adapters.tokenizer_beside import TokenizerBeside
@@ -38,7 +38,14 @@ def load(
     published_only(source, weights)
     p_uniform, t_eps = source.config.get("p_uniform"), source.config.get("t_eps")
     network, vocab_size, said = read_network(
-        source, settings, NAMES, "", {"mask_id": None}, p_uniform=p_uniform, t_eps=t_eps
+        source,
+        settings,
+        NAMES,
+        "",
+        {"mask_id": None},
+        p_uniform=p_uniform,
+        t_eps=t_eps,
+        **told_mask(source.config),
     )
     mask = TokenizerBeside(source).mask_of(said["mask_id"], vocab_size)
     # GIDD's own code trains with a share of exp(-20) where the setting is 0; a share of 0 would be

@@ -67,7 +67,10 @@ def load(
     rows = config.get("embedding_size") or said["vocab_size"]
     beside = TokenizerBeside(source)
     mask = beside.checked_mask(said["mask_id"], rows)
-    process = absorbing_noise(rows, mask, beside.text_ids(min(said["vocab_size"], rows)))
+    # An output layer that is larger than the vocabulary is so for speed alone.
+    known = min(said["vocab_size"], rows)
+    text_ids = beside.text_ids(known)
+    process = absorbing_noise(rows, mask, range(known) if text_ids is None else text_ids)
     return EncoderDenoiser(network, process, device, said["seq_len"])
 
 

@@ -22,6 +22,8 @@ from attractor.types import AttractorError
 
 ENDS = ("ForMaskedLM", "WithLMHeadModel")
 """How the names of architectures end that transformers trains by masks."""
+BIDIRECTIONAL = {"is_decoder": False, "add_cross_attention": False}
+"""What many a class of transformers can be told to be instead: a causal model of the same names."""
 SPECIAL = ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
 
 
@@ -43,7 +45,7 @@ def load(
     published_only(source, weights)
     config = config_of(source)
     # By a configuration of its class that was told nothing: this one took in whatever it was told.
-    require_understood(source, {*type(config)().to_dict(), *HEEDED})
+    require_understood(source, {*type(config)().to_dict(), *HEEDED}, neutral=BIDIRECTIONAL)
     beside = TokenizerBeside(source)
     # From the file: some classes have a mask by default, which need not be this model's.
     mask_id = source.config.get("mask_token_id")

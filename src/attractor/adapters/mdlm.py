@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from attractor.adapters.family import Family, Settings, Weights, published_only
+from attractor.adapters.family import Family, Settings, Weights, published_only, told_mask
 from attractor.adapters.hub_layout import Names, read_network
 from attractor.adapters.source import Source
 from attractor.adapters.tokenizer_beside import TokenizerBeside
@@ -29,7 +29,13 @@ def load(
     published_only(source, weights)
     conditioned = source.config.get("time_conditioning")
     network, vocab_size, said = read_network(
-        source, settings, Names(), "backbone.", {"mask_id": None}, time_conditioning=conditioned
+        source,
+        settings,
+        Names(),
+        "backbone.",
+        {"mask_id": None},
+        time_conditioning=conditioned,
+        **told_mask(source.config),
     )
     mask = TokenizerBeside(source).mask_of(said["mask_id"], vocab_size)
     process = AbsorbingProcess(vocab_size, LogLinear(), mask)

@@ -63,10 +63,12 @@ class TokenizerBeside:
         """The mask that was told, if the tokenizer does not contradict it.
 
         Raises:
-            AttractorError: if it does, or the mask is outside the vocabulary.
+            AttractorError: if it does, or has ids that the network lacks, or the mask is outside
+                the vocabulary.
         """
         if not 0 <= mask_id < vocab_size:
             raise AttractorError(f"mask_id = {mask_id} is outside the vocabulary of {vocab_size}")
+        self._require_fits(vocab_size)
         if self.mask_id not in (None, mask_id):
             raise AttractorError(
                 f"mask_id = {mask_id}, but the tokenizer in '{self.folder}' says {self.mask_id}"
@@ -95,16 +97,19 @@ class TokenizerBeside:
         """
         if self.ids is None:
             return None
-        largest = max(self.ids.values(), default=-1)
+        self._require_fits(vocab_size)
+        left = set(self.ids.values()) - (set() if special else self.special_ids)
+        if not left:
+            raise AttractorError(f"the tokenizer in '{self.folder}' leaves no text id")
+        return sorted(left)
+
+    def _require_fits(self, vocab_size: int) -> None:
+        largest = max((self.ids or {}).values(), default=-1)
         if largest >= vocab_size:
             raise AttractorError(
                 f"the tokenizer in '{self.folder}' has the id {largest:,}, and the network knows "
                 f"{vocab_size:,}: it is not the network's"
             )
-        left = set(self.ids.values()) - (set() if special else self.special_ids)
-        if not left:
-            raise AttractorError(f"the tokenizer in '{self.folder}' leaves no text id")
-        return sorted(left)
 
     @property
     def special_ids(self) -> set[int]:

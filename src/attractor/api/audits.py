@@ -208,10 +208,12 @@ def run_audit(
 ) -> tuple[Path, Audit]:
     """The same, returning the folder and all that was found."""
     check_effort(effort)
-    if own_data and (train is not None or test is not None):
-        raise AttractorError("own_data takes the rows of the run: give it without train and test")
     unseen = test if isinstance(test, tuple) else () if test is None else (test,)
-    if train is not None and len(unseen) != 1:
+    if own_data and (train is not None or unseen):
+        raise AttractorError("own_data takes the rows of the run: give it without train and test")
+    if train is not None and not unseen:
+        raise AttractorError("train and test are compared with each other: give both")
+    if train is not None and len(unseen) > 1:
         raise AttractorError(f"train is compared with one text as test, not {len(unseen)}")
     if isinstance(model, Denoiser):
         name, place, denoiser = type(model).__name__, "", model

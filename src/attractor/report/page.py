@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from attractor.report.view import Curve, Passage, Report, Star, find
 from attractor.results.outcomes import OUTCOME_NAMES
 from attractor.types import AttractorError
 
-FILE, EXPLORER = "report.html", "explorer.html"
+FILE, EXPLORER, STILL = "report.html", "explorer.html", "explorer.svg"
 BESIDE = 100
 """Characters of passages that stand beside the first figure; longer ones stand below it."""
 PROVENANCE = {
@@ -170,12 +171,13 @@ def _fact(value: Any) -> str:
     return words.count(value) if is_count else str(value)
 
 
-def render(report: Report, explorer: str | None = None) -> str:
+def render(report: Report, explorer: str | None = None, still: bytes | None = None) -> str:
     """Return the page as text.
 
     Args:
         report: what it shows.
         explorer: where a page to explore the sweep is, as seen from this one; None without one.
+        still: a picture of that page, as SVG, which this one then carries; None without one.
     """
     head, others = words.headline(report)
     hero, found = recovery(report), folds(report)
@@ -198,6 +200,7 @@ def render(report: Report, explorer: str | None = None) -> str:
         names=words.NAMES,
         outcomes=OUTCOME_NAMES,
         explorer=explorer,
+        still=base64.b64encode(still).decode() if still else None,
     )
 
 
@@ -239,7 +242,9 @@ def write_report(sweep_dir: Path, beside: Sequence[Path] = ()) -> Path:
             f"{nearest_name(sweep_dir)}"
         )
     explorer = EXPLORER if (sweep_dir / EXPLORER).is_file() else None
-    page = render(read_report(sweep_dir, beside), explorer)
+    picture = sweep_dir / STILL
+    still = picture.read_bytes() if explorer and picture.is_file() else None
+    page = render(read_report(sweep_dir, beside), explorer, still)
     path = sweep_dir / FILE
     write_atomically(path, page)
     return path

@@ -60,7 +60,7 @@ export class FallView {
     const line = document.createElement("div");
     line.className = row.last ? "row end" : "row";
     line.dataset.row = String(row.row);
-    const time = row.last ? "0%" : percent(row.t);
+    const time = row.last ? "end" : percent(row.t);
     const marked = row.row % 4 === 0 || row.last ? time : "";
     line.innerHTML = `<i>${marked}</i>${this.tokens(row)}`;
     this.lines.append(line);
