@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from attractor.cli.tables import show_transition
+from attractor.cli.terminal import out as terminal
 
 
 def content(seeds: tuple[int, ...], orders: tuple[int, ...]) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def content(seeds: tuple[int, ...], orders: tuple[int, ...]) -> dict[str, Any]:
 def test_training_text_stands_beside_unseen_text_of_the_same_order_of_the_data(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(terminal, "width", 160)
     show_transition(content((0,), (0, 3)))
     first, second = (line.split() for line in capsys.readouterr().out.splitlines()[1:3])
     assert first[5] == "0.000"

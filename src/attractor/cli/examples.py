@@ -31,7 +31,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "generate": (
         "attractor generate runs/demo:n=32",
         "attractor generate reference:n=2048 --n 3 --steps 250",
-        "attractor generate runs/demo:n=32768 --temperature 0.8 --top-p 0.9",
+        "attractor generate runs/demo:n=119480 --temperature 0.8 --top-p 0.9",
     ),
     "audit": (
         "attractor audit s-sahoo/duo",
@@ -44,14 +44,19 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "attractor audit runs/one --reference curves.json",
     ),
     "push": (
-        "attractor push runs/demo:n=32768 owner/name --dry-run published",
-        "attractor push runs/demo:n=32768 owner/name --private",
+        "attractor push runs/demo:n=119480 owner/name --dry-run published",
+        "attractor push runs/demo:n=119480 owner/name --private",
         "attractor push runs/one owner/name --weights raw",
     ),
     "report": (
         "attractor report runs/demo",
         "attractor report runs/demo --figures pdf --tables tex",
         "attractor report runs/demo --beside runs/masks",
+    ),
+    "explore": (
+        "attractor explore",
+        "attractor explore runs/demo",
+        "attractor explore runs/demo -o falls.html",
     ),
     "twins": (
         "attractor twins runs/demo",
