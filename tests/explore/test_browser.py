@@ -15,8 +15,9 @@ from browser import CHROMIUM, DRIVER, Browser
 from PIL import Image
 
 from attractor import probes
+from attractor.explore import content as contents
 from attractor.explore.collect import Collection
-from attractor.explore.content import Content
+from attractor.explore.content import Content, content
 from attractor.explore.write import render
 from attractor.model.network import NetworkDenoiser
 
@@ -258,13 +259,62 @@ def test_without_workers_it_computes_and_says_so(
     assert "has no workers" in text_of(browser, "#notice")
 
 
+FAILING = """<script>
+const Whole = window.Worker;
+window.Worker = class extends Whole {
+  constructor(url) { super(url); this.left = 3; }
+  set onmessage(heard) {
+    super.onmessage = (event) => {
+      if (this.left-- > 0) return heard(event);
+      if (this.left === -1) { this.terminate(); this.failed(); }
+    };
+  }
+  set onerror(failed) { this.failed = failed; }
+};
+</script>
+<script>
+(() => {"""
+"""A worker that gives three answers and fails."""
+
+
+def test_what_a_worker_leaves_when_it_fails_is_gone_on_with(
+    browser: Browser, made: Content, page: Path, tmp_path: Path
+) -> None:
+    rows = "return [...document.querySelectorAll('.column')].map((c) => c.innerText)"
+    opened(browser, page)
+    whole = browser.run(rows)
+    path = tmp_path / "page.html"
+    path.write_text(render(made).replace("<script>\n(() => {", FAILING), encoding="utf-8")
+    opened(browser, path)
+    assert "has no workers" in text_of(browser, "#notice")
+    assert browser.run(rows) == whole
+
+
+def test_recorded_falls_are_played(
+    browser: Browser, collection: Collection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(contents, "LARGEST", 1000)
+    monkeypatch.setitem(contents.RECORDED, "sentences", 1)
+    monkeypatch.setitem(contents.RECORDED, "shares", (30,))
+    path = tmp_path / "page.html"
+    path.write_text(render(content(collection)), encoding="utf-8")
+    opened(browser, path)
+    browser.run("document.querySelector('.row [data-i]').click()")
+    assert until(browser, "return document.querySelectorAll('.looked .bars li').length")
+    assert "was not recorded" in text_of(browser, ".looked .draw")
+    assert browser.console() == []
+
+
 @pytest.mark.parametrize(
     "width", [390, *(pytest.param(width, marks=pytest.mark.slow) for width in (800, 1200))]
 )
 def test_nothing_is_wider_than_the_window(page: Path, tmp_path: Path, width: int) -> None:
     window = Browser(tmp_path, width=width)
     try:
+        if width < 500:
+            window.as_phone(width)
         opened(window, page)
+        assert width >= 500 or window.run("return window.innerWidth") == width
         wide = window.run(
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )

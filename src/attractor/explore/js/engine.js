@@ -9,7 +9,7 @@
  * @property {number} t
  * @property {Int32Array} tokens
  * @property {Float32Array} entropy of each token given the others, in nats
- * @property {import("./reverse.js").Move[]} moves what happens between this row and the next one
+ * @property {import("./reverse.js").Move[] | null} moves what happens between this row and the next one, where it is known
  *
  * @typedef {{ perturbed: number, back: number, kept: number, broken: number }} Outcome counts of tokens
  */

@@ -216,7 +216,7 @@ class Page {
         panel.querySelector("h3").textContent = `n = ${count(this.sizes[state.models[column]])}`;
         panel.querySelector("div").innerHTML = tokenPanel({
           chances, signs: content.signs, now: row.tokens[state.token], truth: view.original ? view.original[state.token] : null,
-          moves: row.moves.filter((move) => move.position === state.token), last,
+          moves: row.moves && row.moves.filter((move) => move.position === state.token), last,
         });
       });
     });

@@ -27,6 +27,9 @@
  *
  * @typedef {{ models: number[], original: Int32Array, counted: number[], shares: number[], noises: number, seed: number,
  *   name: string }} BasinJob
+ *
+ * @typedef {{ message: any, models: number[], onAnswer: (answer: any) => void, onDone?: () => void, answers: number,
+ *   skip: number }} Job what was asked of the engine and has not ended: its answers so far, and how many come again
  */
 import { Engine, outcome } from "./engine.js";
 
@@ -45,7 +48,7 @@ export class Live {
    */
   constructor(content, script, say) {
     this.content = content;
-    /** @type {Map<number, (answer: any) => void>} */
+    /** @type {Map<number, Job>} */
     this.waiting = new Map();
     this.sent = new Set();
     this.next = 0;
@@ -63,31 +66,50 @@ export class Live {
     }
   }
 
-  /** Without workers the page computes in its own thread. */
+  /** Without workers the page computes in its own thread, from where a worker that failed stopped. */
   inPage() {
     const engine = new Engine((answer) => this.answer(answer));
     this.post = (message) => engine.receive(message);
     this.sent.clear();
     this.say("This browser has no workers, so the page computes in its own thread and may stutter.");
+    for (const [id, job] of this.waiting) {
+      job.skip = job.answers; // they come again, the same ones
+      this.put(id, job);
+    }
   }
 
   /** @param {any} data */
   answer(data) {
     if (data.failed) this.say(`The models cannot run here: ${data.failed}`);
-    this.waiting.get(data.id)?.(data);
-    if (data.done) this.waiting.delete(data.id);
+    const job = this.waiting.get(data.id);
+    if (!job) return;
+    if (data.done) {
+      this.waiting.delete(data.id);
+      job.onDone?.();
+    } else if (job.skip > 0) {
+      job.skip -= 1;
+    } else {
+      job.answers += 1;
+      job.onAnswer(data);
+    }
   }
 
   /** @param {any} message @param {number[]} models @param {(answer: any) => void} onAnswer @param {() => void} [onDone] */
   ask(message, models, onAnswer, onDone) {
-    for (const index of models) this.send(index);
     const id = this.next++;
-    this.waiting.set(id, (answer) => (answer.done ? onDone?.() : onAnswer(answer)));
-    this.post({ ...message, id });
+    const job = { message, models, onAnswer, onDone, answers: 0, skip: 0 };
+    this.waiting.set(id, job);
+    this.put(id, job);
     return () => {
       this.waiting.delete(id);
       this.post({ do: "stop", id });
     };
+  }
+
+  /** @param {number} id @param {Job} job */
+  put(id, { message, models }) {
+    for (const index of models) this.send(index);
+    this.post({ ...message, id });
   }
 
   /** Give the engine a model when it is first needed. @param {number} index */
@@ -139,7 +161,7 @@ export class Recorded {
   fall({ model, name }, onRow) {
     const found = this.recording(model, name);
     const timer = setTimeout(() => found?.times.forEach((t, row) => onRow({
-      row, t, tokens: Int32Array.from(found.tokens[row]), entropy: Float32Array.from(found.entropy[row]), moves: [],
+      row, t, tokens: Int32Array.from(found.tokens[row]), entropy: Float32Array.from(found.entropy[row]), moves: null,
       last: row === found.times.length - 1,
     })));
     return () => clearTimeout(timer);

@@ -13,7 +13,7 @@ const SHOWN = 6;
  * @param {string[]} looked.signs
  * @param {number} looked.now the token that stands there
  * @param {number | null} looked.truth the token of the original sentence
- * @param {import("./reverse.js").Move[]} looked.moves of this token until the next row
+ * @param {import("./reverse.js").Move[] | null} looked.moves of this token until the next row, where they are known
  * @param {boolean} looked.last whether this is the end of the fall
  */
 export function tokenPanel({ chances, signs, now, truth, moves, last }) {
@@ -33,9 +33,10 @@ export function tokenPanel({ chances, signs, now, truth, moves, last }) {
 /** @param {number} p */
 const percentage = (p) => (p >= 0.0995 ? `${Math.round(p * 100)}%` : p >= 0.001 ? `${(p * 100).toFixed(1)}%` : "&lt;0.1%");
 
-/** What the coins did. @param {import("./reverse.js").Move[]} moves @param {string[]} signs @param {boolean} last */
+/** What the coins did. @param {import("./reverse.js").Move[] | null} moves @param {string[]} signs @param {boolean} last */
 function drawn(moves, signs, last) {
   if (last) return "This is the end: nothing is drawn any more.";
+  if (!moves) return "What was drawn on the way to the next row was not recorded.";
   if (!moves.length) return "Until the next row it stays: its turn did not come.";
   return moves.map(({ from, to, how }) => {
     if (how === "stayed") return `Its turn came, and it stayed “${safe(named(signs[from]))}”.`;
