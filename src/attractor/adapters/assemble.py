@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from typing import TypeVar
 
 import torch
@@ -47,14 +47,7 @@ def assemble(
         return network.to(placement.dtype or source.config_dtype)
     tensors = _renamed(source, rename)
     wanted = dict(network.named_parameters())
-    for what, names in (
-        ("lacks", wanted.keys() - tensors.keys()),
-        ("has an unknown", tensors.keys() - wanted.keys()),
-    ):
-        if names:
-            raise AttractorError(
-                f"'{where}' {what} '{min(names):.100}' one of {len(names)} such tensors"
-            )
+    require_names(wanted.keys(), tensors.keys(), where)
     dtype = placement.dtype or require_plain(tensors, where)
     device_of = _devices(network, placement, dtype, whole_layers)
     for name, parameter in wanted.items():
@@ -68,6 +61,15 @@ def assemble(
 
         return dispatch_model(network, device_of.map)
     return network.to(placement.device)
+
+
+def require_names(wanted: Set[str], found: Set[str], where: str) -> None:
+    """Raise AttractorError unless a checkpoint has the tensors a network wants, and no other."""
+    for what, names in (("lacks", wanted - found), ("has an unknown", found - wanted)):
+        if names:
+            raise AttractorError(
+                f"'{where}' {what} '{min(names):.100}' one of {len(names)} such tensors"
+            )
 
 
 def require_plain(tensors: Mapping[str, object], where: str) -> torch.dtype:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from attractor.adapters.assemble import require_names
 from attractor.model.ddit import DDiT
 from attractor.types import AttractorError
 
@@ -88,14 +89,7 @@ def build_network(
 def fill(network: DDiT, tensors: Mapping[str, Tensor], where: str) -> DDiT:
     """Copy tensors into a network, strictly; raises AttractorError as `build_network` does."""
     wanted = dict(network.named_parameters())
-    for what, names in (
-        ("lacks", wanted.keys() - tensors.keys()),
-        ("has an unknown", tensors.keys() - wanted.keys()),
-    ):
-        if names:
-            raise AttractorError(
-                f"'{where}' {what} '{min(names):.100}' one of {len(names)} such tensors"
-            )
+    require_names(wanted.keys(), tensors.keys(), where)
     with torch.no_grad():
         for name, parameter in wanted.items():
             value = tensors[name]

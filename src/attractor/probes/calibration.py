@@ -100,21 +100,7 @@ def calibration(
     length or the entropy of the text, and at every t. It takes one pass of the network; where noise
     is a mask, one for each token, behind a mask of its own.
 
-    Args:
-        denoiser: what is probed.
-        tokens: sequences, (N, L), or text.
-        t: time in (0, 1]; tokens are corrupted at t first, which at the default changes next to
-            nothing.
-        seed: of that corruption.
-        frozen: tokens that never move and are counted nowhere, (N, L) or (L,); those that are no
-            text are frozen anyhow.
-        positions: at how many tokens of each row, drawn anew for every row, to measure, where each
-            costs a call behind a mask; all unless given. The others are NaN. A row's mean over
-            them has the expectation of its mean over all, so that the same interval holds.
-
-    Raises:
-        AttractorError: for t outside (0, 1], tokens the denoiser does not know, or if none of them
-            may move.
+    Arguments and errors are those of `attractor.probes.conditional_entropy`.
     """
     found = of_every_token(denoiser, tokens, t, seed, beliefs, (4,), frozen, positions)
     return Calibration(*found.unbind(-1))
