@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 
 import attractor
-from attractor.config.presets import preset
-from attractor.config.settings import TrainConfig
+from attractor.config.presets import SHORT, preset
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack
 from attractor.data.tokenizer import Tokenizer
@@ -45,19 +44,7 @@ BULK = "generalizing in bulk"
 """A language of which some rows are known by heart."""
 ROWS = 800
 """Rows of each kind of text."""
-TRAIN = TrainConfig(
-    optimizer="muon",
-    batch_size=32,
-    lr=4e-3,
-    warmup=50,
-    decay="cosine",
-    betas=(0.9, 0.95),
-    clip=0.5,
-    time_power=1.5,
-    log_every=20,
-    validate_every=500,
-)
-"""Not that of a preset, which may change: the networks are kept, and the bench is about these."""
+TRAIN = dataclasses.replace(SHORT, time_power=1.5)
 Rows = np.ndarray
 
 

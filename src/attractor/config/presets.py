@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from attractor.config.settings import (
     MODELS,
     DataConfig,
@@ -23,6 +25,19 @@ def paper_fractions() -> tuple[float, ...]:
     return tuple(round(f, 8) for f in (*low, *middle, *high))
 
 
+SHORT = TrainConfig(
+    optimizer="muon",
+    batch_size=32,
+    lr=4e-3,
+    warmup=50,
+    decay="cosine",
+    betas=(0.9, 0.95),
+    clip=0.5,
+    log_every=20,
+    validate_every=500,
+)
+"""What all short trainings on a CPU share: the demo's, the theory page's, those of the bench of
+verdicts. Figures of each are in the documentation, so each has what differs at its own place."""
 # The demo takes minutes on a CPU, the reference sweep hours there and minutes on a GPU; all
 # others are the paper's settings.
 PRESETS: dict[str, SweepConfig] = {
@@ -30,21 +45,7 @@ PRESETS: dict[str, SweepConfig] = {
         sizes=(8, 32, 64, 128, 256, 1.0),
         data=DataConfig(tokenizer="char", seq_len=32),
         model=MODELS["demo"],
-        train=TrainConfig(
-            steps=2_200,
-            optimizer="muon",
-            batch_size=32,
-            lr=4e-3,
-            warmup=50,
-            decay="cosine",
-            betas=(0.9, 0.95),
-            clip=0.5,
-            weight_decay=0.1,
-            ema=0.99,
-            time_power=1.5,
-            log_every=20,
-            validate_every=500,
-        ),
+        train=dataclasses.replace(SHORT, steps=2_200, weight_decay=0.1, ema=0.99, time_power=1.5),
         probe=ProbeConfig(
             t=(0.15, 0.3),
             rows=32,

@@ -8,12 +8,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from attractor.explore.collect import of_reference, of_sweep
 from attractor.explore.content import Content, content
 from attractor.explore.still import still
 from attractor.machine.files import write_atomically
+from attractor.report.template import environment
 from attractor.types import AttractorError
 
 FILE, STILL = "explorer.html", "explorer.svg"
@@ -57,13 +56,7 @@ def write_explorer(
 
 def render(made: Content) -> str:
     """The page as text."""
-    env = Environment(
-        loader=PackageLoader("attractor.explore", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    env = environment("attractor.explore")
     weights = {name: base64.b64encode(data).decode() for name, data in made.weights.items()}
     return env.get_template("explorer.html.j2").render(
         said=made.said,

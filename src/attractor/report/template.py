@@ -20,17 +20,22 @@ FILTERS = (words.nats, words.count, words.time, words.visible, words.unbroken)
 
 def fill(template: str, **content: Any) -> str:
     """Return the page as text; a name that the template needs and nobody gave is an error."""
-    env = Environment(
-        loader=PackageLoader("attractor.report", "templates"),
+    env = environment("attractor.report")
+    # Text of models and corpora may hold what HTML does not allow; what is marked safe is ours.
+    env.finalize = lambda value: words.printable(value) if type(value) is str else value
+    env.filters |= {f.__name__: f for f in FILTERS}
+    return env.get_template(template).render(swap=DARK, plotly=drawing_library(), **content)
+
+
+def environment(package: str) -> Environment:
+    """How the templates of a package are read."""
+    return Environment(
+        loader=PackageLoader(package, "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Text of models and corpora may hold what HTML does not allow; what is marked safe is ours.
-    env.finalize = lambda value: words.printable(value) if type(value) is str else value
-    env.filters |= {f.__name__: f for f in FILTERS}
-    return env.get_template(template).render(swap=DARK, plotly=drawing_library(), **content)
 
 
 @functools.cache
