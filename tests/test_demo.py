@@ -22,7 +22,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Row]]:
     probe = dataclasses.replace(
         config.probe,
         t=(0.15,),
-        measure=("recovery", "posterior_fixed_points", "entropy_gap", "novelty"),
+        measure=("recovery", "posterior_fixed_points", "entropy", "entropy_gap", "novelty"),
     )
     config = dataclasses.replace(config, probe=probe)
     sweep(config, folder, lambda event: None)
