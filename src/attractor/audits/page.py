@@ -228,8 +228,8 @@ def evidence_table(found: Audit) -> Table:
         "evidence",
         "The evidence",
         "Each number is read by itself; the verdict is what all of them allow. An interval that "
-        "lies across an edge allows both sides. The edges were chosen on half of a bench of models "
-        "of known state and tried on the other half.",
+        "lies across an edge allows both sides. The edges were chosen on small models of "
+        "known state; the documentation of the verdict tells how often it was right on others.",
         ("number", "value and 95% interval", "sequences", "memorizing", "generalizing", "allows"),
         rows,
     )
