@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -26,7 +25,6 @@ from attractor.analysis.transition import (
 from attractor.results.estimate import Groups
 from attractor.results.tables import Arrays, Replicate, Row, RunResults
 from attractor.results.thresholds import NEAR
-from attractor.types import AttractorError
 
 SCHEMA = 1
 """Version of the layout of transition.json."""
@@ -70,11 +68,7 @@ class RecoveryCurves(NamedTuple):
 
 
 def recovery_curves(runs: list[RunResults], t: float) -> RecoveryCurves:
-    """The curves that `recovery_transition` takes, at one corruption time t.
-
-    Raises:
-        AttractorError: if a size lacks a seed that another has.
-    """
+    """The curves that `recovery_transition` takes, at one corruption time t."""
 
     def recovered(split: str) -> Table:
         rates = _curves(runs, lambda run: run.outcomes(split, t).rate_per_sequence())
@@ -317,26 +311,13 @@ def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
 
 def _curves(runs: list[RunResults], per_sequence: Callable[[RunResults], Values]) -> Values:
     """One curve a sequence for each replicate, (replicates, N, S), in the order of `replicates`;
-    NaN where a training set has fewer rows than others, which have its rows first.
-
-    Raises:
-        AttractorError: if a size lacks a replicate that another has.
-    """
+    NaN where a training set has fewer rows than others, which have its rows first, and where a
+    size has no such replicate."""
     found = {(run.replicate, run.provenance.n_train): per_sequence(run) for run in runs}
-    sizes = sorted({size for _, size in found})
-    for replicate, size in itertools.product(replicates(runs), sizes):
-        if (replicate, size) not in found:
-            order = f" and data seed {replicate.data_seed}" if replicate.data_seed else ""
-            raise AttractorError(
-                f"there is no model of seed {replicate.seed}{order} at n = {size}: every size "
-                "needs the same seeds"
-            )
-    curves = np.full((len(replicates(runs)), max(map(len, found.values())), len(sizes)), np.nan)
-    for (k, replicate), (s, size) in itertools.product(
-        enumerate(replicates(runs)), enumerate(sizes)
-    ):
-        values = found[replicate, size]
-        curves[k, : len(values), s] = values
+    each, sizes = replicates(runs), sorted({size for _, size in found})
+    curves = np.full((len(each), max(map(len, found.values())), len(sizes)), np.nan)
+    for (replicate, size), values in found.items():
+        curves[each.index(replicate), : len(values), sizes.index(size)] = values
     return curves
 
 

@@ -60,12 +60,14 @@ PRESETS: dict[str, SweepConfig] = {
     ),
     "reference": SweepConfig(
         sizes=(8, 64, 512, 1024, 2048, 4096, 8192, 16384, 1.0),
+        seeds=(0, 1),
+        seeds_at=(1024, 2048, 4096),
         data=DataConfig(tokenizer="char", seq_len=64),
         model=MODELS["reference"],
         train=TrainConfig(
-            steps=4_000,
+            steps=8_000,
             optimizer="muon",
-            batch_size=512,
+            batch_size=256,
             lr=4e-3,
             warmup=100,
             decay="cosine",
@@ -74,7 +76,7 @@ PRESETS: dict[str, SweepConfig] = {
             clip=0.5,
             precision="bf16",
             time_power=1.25,
-            validate_every=1_000,
+            validate_every=2_000,
         ),
         probe=ProbeConfig(
             t=(0.15, 0.3, 0.5),
@@ -86,7 +88,7 @@ PRESETS: dict[str, SweepConfig] = {
             measure=("all",),
         ),
         monitor=MonitorConfig(
-            at=(16, 31, 62, 125, 250, 500, 1_000, 2_000, 4_000), rows=48, t=0.15, steps=64
+            at=(16, 31, 62, 125, 250, 500, 1_000, 2_000, 4_000, 8_000), rows=48, t=0.15, steps=64
         ),
     ),
     **{
