@@ -16,7 +16,7 @@ from attractor.config.settings import MonitorConfig, RunConfig, SweepConfig
 from attractor.data.dataset import Dataset
 from attractor.data.subsets import nested_sizes
 from attractor.machine.units import duration, size
-from attractor.measurements.sets import spelled_out
+from attractor.measurements.sets import asked_of, spelled_out
 from attractor.runs.folder import CONFIG
 from attractor.runs.measure import texts_of
 from attractor.sweeps.devices import FLOOR, GPUS, UTILISATION
@@ -41,7 +41,7 @@ def plan_sweep(
     """Refuse what the sweep would refuse, and print what it would do and take."""
     check_workers(workers)
     require_own(folder / SWEEP, config, force)
-    require_locating(config.probe)
+    require_locating(config.probe, config.process)
     require_feasible(config, folder, force)
     if precision is not None:
         check_precision(precision, at_once)
@@ -66,7 +66,7 @@ def plan_run(config: RunConfig, folder: Path, watts: float, *, force: bool) -> N
     with _text(alone, folder, force) as data:
         if data is not None:
             nested_sizes([config.n_train], len(data.train))
-            probe = spelled_out(config.probe)
+            probe = spelled_out(asked_of(config))
             texts_of(data, config.n_train, probe, text=dataclasses.replace(config.data, order=0))
         show_plan(alone, data, None, watts)
 

@@ -66,6 +66,24 @@ def _check_curriculum(process: ProcessName, train: TrainConfig) -> None:
         )
 
 
+def _check_order(process: ProcessName, data: DataConfig, monitor: MonitorConfig) -> None:
+    """Refuse what corrupts text where the process has no noise."""
+    if process != "autoregressive":
+        return
+    if monitor.checks:
+        raise AttractorError(
+            f"monitor.every = {monitor.every}, monitor.at = {monitor.at}: checks restore "
+            "corrupted text, and an autoregressive model has no noise to corrupt it with; give "
+            "--monitor.every 0 --monitor.at: metrics.jsonl has its validation loss"
+        )
+    if data.repeat:
+        raise AttractorError(
+            f"repeat = {data.repeat}: what is measured of repeated rows restores corrupted "
+            "text, and an autoregressive model has no noise to corrupt it with; leave it out: its "
+            "prefix_extraction is of the training rows"
+        )
+
+
 def _check_monitor(monitor: MonitorConfig, train: TrainConfig) -> None:
     last = max(monitor.at, default=0)
     if last > train.steps:
@@ -423,7 +441,8 @@ class RunConfig:
     """Seed of the initial weights, the order of the data and the noise of training."""
     process: ProcessName = "uniform"
     """What noise makes of a token: any token ("uniform"), a mask ("absorbing"), or one or the other
-    ("hybrid")."""
+    ("hybrid"); or "autoregressive", no noise: the same network, with a causal mask, learns the next
+    token, and what needs noise is not measured."""
     uniform_share: float = 0.2
     """Share of uniform noise in a hybrid process, at the noise level where it is largest; between 0
     and 1."""
@@ -440,6 +459,7 @@ class RunConfig:
         check_seed(self.seed)
         _check_share(self.uniform_share)
         _check_curriculum(self.process, self.train)
+        _check_order(self.process, self.data, self.monitor)
         _check_monitor(self.monitor, self.train)
 
 
@@ -460,7 +480,8 @@ class SweepConfig:
     size is other rows. Unless given, the one order that the settings of the data name."""
     process: ProcessName = "uniform"
     """What noise makes of a token: any token ("uniform"), a mask ("absorbing"), or one or the other
-    ("hybrid")."""
+    ("hybrid"); or "autoregressive", no noise: the same network, with a causal mask, learns the next
+    token, and what needs noise is not measured."""
     uniform_share: float = 0.2
     """Share of uniform noise in a hybrid process, at the noise level where it is largest; between 0
     and 1."""
@@ -504,6 +525,7 @@ class SweepConfig:
             )
         _check_share(self.uniform_share)
         _check_curriculum(self.process, self.train)
+        _check_order(self.process, self.data, self.monitor)
         _check_monitor(self.monitor, self.train)
         for name in self.models:
             if name not in MODELS:

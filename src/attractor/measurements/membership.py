@@ -107,6 +107,7 @@ MEMBERSHIP = Measurement(
         Quantity("auroc_shuffled", "AUROC with shuffled labels", AUROC),
         Quantity("tpr", "training rows found at this false-positive rate", SHARE),
     ),
+    asks="either",
     run=_run,
     rows=_rows,
     sections=(

@@ -155,7 +155,10 @@ def of_every_token(
     )
     times = noise.new_full((len(x_0),), t)
     fixed = frozen_tokens(denoiser, x_0, frozen)
-    x_t = denoiser.process.corrupt(x_0, times, noise[..., :2], fixed)
+    # Without noise what is read are next tokens of the text as it is.
+    x_t = x_0
+    if denoiser.process.corrupts:
+        x_t = denoiser.process.corrupt(x_0, times, noise[..., :2], fixed)
     # Each process fills its own rows of zeros, and the sum at the end is all of them.
     found = torch.zeros(*x_0.shape, *shape, device=x_0.device)
     read = torch.zeros_like(x_0, dtype=torch.bool)
