@@ -28,7 +28,7 @@ from attractor.sweeps.run import planned_runs, sweep
 from attractor.sweeps.summary import TRANSITION
 
 SIZES = (8, 32, 64, 128, 256, 512, 2048, 1.0)
-SEEDS = (0, 1, 2)
+SEEDS, SEEDS_AT = (0, 1), (64, 128, 256, 512)
 SHARED = ("recovery", "entropy", "likelihood", "calibration", "membership")
 LEFT_TO_RIGHT = ("prefix_extraction", "entropy", "likelihood", "calibration", "membership")
 GROUNDS = ("characters", "bpe", "plays", "masks", "autoregressive")
@@ -38,7 +38,7 @@ def config(ground: str, plays: str) -> SweepConfig:
     """The demo, with the one thing changed by which the ground is called."""
     demo = preset("demo")
     probe = dataclasses.replace(demo.probe, rows=96, repeats=1, measure=SHARED)
-    base = dataclasses.replace(demo, sizes=SIZES, seeds=SEEDS, probe=probe)
+    base = dataclasses.replace(demo, sizes=SIZES, seeds=SEEDS, seeds_at=SEEDS_AT, probe=probe)
     data = base.data
     return {
         "characters": base,
