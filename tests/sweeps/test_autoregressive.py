@@ -17,6 +17,7 @@ from attractor.cli.tables import show_transition
 from attractor.config.settings import DataConfig, MonitorConfig, ProbeConfig, SweepConfig
 from attractor.measurements.sets import asked_of
 from attractor.probes import likelihood, pseudo_likelihood_fixed_points
+from attractor.publish import export
 from attractor.results.tables import read_results
 from attractor.sweeps.run import require_locating, sweep
 from attractor.types import AttractorError
@@ -81,6 +82,8 @@ def test_its_models_are_measured_by_what_is_defined_and_load_back(finished: Path
     torch.testing.assert_close(exact, stored, atol=1e-5, rtol=1e-5)
     with pytest.raises(AttractorError, match="no noise to corrupt text"):
         pseudo_likelihood_fixed_points(model, tokens)
+    with pytest.raises(AttractorError, match=r"autoregressive.* attractor\.load opens"):
+        export(run, run / "published")
 
 
 def asked(**changes: object) -> SweepConfig:
