@@ -122,8 +122,7 @@ MEMBERSHIP = Measurement(
             title="Was this sequence trained on?",
             axis="AUROC",
             traces=tuple(
-                Trace("auroc", name, name)
-                for name in ("NELBO", "entropy", ZLIB, "Min-K%++", "Min-K%", BLIND)
+                Trace("auroc", name, name) for name in ("NELBO", "entropy", ZLIB, "Min-K%++", BLIND)
             ),
             read="0.5 is a coin. A score that is no better than the bag of words, which never saw "
             "the model, says nothing; the table compares them on the same rows.",
