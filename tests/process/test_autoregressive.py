@@ -4,43 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from chain import LENGTH, Chain, V
 
-from attractor import AttractorError, Denoiser
+from attractor import AttractorError
 from attractor.probes import calibration, likelihood, prefix_extraction, recovery, sample
 from attractor.process.autoregressive import AutoregressiveProcess
 from attractor.process.chunked import Tokens
 from attractor.process.registry import make_process, process_from_settings, process_settings
-
-V, LENGTH = 5, 8
-
-
-class Chain(Denoiser):
-    """The exact law of a Markov chain, token by token."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self.process = AutoregressiveProcess(V + 1)
-        self.seq_len, self.time_conditioned = LENGTH, False
-        source = torch.Generator().manual_seed(seed)
-        rows = torch.rand(V + 1, V, generator=source, dtype=torch.float64) ** 3
-        rows /= rows.sum(1, keepdim=True)
-        # The last row is the law of the first token; the start is never a next one.
-        self.law = torch.cat([rows, torch.zeros(V + 1, 1, dtype=torch.float64)], 1)
-
-    def log_probs(self, x_t: Tensor, t: Tensor, where: Tensor | None = None) -> Tensor:
-        """log p(x_l | x_{l-1})."""
-        before = torch.nn.functional.pad(x_t[:, :-1], (1, 0), value=V)
-        full = self.law[before].log().float()
-        return full if where is None else full[where]
-
-    def rows(self, n: int) -> Tensor:
-        """Text of this law."""
-        source, before = torch.Generator().manual_seed(1), torch.full((n,), V)
-        found = []
-        for _ in range(LENGTH):
-            before = torch.multinomial(self.law[before], 1, generator=source)[:, 0]
-            found.append(before)
-        return torch.stack(found, 1)
 
 
 def test_the_loss_is_the_weighted_surprisal_and_its_gradient_that_of_autograd() -> None:
