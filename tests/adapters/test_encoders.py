@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -407,6 +408,32 @@ def test_a_decoder_is_asked_for_by_name_and_never_guessed(tmp_path: Path) -> Non
     assert isinstance(mixed, ShiftedProcess)
     with pytest.raises(AttractorError, match="noise = 'gauss': there are absorbing, uniform, gidd"):
         load(folder, **{**said, "noise": "gauss"})
+
+
+@pytest.mark.parametrize("kind", ["Llama", "Qwen2", "Qwen3"])
+@pytest.mark.parametrize("shift", [False, True])
+def test_a_decoder_is_its_librarys_causal_model_without_the_causal_mask(
+    kind: str, shift: bool, tmp_path: Path
+) -> None:
+    """Of random weights and another shape; the mask is given in full: zeros, that hide nothing."""
+    shape = {"hidden_size": 48, "intermediate_size": 56, "num_hidden_layers": 3, "head_dim": 8}
+    heads = {"num_attention_heads": 6, "num_key_value_heads": 2}
+    config = getattr(transformers, f"{kind}Config")(vocab_size=37, **shape, **heads)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = getattr(transformers, f"{kind}ForCausalLM")(config).eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter += 0.2 * torch.randn(parameter.shape)
+        x = torch.randint(0, 36, (3, 11))
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    with torch.no_grad():
+        logits = model(input_ids=x, attention_mask=torch.zeros(3, 1, 11, 11)).logits
+    expected = torch.cat([logits[:, :1], logits[:, :-1]], 1) if shift else logits
+    asked = {"family": "decoder", "noise": "absorbing", "mask_id": 36, "shift": shift}
+    found = attractor.load(tmp_path, device="cpu", **asked).log_probs(x, torch.zeros(3))
+    same(found[..., :36], expected[..., :36].log_softmax(-1))
 
 
 def test_rows_longer_than_the_positions_are_refused() -> None:
