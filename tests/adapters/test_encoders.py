@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -208,6 +209,7 @@ def test_every_setting_of_gidd_is_heeded(changes: dict[str, Any], tmp_path: Path
         for name in tensors
         if (changes.get("use_qk_norm") is False and "_norm." in name and "attn." in name)
         or (changes.get("attention_bias") is False and name.endswith(("k_bias", "v_bias")))
+        or (changes.get("tie_word_embeddings") and name == "lm_head.weight")
     ]
     for name in unwanted:
         del tensors[name]
@@ -239,6 +241,11 @@ def test_every_setting_of_gidd_is_heeded(changes: dict[str, Any], tmp_path: Path
         ("dream", {"layer_types": ["sliding_attention"] * 2}, "layer_types = .'sliding_attention'"),
         ("dream", {"num_experts": 4}, "says num_experts = 4, which is not understood"),
         ("dream", {"intermediate_size": 44}, r"is float32 \(40, 24\), not plain .* \(44, 24\)"),
+        (
+            "dream",
+            {"rope_theta": 5.0},
+            r"rope_theta = 5.0 and rope_parameters.rope_theta = 1000000",
+        ),
         ("dream", {"hidden_act": "shout"}, "transformers cannot make"),
         ("dream", {"model_type": None}, "names no architecture"),
     ],
@@ -249,6 +256,46 @@ def test_what_is_not_understood_is_refused_by_name(
     with pytest.raises(AttractorError, match=message) as caught:
         load(changed(folder, tmp_path / "model", **changes))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("folder", "setting", "head", "body"),
+    [
+        ("gidd_scaled_mask", "tie_word_embeddings", "lm_head", "model.embed_tokens"),
+        ("dream", "tie_word_embeddings", "lm_head", "model.embed_tokens"),
+        ("llada", "weight_tying", "model.transformer.ff_out", "model.transformer.wte"),
+    ],
+)
+def test_a_tied_output_layer_that_is_stored_is_the_embedding(
+    folder: str, setting: str, head: str, body: str, tmp_path: Path
+) -> None:
+    """One of two that differ would be dropped without a word; a copy is read as if it were not
+    there."""
+    told = {setting: True}
+    with pytest.raises(AttractorError, match=r"are one \(tied\), but stores 'lm_head.weight'"):
+        load(changed(folder, tmp_path / "other", **told))
+    tensors = load_file(GOLDEN / folder / "model.safetensors")
+    twice = {**tensors, f"{head}.weight": tensors[f"{body}.weight"].clone()}
+    once = {name: value for name, value in tensors.items() if name != f"{head}.weight"}
+    x = golden(folder)["tokens"]
+    found = [
+        load(changed(folder, tmp_path / str(len(held)), held, **told)).log_probs(x, torch.zeros(3))
+        for held in (twice, once)
+    ]
+    assert torch.equal(*found)
+
+
+def test_a_stored_table_of_angles_is_that_of_the_settings(tmp_path: Path) -> None:
+    tensors = load_file(GOLDEN / "dream" / "model.safetensors")
+    name = "model.layers.0.self_attn.rotary_emb.inv_freq"
+    table = 1e6 ** -(torch.arange(0, 8, 2) / 8)
+    x = golden("dream")["tokens"]
+    folder = changed("dream", tmp_path / "right", {**tensors, name: table.bfloat16()})
+    with_table = load(folder, dtype="float32").log_probs(x, torch.zeros(3))
+    assert torch.equal(with_table, load("dream").log_probs(x, torch.zeros(3)))
+    folder = changed("dream", tmp_path / "wrong", {**tensors, name: 1e4 ** -(torch.arange(4) / 4)})
+    with pytest.raises(AttractorError, match=f"'{name}' in .* is not what its settings make"):
+        load(folder)
 
 
 def test_llada_with_tied_weights_and_biases_of_queries(tmp_path: Path) -> None:
@@ -361,6 +408,32 @@ def test_a_decoder_is_asked_for_by_name_and_never_guessed(tmp_path: Path) -> Non
     assert isinstance(mixed, ShiftedProcess)
     with pytest.raises(AttractorError, match="noise = 'gauss': there are absorbing, uniform, gidd"):
         load(folder, **{**said, "noise": "gauss"})
+
+
+@pytest.mark.parametrize("kind", ["Llama", "Qwen2", "Qwen3"])
+@pytest.mark.parametrize("shift", [False, True])
+def test_a_decoder_is_its_librarys_causal_model_without_the_causal_mask(
+    kind: str, shift: bool, tmp_path: Path
+) -> None:
+    """Of random weights and another shape; the mask is given in full: zeros, that hide nothing."""
+    shape = {"hidden_size": 48, "intermediate_size": 56, "num_hidden_layers": 3, "head_dim": 8}
+    heads = {"num_attention_heads": 6, "num_key_value_heads": 2}
+    config = getattr(transformers, f"{kind}Config")(vocab_size=37, **shape, **heads)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = getattr(transformers, f"{kind}ForCausalLM")(config).eval()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter += 0.2 * torch.randn(parameter.shape)
+        x = torch.randint(0, 36, (3, 11))
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
+    with torch.no_grad():
+        logits = model(input_ids=x, attention_mask=torch.zeros(3, 1, 11, 11)).logits
+    expected = torch.cat([logits[:, :1], logits[:, :-1]], 1) if shift else logits
+    asked = {"family": "decoder", "noise": "absorbing", "mask_id": 36, "shift": shift}
+    found = attractor.load(tmp_path, device="cpu", **asked).log_probs(x, torch.zeros(3))
+    same(found[..., :36], expected[..., :36].log_softmax(-1))
 
 
 def test_rows_longer_than_the_positions_are_refused() -> None:

@@ -197,6 +197,37 @@ def test_what_is_not_supported_is_named(
         attractor.load(lightning(tmp_path / "a.ckpt", config=config))
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("udlm", {"n_registers": 4}, "says n_registers = 4, which is not understood"),
+        ("mdlm", {"soft_cap": 30.0}, "says soft_cap = 30.0, which is not understood"),
+        ("duo", {"rope_theta": 500.0}, "says rope_theta = 500.0: only 10000.0 is supported"),
+        ("mdlm", {"adaln": False}, "says adaln = False: only True is supported"),
+    ],
+)
+def test_settings_of_the_hub_that_nobody_heeds_are_refused(
+    kind: str, changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    hub_folder(tmp_path, kind, **changes)
+    with pytest.raises(AttractorError, match=message):
+        attractor.load(tmp_path)
+
+
+def test_a_rotary_table_of_another_base_is_refused(tmp_path: Path) -> None:
+    tensors = hub_folder(tmp_path, "udlm")
+    tensors["rotary_emb.inv_freq"] = 1 / 500 ** (torch.arange(0, 8, 2) / 8)
+    save_file({f"backbone.{k}": v for k, v in tensors.items()}, tmp_path / "model.safetensors")
+    with pytest.raises(AttractorError, match=r"'rotary_emb.inv_freq' .* base 10,000"):
+        attractor.load(tmp_path)
+
+
+def test_a_family_that_is_named_for_another_layout_is_one_line(tmp_path: Path) -> None:
+    hub_folder(tmp_path, "udlm")
+    with pytest.raises(AttractorError, match="has no state_dict and so is no Lightning"):
+        attractor.load(tmp_path, family="lightning")
+
+
 def test_a_checkpoint_without_averages_says_so(tmp_path: Path) -> None:
     path = lightning(tmp_path / "a.ckpt", config=TOLD, ema=False)
     with pytest.raises(AttractorError, match="no averaged weights: use weights = 'raw'"):

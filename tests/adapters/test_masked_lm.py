@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from importlib.util import find_spec
 from pathlib import Path
@@ -138,6 +139,20 @@ def test_what_does_not_fit_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_tied_output_layer_that_is_stored_is_the_embedding(tmp_path: Path) -> None:
+    """It is drawn apart from the embedding here, as no library saves it."""
+    made(tmp_path, "roberta")
+    tensors = load_file(tmp_path / "model.safetensors")
+    body = tensors["roberta.embeddings.word_embeddings.weight"]
+    tensors["lm_head.decoder.weight"] = body.clone()
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    attractor.load(tmp_path, device="cpu", mask_id=MASK)
+    tensors["lm_head.decoder.weight"] = body + 1e-3
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(AttractorError, match=r"\(tied\), but stores 'lm_head.decoder.weight'"):
+        attractor.load(tmp_path, device="cpu", mask_id=MASK)
+
+
 def test_the_tokenizer_must_be_the_models(tmp_path: Path) -> None:
     made(tmp_path, "bert")
     with pytest.raises(AttractorError, match=r"does not tell mask_id"):
@@ -158,6 +173,41 @@ def test_a_head_that_is_not_there_is_not_made_up(tmp_path: Path) -> None:
     save_file({k: v for k, v in tensors.items() if "cls." not in k}, file)
     with pytest.raises(AttractorError, match=r"lacks 'cls\.predictions"):
         attractor.load(tmp_path, device="cpu", mask_id=MASK)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "message"),
+    [
+        ("args.encoder_layers", "does not tell encoder_layers: "),
+        ("args.max_positions", "does not tell max_positions: "),
+        ("args.encoder_attention_heads", "does not tell n_heads: "),
+        ("model", "has no 'model' with the weights by their names"),
+        ("model.decoder.sentence_encoder.embed_tokens.weight", "lacks the tensor that is"),
+        ("model.decoder.lm_head.bias", "lacks the tensor that is 'lm_head.bias'"),
+        ("model.decoder.lm_head.dense.weight", "lacks 'lm_head.dense.bias' one of"),
+    ],
+)
+def test_a_damaged_checkpoint_of_fairseq_is_refused_in_one_line(
+    left_out: str, message: str, tmp_path: Path
+) -> None:
+    told = {
+        "arch": "roberta_base", "encoder_layers": 1, "encoder_attention_heads": 2,
+        "encoder_ffn_embed_dim": 8, "max_positions": 12,
+    }  # fmt: skip
+    names = {"embed_tokens.weight": (7, 4), "embed_positions.weight": (14, 4)}
+    model = {f"decoder.sentence_encoder.{name}": torch.ones(shape) for name, shape in names.items()}
+    model["decoder.lm_head.bias"] = torch.zeros(7)
+    model["decoder.lm_head.dense.weight"] = torch.ones(4, 4)
+    group, _, name = left_out.partition(".")
+    (told if group == "args" else model).pop(name, None)
+    content = {"args": argparse.Namespace(**told), "model": model}
+    if not name:
+        del content[group]
+    torch.save(content, tmp_path / "checkpoint.pt")
+    (tmp_path / "dict.txt").write_text("A 1\nC 1\n")
+    with pytest.raises(AttractorError, match=message) as caught:
+        attractor.load(tmp_path / "checkpoint.pt", device="cpu")
+    assert "\n" not in str(caught.value)
 
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"

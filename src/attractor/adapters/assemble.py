@@ -22,6 +22,7 @@ def assemble(
     rename: Callable[[str], str | None],
     placement: Placement,
     whole_layers: Collection[str] = (),
+    tied: tuple[str, str] | None = None,
 ) -> Network:
     """A network in evaluation mode whose parameters *are* the tensors of a source.
 
@@ -35,10 +36,13 @@ def assemble(
         rename: from a tensor's name to its parameter's; None for a tensor that is not needed.
         placement: device, precision, and how to spread the network over devices.
         whole_layers: names of classes that are not torn apart when it is spread.
+        tied: the name of an output layer that is no parameter of the network, and that of the
+            embedding it is.
 
     Raises:
         AttractorError: if a tensor is missing, left over or there twice, of the wrong shape, no
-            plain floating-point number, or holds NaN or infinity.
+            plain floating-point number, or holds NaN or infinity; and if a tied output layer is
+            stored and is another than the embedding.
     """
     with torch.device("meta"):
         network = build().eval().requires_grad_(False)
@@ -46,6 +50,9 @@ def assemble(
     if source.headers_only and not source.has_weights:
         return network.to(placement.dtype or source.config_dtype)
     tensors = _renamed(source, rename)
+    if tied is not None:
+        head, embedding = tied
+        require_tied(source, head, tensors.pop(head, None), tensors.get(embedding))
     wanted = dict(network.named_parameters())
     require_names(wanted.keys(), tensors.keys(), where)
     dtype = placement.dtype or require_plain(tensors, where)
@@ -70,6 +77,19 @@ def require_names(wanted: Set[str], found: Set[str], where: str) -> None:
             raise AttractorError(
                 f"'{where}' {what} '{min(names):.100}' one of {len(names)} such tensors"
             )
+
+
+def require_tied(source: Source, name: str, head: object, embedding: object) -> None:
+    """Raise AttractorError if an output layer that is said to be the embedding is stored beside it
+    and holds other numbers: one of the two would be dropped without a word."""
+    if head is None or embedding is None or source.headers_only:
+        return
+    one, other = source.tensor(head, name), source.tensor(embedding, name)
+    if one.shape != other.shape or not torch.equal(one, other):
+        raise AttractorError(
+            f"'{source.path}' says that output layer and embedding are one (tied), but stores "
+            f"'{name:.100}' with other numbers: one of the two is wrong"
+        )
 
 
 def require_plain(tensors: Mapping[str, object], where: str) -> torch.dtype:

@@ -76,7 +76,7 @@ def decoder_denoiser(
     """
     with quietly(f"{ARCHITECTURES[architecture]}Config"):
         plain = getattr(transformers(), f"{ARCHITECTURES[architecture]}Config")()
-        theirs = {*plain.to_dict(), "rope_theta", "rope_scaling", "layer_types"}
+        theirs = {*plain.to_dict(), "rope_theta", "rope_scaling", "layer_types", "head_dim"}
     require_understood(source, {*theirs, *heeded}, neutral={"use_sliding_window": False})
     kinds = source.config.get("layer_types") or []
     if not isinstance(kinds, list) or any(kind != "full_attention" for kind in kinds):

@@ -17,6 +17,8 @@ from attractor.types import AttractorError
 
 ARCHITECTURES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}
 """By the name that configurations give them; what transformers' classes begin with."""
+ANGLES = "rotary_emb.inv_freq"
+"""How the names of tables end of how fast each pair of coordinates turns."""
 
 
 class Decoder(nn.Module):
@@ -87,13 +89,34 @@ def read_decoder(
     Raises:
         AttractorError: as `assemble` does.
     """
-    tied = bool(config.get("tie_word_embeddings"))
 
     def needed(name: str) -> str | None:
         new = rename(name)
-        # Some files hold a tied matrix twice, and old ones a table that follows from the settings.
-        useless = new is None or new.endswith("rotary_emb.inv_freq")
-        return None if useless or (tied and new == "lm_head.weight") else new
+        # Old files hold a table that follows from the settings.
+        return None if new is None or new.endswith(ANGLES) else new
 
     layer = f"{ARCHITECTURES[architecture]}DecoderLayer"
-    return assemble(lambda: Decoder(architecture, config), source, needed, placement, {layer})
+    tied = ("lm_head.weight", "model.embed_tokens.weight")
+    network = assemble(
+        lambda: Decoder(architecture, config),
+        source,
+        needed,
+        placement,
+        {layer},
+        tied if config.get("tie_word_embeddings") else None,
+    )
+    _require_angles(source, network.model.rotary_emb.inv_freq)
+    return network
+
+
+def _require_angles(source: Source, made: Tensor) -> None:
+    """Raise AttractorError if a table that old files hold is not the one that the settings make."""
+    names = [] if source.headers_only else [n for n in source.content if n.endswith(ANGLES)]
+    for name in names:
+        stored = source.tensor(source.content[name], name).float()
+        # A table in half precision has three digits.
+        if stored.shape != made.shape or not torch.allclose(stored, made.cpu(), rtol=0.01):
+            raise AttractorError(
+                f"'{name:.100}' in '{source.path}' is not what its settings make of the positions "
+                "(rope_theta, rope_scaling)"
+            )

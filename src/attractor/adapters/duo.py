@@ -39,7 +39,7 @@ def load(
         "time_conditioning", True if config.get("model_type") == "duo" else None
     )
     network, vocab_size, said = read_network(
-        source, settings, Names(), "backbone.", time_conditioning=conditioned
+        source, settings, Names(), "backbone.", heeded=(), time_conditioning=conditioned
     )
     process = UniformProcess(vocab_size, LogLinear())
     return NetworkDenoiser(

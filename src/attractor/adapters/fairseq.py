@@ -32,6 +32,8 @@ NAMES = {
     "self_attn_layer_norm": "attention.output.LayerNorm", "fc1": "intermediate.dense",
     "fc2": "output.dense", "final_layer_norm": "output.LayerNorm",
 }  # fmt: skip
+SIZES = ("encoder_layers", "encoder_ffn_embed_dim", "max_positions")
+WORDS, BIAS = "roberta.embeddings.word_embeddings.weight", "lm_head.bias"
 START, PAD, END, UNKNOWN, SPECIALS = 0, 1, 2, 3, 4
 
 
@@ -49,9 +51,18 @@ def load(
     if weights == "raw":
         raise AttractorError(f"'{source.path}' holds one set of weights, and no 'raw' ones")
     args = _told(source)
-    said = settings.read({"seq_len": None}, n_heads=args.get("encoder_attention_heads"))
-    tensors = {_name(name): value for name, value in source.content["model"].items()}
-    rows, width = source.tensor(tensors["roberta.embeddings.word_embeddings.weight"], "it").shape
+    said = settings.read(
+        {"seq_len": None},
+        n_heads=args.get("encoder_attention_heads"),
+        **{name: args.get(name) for name in SIZES},
+    )
+    for name in SIZES:
+        if type(said[name]) is not int or said[name] < 1:
+            raise AttractorError(
+                f"'{source.path}' says {name} = {said[name]!r:.60}: no size is that"
+            )
+    tensors = _tensors(source)
+    rows, width = source.tensor(tensors[WORDS], WORDS).shape
     letters = _letters(source.path.with_name("dict.txt"))
     if SPECIALS + letters + 1 != rows:
         raise AttractorError(
@@ -62,18 +73,18 @@ def load(
         config = transformers().RobertaConfig(
             vocab_size=rows,
             hidden_size=width,
-            num_hidden_layers=args["encoder_layers"],
+            num_hidden_layers=said["encoder_layers"],
             num_attention_heads=said["n_heads"],
-            intermediate_size=args["encoder_ffn_embed_dim"],
+            intermediate_size=said["encoder_ffn_embed_dim"],
             hidden_act=args.get("activation_fn", "gelu"),
-            max_position_embeddings=args["max_positions"] + PAD + 1,
+            max_position_embeddings=said["max_positions"] + PAD + 1,
             type_vocab_size=1,
             layer_norm_eps=1e-5,
             pad_token_id=PAD, bos_token_id=START, eos_token_id=END,
         )  # fmt: skip
     # fairseq knows no types of tokens, and transformers adds one: nothing.
     tensors["roberta.embeddings.token_type_embeddings.weight"] = torch.zeros(1, width)
-    tensors["lm_head.decoder.bias"] = tensors["lm_head.bias"]
+    tensors["lm_head.decoder.bias"] = tensors[BIAS]
     network = read_masked_lm(source.holding(tensors), config, settings.placement)
     process = absorbing_noise(rows, rows - 1, range(SPECIALS, rows - 1))
     frame = Frame((START,), (END,))
@@ -83,6 +94,20 @@ def load(
 def _told(source: Source) -> dict[str, Any]:
     args = source.content.get("args")
     return args.state if isinstance(args, Placeholder) and isinstance(args.state, dict) else {}
+
+
+def _tensors(source: Source) -> dict[str, Any]:
+    """What `model` holds, by transformers' names."""
+    model = source.content.get("model")
+    if not isinstance(model, dict) or not all(isinstance(name, str) for name in model):
+        raise AttractorError(f"'{source.path}' has no 'model' with the weights by their names")
+    found = {_name(name): value for name, value in model.items()}
+    for name in (WORDS, BIAS):
+        if name not in found:
+            raise AttractorError(f"'{source.path}' lacks the tensor that is '{name}' here")
+    if source.tensor(found[WORDS], WORDS).ndim != 2:
+        raise AttractorError(f"'{source.path}' has embeddings that are no matrix")
+    return found
 
 
 def _name(name: str) -> str:

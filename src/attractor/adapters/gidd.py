@@ -43,6 +43,7 @@ def load(
         NAMES,
         "",
         {"mask_id": None},
+        heeded=(),
         p_uniform=p_uniform,
         t_eps=t_eps,
         **told_mask(source.config),

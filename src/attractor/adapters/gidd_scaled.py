@@ -54,9 +54,10 @@ def load(
     network = assemble(
         lambda: ScaledTransformer(shape),
         source,
-        lambda name: None if shape.tie_word_embeddings and name == "lm_head.weight" else name,
+        lambda name: name,
         settings.placement,
         {"_Layer"},
+        ("lm_head.weight", "model.embed_tokens.weight") if shape.tie_word_embeddings else None,
     )
     mask = TokenizerBeside(source).checked_mask(said["mask_id"], shape.vocab_size)
     schedule = LogLinear(_least_alpha(said["min_log_snr"], source))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from attractor.adapters.family import Settings
 from attractor.adapters.network import build_network, read_shape, require_shape
 from attractor.adapters.source import Source
-from attractor.adapters.understood import require_unaltered
+from attractor.adapters.understood import require_unaltered, require_understood
 from attractor.model.ddit import DDiT
+
+HEEDED = {"time_conditioning", "causal", "cfg", "cfg_num_classes", "var_min", "adaln"}
+"""Settings that the families look at themselves, or that change nothing a network computes."""
+NEUTRAL = {"rope_theta": 10_000.0, "adaln": True, "causal": False}
 
 
 class Names(NamedTuple):
@@ -37,6 +41,7 @@ def read_network(
     names: Names,
     prefix: str = "",
     optional: Mapping[str, Any] | None = None,
+    heeded: Collection[str] | None = None,
     **more: Any,
 ) -> Read:
     """The network of a source, its shape read from the tensors and checked against the
@@ -48,6 +53,8 @@ def read_network(
         names: what the configuration calls things.
         prefix: of the tensors' names.
         optional: settings that need not be told, and what holds where they are not.
+        heeded: settings of the configuration that the family reads itself, beside these: any other
+            that says something is refused. Without it only those that are known to alter networks.
         more: other settings of the family, as found; None where they must be asked for.
 
     Raises:
@@ -55,7 +62,10 @@ def read_network(
             the configuration has a setting that is not understood.
     """
     where, config = str(source.path), source.config
-    require_unaltered(source)
+    if heeded is None:
+        require_unaltered(source)
+    else:
+        require_understood(source, {*names, *more, *HEEDED, *heeded}, neutral=NEUTRAL)
     tensors = source.tensors(source.content, prefix)
     shape = read_shape(tensors, where)
     said = {name: config.get(theirs) for name, theirs in names._asdict().items()}

@@ -52,6 +52,8 @@ def load(
         """A setting of the training run by its dotted path; None if it is not told."""
         return told(content.get("hyper_parameters"), f"config.{path}")
 
+    if not isinstance(content.get("state_dict"), dict):
+        raise AttractorError(f"'{where}' has no state_dict and so is no Lightning checkpoint")
     # Averages replace the parameters; what has none, such as rotary tables, stays as it is.
     raw = source.tensors(content["state_dict"], PREFIX)
     tensors = raw if weights == "raw" else raw | _averages(source, raw)

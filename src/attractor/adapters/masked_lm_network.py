@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attractor.adapters.assemble import require_plain
+from attractor.adapters.assemble import require_plain, require_tied
 from attractor.adapters.placement import Placement
 from attractor.adapters.source import Source
 from attractor.adapters.transformers_extra import quietly, transformers
@@ -147,6 +147,8 @@ def read_masked_lm(source: Source, config: Any, placement: Placement) -> MaskedL
         name: value for name, value in source.tensors(source.content).items() if not _unused(name)
     }
     dtype = placement.dtype or require_plain(state, str(source.path))
+    if getattr(config, "tie_word_embeddings", False):
+        _require_tied(source, state, kind)
     with quietly(kind.__name__):
         model, report = kind.from_pretrained(
             None,
@@ -162,6 +164,12 @@ def read_masked_lm(source: Source, config: Any, placement: Placement) -> MaskedL
         model = model.to(placement.device)
     whole = model.eval().requires_grad_(False)
     return _tried(whole, config, placement)
+
+
+def _require_tied(source: Source, state: dict[str, Tensor], kind: Any) -> None:
+    """Matrices that are one by the configuration are one in the file, if it has both."""
+    for name, other in (getattr(kind, "_tied_weights_keys", None) or {}).items():
+        require_tied(source, name, state.get(name), state.get(other))
 
 
 def _require_complete(report: Any, where: str) -> None:

@@ -34,6 +34,7 @@ def load(
         Names(),
         "backbone.",
         {"mask_id": None},
+        heeded=(),
         time_conditioning=conditioned,
         **told_mask(source.config),
     )

@@ -87,8 +87,21 @@ def build_network(
         network = DDiT(
             shape.vocab_size, hidden_size, n_blocks, n_heads, cond_dim, dropout=0.0, causal=causal
         )
+    _require_angles(network, tensors.get("rotary_emb.inv_freq"), where)
     return fill(
         network, {name: value for name, value in tensors.items() if not BUFFER.match(name)}, where
+    )
+
+
+def _require_angles(network: DDiT, stored: Tensor | None, where: str) -> None:
+    """Raise AttractorError if a stored rotary table is of another base than this network's."""
+    made = network.rotary_emb.get_buffer("inv_freq")
+    if stored is None or (
+        stored.shape == made.shape and torch.allclose(stored.float(), made, rtol=0.01)
+    ):
+        return
+    raise AttractorError(
+        f"'rotary_emb.inv_freq' in '{where}' is not that of the base 10,000, which alone is known"
     )
 
 

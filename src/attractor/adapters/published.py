@@ -32,7 +32,7 @@ def load(
     process = source.config.get("process")
     if not isinstance(process, dict):
         raise AttractorError(f"'{source.path}' does not tell its process")
-    network, vocab_size, said = read_network(source, settings, NAMES, PREFIX)
+    network, vocab_size, said = read_network(source, settings, NAMES, PREFIX, heeded=("process",))
     return NetworkDenoiser(
         network.to(device), process_from_settings(process, vocab_size), said["seq_len"]
     )

@@ -52,11 +52,30 @@ def require_understood(
         AttractorError: naming the setting.
     """
     only = dict(neutral or {})
+    require_one_base(source)
     require_neutral(source, only)
     for name, value in source.config.items():
         known = name in heeded or name in only or name in BOILERPLATE or name.startswith("_")
         if name == "quantization_config" or not (known or any(part in name for part in TRAINING)):
             _require(source, name, value, ALTERS.get(name, ()))
+
+
+def require_one_base(source: Source) -> None:
+    """Refuse a configuration that tells two bases of the positions' angles, of which the network
+    would take one without a word."""
+    told: dict[str, Any] = {"rope_theta": source.config.get("rope_theta")}
+    for name in ("rope_parameters", "rope_scaling"):
+        inner = source.config.get(name)
+        if isinstance(inner, dict):
+            told[f"{name}.rope_theta"] = inner.get("rope_theta")
+    told = {name: base for name, base in told.items() if base is not None}
+    if len(set(map(repr, map(_number, told.values())))) > 1:
+        both = " and ".join(f"{name} = {base!r:.40}" for name, base in told.items())
+        raise AttractorError(f"'{source.path}' says {both}: they contradict each other")
+
+
+def _number(value: Any) -> Any:
+    return float(value) if type(value) is int else value
 
 
 def require_unaltered(source: Source, heeded: Collection[str] = ()) -> None:

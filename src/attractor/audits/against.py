@@ -15,6 +15,7 @@ from attractor.config.settings import ProbeConfig
 from attractor.data.multiplicity import Multiplicity
 from attractor.measurements import measure
 from attractor.measurements.measurement import corruption_block
+from attractor.measurements.subject import padding_of
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.probes import conditionals, novelty, recovery
@@ -48,7 +49,7 @@ def measure_against(
     """
     start, whole = time.monotonic(), 60 * effort.minutes or float("inf")
     watch("copies of training text")
-    yield from _copies(own, texts)
+    yield from _copies(own, texts, padding_of(denoiser.process))
     rows, extracted = _affordable(denoiser, texts, effort)
     some = texts._replace(train=texts.train[:rows], test=texts.test[:rows])
     watch(
@@ -106,19 +107,20 @@ def measure_every_row(
             yield block("copies_exact", done, copies.exact[order][: len(done)], split)
             watch("near copies in the training file")
             looked = done[:near].numpy()
-            found = near_counts(looked, copies.rows, copies.exact)
+            padding = padding_of(denoiser.process)
+            found = near_counts(looked, copies.rows, copies.exact, padding=padding)
             yield block("copies_near", done[: len(found)], found, split)
 
 
-def _copies(own: np.ndarray, texts: Texts) -> Iterator[Block]:
+def _copies(own: np.ndarray, texts: Texts, padding: np.ndarray | None) -> Iterator[Block]:
     """How near generations, and as many unseen rows, are to training rows and to each other."""
-    for name, values in novelty(own, np.asarray(texts.corpus))._asdict().items():
+    for name, values in novelty(own, np.asarray(texts.corpus), padding)._asdict().items():
         yield block(f"novelty_{name}", torch.from_numpy(own), values)
     unseen = np.array(np.concatenate([texts.test, texts.other_test])[: len(own)], dtype=np.int64)
-    nearest = nearest_distances(unseen, np.asarray(texts.corpus))
+    nearest = nearest_distances(unseen, np.asarray(texts.corpus), padding)
     yield block("novelty_nearest", torch.from_numpy(unseen), nearest, "test")
     if len(unseen) > 1:
-        echoes = same_text(unseen).sum(1) - 1
+        echoes = same_text(unseen, padding).sum(1) - 1
         yield block("echoes", torch.from_numpy(unseen), echoes, "test")
 
 

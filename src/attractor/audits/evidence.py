@@ -169,12 +169,14 @@ class Patterns(NamedTuple):
 def patterns(arrays: Arrays) -> Patterns:
     """Which settled texts came up more than once, and how many texts that speaks for."""
     tokens = arrays.array("original", "settled", "generated")[0]
-    same = same_text(tokens)
+    frozen = arrays.frozen("settled", "generated")
+    padding = None if frozen is None else np.unique(tokens[frozen])
+    same = same_text(tokens, padding)
     kept = representatives(same)
     rng = np.random.default_rng(0)
     by_chance = []
     for _ in range(NULLS if len(kept) > 1 else 0):
-        drawn = same_text(likely_text(tokens[kept], len(tokens), rng))
+        drawn = same_text(likely_text(tokens[kept], len(tokens), rng), padding)
         by_chance.append(int(drawn.sum() - len(drawn)) // 2)
     found = collisions(same)
     p = p_by_chance(found.pairs, by_chance) if by_chance else 0.0

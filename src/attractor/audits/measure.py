@@ -18,18 +18,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attractor.measurements.measurement import corruption_block
+from attractor.measurements.subject import padding_of
 from attractor.model.denoiser import Denoiser
 from attractor.probes import (
     Recovery,
     calibration,
     conditionals,
-    own_distances,
     recombined,
     recovery,
     sample,
     settled,
     some_positions,
 )
+from attractor.probes.novelty import lengths, own_distances
 from attractor.results.tables import Block
 from attractor.results.thresholds import NEAR
 from attractor.types import AttractorError
@@ -92,10 +93,15 @@ def check_effort(effort: Effort) -> None:
 
 
 def measure_own(
-    denoiser: Denoiser, length: int, effort: Effort, watch: Callable[[str], None]
+    denoiser: Denoiser,
+    length: int,
+    effort: Effort,
+    watch: Callable[[str], None],
+    like: Int[np.ndarray, "N L"] | None = None,
 ) -> Iterator[Block]:
     """Generations, their entropy, their repeats, and the ends of two corruptions of each; as many
-    as time allows, which is two fifths of all."""
+    as time allows, which is two fifths of all. They are framed and padded as `like` is, in turn,
+    where that is given."""
     start, whole = time.monotonic(), 60 * effort.minutes or float("inf")
 
     def generate(part: slice) -> Tensor:
@@ -106,6 +112,7 @@ def measure_own(
             effort.steps,
             seed=effort.seed,
             first=part.start,
+            given=None if like is None else like[np.arange(part.start, part.stop) % len(like)],
         )
 
     watch("generating")
@@ -119,8 +126,8 @@ def measure_own(
     )
     entropy = torch.cat(list(found))
     yield block("entropy", own[: len(entropy)], entropy.numpy())
-    distances = own_distances(own.numpy())
-    yield block("echoes", own, (distances <= NEAR * length).sum(1))
+    near = same_text(own.numpy(), padding_of(denoiser.process))
+    yield block("echoes", own, near.sum(1) - 1)
 
     def twice(part: slice) -> Recovery:
         return recovery(denoiser, own[part], NOISE, effort.steps, effort.seed, 2, first=part.start)
@@ -149,7 +156,7 @@ def measure_settled(
     start = torch.from_numpy(np.array(own[:chains]))
     watch(f"settling {chains} chains for {ROUNDS} rounds")
     texts = settled(denoiser, start, ROUNDS, SETTLING, max(effort.steps, STEPS), effort.seed)
-    apart = torch.from_numpy(~same_text(texts.numpy()))
+    apart = torch.from_numpy(~same_text(texts.numpy(), padding_of(denoiser.process)))
     yield block("settled", texts, np.zeros(len(texts)))
     if texts.shape[1] < 4 or not apart.any():
         return
@@ -216,9 +223,14 @@ def away_from_joint(length: int) -> NDArray[np.bool_]:
     return inner
 
 
-def same_text(tokens: Int[np.ndarray, "N L"]) -> NDArray[np.bool_]:
-    """Which texts are the same: within an edit distance of a quarter of their length, (N, N)."""
-    same: NDArray[np.bool_] = own_distances(tokens) <= NEAR * tokens.shape[1]
+def same_text(
+    tokens: Int[np.ndarray, "N L"], padding: np.ndarray | None = None
+) -> NDArray[np.bool_]:
+    """Which texts are the same: within an edit distance of a quarter of the longer one's length,
+    (N, N). Ids of `padding` are no part of a text."""
+    length = lengths(tokens, padding)
+    longer = np.maximum(length[:, None], length)
+    same: NDArray[np.bool_] = own_distances(tokens, padding) <= NEAR * longer
     np.fill_diagonal(same, True)
     return same
 

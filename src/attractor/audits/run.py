@@ -46,7 +46,7 @@ from attractor.data.replicas import ordered, training_set
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
 from attractor.machine.files import atomic_directory, make_directory, write_atomically
 from attractor.machine.units import duration
-from attractor.measurements.subject import marked
+from attractor.measurements.subject import marked, padding_of
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
 from attractor.process.registry import process_name
@@ -146,7 +146,7 @@ def _blocks(subject: Audited, effort: Effort, watch: Callable[[str], None]) -> I
     """Everything that is measured. What needs data begins once there are generations, which it
     compares with training text."""
     model, own = subject.denoiser, None
-    for block in measure_own(model, subject.length, effort, watch):
+    for block in measure_own(model, subject.length, effort, watch, _shown(subject)):
         own = block.original if block.measurement == "echoes" else own
         yield block
     assert own is not None, "there are generations"
@@ -155,6 +155,15 @@ def _blocks(subject: Audited, effort: Effort, watch: Callable[[str], None]) -> I
     if subject.texts is not None:
         copies = multiplicity(np.asarray(subject.texts.corpus))
         yield from measure_against(model, own, subject.texts, copies, effort, watch)
+
+
+def _shown(subject: Audited) -> np.ndarray | None:
+    """Rows whose frames and lengths generations are to have: none where rows have no padding, or
+    none are known."""
+    known = [*([] if subject.texts is None else [subject.texts.train]), *subject.fresh.values()]
+    if not known or padding_of(subject.denoiser.process) is None:
+        return None
+    return np.asarray(known[0], dtype=np.int64)
 
 
 def _judged(

@@ -27,6 +27,13 @@ def marked(process: ForwardProcess, block: Block) -> Block:
     return dataclasses.replace(block, frozen=held)
 
 
+def padding_of(process: ForwardProcess) -> np.ndarray | None:
+    """The ids that are no text and no noise; None where there are none."""
+    ids = np.arange(process.vocab_size)
+    found: np.ndarray = ids[_fixed(process, ids)]
+    return found if len(found) else None
+
+
 def _fixed(process: ForwardProcess, tokens: Tensor | np.ndarray) -> np.ndarray:
     return process.is_fixed(torch.as_tensor(np.asarray(tokens)).long()).numpy()
 
@@ -76,9 +83,7 @@ class Subject:
     @property
     def padding(self) -> np.ndarray | None:
         """The ids that are no text and no noise; None where there are none."""
-        ids = np.arange(self.denoiser.process.vocab_size)
-        found = ids[self.fixed(ids)]
-        return found if len(found) else None
+        return padding_of(self.denoiser.process)
 
     def _like(self, n: int) -> Tensor:
         """n rows of training text, in turn, whose frames and lengths others are to have."""

@@ -149,21 +149,34 @@ def own_distances(generated: Ids, padding: Ids | None = None) -> NDArray[np.int3
     return own
 
 
-def near_counts(rows: Ids, corpus: Ids, copies: Ids, share: float = NEAR) -> NDArray[np.int64]:
-    """How many rows of a corpus lie within an edit distance of a share of the length, (N,).
+def near_counts(
+    rows: Ids, corpus: Ids, copies: Ids, share: float = NEAR, padding: Ids | None = None
+) -> NDArray[np.int64]:
+    """How many rows of a corpus lie within an edit distance of a share of each row's length, (N,).
 
     Args:
         rows: token ids, (N, L).
         corpus: the different rows of the corpus, (M, L).
         copies: how often each of those stands in it, (M,).
         share: of the length.
+        padding: ids that are no part of a row.
     """
-    most, step = int(share * rows.shape[1]), max(1, PAIRS // max(1, len(rows)))
-    own, found = _strings(rows), np.zeros(len(rows), dtype=np.int64)
+    own, step = _strings(rows, padding), max(1, PAIRS // max(1, len(rows)))
+    most = (share * lengths(rows, padding)).astype(np.int64)
+    bound, found = int(most.max(initial=0)), np.zeros(len(rows), dtype=np.int64)
     for start in range(0, len(corpus), step):
         part = slice(start, start + step)
-        found += (_edit_distances(own, _strings(corpus[part]), most) <= most) @ copies[part]
+        distances = _edit_distances(own, _strings(corpus[part], padding), bound)
+        found += (distances <= most[:, None]) @ copies[part]
     return found
+
+
+def lengths(rows: Ids, padding: Ids | None = None) -> NDArray[np.int64]:
+    """How many tokens of each row are no padding, (N,)."""
+    if padding is None:
+        return np.full(len(rows), rows.shape[1], dtype=np.int64)
+    counted: NDArray[np.int64] = (~np.isin(rows, padding)).sum(1)
+    return counted
 
 
 def longest_overlaps(generated: Ids, corpus: Ids, padding: Ids | None = None) -> Ids:
