@@ -32,7 +32,9 @@ def _uncertainty(report: Report) -> list[str]:
     return [
         _course(report, "conditional_entropy", entropy, ("train", "test")),
         _course(report, "kappa", "kappa of unseen text, 1 for a calibrated model, is {}"),
-        _place(report, "judged by the entropy of training tokens alone, the change lies near", change),
+        _place(
+            report, "judged by the entropy of training tokens alone, the change lies near", change
+        ),
     ]
 
 
