@@ -9,6 +9,7 @@ from attractor.config.settings import (
     DataConfig,
     MonitorConfig,
     ProbeConfig,
+    RunConfig,
     SweepConfig,
     TrainConfig,
 )
@@ -119,6 +120,11 @@ PRESETS: dict[str, SweepConfig] = {
         models=("tiny", "small", "medium"),
     ),
 }
+
+
+def single(base: SweepConfig) -> RunConfig:
+    """One model with the settings of a sweep."""
+    return RunConfig(data=base.data, model=base.model, train=base.train, probe=base.probe)
 
 
 def preset(name: str) -> SweepConfig:

@@ -151,7 +151,9 @@ class TimestepEmbedder(nn.Module):
             nn.Linear(n_features, cond_dim), nn.SiLU(), nn.Linear(cond_dim, cond_dim)
         )
         half = n_features // 2
-        frequencies = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32) / half)
+        # By name of a device, since on "meta", where weights are only counted, it takes seconds.
+        steps = torch.arange(half, dtype=torch.float32, device="cpu")
+        frequencies = torch.exp(-math.log(10_000) * steps / half)
         self.register_buffer("frequencies", frequencies, persistent=False)
 
     def forward(self, sigma: Float[Tensor, "B"]) -> Float[Tensor, "B C"]:
@@ -168,7 +170,8 @@ class Rotary(nn.Module):
 
     def __init__(self, head_dim: int) -> None:
         super().__init__()
-        inv_freq = 1.0 / 10_000 ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+        steps = torch.arange(0, head_dim, 2, dtype=torch.float32, device="cpu")
+        inv_freq = 1.0 / 10_000 ** (steps / head_dim)
         self.register_buffer("inv_freq", inv_freq, persistent=False)
 
     def forward(self, length: int) -> tuple[Float[Tensor, "L D2"], Float[Tensor, "L D2"]]:

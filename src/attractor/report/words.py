@@ -175,6 +175,10 @@ def _ends(report: Report, n: int, t: float) -> str | None:
     )
 
 
+SCALE = "(1: training text always returns; 0: no more often than unseen text)"
+"""How to read it."""
+
+
 def summary(report: Report) -> str:
     """Say what the smallest and the largest model do."""
     if not report.times:
@@ -184,7 +188,10 @@ def summary(report: Report) -> str:
     ends = dict.fromkeys((report.sizes[0], report.sizes[-1]))
     said = [sentence for n in ends if (sentence := _ends(report, n, t))]
     if said:
-        said = [f"At t = {time(t)}, {said[0]}", *(sentence.capitalize() for sentence in said[1:])]
+        # A reader meets both terms here first, and need not look them up.
+        first = said[0].replace("basin advantage", f"basin advantage {SCALE}")
+        corrupted = f"where about {approx(100 * t)}% of the tokens are corrupted"
+        said = [f"At t = {time(t)}, {corrupted}, {first}", *(s.capitalize() for s in said[1:])]
     return " ".join(said)
 
 

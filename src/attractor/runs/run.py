@@ -29,6 +29,10 @@ from attractor.train.state import Progress
 from attractor.types import AttractorError
 
 
+class FinishedError(AttractorError):
+    """Raised where nothing is left to do."""
+
+
 def run(
     config: RunConfig,
     data: Dataset,
@@ -75,7 +79,8 @@ def run_alone(
     run is replaced.
 
     Raises:
-        AttractorError: as `run`, and if there is nothing left to do.
+        FinishedError: if there is nothing left to do.
+        AttractorError: as `run`.
     """
     require_tracker(config.monitor.track)
     probe = recognised(asked_of(config))
@@ -83,7 +88,7 @@ def run_alone(
     if processes().is_main:
         with claimed(folder, CONFIG, config, force):
             if is_complete(folder, config.probe):
-                raise AttractorError(
+                raise FinishedError(
                     f"'{folder}' holds this run already, finished; --force trains it again, and "
                     "`attractor probe` adds measurements to it"
                 )

@@ -23,10 +23,10 @@ from attractor.process.registry import make_process
 from attractor.train.objective import batch_loss, noisy_batch
 from attractor.train.optim import Ema, make_optimizer
 
-PATIENCE = 0.3
+PATIENCE = 0.2
 """Seconds a timed call should last; it is made larger until it does."""
 REPEATS = 3
-ENOUGH = 0.5
+ENOUGH = 0.3
 """Seconds of timings after which none is repeated."""
 WIDE = (1, 4)
 """Blocks at which a network of more than four is timed; its time is linear in them."""
