@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attractor import probes, theory
     from attractor.adapters import load
-    from attractor.api import audit, measure, open, sweep
+    from attractor.api import audit, extract, measure, open, sweep
     from attractor.model.denoiser import Denoiser
     from attractor.probes import sample
     from attractor.process.absorbing import AbsorbingProcess
@@ -34,6 +34,7 @@ __all__ = [
     "LogLinear",
     "UniformProcess",
     "audit",
+    "extract",
     "load",
     "measure",
     "nelbo",
@@ -55,6 +56,7 @@ _HOMES = {
     "LogLinear": "process.schedule",
     "UniformProcess": "process.uniform",
     "audit": "api",
+    "extract": "api",
     "load": "adapters",
     "measure": "api",
     "nelbo": "process.nelbo",

@@ -1,6 +1,7 @@
 """What notebooks and scripts call; the command line is a thin layer over the same calls."""
 
 from attractor.api.audits import AuditResult, audit
+from attractor.api.extractions import ExtractionResult, extract
 from attractor.api.measuring import measure
 from attractor.api.opened import open
 from attractor.api.places import Place
@@ -8,4 +9,15 @@ from attractor.api.run import Run
 from attractor.api.sweeping import sweep
 from attractor.api.sweeps import Sweep
 
-__all__ = ["AuditResult", "Place", "Run", "Sweep", "audit", "measure", "open", "sweep"]
+__all__ = [
+    "AuditResult",
+    "ExtractionResult",
+    "Place",
+    "Run",
+    "Sweep",
+    "audit",
+    "extract",
+    "measure",
+    "open",
+    "sweep",
+]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attractor.audits.attack import IN_AUDIT, Prey, aims, in_audit, measure_extraction, prey
 from attractor.audits.measure import FIRST, Effort, block, parts_of, read_at, same_text
 from attractor.config.settings import ProbeConfig
 from attractor.data.multiplicity import Multiplicity
@@ -61,7 +62,16 @@ def measure_against(
         for split, these in (("train", some.train[:extracted]), ("test", some.test[:extracted])):
             found = recovery(denoiser, np.array(these), t, effort.steps, effort.seed)
             yield corruption_block("extraction", split, found)
+    attack = in_audit(effort.steps, effort.seed, effort.minutes / 8)
+    tried = aims(denoiser, prey_of(texts, copies), attack)
+    yield from measure_extraction(denoiser, tried, attack, watch)
     yield from measure_every_row(denoiser, texts, copies, effort, start + whole, watch)
+
+
+def prey_of(texts: Texts, copies: Multiplicity) -> Prey:
+    """The rows from parts of which an audit tries to bring back the rest."""
+    unseen = np.concatenate([texts.test, texts.other_test])
+    return prey(copies, unseen, min(IN_AUDIT.rows, len(texts.train)))
 
 
 def measure_basins(denoiser: Denoiser, texts: Texts, effort: Effort) -> Iterator[Block]:
@@ -136,7 +146,8 @@ def _config(texts: Texts, effort: Effort, *measures: str) -> ProbeConfig:
 
 def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, int]:
     """Rows of each kind to measure, and to extract from, judged by the time that the first few
-    take. Two fifths of the time are for rows, a quarter for extraction."""
+    take. Two fifths of the time are for rows, an eighth for extraction, and another for what is
+    tried from parts of rows."""
     if not effort.minutes:
         return effort.rows, min(effort.rows, EXTRACTED)
     few = np.array(texts.train[:FIRST])
@@ -150,7 +161,7 @@ def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, 
     # is three of the one timed here; what is added stands for entropies and likelihoods.
     measured = int(whole * 0.4 / (3 * both + 2 * basins))
     # The times of `EXTRACTION` add up to about seven of the one timed here, for a row of each kind.
-    extracted = int(whole * 0.25 / (14 * basins))
+    extracted = int(whole * 0.125 / (14 * basins))
     return (
         max(FIRST, min(effort.rows, measured)),
         max(FIRST, min(effort.rows, EXTRACTED, extracted)),

@@ -7,8 +7,10 @@ import math
 from attractor.analysis.advantage import HALF
 from attractor.analysis.multiple import holm, p_above
 from attractor.analysis.statistics import LEVEL
+from attractor.audits.attack import IN_AUDIT
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership
+from attractor.audits.extraction_page import GIVEN, needed, tried_table
 from attractor.audits.found import Audit
 from attractor.audits.thresholds import (
     CALM,
@@ -244,6 +246,8 @@ def data_tables(found: Audit) -> list[Table]:
     if found.with_data is None:
         return []
     made = [_basins(found), _extraction(found), _membership(found)]
+    if found.targeted:
+        made.insert(2, tried_table(found.targeted, IN_AUDIT.falls))
     return [*made, _strata(found)] if found.rows else made
 
 
@@ -371,6 +375,10 @@ def render(found: Audit) -> str:
         figure_=figure,
         reach=reach_,
         card=card(found),
+        falls=IN_AUDIT.falls,
+        probability=IN_AUDIT.probability,
+        given=GIVEN,
+        needed=needed,
         outcomes={},
     )
 

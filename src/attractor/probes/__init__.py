@@ -3,6 +3,7 @@
 from attractor.probes.basin import Radii, basin_radii
 from attractor.probes.calibration import Calibration, PerSequence, Reliability, calibration
 from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy, conditionals
+from attractor.probes.extraction import Extraction, extraction, wanted_part, wanted_tokens
 from attractor.probes.generation import sample
 from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge, require_judge
 from attractor.probes.likelihood import Likelihood, likelihood
@@ -26,6 +27,7 @@ __all__ = [
     "Calibration",
     "Conditionals",
     "Entropy",
+    "Extraction",
     "FixedPoints",
     "HuggingFaceJudge",
     "Judge",
@@ -44,6 +46,7 @@ __all__ = [
     "calibration",
     "conditional_entropy",
     "conditionals",
+    "extraction",
     "fixed_points",
     "likelihood",
     "novelty",
@@ -58,4 +61,6 @@ __all__ = [
     "settled",
     "some_positions",
     "twins",
+    "wanted_part",
+    "wanted_tokens",
 ]
