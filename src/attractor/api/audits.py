@@ -21,6 +21,7 @@ from attractor.adapters.sweep_folder import require_no_run_named, resolved
 from attractor.api.documents import write_documents
 from attractor.api.progress import console_of, doing
 from attractor.api.run import Run
+from attractor.audits.base import require_base
 from attractor.audits.found import Audit
 from attractor.audits.measure import Effort, check_effort
 from attractor.audits.page import TITLES
@@ -117,6 +118,7 @@ def audit(
     train: Given | None = None,
     test: Given | tuple[Given, ...] | None = None,
     own_data: bool = False,
+    base: str | Path | Denoiser | Run | None = None,
     column: str = "text",
     row: Literal["packed", "document"] = "packed",
     tokenizer: str | Path | None = None,
@@ -141,6 +143,8 @@ def audit(
         test: text that it has not seen: of the kind of the training text where that is given, else
             fresh text, of which there may be several, in a tuple.
         own_data: take a run's own rows as its data.
+        base: a model of the same tokenizer that has not seen the training text, such as the one
+            before fine-tuning, beside which membership is looked at.
         column: of the text in .jsonl and .parquet files.
         row: what a row of text is: "packed", documents one after the other, or "document", each
             padded to the length of a row, for models that know padding.
@@ -167,6 +171,7 @@ def audit(
         train=train,
         test=test,
         own_data=own_data,
+        base=base,
         column=column,
         row=row,
         tokenizer=tokenizer,
@@ -191,6 +196,7 @@ def run_audit(
     train: Given | None,
     test: Given | tuple[Given, ...] | None,
     own_data: bool,
+    base: str | Path | Denoiser | Run | None,
     column: str,
     row: Literal["packed", "document"],
     tokenizer: str | Path | None,
@@ -215,6 +221,7 @@ def run_audit(
         raise AttractorError("train and test are compared with each other: give both")
     if train is not None and len(unseen) > 1:
         raise AttractorError(f"train is compared with one text as test, not {len(unseen)}")
+    loading: dict[str, Any] = {"settings": settings, "dtype": dtype, "device_map": device_map}
     subject, where = audited(
         model,
         tokenizer=tokenizer,
@@ -222,10 +229,14 @@ def run_audit(
         weights=weights,
         revision=revision,
         family=family,
-        settings=settings,
-        dtype=dtype,
-        device_map=device_map,
+        **loading,
     )
+    if base is not None:
+        if train is None and not own_data:
+            raise AttractorError(
+                "base is compared on training and unseen text: give train and test"
+            )
+        subject = _beside(subject, base, **loading)
     folder = expanded(out) if out else default_folder(subject.name, subject.place)
     require_no_run_named(folder)
     require_writable(folder)
@@ -271,6 +282,22 @@ def audited(
     named = None if tokenizer is None else expanded(tokenizer)
     found = tokenizer_beside(where, named, markers)
     return Audited(name, denoiser, length_of(denoiser, name), found, None, place), where
+
+
+def _beside(subject: Audited, base: str | Path | Denoiser | Run, **loading: Any) -> Audited:
+    """A model and the base model beside it."""
+    other, _ = audited(
+        base,
+        tokenizer=None,
+        markers=None,
+        weights="ema",
+        revision=None,
+        family=None,
+        **loading,
+    )
+    tokenizers = (subject.tokenizer, other.tokenizer)
+    require_base(subject.denoiser, other.denoiser, subject.length, tokenizers)
+    return subject._replace(base=other.denoiser, base_name=other.name)
 
 
 def own_run(where: str | None) -> Path:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from attractor.audits.attack import IN_AUDIT, Prey, aims, in_audit, measure_extraction, prey
+from attractor.audits.base import DRAWS, measure_beside
 from attractor.audits.measure import FIRST, Effort, block, parts_of, read_at, same_text
 from attractor.config.settings import ProbeConfig
 from attractor.data.multiplicity import Multiplicity
@@ -41,6 +42,7 @@ def measure_against(
     copies: Multiplicity,
     effort: Effort,
     watch: Callable[[str], None],
+    base: Denoiser | None = None,
 ) -> Iterator[Block]:
     """Everything that needs training and unseen text.
 
@@ -56,6 +58,8 @@ def measure_against(
         f"basins and membership of {len(some.train):,} training and {len(some.test):,} unseen rows"
     )
     yield from measure(denoiser, some, _config(some, effort, "entropy", "likelihood", "membership"))
+    if base is not None:
+        yield from measure_beside(denoiser, base, some, effort, watch)
     yield from measure_basins(denoiser, some, effort)
     for t in EXTRACTION:
         watch(f"extraction from {1 - t:.0%} of {extracted:,} rows")
@@ -139,7 +143,7 @@ def _config(texts: Texts, effort: Effort, *measures: str) -> ProbeConfig:
         rows=len(texts.train),
         test_rows=len(texts.test),
         steps=effort.steps,
-        nelbo_draws=4,
+        nelbo_draws=DRAWS,
         seed=effort.seed,
     )
 

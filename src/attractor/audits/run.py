@@ -83,6 +83,9 @@ class Audited(NamedTuple):
     """which model it is, see `place_of`"""
     fresh: Mapping[str, np.ndarray] = MappingProxyType({})
     """texts that the model has not seen, by their names, (N, L) each"""
+    base: Denoiser | None = None
+    """a model of the same tokenizer that did not see the training text"""
+    base_name: str = ""
 
 
 def place_of(model: str, weights: str, revision: str | None) -> str:
@@ -156,7 +159,7 @@ def _blocks(subject: Audited, effort: Effort, watch: Callable[[str], None]) -> I
     yield from measure_fresh(model, subject.fresh, effort, watch)
     if subject.texts is not None:
         copies = multiplicity(np.asarray(subject.texts.corpus))
-        yield from measure_against(model, own, subject.texts, copies, effort, watch)
+        yield from measure_against(model, own, subject.texts, copies, effort, watch, subject.base)
 
 
 def _judged(
@@ -302,6 +305,8 @@ def _facts(
         (f"Fresh text {name}", f"{arrays.array('original', 'fresh_nll', name).shape[1]:,} rows")
         for name in subject.fresh
     ]
+    if subject.base is not None:
+        rows.append(("Base model", subject.base_name))
     if texts is not None:
         unseen = len(texts.test) + len(texts.other_test)
         probed = [arrays.array("original", "entropy", kind).shape[1] for kind in ("train", "test")]

@@ -322,6 +322,9 @@ class AuditCommand:
     best calibrated counts."""
     own_data: bool = False
     """Take a run's own training rows and unseen rows as its data."""
+    base: str | None = None
+    """A model of the same tokenizer that has not seen the training text, such as the one before
+    fine-tuning; membership is then looked at beside it too."""
     column: str = "text"
     """Name of the column that holds the text in .jsonl and .parquet files."""
     row: Literal["packed", "document"] = "packed"

@@ -1,6 +1,7 @@
 """Measurements, each a function of a Denoiser and a token matrix."""
 
 from attractor.probes.basin import Radii, basin_radii
+from attractor.probes.calibrated import sama
 from attractor.probes.calibration import Calibration, PerSequence, Reliability, calibration
 from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy, conditionals
 from attractor.probes.extraction import Extraction, extraction, wanted_part, wanted_tokens
@@ -57,6 +58,7 @@ __all__ = [
     "recombined",
     "recovery",
     "require_judge",
+    "sama",
     "sample",
     "settled",
     "some_positions",
