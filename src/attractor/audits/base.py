@@ -31,6 +31,10 @@ def require_base(
         length: tokens of a row.
         tokenizers: of both, where they are known.
     """
+    if not base.process.corrupts:
+        raise AttractorError(
+            "the base model is autoregressive: --base takes a model with noise, as the audited one"
+        )
     ids, others = denoiser.process.text_ids, base.process.text_ids
     if not torch.equal(ids.cpu(), others.cpu()):
         raise AttractorError(

@@ -76,6 +76,7 @@ GENERATIVE_PERPLEXITY = Measurement(
         Quantity("judge_nats", "nats per token under the judge", NATS),
         Quantity("judge_correlation", "own entropy against the judge", CORRELATION),
     ),
+    asks="either",
     run=_run,
     rows=_rows,
     settings=("judge",),

@@ -3,8 +3,9 @@
 from attractor.probes.basin import Radii, basin_radii
 from attractor.probes.calibrated import sama
 from attractor.probes.calibration import Calibration, PerSequence, Reliability, calibration
+from attractor.probes.continuation import Extraction, prefix_extraction
 from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy, conditionals
-from attractor.probes.extraction import Extraction, extraction, wanted_part, wanted_tokens
+from attractor.probes.extraction import TargetedExtraction, extraction, wanted_part, wanted_tokens
 from attractor.probes.generation import sample
 from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge, require_judge
 from attractor.probes.likelihood import Likelihood, likelihood
@@ -41,6 +42,7 @@ __all__ = [
     "Recombined",
     "Recovery",
     "Reliability",
+    "TargetedExtraction",
     "Trajectory",
     "Twins",
     "basin_radii",
@@ -53,6 +55,7 @@ __all__ = [
     "novelty",
     "own_distances",
     "path_shapes",
+    "prefix_extraction",
     "pseudo_likelihood_fixed_points",
     "random_tokens",
     "recombined",

@@ -19,7 +19,7 @@ from attractor.results.geometries import GEOMETRIES
 from attractor.types import AttractorError
 
 
-class Extraction(NamedTuple):
+class TargetedExtraction(NamedTuple):
     """How much of what was wanted came back, in R independent falls of N rows."""
 
     original: Int[Tensor, "N L"]
@@ -51,7 +51,7 @@ def extraction(
     seed: int = 0,
     batch_size: int = 64,
     first: int = 0,
-) -> Extraction:
+) -> TargetedExtraction:
     """Give a model some tokens of each row and let it write the others, again and again
     (arXiv:2605.24173, arXiv:2603.02333).
 
@@ -104,7 +104,7 @@ def extraction(
     end = processes().joined(end, len(rows))
     hits = ((end == target) & ~held).sum(1).view(falls, -1)
     right = (hits.double() / count).T.contiguous()
-    return Extraction(x_0.cpu(), ~given.cpu(), right.cpu())
+    return TargetedExtraction(x_0.cpu(), ~given.cpu(), right.cpu())
 
 
 def wanted_part(

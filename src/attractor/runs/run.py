@@ -12,7 +12,7 @@ from attractor.data.dataset import Dataset, open_dataset
 from attractor.data.replicas import ordered, training_set
 from attractor.data.stream import Packed
 from attractor.machine.processes import processes
-from attractor.measurements.sets import recognised, with_repetition
+from attractor.measurements.sets import asked_of, recognised
 from attractor.runs.folder import (
     CONFIG,
     DATA,
@@ -78,7 +78,7 @@ def run_alone(
         AttractorError: as `run`, and if there is nothing left to do.
     """
     require_tracker(config.monitor.track)
-    probe = recognised(with_repetition(config.probe, config.data.repeat))
+    probe = recognised(asked_of(config))
     config = dataclasses.replace(config, probe=probe)
     if processes().is_main:
         with claimed(folder, CONFIG, config, force):
