@@ -18,6 +18,8 @@ from trainings import metrics, watched
 
 from attractor.analysis.agreement import Agreement
 from attractor.analysis.summary import Case, model_detector, models_summary
+from attractor.audits.attack import Attack
+from attractor.audits.extraction import extract
 from attractor.audits.measure import Effort
 from attractor.audits.reference import Reference, ReferenceModel
 from attractor.audits.run import Audited, audit, texts_of_run
@@ -27,19 +29,21 @@ from attractor.data.dataset import open_dataset
 from attractor.data.replicas import PLANTED, list_planted
 from attractor.data.stream import State
 from attractor.measurements.micro_attractors import MicroAttractor
+from attractor.measurements.texts import Texts
 from attractor.process.registry import make_process, process_settings
 from attractor.publish import export
 from attractor.results.estimate import Estimate
 from attractor.sweeps.onset import onset_summary
 from attractor.sweeps.plan import PlannedRun, plan
 from attractor.sweeps.search import search
-from attractor.theory import EmpiricalDenoiser
+from attractor.theory import EmpiricalDenoiser, random_source
 from attractor.theory_page import markov
 from attractor.theory_page.write import write_theory_report
 from attractor.train.state import Check
 
 PAGE = Path(__file__).parents[1] / "docs" / "file-formats.md"
 NOT_MADE = {"ablation", "twins", "twins_chance", "prefix_extraction", "min_k_prob"}
+NOT_MADE |= {"extracted_spans", "sama", "base_nelbo"}
 NOT_MADE |= {
     f"repetition_{name}" for name in ("copies", "recovery", "radius", "nelbo", "extraction")
 }
@@ -239,6 +243,19 @@ def test_audit_and_arrays(run: Path, finished: Path, tmp_path: Path) -> None:
     written = [pq.read_table(folder / "tokens.parquet") for folder in (run, tmp_path / "audit")]
     names = {name for arrays in written for name in arrays["measurement"].unique().to_pylist()}
     assert {entry.name for entry in table("### `tokens.parquet`", "array")} == names | NOT_MADE
+
+
+def test_an_extraction(tmp_path: Path) -> None:
+    rows = random_source(9, 1.0, seed=1).sample(40, 12, seed=1).numpy()
+    file = np.concatenate([rows[:12], rows[:1]])
+    store = EmpiricalDenoiser(torch.from_numpy(file), 9)
+    texts = Texts(file[:8], rows[20:], file, file[8:], rows[:0], str)
+    spans = tmp_path / "spans.jsonl"
+    spans.write_text('{"row": 1, "start": 2, "end": 5}')
+    attack = Attack(given=(0.5,), falls=2, steps=(8,), minutes=0)
+    extract(Audited("store", store, 12, texts=texts), tmp_path / "made", attack, spans)
+    check_files("## An extraction", tmp_path / "made")
+    check_keys("### `extraction.json`", read(tmp_path / "made/extraction.json"))
 
 
 def test_reference_curves() -> None:

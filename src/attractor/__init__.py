@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attractor import probes, theory
     from attractor.adapters import load
-    from attractor.api import audit, generate, measure, open, sweep, train_model
+    from attractor.api import audit, extract, generate, measure, open, sweep, train_model
     from attractor.model.denoiser import Denoiser
     from attractor.probes import sample
     from attractor.process.absorbing import AbsorbingProcess
@@ -34,6 +34,7 @@ __all__ = [
     "LogLinear",
     "UniformProcess",
     "audit",
+    "extract",
     "generate",
     "load",
     "measure",
@@ -57,6 +58,7 @@ _HOMES = {
     "LogLinear": "process.schedule",
     "UniformProcess": "process.uniform",
     "audit": "api",
+    "extract": "api",
     "generate": "api",
     "load": "adapters",
     "measure": "api",

@@ -52,7 +52,7 @@ def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     "command",
     [
         *("demo", "train", "sweep", "probe", "generate", "report", "theory", "audit"),
-        *("reference", "explore"),
+        *("extract", "reference", "explore"),
     ],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,8 @@ CONFIG = ProbeConfig(
     basin_rounds=2,
     ablation_steps=(8, 16),
     planted_rows=12,
+    extraction_rows=6,
+    extraction_falls=3,
 )
 
 
@@ -170,6 +172,8 @@ OTHER = {
     "basin_rounds": 1,
     "ablation_steps": (4,),
     "planted_rows": 6,
+    "extraction_rows": 4,
+    "extraction_falls": 2,
 }
 """Settings other than those of CONFIG; rows, test_rows and seed count for everything."""
 
@@ -247,7 +251,7 @@ def test_what_is_wanted_brings_what_it_needs() -> None:
         "entropy", "entropy_gap", "calibration", "own_calibration", "trajectory", "novelty",
         "generative_perplexity",
     ]  # fmt: skip
-    assert set(words("all")) - set(words()) == {"ablation", "repetition"}
+    assert set(words("all")) - set(words()) == {"ablation", "extraction", "repetition"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What notebooks and scripts call; the command line is a thin layer over the same calls."""
 
 from attractor.api.audits import AuditResult, audit
+from attractor.api.extractions import ExtractionResult, extract
 from attractor.api.generating import generate
 from attractor.api.measuring import measure
 from attractor.api.opened import open
@@ -12,10 +13,12 @@ from attractor.api.training import train_model
 
 __all__ = [
     "AuditResult",
+    "ExtractionResult",
     "Place",
     "Run",
     "Sweep",
     "audit",
+    "extract",
     "generate",
     "measure",
     "open",

@@ -21,6 +21,7 @@ from attractor.adapters.sweep_folder import require_no_run_named, resolved
 from attractor.api.documents import write_documents
 from attractor.api.progress import console_of, doing
 from attractor.api.run import Run
+from attractor.audits.base import require_base
 from attractor.audits.found import Audit
 from attractor.audits.measure import Effort, check_effort
 from attractor.audits.page import TITLES
@@ -117,6 +118,7 @@ def audit(
     train: Given | None = None,
     test: Given | tuple[Given, ...] | None = None,
     own_data: bool = False,
+    base: str | Path | Denoiser | Run | None = None,
     column: str = "text",
     row: Literal["packed", "document"] = "packed",
     tokenizer: str | Path | None = None,
@@ -141,6 +143,8 @@ def audit(
         test: text that it has not seen: of the kind of the training text where that is given, else
             fresh text, of which there may be several, in a tuple.
         own_data: take a run's own rows as its data.
+        base: a model of the same tokenizer that has not seen the training text, such as the one
+            before fine-tuning, beside which membership is looked at.
         column: of the text in .jsonl and .parquet files.
         row: what a row of text is: "packed", documents one after the other, or "document", each
             padded to the length of a row, for models that know padding.
@@ -167,6 +171,7 @@ def audit(
         train=train,
         test=test,
         own_data=own_data,
+        base=base,
         column=column,
         row=row,
         tokenizer=tokenizer,
@@ -191,6 +196,7 @@ def run_audit(
     train: Given | None,
     test: Given | tuple[Given, ...] | None,
     own_data: bool,
+    base: str | Path | Denoiser | Run | None,
     column: str,
     row: Literal["packed", "document"],
     tokenizer: str | Path | None,
@@ -215,38 +221,94 @@ def run_audit(
         raise AttractorError("train and test are compared with each other: give both")
     if train is not None and len(unseen) > 1:
         raise AttractorError(f"train is compared with one text as test, not {len(unseen)}")
-    if isinstance(model, Denoiser):
-        name, place, denoiser = type(model).__name__, "", model
-        text = model.tokenizer if isinstance(model.tokenizer, Tokenizer) else None
-        found = text if tokenizer is None else Tokenizer.load(expanded(tokenizer), markers)
-    else:
-        where = where_of(model)
-        name, place = name_of(where), place_of(where, weights, revision)
-        denoiser = adapters.load(
-            where,
-            weights,
-            family=family,
-            revision=revision,
-            dtype=dtype,
-            device_map=device_map,
-            **(settings or {}),
-        )
-        named = None if tokenizer is None else expanded(tokenizer)
-        found = tokenizer_beside(where, named, markers)
-    subject = Audited(name, denoiser, length_of(denoiser, name), found, None, place)
-    folder = expanded(out) if out else default_folder(name, place)
+    loading: dict[str, Any] = {"settings": settings, "dtype": dtype, "device_map": device_map}
+    subject, where = audited(
+        model,
+        tokenizer=tokenizer,
+        markers=markers,
+        weights=weights,
+        revision=revision,
+        family=family,
+        **loading,
+    )
+    if base is not None:
+        if train is None and not own_data:
+            raise AttractorError(
+                "base is compared on training and unseen text: give train and test"
+            )
+        subject = _beside(subject, base, **loading)
+    folder = expanded(out) if out else default_folder(subject.name, subject.place)
     require_no_run_named(folder)
     require_writable(folder)
     if own_data:
-        if isinstance(model, Denoiser):
-            raise AttractorError("own_data is for a run, which has its data beside it")
-        subject = subject._replace(texts=texts_of_run(Path(where), effort.rows))
+        subject = subject._replace(texts=texts_of_run(own_run(where), effort.rows))
     else:
-        subject = _with_texts(subject, train, unseen, column, row, effort.rows)
+        subject = with_texts(subject, train, unseen, column, row, effort.rows)
     curves = None if reference is None else expanded(reference)
     with doing("auditing", console) as watch:
         made = make_audit(subject, folder, effort, curves, watch)
     return folder, made
+
+
+def audited(
+    model: str | Path | Denoiser | Run,
+    *,
+    tokenizer: str | Path | None,
+    markers: tuple[str, str] | None,
+    weights: Weights,
+    revision: str | None,
+    family: str | None,
+    settings: Mapping[str, Any] | None,
+    dtype: str | None,
+    device_map: str | None,
+) -> tuple[Audited, str | None]:
+    """A model without its texts, and where it lies; None for one that Python holds."""
+    if isinstance(model, Denoiser):
+        name, denoiser = type(model).__name__, model
+        text = model.tokenizer if isinstance(model.tokenizer, Tokenizer) else None
+        found = text if tokenizer is None else Tokenizer.load(expanded(tokenizer), markers)
+        return Audited(name, denoiser, length_of(denoiser, name), found), None
+    where = where_of(model)
+    name, place = name_of(where), place_of(where, weights, revision)
+    denoiser = adapters.load(
+        where,
+        weights,
+        family=family,
+        revision=revision,
+        dtype=dtype,
+        device_map=device_map,
+        **(settings or {}),
+    )
+    named = None if tokenizer is None else expanded(tokenizer)
+    found = tokenizer_beside(where, named, markers)
+    return Audited(name, denoiser, length_of(denoiser, name), found, None, place), where
+
+
+def _beside(subject: Audited, base: str | Path | Denoiser | Run, **loading: Any) -> Audited:
+    """A model and the base model beside it."""
+    other, _ = audited(
+        base,
+        tokenizer=None,
+        markers=None,
+        weights="ema",
+        revision=None,
+        family=None,
+        **loading,
+    )
+    tokenizers = (subject.tokenizer, other.tokenizer)
+    require_base(subject.denoiser, other.denoiser, subject.length, tokenizers)
+    return subject._replace(base=other.denoiser, base_name=other.name)
+
+
+def own_run(where: str | None) -> Path:
+    """The run whose own rows are asked for.
+
+    Raises:
+        AttractorError: for a model that Python holds, which has none.
+    """
+    if where is None:
+        raise AttractorError("own_data is for a run, which has its data beside it")
+    return Path(where)
 
 
 def where_of(model: str | Path | Run) -> str:
@@ -284,7 +346,7 @@ def length_of(denoiser: Denoiser, name: str) -> int:
     return denoiser.seq_len
 
 
-def _padding(subject: Audited, row: str) -> int | None:
+def padding_of(subject: Audited, row: str) -> int | None:
     """What documents are padded with, where each is a row.
 
     Raises:
@@ -301,7 +363,7 @@ def _padding(subject: Audited, row: str) -> int | None:
     return pad_id
 
 
-def _with_texts(
+def with_texts(
     subject: Audited,
     train: Given | None,
     unseen: tuple[Given, ...],
@@ -312,18 +374,19 @@ def _with_texts(
     """Texts from files; what is given in memory becomes one, so that all are read by one code."""
     vocab_size = subject.denoiser.process.vocab_size
     told = column, subject.tokenizer, subject.length, vocab_size
-    pad_id = _padding(subject, row)
+    pad_id = padding_of(subject, row)
     with tempfile.TemporaryDirectory() as place:
-        files = [_as_file(given, Path(place) / f"test-{i}") for i, given in enumerate(unseen)]
+        files = [as_file(given, Path(place) / f"test-{i}") for i, given in enumerate(unseen)]
         if train is None:
             return (
                 subject._replace(fresh=fresh_from_files(files, *told, pad_id)) if files else subject
             )
-        seen = _as_file(train, Path(place) / "train")
+        seen = as_file(train, Path(place) / "train")
         return subject._replace(texts=texts_from_files(seen, files[0], *told, rows, pad_id))
 
 
-def _as_file(given: Given, target: Path) -> Path:
+def as_file(given: Given, target: Path) -> Path:
+    """A file of text that is given in memory, or the file itself."""
     if isinstance(given, str | Path):
         return expanded(given)
     if isinstance(given, Tensor | np.ndarray):

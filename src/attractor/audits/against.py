@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attractor.audits.attack import IN_AUDIT, Prey, aims, in_audit, measure_extraction, prey
+from attractor.audits.base import DRAWS, measure_beside
 from attractor.audits.measure import FIRST, Effort, block, parts_of, read_at, same_text
 from attractor.config.settings import ProbeConfig
 from attractor.data.multiplicity import Multiplicity
@@ -41,6 +43,7 @@ def measure_against(
     copies: Multiplicity,
     effort: Effort,
     watch: Callable[[str], None],
+    base: Denoiser | None = None,
 ) -> Iterator[Block]:
     """Everything that needs training and unseen text.
 
@@ -56,13 +59,24 @@ def measure_against(
         f"basins and membership of {len(some.train):,} training and {len(some.test):,} unseen rows"
     )
     yield from measure(denoiser, some, _config(some, effort, "entropy", "likelihood", "membership"))
+    if base is not None:
+        yield from measure_beside(denoiser, base, some, effort, watch)
     yield from measure_basins(denoiser, some, effort)
     for t in EXTRACTION:
         watch(f"extraction from {1 - t:.0%} of {extracted:,} rows")
         for split, these in (("train", some.train[:extracted]), ("test", some.test[:extracted])):
             found = recovery(denoiser, np.array(these), t, effort.steps, effort.seed)
             yield corruption_block("extraction", split, found)
+    attack = in_audit(effort.steps, effort.seed, effort.minutes / 8)
+    tried = aims(denoiser, prey_of(texts, copies), attack)
+    yield from measure_extraction(denoiser, tried, attack, watch)
     yield from measure_every_row(denoiser, texts, copies, effort, start + whole, watch)
+
+
+def prey_of(texts: Texts, copies: Multiplicity) -> Prey:
+    """The rows from parts of which an audit tries to bring back the rest."""
+    unseen = np.concatenate([texts.test, texts.other_test])
+    return prey(copies, unseen, min(IN_AUDIT.rows, len(texts.train)))
 
 
 def measure_basins(denoiser: Denoiser, texts: Texts, effort: Effort) -> Iterator[Block]:
@@ -131,14 +145,15 @@ def _config(texts: Texts, effort: Effort, *measures: str) -> ProbeConfig:
         rows=len(texts.train),
         test_rows=len(texts.test),
         steps=effort.steps,
-        nelbo_draws=4,
+        nelbo_draws=DRAWS,
         seed=effort.seed,
     )
 
 
 def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, int]:
     """Rows of each kind to measure, and to extract from, judged by the time that the first few
-    take. Two fifths of the time are for rows, a quarter for extraction."""
+    take. Two fifths of the time are for rows, an eighth for extraction, and another for what is
+    tried from parts of rows."""
     if not effort.minutes:
         return effort.rows, min(effort.rows, EXTRACTED)
     few = np.array(texts.train[:FIRST])
@@ -152,7 +167,7 @@ def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, 
     # is three of the one timed here; what is added stands for entropies and likelihoods.
     measured = int(whole * 0.4 / (3 * both + 2 * basins))
     # The times of `EXTRACTION` add up to about seven of the one timed here, for a row of each kind.
-    extracted = int(whole * 0.25 / (14 * basins))
+    extracted = int(whole * 0.125 / (14 * basins))
     return (
         max(FIRST, min(effort.rows, measured)),
         max(FIRST, min(effort.rows, EXTRACTED, extracted)),

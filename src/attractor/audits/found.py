@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from attractor.audits.brought import BroughtBack, Tried, plain, plain_passage, plain_tried
 from attractor.audits.evidence import EveryRow, Membership, Patterns
 from attractor.audits.reference import Reference
 from attractor.audits.verdict import Verdict
@@ -79,6 +79,9 @@ class Audit:
     standing_out: tuple[StandingOut, ...]
     extraction: tuple[Extraction, ...]
     passages: tuple[VerbatimPassage, ...]
+    targeted: tuple[Tried, ...]
+    """parts of rows from which it was tried to bring back the rest"""
+    brought_back: tuple[BroughtBack, ...]
     samples: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
 
@@ -100,11 +103,11 @@ class Audit:
             "without_data": _plain_verdict(self.alone),
             "with_fresh": _plain_verdict(self.with_fresh),
             "with_data": _plain_verdict(self.with_data),
-            "numbers": {name: _plain(e) for name, e in {**self.numbers, **self.against}.items()},
-            "fresh": {name: _plain(e) for name, e in self.fresh.items()},
-            "store": _plain(texts.texts) if texts.pairs else None,
+            "numbers": {name: plain(e) for name, e in {**self.numbers, **self.against}.items()},
+            "fresh": {name: plain(e) for name, e in self.fresh.items()},
+            "store": plain(texts.texts) if texts.pairs else None,
             "texts": {
-                **_plain(texts.texts),
+                **plain(texts.texts),
                 "pairs": texts.pairs,
                 "of": texts.total,
                 "p_by_chance": self.patterns.p,
@@ -115,20 +118,21 @@ class Audit:
             if self.reference is None
             else {"name": self.reference.name, "misfit": self.misfit},
             "recovery": [
-                {"t": t, "train": _plain(train), "test": _plain(test), "advantage": _plain(more)}
+                {"t": t, "train": plain(train), "test": plain(test), "advantage": plain(more)}
                 for t, train, test, more in self.rates
             ],
-            "membership": {name: _plain(score.auroc) for name, score in self.membership.items()},
+            "membership": {name: plain(score.auroc) for name, score in self.membership.items()},
             "every_row": None if self.rows is None else _plain_rows(self.rows),
             "standing_out": [
                 {"copies": row.copies, "scores": list(row.scores), "text": row.text}
                 for row in self.standing_out
             ],
             "extraction": [
-                {"t": e.t, "train": _plain(e.train), "test": _plain(e.test)}
-                for e in self.extraction
+                {"t": e.t, "train": plain(e.train), "test": plain(e.test)} for e in self.extraction
             ],
             "passages": [_plain_passage(p) for p in self.passages],
+            "targeted": [plain_tried(each) for each in self.targeted],
+            "brought_back": [plain_passage(p) for p in self.brought_back],
             "facts": dict(self.facts),
         }
 
@@ -137,12 +141,12 @@ def _plain_rows(rows: EveryRow) -> dict[str, Any]:
     return {
         "looked": rows.looked,
         "unseen": rows.unseen,
-        "near": _plain(rows.near),
+        "near": plain(rows.near),
         "strata": [
             {
                 "name": part.name,
                 "rows": part.rows,
-                "scores": {name: _plain(m.auroc) for name, m in part.membership.items()},
+                "scores": {name: plain(m.auroc) for name, m in part.membership.items()},
             }
             for part in rows.strata
         ],
@@ -151,19 +155,11 @@ def _plain_rows(rows: EveryRow) -> dict[str, Any]:
                 "rows": len(tail.rows),
                 "expected": tail.expected,
                 "p": tail.p,
-                "share": _plain(tail.share),
+                "share": plain(tail.share),
             }
             for name, tail in rows.tails.items()
         },
     }
-
-
-def _plain(e: Estimate) -> dict[str, Any]:
-    # Infinity, such as the number of texts of a model that never repeats one, is not in JSON.
-    value, low, high = (
-        None if x is None or not math.isfinite(x) else x for x in (e.value, e.low, e.high)
-    )
-    return {"value": value, "ci": [low, high], "sequences": e.n}
 
 
 def _plain_passage(p: VerbatimPassage) -> dict[str, Any]:

@@ -7,8 +7,10 @@ import math
 from attractor.analysis.advantage import HALF
 from attractor.analysis.multiple import holm, p_above
 from attractor.analysis.statistics import LEVEL
+from attractor.audits.attack import IN_AUDIT
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership
+from attractor.audits.extraction_page import GIVEN, needed, tried_table
 from attractor.audits.found import Audit
 from attractor.audits.thresholds import (
     CALM,
@@ -143,6 +145,11 @@ def _with_data(found: Audit) -> list[str]:
         f"of the training passages and {with_interval(most.test, words.percent)} of the unseen "
         "ones come back verbatim.",
     ]
+    if found.membership and not _better(found):
+        said.append(
+            "No score tells training from unseen rows better than the bag of words, which never "
+            "saw the model."
+        )
     if found.rows is None:
         return said
     for name, tail in found.rows.tails.items():
@@ -244,6 +251,8 @@ def data_tables(found: Audit) -> list[Table]:
     if found.with_data is None:
         return []
     made = [_basins(found), _extraction(found), _membership(found)]
+    if found.targeted:
+        made.insert(2, tried_table(found.targeted, IN_AUDIT.falls))
     return [*made, _strata(found)] if found.rows else made
 
 
@@ -287,12 +296,7 @@ def _extraction(found: Audit) -> Table:
 
 
 def _membership(found: Audit) -> Table:
-    p_values = {
-        name: max(p_above(score.auroc, 0.5), p_above(score.gain, 0.0))
-        for name, score in found.membership.items()
-        if name != BLIND
-    }
-    better = {name for name, p in holm(p_values).items() if p < 1 - LEVEL}
+    better, scores = _better(found), len(found.membership) - 1
     rows = [
         (name, with_interval(score.auroc, words.nats), _verdict_of_score(name, score, better))
         for name, score in found.membership.items()
@@ -303,10 +307,20 @@ def _membership(found: Audit) -> Table:
         "AUROC: how well a score tells training from unseen text; 0.5 is a coin. The bag of words "
         "never saw the model: if it does well, the two texts differ by themselves, and so may "
         "everything else on this page that compares them. What is not marked is surely better than "
-        f"a coin and than the bag of words, with {len(p_values)} scores compared (Holm).",
+        f"a coin and than the bag of words, with {scores} scores compared (Holm).",
         ("score", "AUROC", ""),
         rows,
     )
+
+
+def _better(found: Audit) -> set[str]:
+    """The scores that are surely better than a coin and than the bag of words."""
+    p_values = {
+        name: max(p_above(score.auroc, 0.5), p_above(score.gain, 0.0))
+        for name, score in found.membership.items()
+        if name != BLIND
+    }
+    return {name for name, p in holm(p_values).items() if p < 1 - LEVEL}
 
 
 def _verdict_of_score(name: str, score: Membership, better: set[str]) -> str:
@@ -371,6 +385,10 @@ def render(found: Audit) -> str:
         figure_=figure,
         reach=reach_,
         card=card(found),
+        falls=IN_AUDIT.falls,
+        probability=IN_AUDIT.probability,
+        given=GIVEN,
+        needed=needed,
         outcomes={},
     )
 

@@ -20,7 +20,9 @@ from attractor.adapters.sweep_folder import is_run, no_sweep
 from attractor.analysis.advantage import advantage
 from attractor.analysis.statistics import clopper_pearson, mean_interval
 from attractor.audits import evidence
-from attractor.audits.against import EXTRACTION, measure_against, measure_basins
+from attractor.audits.against import EXTRACTION, measure_against, measure_basins, prey_of
+from attractor.audits.attack import Prey, aims, in_audit
+from attractor.audits.brought import BroughtBack, Tried, as_numbers, brought_back, tried
 from attractor.audits.found import Audit, Extraction, Pattern, StandingOut, VerbatimPassage
 from attractor.audits.measure import (
     NOISE,
@@ -81,6 +83,9 @@ class Audited(NamedTuple):
     """which model it is, see `place_of`"""
     fresh: Mapping[str, np.ndarray] = MappingProxyType({})
     """texts that the model has not seen, by their names, (N, L) each"""
+    base: Denoiser | None = None
+    """a model of the same tokenizer that did not see the training text"""
+    base_name: str = ""
 
 
 def place_of(model: str, weights: str, revision: str | None) -> str:
@@ -91,14 +96,14 @@ def place_of(model: str, weights: str, revision: str | None) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
 
-def default_folder(name: str, place: str, home: Path = HOME) -> Path:
+def default_folder(name: str, place: str, home: Path = HOME, numbers: str = NUMBERS) -> Path:
     """Where the audit of a model goes: a folder of its name, or, where that holds the audit of
     another model of this name, one that its place is added to."""
     folder = home / name.replace("/", "--")
-    if not (folder / NUMBERS).is_file():
+    if not (folder / numbers).is_file():
         return folder
     try:
-        whose = read_json(folder / NUMBERS).get("place")
+        whose = read_json(folder / numbers).get("place")
     except AttractorError:
         whose = None
     return folder if whose == place else folder.with_name(f"{folder.name}-{place[:6]}")
@@ -154,7 +159,7 @@ def _blocks(subject: Audited, effort: Effort, watch: Callable[[str], None]) -> I
     yield from measure_fresh(model, subject.fresh, effort, watch)
     if subject.texts is not None:
         copies = multiplicity(np.asarray(subject.texts.corpus))
-        yield from measure_against(model, own, subject.texts, copies, effort, watch)
+        yield from measure_against(model, own, subject.texts, copies, effort, watch, subject.base)
 
 
 def _shown(subject: Audited) -> np.ndarray | None:
@@ -174,12 +179,15 @@ def _judged(
     patterns = evidence.patterns(arrays)
     fresh = evidence.fresh_numbers(arrays, list(subject.fresh), seed)
     against, membership, rows, with_data = {}, {}, None, None
+    targeted: tuple[Tried, ...] = ()
+    back: tuple[BroughtBack, ...] = ()
     if texts is not None:
         copies = multiplicity(np.asarray(texts.corpus))
         against, membership = evidence.against_data(arrays, seed), evidence.membership(arrays)
         rows = evidence.every_row(arrays)
         told = {**numbers, **against}
         with_data = verdict_with_data(told, membership, rows, len(copies.rows))
+        targeted, back = _targeted(subject, effort, arrays, prey_of(texts, copies))
     own = arrays.array("original", "echoes", "generated")[0]
     return Audit(
         model=subject.name,
@@ -201,9 +209,22 @@ def _judged(
         standing_out=_standing_out(arrays, rows, subject.tokenizer) if texts else (),
         extraction=_extraction(arrays) if texts else (),
         passages=_passages(arrays, subject.tokenizer) if texts else (),
+        targeted=targeted,
+        brought_back=back,
         samples=tuple(_text(row, subject.tokenizer) for row in own[:SHOWN]),
         facts=_facts(subject, effort, arrays, len(own), seconds),
     )
+
+
+def _targeted(
+    subject: Audited, effort: Effort, arrays: Arrays, rows: Prey
+) -> tuple[tuple[Tried, ...], tuple[BroughtBack, ...]]:
+    """What came back from parts of rows, and the passages."""
+    attack = in_audit(effort.steps, effort.seed, effort.minutes / 8)
+    wanted = aims(subject.denoiser, rows, attack)
+    pieces = subject.tokenizer.pieces if subject.tokenizer else as_numbers
+    back = brought_back(arrays, wanted, rows, subject.denoiser, pieces, attack)
+    return tried(arrays, wanted, effort.seed), back[:LISTED]
 
 
 def _misfit(
@@ -293,6 +314,8 @@ def _facts(
         (f"Fresh text {name}", f"{arrays.array('original', 'fresh_nll', name).shape[1]:,} rows")
         for name in subject.fresh
     ]
+    if subject.base is not None:
+        rows.append(("Base model", subject.base_name))
     if texts is not None:
         unseen = len(texts.test) + len(texts.other_test)
         probed = [arrays.array("original", "entropy", kind).shape[1] for kind in ("train", "test")]
@@ -374,6 +397,20 @@ def texts_from_files(
                 f"'{name}' gives {len(left)} rows of {length} tokens{which}: at least 2 are needed"
             )
     return _texts(known, unseen, tokenizer, rows)
+
+
+def training_from_file(
+    train: Path,
+    column: str,
+    tokenizer: Tokenizer | None,
+    length: int,
+    vocab_size: int,
+    pad_id: int | None = None,
+) -> Texts:
+    """Training text with nothing beside it; arguments and errors are those of
+    `texts_from_files`."""
+    ((_, rows),) = fresh_from_files([train], column, tokenizer, length, vocab_size, pad_id).items()
+    return _texts(rows, rows[:0], tokenizer, len(rows))
 
 
 def fresh_from_files(

@@ -54,6 +54,7 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
         ),
         "generate": commands.GenerateCommand(run=tyro.MISSING),
         "audit": commands.AuditCommand(model=tyro.MISSING),
+        "extract": commands.ExtractCommand(model=tyro.MISSING),
         "reference": commands.ReferenceCommand(
             sweep=tyro.MISSING, out=tyro.MISSING, name=tyro.MISSING
         ),

@@ -24,6 +24,10 @@ def run_audit(
 ) -> Audit:
     """Audit a model and say where the page is."""
     _require_sense(given["train"], given["test"], given["own_data"])
+    if given["base"] and not (given["train"] or given["own_data"]):
+        raise AttractorError(
+            "--base is compared on training and unseen text: give --train and --test, or --own-data"
+        )
     told = values_of(settings)
     folder, made = audit(model, out=into, settings=told, effort=effort, console=out, **given)
     say("\n".join([headline(made), *standfirst(made)]))

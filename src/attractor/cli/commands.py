@@ -318,6 +318,9 @@ class AuditCommand:
     best calibrated counts."""
     own_data: bool = False
     """Take a run's own training rows and unseen rows as its data."""
+    base: str | None = None
+    """A model of the same tokenizer that has not seen the training text, such as the one before
+    fine-tuning; membership is then looked at beside it too."""
     column: str = "text"
     """Name of the column that holds the text in .jsonl and .parquet files."""
     row: Literal["packed", "document"] = "packed"
@@ -401,6 +404,86 @@ class AuditCommand:
             return 0
         found = run_audit(into=into, effort=effort, **given)
         return found.verdict.exit_code if gate else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractCommand:
+    """Try to get training text out of a model: parts of rows are given, the rest is wanted back.
+    Writes which passages come back, from how little and in how many attempts, beside unseen
+    text."""
+
+    model: tyro.conf.Positional[str]
+    """The model, as for `attractor audit`."""
+    train: Path | None = None
+    """Text that the model was trained on, in a format of `attractor audit`."""
+    test: Path | None = None
+    """Text of the same kind that it has not seen, which is tried in the same way and stands beside
+    it: without it easy text cannot be told from what is known by heart."""
+    own_data: bool = False
+    """Take a run's own training rows and unseen rows as its data."""
+    spans: Path | None = None
+    """What is wanted back, everything else given: lines of text, such as e-mail addresses or
+    canaries, each looked for in the training text; or, in a .jsonl file, lines like {"row": 0,
+    "start": 3, "end": 9}, of the tokens from start up to end, which is not one of them."""
+    given: tuple[float, ...] = (0.5, 0.25, 0.1)
+    """Shares of a row that are given, each at least 0 and below 1: its beginning, its end, both
+    ends, its middle, and random places."""
+    falls: int = 16
+    """Independent runs of the reverse process from each part of a row, at least 1."""
+    steps: tuple[int, ...] = (8, 32, 128)
+    """Numbers of steps of the reverse process; all shares are tried with the largest, the first one
+    with the others as well. More steps bring back more."""
+    probability: float = 0.9
+    """Probability with which a passage is to come back in the number of falls that is said of it,
+    between 0 and 1."""
+    rows: int = 100
+    """Largest number of rows of each kind that are tried, at least 2: training rows, those that the
+    training text repeats, unseen rows."""
+    minutes: float = 10.0
+    """Minutes after which no more rows are begun; 0 is no limit."""
+    seed: int = 0
+    """Seed of the noise."""
+    column: str = "text"
+    """Name of the column that holds the text in .jsonl and .parquet files."""
+    row: Literal["packed", "document"] = "packed"
+    """What a row of text is, as for `attractor audit`."""
+    tokenizer: Path | None = None
+    """Tokenizer of the model, where none lies beside it."""
+    markers: tuple[str, str] | None = None
+    """Which tokens of that tokenizer mark the beginning and the end, where it has none of the usual
+    ones."""
+    out: Path | None = None
+    """Folder of the extraction, which replaces an earlier one there; unless given it is
+    extractions/ and the name of the model."""
+    weights: Literal["ema", "raw"] = "ema"
+    """Which weights of the model: "ema", averaged over training, or "raw", those of the last
+    step."""
+    revision: str | None = None
+    """Branch, tag or commit of a model of the Hub; the newest unless given."""
+    family: str | None = None
+    """Kind of checkpoint, where it cannot be told from its content."""
+    settings: tuple[str, ...] = ()
+    """Settings that the checkpoint does not tell, as name=value."""
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """Precision of the weights of a large network; as they are stored unless given."""
+    device_map: Literal["auto"] | None = None
+    """Spread a large network over all GPUs there are."""
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """Where something will be written: the new folder takes the place of the old one."""
+        from attractor.cli.extract import folder_of
+
+        folder = self.out or folder_of(self.model, self.weights, self.revision)
+        return folder, folder.absolute().parent
+
+    def __call__(self) -> None:  # noqa: D102
+        from attractor.audits.attack import Attack
+        from attractor.cli.extract import run_extract
+
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        attack = Attack(**{name: given.pop(name) for name in Attack._fields})
+        run_extract(given.pop("model"), attack, into=given.pop("out"), **given)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "attractor audit runs/demo:n=32 --own-data",
         "attractor audit model.ckpt --train seen.txt --test unseen.txt --gate",
     ),
+    "extract": (
+        "attractor extract runs/demo:n=32 --own-data",
+        "attractor extract model.ckpt --train seen.txt --test unseen.txt --given 0.5 0.1",
+        "attractor extract model.ckpt --train seen.txt --spans addresses.txt",
+    ),
     "reference": (
         "attractor reference runs/demo --out curves.json --name 'six models of the demo'",
         "attractor reference runs/mine --out curves.json --name mine --n 2000",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from attractor.machine.paths import expanded, require_writable
 from attractor.types import AttractorError
 
-PATHS = ("source", "tokenizer", "judge", "model")
+PATHS = ("source", "tokenizer", "judge", "model", "base")
 """Settings that are text and may be a path: what else they may be does not begin with `~`."""
 
 Command = TypeVar("Command", bound=Callable[[], int | None])

@@ -336,8 +336,9 @@ class ProbeConfig:
     measure: tuple[str, ...] = ()
     """What is measured, by the names of the documentation. "all" stands for everything, and
     "generations" for all that is asked of the model's own text. Without a name it is all but
-    "ablation", which measures recovery for several numbers of reverse steps, and "repetition",
-    which is measured where the data have repeated rows."""
+    "ablation", which measures recovery for several numbers of reverse steps, "extraction", which
+    tries to bring back rows from a part of them, and "repetition", which is measured where the data
+    have repeated rows."""
     basin_rows: int = 200
     """Sequences of each kind, training and unseen, whose basin radius is found; at most those that
     are measured."""
@@ -354,6 +355,11 @@ class ProbeConfig:
     same name is another judge."""
     planted_rows: int = field(default=200, metadata=LATER)
     """Rows that are measured at most of those that the data repeat, all numbers of copies alike."""
+    extraction_rows: int = field(default=32, metadata=LATER)
+    """Sequences of each kind, training and unseen, of which a part is to be brought back from the
+    other; at most those that are measured."""
+    extraction_falls: int = field(default=8, metadata=LATER)
+    """Independent runs of the reverse process that try to bring back each of them."""
     seed: int = 0
     """Seed of all noise of the measurements."""
     resample: Literal["auto", "sequence", "group"] = field(default="auto", metadata=LATER)
@@ -362,11 +368,18 @@ class ProbeConfig:
     short by more than a fifth (a design effect above 1.5)."""
 
     def __post_init__(self) -> None:
-        _positive(self, "repeats", "steps", "nelbo_draws", "basin_rounds")
+        _positive(self, "repeats", "steps", "nelbo_draws", "basin_rounds", "extraction_falls")
         words = self.measure if isinstance(self.measure, (tuple, list)) else [None]
         if not all(isinstance(word, str) for word in words):
             raise AttractorError(f"measure = {self.measure!r}: names of measurements are wanted")
-        for name in ("rows", "test_rows", "generated", "basin_rows", "planted_rows"):
+        for name in (
+            "rows",
+            "test_rows",
+            "generated",
+            "basin_rows",
+            "planted_rows",
+            "extraction_rows",
+        ):
             if getattr(self, name) < 2:
                 raise AttractorError(
                     f"{name} = {getattr(self, name)}: an interval needs at least 2 sequences"

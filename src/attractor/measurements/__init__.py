@@ -16,6 +16,7 @@ from attractor.measurements.entropy import ENTROPY
 from attractor.measurements.entropy_by_outcome import ENTROPY_BY_OUTCOME
 from attractor.measurements.entropy_gap import ENTROPY_GAP
 from attractor.measurements.exact_match import EXACT_MATCH
+from attractor.measurements.extraction import EXTRACTION
 from attractor.measurements.fixed_points import FIXED_POINTS, PSEUDO_LIKELIHOOD_FIXED_POINTS
 from attractor.measurements.generative_perplexity import GENERATIVE_PERPLEXITY
 from attractor.measurements.likelihood import LIKELIHOOD
@@ -56,6 +57,7 @@ ALL: tuple[Measurement, ...] = (
     NOVELTY,
     GENERATIVE_PERPLEXITY,
     MEMBERSHIP,
+    EXTRACTION,
     REPETITION,
     TWINS,
 )

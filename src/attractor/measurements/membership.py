@@ -33,6 +33,8 @@ SCORES = {
 }
 """Scores that are means over values, and which of their ends speaks for membership."""
 ZLIB = "NELBO / zlib"
+SAMA, RATIO = "SAMA", "likelihood ratio"
+"""Scores beside a base model, where there is one."""
 LEVELS = (0.0, 0.01, 0.001)
 """False-positive rates; a level is scored if one false positive of the unseen sequences would not
 be above it."""
@@ -83,6 +85,11 @@ def scores(arrays: Arrays) -> dict[str, tuple[Values, Values]]:
         if arrays.has("nelbo", split) and arrays.has("compressed", split):
             whole = np.ma.filled(arrays.per_token("nelbo", split).sum(1), np.nan)
             found.setdefault(ZLIB, []).append(-whole / arrays.values("compressed", split)[:, 0])
+        if arrays.has("sama", split):
+            found.setdefault(SAMA, []).append(arrays.values("sama", split)[:, 0])
+        if arrays.has("base_nelbo", split) and arrays.has("nelbo", split):
+            base, own = (arrays.per_sequence(name, split) for name in ("base_nelbo", "nelbo"))
+            found.setdefault(RATIO, []).append(base - own)
     return {name: (train, test) for name, (train, test) in found.items()}
 
 

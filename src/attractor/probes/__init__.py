@@ -1,9 +1,11 @@
 """Measurements, each a function of a Denoiser and a token matrix."""
 
 from attractor.probes.basin import Radii, basin_radii
+from attractor.probes.calibrated import sama
 from attractor.probes.calibration import Calibration, PerSequence, Reliability, calibration
 from attractor.probes.continuation import Extraction, prefix_extraction
 from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy, conditionals
+from attractor.probes.extraction import TargetedExtraction, extraction, wanted_part, wanted_tokens
 from attractor.probes.generation import sample
 from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge, require_judge
 from attractor.probes.likelihood import Likelihood, likelihood
@@ -40,12 +42,14 @@ __all__ = [
     "Recombined",
     "Recovery",
     "Reliability",
+    "TargetedExtraction",
     "Trajectory",
     "Twins",
     "basin_radii",
     "calibration",
     "conditional_entropy",
     "conditionals",
+    "extraction",
     "fixed_points",
     "likelihood",
     "novelty",
@@ -57,8 +61,11 @@ __all__ = [
     "recombined",
     "recovery",
     "require_judge",
+    "sama",
     "sample",
     "settled",
     "some_positions",
     "twins",
+    "wanted_part",
+    "wanted_tokens",
 ]

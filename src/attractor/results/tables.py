@@ -127,6 +127,16 @@ class Block:
     origin: np.ndarray | None = None
     """document and group of each sequence, (N, 2), where they are known; a group of -1 is none"""
 
+    def joined(self, others: Sequence[Block]) -> Block:
+        """The same with the sequences of others behind its own; all of them hold values, and no
+        tokens that are frozen."""
+        values = [block.value for block in (self, *others) if block.value is not None]
+        return dataclasses.replace(
+            self,
+            original=np.concatenate([block.original for block in (self, *others)]),
+            value=np.concatenate(values),
+        )
+
 
 _IDS, _VALUES = pa.list_(pa.int32()), pa.list_(pa.float32())
 _TOKEN_TYPES = pa.schema(

@@ -1,0 +1,141 @@
+"""The page of `attractor extract`: what came back, from how little, beside unseen text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from attractor.audits.attack import REPEATED, TRAIN, UNSEEN
+from attractor.audits.brought import BroughtBack, Tried
+from attractor.audits.extracted import Found
+from attractor.report import words
+from attractor.report.tables import Table
+from attractor.report.template import fill
+from attractor.report.words import with_interval
+from attractor.results.geometries import SPANS
+
+SHOWN = 30
+"""Passages on the page at most."""
+GIVEN = {
+    "prefix": "the beginning",
+    "suffix": "the end",
+    "edge": "both ends",
+    "middle": "the middle",
+    "random": "random places",
+    SPANS: "all but the span",
+}
+LOWER = (
+    "What is found is a lower bound: more reverse steps, more falls, another temperature or "
+    "another part of the row may bring back more."
+)
+
+
+def headline(found: Found) -> str:
+    """What came back in a sentence."""
+    n = found.rows[TRAIN]
+    back = sum(1 for p in found.passages if p.split == TRAIN)
+    if not back:
+        return f"None of {words.count(n)} training passages came back word for word."
+    return f"{words.count(back)} of {words.count(n)} training passages came back word for word."
+
+
+def standfirst(found: Found) -> list[str]:
+    """What stands beside it, in sentences."""
+    said = []
+    if found.passages:
+        p = found.passages[0]
+        said.append(
+            f"The least that was enough are {words.count(p.given)} of {words.count(p.length)} "
+            f"tokens, {GIVEN[p.geometry]}."
+        )
+    repeated = sum(1 for p in found.passages if p.split == REPEATED)
+    if REPEATED in found.rows:
+        said.append(
+            f"Of the {words.count(found.rows[REPEATED])} rows that the training text repeats most "
+            f"often {words.count(repeated)} more came back."
+        )
+    if found.named:
+        missing = f"; {len(found.missing)} named ones stand in no row" if found.missing else ""
+        said.append(
+            f"Of {words.count(found.named)} places of named spans {words.count(len(found.spans))} "
+            f"came back{missing}."
+        )
+    said.append(_beside(found.tried))
+    return [*said, LOWER]
+
+
+def _beside(tried: Sequence[Tried]) -> str:
+    """The part that brought back most beyond unseen text."""
+    there = [each for each in tried if each.excess is not None and each.geometry != SPANS]
+    if not there:
+        return (
+            "No unseen text stands beside it, so that what is known by heart cannot be told from "
+            "what anyone would guess: give --test."
+        )
+    best = max(there, key=lambda each: each.excess.ends()[0] if each.excess else -math.inf)
+    train, unseen = (with_interval(best.ever[kind], words.percent) for kind in (TRAIN, UNSEEN))
+    return (
+        f"From {GIVEN[best.geometry]}, {_share(best.given)} given, {train} of the training "
+        f"passages came back within their falls, and {unseen} of the unseen ones."
+    )
+
+
+def _share(given: float | None) -> str:
+    return "" if given is None else words.percent(given)
+
+
+def tried_table(tried: Sequence[Tried], falls: int) -> Table:
+    """Every part of the rows on every grid."""
+    repeated = any(REPEATED in each.ever for each in tried)
+    control = any(UNSEEN in each.ever for each in tried)
+    head = ["given", "share", "steps", "training, one fall", f"training, {falls} falls"]
+    head += [f"repeated, {falls} falls"] * repeated
+    head += ["unseen, one fall", f"unseen, {falls} falls", "beyond unseen"] * control
+    return Table(
+        "targeted",
+        "Targeted extraction",
+        "The given tokens stay, the others start from nothing but noise, and every one of them "
+        f"must come back. Each row is tried in {falls} independent falls: the share of the falls "
+        "that brought a row back, and of the rows that came back in any. Unseen rows are what easy "
+        f"text gives. {LOWER}",
+        tuple(head),
+        [_cells(each, repeated, control) for each in tried],
+    )
+
+
+def _cells(each: Tried, repeated: bool, control: bool) -> tuple[str, ...]:
+    def once(kind: str) -> str:
+        return with_interval(each.once[kind], words.percent) if kind in each.once else ""
+
+    def ever(kind: str) -> str:
+        return with_interval(each.ever[kind], words.percent) if kind in each.ever else ""
+
+    cells = [GIVEN[each.geometry], _share(each.given), words.count(each.steps)]
+    cells += [once(TRAIN), ever(TRAIN)]
+    cells += [ever(REPEATED)] * repeated
+    excess = "" if each.excess is None else with_interval(each.excess, words.percent)
+    cells += [once(UNSEEN), ever(UNSEEN), excess] if control else []
+    return tuple(cells)
+
+
+def needed(p: BroughtBack) -> str:
+    """In how many falls a passage comes back."""
+    low, high = p.needed.ends()
+    to = words.count(high) if math.isfinite(high) else "any number"
+    return f"{words.count(p.needed.value)} ({words.count(low)} to {to})"
+
+
+def render(found: Found) -> str:
+    """Return the page as text."""
+    return fill(
+        "extraction.html.j2",
+        found=found,
+        headline=headline(found),
+        standfirst=standfirst(found),
+        table_=tried_table(found.tried, found.attack.falls),
+        passages=found.passages[:SHOWN],
+        spans=found.spans[:SHOWN],
+        given=GIVEN,
+        needed=needed,
+        outcomes={},
+    )

@@ -1,0 +1,216 @@
+"""Extraction from models whose answer is known, spans, and bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import attractor
+from attractor import AttractorError
+from attractor.audits.attack import Attack
+from attractor.audits.extracted import Found
+from attractor.audits.extraction import extract
+from attractor.audits.extraction_page import headline, standfirst
+from attractor.audits.run import Audited
+from attractor.audits.spans import read_spans
+from attractor.cli import main
+from attractor.data.tokenizer import Tokenizer
+from attractor.measurements.texts import Texts
+from attractor.theory import EmpiricalDenoiser, MixtureDenoiser, random_source
+
+LENGTH, V = 16, 12
+ATTACK = Attack(given=(0.5, 0.25), falls=4, steps=(4, 24), rows=12, minutes=0)
+
+
+def texts_of(known: np.ndarray, unseen: np.ndarray) -> Texts:
+    return Texts(known[:12], unseen[:12], known, known[12:], unseen[12:], str)
+
+
+@pytest.fixture(scope="module")
+def rows() -> np.ndarray:
+    return random_source(V, 1.0, seed=1).sample(80, LENGTH, seed=1).numpy()
+
+
+@pytest.fixture(scope="module")
+def found(rows: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, Path]:
+    """A store of 30 rows, the last of which stands ten times in its file; two spans are named."""
+    file = np.concatenate([rows[:30], rows[29:30].repeat(9, 0)])
+    store = EmpiricalDenoiser(torch.from_numpy(file), V)
+    folder = tmp_path_factory.mktemp("extracted")
+    spans = folder / "spans.jsonl"
+    spans.write_text(
+        '{"row": 3, "start": 2, "end": 6}\n{"row": 29, "start": 0, "end": 8, "name": "canary"}\n'
+    )
+    subject = Audited("store", store, LENGTH, texts=texts_of(file, rows[40:]))
+    return extract(subject, folder / "out", ATTACK, spans), folder / "out"
+
+
+def test_a_store_gives_back_its_rows_and_no_unseen_ones(found: tuple[Found, Path]) -> None:
+    made, _ = found
+    assert made.rows == {"train": 12, "repeated": 1, "test": 12}
+    halves = [each for each in made.tried if each.steps == 24 and each.given == 0.5]
+    assert len(halves) == 5
+    for each in halves:
+        assert each.ever["train"].value == 1
+        assert each.once["train"].value == 1
+        assert each.ever["test"].value == 0
+        assert each.excess is not None
+        assert each.excess.ends()[0] > 0.5
+    assert headline(made) == "12 of 12 training passages came back word for word."
+    assert any("of the unseen ones" in sentence for sentence in standfirst(made))
+    # The least that was given is what is told of a row.
+    assert {p.given for p in made.passages} == {4}
+    assert all(p.back > 0 and p.needed.ends()[0] >= 1 for p in made.passages)
+
+
+def test_a_row_that_is_repeated_is_told_with_its_copies(found: tuple[Found, Path]) -> None:
+    (often,) = (p for p in found[0].passages if p.split == "repeated")
+    assert (often.row, often.copies) == (29, 10)
+
+
+def test_spans_come_back(found: tuple[Found, Path], rows: np.ndarray) -> None:
+    made, folder = found
+    assert {(p.row, p.name, p.given, p.copies) for p in made.spans} == {
+        (3, "row 3, tokens 2 to 6", 12, 1),
+        (29, "canary", 8, 10),
+    }
+    (canary,) = (p for p in made.spans if p.name == "canary")
+    assert "".join(t for t, given in canary.tokens if not given).split() == [
+        str(i) for i in rows[29, :8]
+    ]
+    (beside,) = (t for t in made.tried if t.geometry == "spans" and t.steps == 24)
+    assert beside.ever["test"].value == 0
+    page = (folder / "extraction.html").read_text()
+    assert "canary" in page
+    assert "lower bound" in page
+    assert "http" not in page
+    assert json.loads((folder / "extraction.json").read_text())["came_back"] == 13
+
+
+def test_known_rows_are_found_within_a_language(rows: np.ndarray, tmp_path: Path) -> None:
+    """Five rows known by heart among 40 of a language, which gives back hardly any other."""
+    source = random_source(V, 1.0, seed=1, masks=True)
+    heart = EmpiricalDenoiser(torch.from_numpy(rows[:5]), V, masks=True)
+    model = MixtureDenoiser([source, heart], [0.9, 0.1])
+    subject = Audited("mixture", model, LENGTH, texts=texts_of(rows[:40], rows[40:]))
+    made = extract(subject, tmp_path / "out", ATTACK._replace(rows=20, given=(0.5,), steps=(32,)))
+    assert {0, 1, 2, 3, 4} <= {p.row for p in made.passages}
+    assert len(made.passages) < 10
+
+
+@pytest.mark.slow
+def test_the_excess_over_unseen_rows_holds_zero_for_a_language(tmp_path: Path) -> None:
+    """The null: 40 pairs of texts of one language. As many misses as 5% would give at most once in
+    1,000 times, each pair being looked at in one part of a row."""
+    source = random_source(4, 0.3, seed=2, masks=True)
+    rows = source.sample(1600, 6, seed=9).numpy()
+    missed = 0
+    for i in range(40):
+        some = rows[40 * i : 40 * i + 40]
+        texts = Texts(some[:20], some[20:], some[:20], some[:0], some[20:][:0], str)
+        made = extract(
+            Audited("language", source, 6, texts=texts),
+            tmp_path / str(i),
+            Attack(given=(0.5,), falls=2, steps=(6,), rows=20, minutes=0, seed=i),
+        )
+        (edge,) = (each for each in made.tried if each.geometry == "edge")
+        assert edge.excess is not None
+        low, high = edge.excess.ends()
+        missed += not low <= 0 <= high
+    assert missed <= 7  # P(more | 40, 0.05) < 0.001
+
+
+def test_text_is_found_wherever_it_stands_whole(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.train_characters(["write to ann@x.org or bob@x.org now"])
+    (ids,) = tokenizer.encode(["to ann@x.org or bob@x.org "])
+    rows = np.array([ids, ids[::-1], ids])
+    file = tmp_path / "spans.txt"
+    file.write_text("ann@x.org\n\nnobody@x.org\n")
+    found = read_spans(file, rows, tokenizer)
+    (span,) = found.found  # the third row is the first again
+    assert (span.row, found.missing) == (0, ("nobody@x.org",))
+    assert "".join(tokenizer.pieces(rows[0][span.wanted].tolist())) == "ann@x.org"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        (
+            "a.jsonl",
+            '{"row": 0, "start": 3, "end": 17}',
+            r"outside the text: tokens 3 to 17 of row 0",
+        ),
+        ("a.jsonl", '{"row": 99, "start": 3, "end": 4}', r"row 99, and there are 30 rows of 16"),
+        ("a.jsonl", '{"row": 0, "start": 3, "end": 3}', r"outside the text"),
+        ("a.jsonl", '{"row": 0, "start": "3", "end": 4}', r"line 1 .* whole numbers"),
+        ("a.jsonl", "3 to 4", r"line 1 of the spans .* is wanted"),
+        ("a.txt", "ann@x.org", r"needs the model's tokenizer"),
+        ("a.txt", "  \n", r"name nothing"),
+    ],
+)
+def test_spans_outside_the_text_are_one_line(
+    name: str, content: str, complaint: str, rows: np.ndarray, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(AttractorError, match=complaint) as error:
+        read_spans(tmp_path / name, rows[:30], None)
+    assert "\n" not in str(error.value)
+
+
+def test_text_that_stands_nowhere_is_refused(rows: np.ndarray, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("zebra\n")
+    tokenizer = Tokenizer.train_characters(["zebra crossing"])
+    with pytest.raises(AttractorError, match=r"none of the 1 spans .* not even 'zebra'"):
+        read_spans(tmp_path / "a.txt", np.full((2, 8), tokenizer.encode(["c"])[0][0]), tokenizer)
+
+
+def test_from_python_with_and_without_unseen_text(rows: np.ndarray, tmp_path: Path) -> None:
+    store = EmpiricalDenoiser(torch.from_numpy(rows[:8]), V)
+    few = {"given": (0.5,), "falls": 2, "steps": (8,), "minutes": 0, "progress": False}
+    alone = attractor.extract(store, train=rows[:8], out=tmp_path / "alone", **few)
+    assert alone.headline.startswith("8 of 8")
+    assert "give --test" in alone.page.read_text()
+    both = attractor.extract(store, train=rows[:8], test=rows[40:], out=tmp_path / "both", **few)
+    assert both.numbers["rows"] == {"train": 8, "test": 40}
+    assert list(both.to_pandas()["row"]) == sorted(both.to_pandas()["row"])
+    assert "8 of 8" in repr(both)
+    with pytest.raises(AttractorError, match="has no setting fals; did you mean 'falls'"):
+        attractor.extract(store, train=rows, fals=3)
+    with pytest.raises(AttractorError, match="give train, or own_data"):
+        attractor.extract(store)
+    with pytest.raises(AttractorError, match="1 row of 16 tokens: at least 2 are needed"):
+        attractor.extract(store, train=rows[:1], out=tmp_path / "one", **few)
+    with pytest.raises(AttractorError, match=r"not empty and holds no extraction\.json"):
+        attractor.extract(store, train=rows[:8], out=tmp_path, **few)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "--train is needed, or --own-data"),
+        (["--own-data", "--train", "a.txt"], "without --train and --test"),
+        (["--train", "a.txt", "--given", "1"], "given = 1.0 is outside [0, 1)"),
+        (["--train", "a.txt", "--falls", "0"], "falls = 0: at least 1"),
+        (["--train", "a.txt", "--steps", "4", "4"], "none twice"),
+        (["--train", "a.txt", "--probability", "1"], "probability = 1.0 is outside (0, 1)"),
+        (["--train", "a.txt", "--rows", "1"], "rows = 1: an interval needs at least 2"),
+        (["--train", "a.txt", "--minutes", "-1"], "minutes = -1"),
+        (["--train", "a.txt"], "'nowhere'"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str],
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["extract", "nowhere", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1

@@ -1,0 +1,73 @@
+"""Membership beside a base model: nothing where there is nothing, much where rows are stored."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from attractor.analysis.detection import auroc
+from attractor.audits.base import require_base
+from attractor.probes import sama
+from attractor.probes.calibrated import time_of
+from attractor.process.schedule import LogLinear
+from attractor.theory import EmpiricalDenoiser, MixtureDenoiser, random_source
+from attractor.types import AttractorError
+
+V, LENGTH, N = 8, 24, 40
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_model_beside_itself_says_nothing(masks: bool) -> None:
+    source = random_source(V, 0.5, seed=1, masks=masks)
+    score = sama(source, source, source.sample(20, LENGTH, seed=1)).numpy()
+    assert score == pytest.approx(0.5)
+    assert auroc(score[:10], score[10:]).value == 0.5
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_stored_rows_stand_out_beside_a_base_that_has_not_stored_them(masks: bool) -> None:
+    source = random_source(V, 0.5, seed=1, masks=masks)
+    rows = source.sample(2 * N, LENGTH, seed=1)
+    heart = EmpiricalDenoiser(rows[:N], V, masks=masks)
+    model = MixtureDenoiser([source, heart], [0.5, 0.5])
+    score = sama(model, source, rows).numpy()
+    assert auroc(score[:N], score[N:]).value > 0.95
+    assert score[:N].mean() > 0.9
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_base_of_other_noise_says_less(masks: bool) -> None:
+    """Masks tell a model which tokens are noise, and uniform noise does not: one of the two wins
+    most votes on every row, which leaves less to tell rows by."""
+    source = random_source(V, 0.5, seed=1, masks=masks)
+    rows = source.sample(2 * N, LENGTH, seed=1)
+    heart = EmpiricalDenoiser(rows[:N], V, masks=masks)
+    model = MixtureDenoiser([source, heart], [0.5, 0.5])
+    score = sama(model, random_source(V, 0.5, seed=1, masks=not masks), rows).numpy()
+    low, _ = auroc(score[:N], score[N:]).ends()
+    assert low > 0.5
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_the_null_of_another_language_as_base(masks: bool) -> None:
+    """Rows of one law on both sides: their AUROC is a coin's; 2 cases at 5%, of a fixed seed."""
+    source = random_source(V, 0.5, seed=1, masks=masks)
+    rows = source.sample(2 * N, LENGTH, seed=3)
+    score = sama(source, random_source(V, 0.5, seed=2, masks=masks), rows).numpy()
+    low, high = auroc(score[:N], score[N:]).ends()
+    assert low < 0.5 < high
+
+
+def test_the_share_that_is_noise_gives_the_time() -> None:
+    assert time_of(LogLinear(1e-3), 0.5) == pytest.approx(0.5 / 0.999, abs=1e-9)
+
+
+def test_a_base_of_another_vocabulary_is_refused_in_one_line() -> None:
+    a, b = random_source(V, 0.5, seed=1), random_source(V + 1, 0.5, seed=1)
+    with pytest.raises(AttractorError, match="knows 9 tokens of text and the audited one 8") as e:
+        require_base(a, b, LENGTH, (None, None))
+    assert "\n" not in str(e.value)
+    store = EmpiricalDenoiser(torch.zeros(2, 5, dtype=torch.long), V)
+    with pytest.raises(AttractorError, match=r"rows of 5 tokens and the audited one 24"):
+        require_base(a, store, LENGTH, (None, None))
+    require_base(a, random_source(V, 0.5, seed=1, masks=True), LENGTH, (None, None))
