@@ -1,7 +1,7 @@
 """`python -m benchmarks.ship SWEEP CARD`: the models of a reference sweep into the package.
 
 SWEEP is a folder of `attractor sweep --preset reference`, CARD the device that trained it. Weights
-are the averaged ones, in half precision.
+are the averaged ones of the first seed, in half precision.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from attractor.sweeps.run import planned_runs
 def main(sweep: Path, card: str) -> None:
     for old in HERE.glob("n*"):
         shutil.rmtree(old)
-    runs = sorted(planned_runs(sweep), key=lambda run: run.config.n_train)
+    first = [run for run in planned_runs(sweep) if run.config.seed == 0]
+    runs = sorted(first, key=lambda run: run.config.n_train)
     digests = {
         str(run.config.n_train): ship(sweep / run.run_id, run.config.n_train) for run in runs
     }

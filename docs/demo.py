@@ -81,10 +81,10 @@ def filled(text: str, printed: str) -> str:
 
 def draw(sweep: Path, path: Path = PICTURE) -> None:
     """Draw the first figure of the report, as wide as a page."""
-    from matplotlib import pyplot
+    from matplotlib import rcParams
 
     with print_style("png"):
-        pyplot.rcParams |= {"figure.figsize": (7, 4), "font.size": 9, "savefig.facecolor": "white"}
+        rcParams |= {"figure.figsize": (7, 4), "font.size": 9, "savefig.facecolor": "white"}
         save(draw_figure(recovery(read_report(sweep))), path, dpi=180)
 
 

@@ -19,7 +19,11 @@ from attractor.train import graph
 from attractor.train.loop import train
 from attractor.train.state import Progress
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+    # Inside a compilation a warning that is an error breaks it off, and torch's compiler has many.
+    pytest.mark.filterwarnings("default"),
+]
 V, L = 31, 12
 
 

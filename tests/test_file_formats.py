@@ -39,7 +39,7 @@ from attractor.theory_page.write import write_theory_report
 from attractor.train.state import Check
 
 PAGE = Path(__file__).parents[1] / "docs" / "file-formats.md"
-NOT_MADE = {"ablation", "twins", "twins_chance"}
+NOT_MADE = {"ablation", "twins", "twins_chance", "prefix_extraction", "min_k_prob"}
 NOT_MADE |= {
     f"repetition_{name}" for name in ("copies", "recovery", "radius", "nelbo", "extraction")
 }

@@ -89,3 +89,15 @@ def test_the_command_line_explains_itself_without_torch(arguments: list[str]) ->
         "assert not loaded, loaded\n"
     )
     run(script, *arguments)
+
+
+def test_counting_weights_loads_no_compiler() -> None:
+    """A report and a plan only count them, and torch's compiler takes seconds to load."""
+    script = (
+        "import sys\n"
+        "from attractor.config.presets import preset\n"
+        "from attractor.runs.measure import parameter_count\n"
+        "assert parameter_count(preset('demo'), 100) > 200_000\n"
+        "assert not {'torch._dynamo', 'torch._inductor', 'sympy'} & set(sys.modules)\n"
+    )
+    run(script)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attractor import probes, theory
     from attractor.adapters import load
-    from attractor.api import audit, measure, open, sweep
+    from attractor.api import audit, generate, measure, open, sweep, train_model
     from attractor.model.denoiser import Denoiser
     from attractor.probes import sample
     from attractor.process.absorbing import AbsorbingProcess
@@ -34,6 +34,7 @@ __all__ = [
     "LogLinear",
     "UniformProcess",
     "audit",
+    "generate",
     "load",
     "measure",
     "nelbo",
@@ -42,6 +43,7 @@ __all__ = [
     "sample",
     "sweep",
     "theory",
+    "train_model",
 ]
 
 # A name is loaded when it is first used (PEP 562): torch takes seconds to load, and whoever asks
@@ -55,12 +57,14 @@ _HOMES = {
     "LogLinear": "process.schedule",
     "UniformProcess": "process.uniform",
     "audit": "api",
+    "generate": "api",
     "load": "adapters",
     "measure": "api",
     "nelbo": "process.nelbo",
     "open": "api",
     "sample": "probes",
     "sweep": "api",
+    "train_model": "api",
 }
 """Where each public name is defined."""
 _ROOMS = ("adapters", "analysis", "api", "config", "model", "probes", "process", "theory")

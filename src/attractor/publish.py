@@ -76,7 +76,7 @@ def export(
     """Write what `push` would upload; `attractor.load` reads it back.
 
     Raises:
-        AttractorError: if the run is not finished, or the folder holds something.
+        AttractorError: if the run is not finished or autoregressive, or the folder holds something.
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise AttractorError(f"'{folder}' is not empty; choose another folder")
@@ -84,6 +84,11 @@ def export(
     if not is_finished(run):
         raise AttractorError(f"'{run}' holds no finished run: there is nothing to publish")
     config = run_config_from_dict(read_json(run / CONFIG), run / CONFIG)
+    if config.process == "autoregressive":
+        raise AttractorError(
+            f"'{run}' is an autoregressive model, and what is published is opened as one with "
+            "noise: keep the folder of the run itself, which attractor.load opens"
+        )
     # A run is of this package's own network, which is what a folder of the Hub is written from.
     denoiser = cast(NetworkDenoiser, adapters.load(run, weights, "cpu"))
     results = read_results(run)

@@ -8,8 +8,8 @@ from typing import Literal
 
 __all__ = ["AttractorError", "OtherSchema", "ProcessName", "did_you_mean"]
 
-ProcessName = Literal["uniform", "absorbing", "hybrid"]
-"""What a noisy token is: any token, a mask, or a mixture of both."""
+ProcessName = Literal["uniform", "absorbing", "hybrid", "autoregressive"]
+"""What a noisy token is: any token, a mask, or a mixture of both; or no noise, and next tokens."""
 
 
 class AttractorError(ValueError):

@@ -117,6 +117,20 @@ def test_a_seed_whose_place_is_not_inside_is_named() -> None:
     assert "1 of 3 training runs have it outside the measured sizes" in str(found.warning)
 
 
+def test_a_seed_trained_at_some_sizes_has_the_place_it_has_among_them() -> None:
+    tables = [curves(n, 0) for n in (600, 700)]
+    train, test = (np.stack([table[i] for table in tables]) for i in (0, 1))
+    whole = recovery_transition(SIZES, train, test)
+    near = (SIZES > 100) & (SIZES < 4000)
+    assert 3 <= near.sum() < len(SIZES)
+    train[1, :, ~near] = test[1, :, ~near] = np.nan
+    found = recovery_transition(SIZES, train, test)
+    assert found.seed_n_star == pytest.approx(whole.seed_n_star, rel=0.05)
+    assert found.seed_ci is not None
+    # What has no value of the second run is left to the first.
+    assert found.n_star == pytest.approx(whole.n_star, rel=0.05)
+
+
 def test_few_sequences_give_a_warning() -> None:
     assert recovery_transition(SIZES, *curves(700, 0)).warning is None
     found = recovery_transition(SIZES, *curves(700, 0, sequences=20))

@@ -272,7 +272,7 @@ def test_a_sweep_refuses_copies_that_its_smallest_size_cannot_hold_before_anythi
 
 def test_new_settings_leave_the_names_of_old_runs() -> None:
     new = {"group", "split_by", "order", "repeat", "repeat_rows", "resample", "planted_rows"}
-    new |= {"data_seeds"}
+    new |= {"data_seeds", "seeds_at"}
     sweep = SweepConfig(sizes=(8.0, 16.0))
     told = json.dumps(identity(sweep))
     assert not any(f'"{name}"' in told for name in new)

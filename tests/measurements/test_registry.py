@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from chain import Chain
 from docs import tables
 
 from attractor import measurements
@@ -30,6 +31,7 @@ from attractor.measurements import (
     wanted,
 )
 from attractor.measurements.measurement import Measurement
+from attractor.measurements.prefix_extraction import PREFIX_EXTRACTION
 from attractor.measurements.subject import Subject
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
@@ -55,9 +57,9 @@ CONFIG = ProbeConfig(
 
 
 class Counted(Denoiser):
-    """A Markov source that counts the rows it is asked about."""
+    """A source that counts the rows it is asked about."""
 
-    def __init__(self, source: MarkovDenoiser) -> None:
+    def __init__(self, source: Denoiser) -> None:
         self.source, self.process, self.seq_len = source, source.process, L
         self.asked = 0
 
@@ -71,6 +73,11 @@ class Counted(Denoiser):
 @pytest.fixture(scope="module")
 def source() -> MarkovDenoiser:
     return random_source(V, 0.3, seed=1)
+
+
+def model_for(measurement: Measurement, source: MarkovDenoiser) -> Denoiser:
+    """Of which a measurement is defined: one that writes from left to right, or one with noise."""
+    return Chain(V, L) if measurement.asks == "order" else source
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +97,7 @@ def arrays(
     chosen = [(m, CONFIG) for m in wanted(CONFIG.measure)]
     blocks = [
         *measure_these(Counted(source), texts, CONFIG, chosen),
+        *measure_these(Chain(V, L), texts, CONFIG, [(PREFIX_EXTRACTION, CONFIG)]),
         *(
             Block(measurement=name, split="generated", original=own, value=own[:, :1] / V)
             for name in ("twins", "twins_chance")
@@ -133,7 +141,7 @@ def test_what_asks_the_network_has_a_cost(
     """The own generations, and what is needed of other measurements, are paid for once; beside them
     a measurement asks for rows exactly if it says that it costs something."""
     assert measurement.run is not None
-    denoiser = Counted(source)
+    denoiser = Counted(model_for(measurement, source))
     subject = Subject(denoiser, texts, CONFIG)
     if measurement.on_generations:
         assert len(subject.own.tokens) == CONFIG.generated
@@ -142,7 +150,7 @@ def test_what_asks_the_network_has_a_cost(
     before = denoiser.asked
     list(measurement.run(subject, CONFIG))
     calls = (
-        measurement.calls(source.process, CONFIG, L) if measurement.calls is not None else Calls()
+        measurement.calls(denoiser.process, CONFIG, L) if measurement.calls is not None else Calls()
     )
     asked = denoiser.asked - before
     assert (asked > 0) == (calls.events + calls.dense > 0)
@@ -176,8 +184,9 @@ def test_arrays_depend_on_declared_settings_only(
     changed = {name: value for name, value in OTHER.items() if name not in declared}
     other = dataclasses.replace(CONFIG, **changed)
     assert measurement.run is not None
+    model = model_for(measurement, source)
     first, second = (
-        list(measurement.run(Subject(source, texts, config), config)) for config in (CONFIG, other)
+        list(measurement.run(Subject(model, texts, config), config)) for config in (CONFIG, other)
     )
     assert len(first) == len(second)
     for one, two in zip(first, second, strict=True):

@@ -127,6 +127,23 @@ def test_trajectories_have_a_line_for_each_size(report: Report) -> None:
     assert scale.get_ylim() == pytest.approx((made_up.SIZES[0], made_up.SIZES[-1]))
 
 
+def test_figures_leave_pyplot_to_whoever_calls(folder: Path) -> None:
+    """A notebook draws its own figures inline, before and after."""
+    import matplotlib
+    from matplotlib import pyplot
+
+    before, size = matplotlib.get_backend(), pyplot.rcParams["figure.figsize"]
+    matplotlib.use("svg")
+    try:
+        write_extras([folder], Extras(figures="png", only=("recovery",)))
+        write_extras([folder], Extras(figures="pdf", set="paper"))
+        assert matplotlib.get_backend() == "svg"
+        assert pyplot.get_fignums() == []
+        assert pyplot.rcParams["figure.figsize"] == size
+    finally:
+        matplotlib.use(before)
+
+
 def test_a_paper_without_data_has_fewer_figures(tmp_path: Path) -> None:
     folder = made_up.write(tmp_path / "s", made_up.minimal())
     paths = write_extras([folder], Extras(figures="svg", set="paper"))

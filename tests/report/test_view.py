@@ -153,11 +153,12 @@ def test_with_one_seed_every_headline_says_so(tmp_path: Path) -> None:
     )
     data["perplexity_peak"] = {"n_train": 512, "ci": [400.0, 600.0], "reason": None}
     said = " ".join(answer(read(tmp_path, data), fold) for fold in FOLDS)
-    assert "the change of this training run lies near" in said
-    assert "peaks of this training run near" in said
+    assert "In this training run, judged by the entropy of training text alone, the" in said
+    assert "In this training run, generative perplexity under the judge model peaks near" in said
     data["transition"] = [{"t": 0.15, "n_star": None, "ci": None, "reason": "nothing"}]
     said = answer(read(tmp_path, data), UNCERTAINTY)
-    assert "the change of this training run lies near n = 1,490" in said
+    assert "In this training run, judged by" in said
+    assert "the change is near n = 1,490" in said
     said = words.headline(read(tmp_path, data))[0]
     assert said == "No transition of this training run was located in this sweep."
 
@@ -240,9 +241,12 @@ def test_headline_without_a_transition_gives_the_reason(tmp_path: Path) -> None:
 def test_summary_says_which_model_memorizes_by_its_basin_advantage(tmp_path: Path) -> None:
     said = words.summary(read(tmp_path, made_up.full()))
     assert said.startswith(
-        "At t = 0.15, with 16 training sequences 99.6% of the corrupted training tokens return"
+        "At t = 0.15, where about 15% of the tokens are corrupted, with 16 training sequences "
+        "99.6% of the corrupted training tokens return"
     )
-    assert "a basin advantage of 1.00, so it memorizes. With 16,384" in said
+    assert "a basin advantage (1: training text always returns; 0: no more often than" in said
+    assert "of 1.00, so it memorizes. With 16,384" in said
+    assert said.count("0: no more") == 1
     assert said.count("so it memorizes") == 1
 
 
@@ -421,7 +425,7 @@ def test_every_place_of_a_transition_is_in_the_table(tmp_path: Path) -> None:
         ("entropy, change of slope", "900", "512 to 1,600", "", "", ""),
         ("generative perplexity, peak", "1,100", "700 to 2,000", "", "", ""),
     ]
-    assert "peaks near n = 1,100 (700 to 2,000)." in answer(report, GENERATION)
+    assert "judge model peaks near n = 1,100 (700 to 2,000)." in answer(report, GENERATION)
     assert warnings(report) == [f"{warning.capitalize()}."]
 
 

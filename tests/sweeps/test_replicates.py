@@ -144,3 +144,21 @@ def test_groups_of_one_row_each_are_refused_before_training(tmp_path: Path) -> N
         sweep(
             dataclasses.replace(small, probe=probe), tmp_path / "s", lambda e: None, executor=here
         )
+
+
+def test_further_seeds_at_some_sizes_only(tmp_path: Path) -> None:
+    alike = dataclasses.replace(
+        config(tmp_path), sizes=(32, 64, 128), seeds_at=(64,), data_seeds=(),
+        data=dataclasses.replace(config(tmp_path).data, repeat=(), group=""),
+    )  # fmt: skip
+    sweep(alike, tmp_path / "s", lambda event: None, executor=here)
+    runs = [read_results(tmp_path / "s" / run.run_id) for run in planned_runs(tmp_path / "s")]
+    found = {(r.provenance.n_train, r.provenance.seed) for r in runs}
+    assert found == {(32, 0), (64, 0), (64, 1), (128, 0)}
+    assert alike.runs == 4
+    report = read_report(tmp_path / "s")
+    assert {(p.n_train, len(p.seeds)) for curve in report.recovery for p in curve.points} == {
+        (32, 1), (64, 2), (128, 1)
+    }  # fmt: skip
+    with pytest.raises(AttractorError, match="seeds_at = 100 is none of the sizes"):
+        dataclasses.replace(alike, seeds_at=(100,))

@@ -64,9 +64,13 @@ def require_shape(shape: NetworkShape, where: str, **said: Any) -> None:
 
 
 def build_network(
-    tensors: Mapping[str, Tensor], shape: NetworkShape, n_heads: int, where: str
+    tensors: Mapping[str, Tensor],
+    shape: NetworkShape,
+    n_heads: int,
+    where: str,
+    causal: bool = False,
 ) -> DDiT:
-    """A DDiT that carries the tensors, in float32.
+    """A DDiT, causal or not, that carries the tensors, in float32.
 
     Raises:
         AttractorError: if a tensor is missing, left over, of the wrong shape or type, or holds NaN
@@ -80,7 +84,9 @@ def build_network(
     # The initialisation draws random numbers, all of which are overwritten: whoever loads a model
     # must not find the global generator moved on.
     with torch.random.fork_rng(devices=[]):
-        network = DDiT(shape.vocab_size, hidden_size, n_blocks, n_heads, cond_dim, dropout=0.0)
+        network = DDiT(
+            shape.vocab_size, hidden_size, n_blocks, n_heads, cond_dim, dropout=0.0, causal=causal
+        )
     _require_angles(network, tensors.get("rotary_emb.inv_freq"), where)
     return fill(
         network, {name: value for name, value in tensors.items() if not BUFFER.match(name)}, where

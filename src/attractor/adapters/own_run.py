@@ -40,8 +40,10 @@ def load(
     try:
         sizes = {size: state["model"][size] for size in ("hidden_size", "n_blocks", "cond_dim")}
         require_shape(shape, where, vocab_size=state["vocab_size"], **sizes)
-        network = build_network(groups[name], shape, state["model"]["n_heads"], where)
         process = process_from_settings(state["process"], shape.vocab_size)
+        network = build_network(
+            groups[name], shape, state["model"]["n_heads"], where, causal=not process.corrupts
+        )
         return NetworkDenoiser(network.to(device), process, state["seq_len"])
     except (KeyError, TypeError) as error:
         raise AttractorError(f"the state of '{where}' is incomplete: {error!r}") from None

@@ -6,9 +6,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Int
 from numpy.typing import NDArray
-from scipy import stats
 
 from attractor.analysis.statistics import LEVEL
 from attractor.results.estimate import Estimate
@@ -49,10 +49,10 @@ def collisions(same: Same) -> Collisions:
         raise AttractorError(f"{n} text: pairs need at least 2")
     others = (same & ~np.eye(n, dtype=bool)).sum(1)
     pairs, total = int(others.sum()) // 2, n * (n - 1) // 2
-    least = float(stats.chi2.ppf((1 - LEVEL) / 2, 2 * pairs) / 2) if pairs else 0.0
+    least = float(scipy.stats.chi2.ppf((1 - LEVEL) / 2, 2 * pairs) / 2) if pairs else 0.0
     # Without a pair only one end is in doubt, and all of the error may lie there.
     tail = (1 + LEVEL) / 2 if pairs else LEVEL
-    most = float(stats.chi2.ppf(tail, 2 * pairs + 2) / 2)
+    most = float(scipy.stats.chi2.ppf(tail, 2 * pairs + 2) / 2)
     if pairs:
         # The error of a U-statistic of pairs is twice that of the mean over texts; in log K, where
         # an interval stays positive.
@@ -118,4 +118,4 @@ def p_by_chance(pairs: int, drawn: list[int]) -> float:
     of a Gamma mixture of Poisson laws, the negative binomial.
     """
     m, k = len(drawn), sum(drawn) + 0.5
-    return float(stats.nbinom.sf(pairs - 1, k, m / (m + 1))) if pairs else 1.0
+    return float(scipy.stats.nbinom.sf(pairs - 1, k, m / (m + 1))) if pairs else 1.0

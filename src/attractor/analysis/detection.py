@@ -7,8 +7,9 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize
 
 from attractor.analysis.groups import design
 from attractor.analysis.statistics import LEVEL, clopper_pearson, share_interval
@@ -67,7 +68,7 @@ def auroc(
     placements = _placements(positive, negative)
     value, cases = float(placements[0].mean()), min(len(positive), len(negative))
     m, n = (_independent(x, known) for x, known in zip(placements, groups, strict=True))
-    z, more = stats.norm.ppf((1 + LEVEL) / 2), (m + n) / 2 - 1
+    z, more = scipy.stats.norm.ppf((1 + LEVEL) / 2), (m + n) / 2 - 1
 
     # The interval is of all areas from which the one found is within z standard deviations, taken
     # at that area and not at the one found, where they may be zero.
@@ -171,7 +172,7 @@ def auroc_shuffled(positive: Values, negative: Values, seed: int = 0) -> Estimat
     m, n = len(positive), len(negative)
     # The area is Mann and Whitney's U over m n, and U is the sum of the positive ranks less the
     # smallest that it can be: a permutation costs one sum.
-    ranks = stats.rankdata(np.concatenate([positive, negative]))
+    ranks = scipy.stats.rankdata(np.concatenate([positive, negative]))
     drawn = np.random.default_rng(seed).permuted(np.tile(ranks, (SHUFFLES, 1)), axis=1)[:, :m]
     areas = (drawn.sum(1) - m * (m + 1) / 2) / (m * n)
     low, high = np.quantile(areas, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -6,8 +6,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from attractor.analysis.statistics import clopper_pearson
 from attractor.results.estimate import Estimate
@@ -61,6 +61,8 @@ def beyond(train: Values, unseen: Values, share: float = 0.001) -> Exceedance:
     above = np.flatnonzero(train > level)
     ordered = above[np.argsort(-train[above], kind="stable")]
     tried = {r: len(above), 1: int((train > unseen.max()).sum())}
-    chance = [stats.betabinom.sf(k - 1, n, rank, m + 1 - rank) for rank, k in tried.items() if k]
+    chance = [
+        scipy.stats.betabinom.sf(k - 1, n, rank, m + 1 - rank) for rank, k in tried.items() if k
+    ]
     p = min(1.0, len(tried) * float(min(chance, default=1.0)))
     return Exceedance(level, ordered, clopper_pearson(len(above), n), n * r / (m + 1), p)

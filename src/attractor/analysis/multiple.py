@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from attractor.analysis.statistics import LEVEL
 from attractor.results.estimate import Estimate
@@ -29,7 +29,7 @@ def p_above(estimate: Estimate, null: float, seeds: int = 1, level: float = LEVE
         return 1.0
     if low >= estimate.value:
         return 0.0
-    law = stats.t(seeds - 1) if seeds > 1 else stats.norm
+    law = scipy.stats.t(seeds - 1) if seeds > 1 else scipy.stats.norm
     errors = law.ppf((1 + level) / 2) * (estimate.value - null) / (estimate.value - low)
     return float(2 * law.sf(errors))
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from attractor.analysis.advantage import share_kept
 from attractor.analysis.statistics import (
@@ -217,7 +217,7 @@ def growth(sizes: Sequence[int], onsets: Sequence[Onset]) -> Growth:
     slope = float(weights @ y)
     left = y - y.mean() - slope * x
     spread = np.sqrt((left**2).sum() / (len(x) - 2) / (x**2).sum())
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(x) - 2) * spread)
+    reach = float(scipy.special.stdtrit(len(x) - 2, (1 + LEVEL) / 2) * spread)
     # A draw beyond the checks counts as one at their end; of known onsets these are few.
     draws = weights @ np.stack([np.clip(found.samples, *found.window) for _, _, found in known])
     rows = min(found.rows for _, _, found in known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+import scipy
 
 from attractor.analysis.statistics import LEVEL
 from attractor.results.estimate import Estimate
@@ -30,5 +30,5 @@ def share_difference(
 
 
 def _wilson(hits: int, n: int, level: float) -> tuple[float, float]:
-    found = stats.binomtest(hits, n).proportion_ci(level, method="wilson")
+    found = scipy.stats.binomtest(hits, n).proportion_ci(level, method="wilson")
     return float(found.low), float(found.high)

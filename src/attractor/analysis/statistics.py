@@ -7,8 +7,9 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from attractor.analysis.groups import alike, design, summed
 from attractor.results.estimate import Estimate as Estimate
@@ -54,7 +55,9 @@ def mean_interval(
     found = None if groups is None else design(values, groups)
     if share and np.ptp(values) == 0 and mean in (0.0, 1.0):
         trials = found.groups if found is not None and found.by_group else n
-        exact = stats.binomtest(round(mean * trials), trials).proportion_ci(LEVEL, method="exact")
+        exact = scipy.stats.binomtest(round(mean * trials), trials).proportion_ci(
+            LEVEL, method="exact"
+        )
         return Estimate(mean, float(exact.low), float(exact.high), n, found)
     if groups is not None and found is not None and found.by_group:
         sums = summed(values, groups.of), summed(np.ones(n), groups.of)
@@ -173,7 +176,7 @@ def bca(
 @functools.lru_cache
 def student_tail(n: int, level: float = LEVEL) -> float:
     """The share of bootstrap samples beyond each end, so wide that n sequences give Student's t."""
-    student = stats.t.ppf((1 + level) / 2, n - 1)
+    student = special.stdtrit(n - 1, (1 + level) / 2)
     return float(special.ndtr(-np.sqrt(n / (n - 1)) * student))
 
 
@@ -247,7 +250,7 @@ def relative_reach(runs: int, level: float = LEVEL) -> float:
     many runs, in units of the spread between them; infinite for a single one."""
     if runs < 2:
         return float("inf")
-    return float(stats.t.ppf((1 + level) / 2, runs - 1) / np.sqrt(runs))
+    return float(special.stdtrit(runs - 1, (1 + level) / 2) / np.sqrt(runs))
 
 
 def seed_reach(values: Sequence[float] | Values, level: float = LEVEL) -> float:
@@ -414,7 +417,7 @@ def clustered_share(hits: Values, trials: Values, groups: Groups | None = None) 
         # clusters.
         squares = float(((hits - share * trials) ** 2).sum())
         variance = clusters / (clusters - 1) * squares / total**2
-        tails = stats.t.ppf((1 + LEVEL) / 2, [max(total - 1, 1), clusters - 1])
+        tails = special.stdtrit([max(total - 1, 1), clusters - 1], (1 + LEVEL) / 2)
         binomial = share * (1 - share)
         effective = binomial / max(variance, binomial / total) * (tails[0] / tails[1]) ** 2
     return clopper_pearson(share * effective, effective)._replace(n=clusters)

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attractor.analysis.advantage import HALF, basin_advantage
+from attractor.analysis.advantage import HALF, basin_advantage, share_kept
 from attractor.analysis.agreement import agreements
 from attractor.analysis.calibration import Surprise, calibration_transition
 from attractor.analysis.detection import auroc, transfer
 from attractor.analysis.groups import design
 from attractor.analysis.transition import (
+    TEST,
+    TRAIN,
     Table,
     Transition,
+    combined,
     copying_transition,
     entropy_bend,
     entropy_transition,
+    half_way,
+    mean_curves,
     perplexity_peak,
     recovery_transition,
 )
 from attractor.results.estimate import Groups
 from attractor.results.tables import Arrays, Replicate, Row, RunResults
 from attractor.results.thresholds import NEAR
-from attractor.types import AttractorError
 
 SCHEMA = 1
 """Version of the layout of transition.json."""
@@ -55,7 +58,7 @@ def transition_summary(runs: list[RunResults], elapsed_s: float, margin: float) 
             _curve_point(run, split, t)
             for run in runs
             for split in ("train", "test")
-            for t in times
+            for t in (times or (None,))
         ],
         **places(runs, times, margin),
     }
@@ -70,32 +73,32 @@ class RecoveryCurves(NamedTuple):
 
 
 def recovery_curves(runs: list[RunResults], t: float) -> RecoveryCurves:
-    """The curves that `recovery_transition` takes, at one corruption time t.
-
-    Raises:
-        AttractorError: if a size lacks a seed that another has.
-    """
+    """The curves that `recovery_transition` takes, at one corruption time t."""
 
     def recovered(split: str) -> Table:
         rates = _curves(runs, lambda run: run.outcomes(split, t).rate_per_sequence())
         return _table(runs, rates, "recovery", split, t)
 
-    sizes = np.array(sorted({run.provenance.n_train for run in runs}), dtype=np.float64)
-    return RecoveryCurves(sizes, recovered("train"), recovered("test"))
+    return RecoveryCurves(_sizes(runs), recovered("train"), recovered("test"))
+
+
+def _sizes(runs: list[RunResults]) -> Values:
+    return np.array(sorted({run.provenance.n_train for run in runs}), dtype=np.float64)
 
 
 def places(runs: list[RunResults], times: list[float], margin: float) -> dict[str, Any]:
     """Where recovery, generation, entropy and perplexity change, and how far apart these places
     are."""
-    sizes = recovery_curves(runs, times[0]).sizes
+    sizes = _sizes(runs)
     recovery = {t: recovery_transition(*recovery_curves(runs, t)) for t in times}
     train = _per_sequence_table(runs, "entropy", "train")
     entropy, change = entropy_transition(sizes, train), entropy_bend(sizes, train)
     copies, own = _copies(runs, sizes), _own_entropy(runs, sizes)
-    calibrated = _calibration(runs, sizes)
+    calibrated, extracted = _calibration(runs, sizes), _extraction(runs, sizes)
     judged = _peak_of(runs, sizes, "judge", "generated")
     validation = _peak_of(runs, sizes, "nelbo", "test")
     others = {
+        "prefix extraction": extracted,
         "entropy": entropy,
         "calibration": calibrated,
         "generation": copies,
@@ -107,6 +110,7 @@ def places(runs: list[RunResults], times: list[float], margin: float) -> dict[st
     found |= {name: place for name, place in others.items() if place is not None}
     return {
         "transition": [{"t": t, **place.plain()} for t, place in recovery.items()],
+        "extraction_transition": None if extracted is None else extracted.plain(),
         "entropy_transition": entropy.plain(),
         "entropy_change": change.plain(),
         "calibration_transition": None if calibrated is None else calibrated.plain(),
@@ -116,6 +120,17 @@ def places(runs: list[RunResults], times: list[float], margin: float) -> dict[st
         "validation_peak": None if validation is None else _peak(validation),
         "agreement": [pair._asdict() for pair in agreements(found, margin)],
     }
+
+
+def _extraction(runs: list[RunResults], sizes: Values) -> Transition | None:
+    """Where the memorization advantage in prefix extraction is 1/2; None of models with noise."""
+    if not all(run.has("prefix_extraction", split) for run in runs for split in ("train", "test")):
+        return None
+    train, test = (
+        _per_sequence_table(runs, "prefix_extraction", split) for split in ("train", "test")
+    )
+    a, b = mean_curves(sizes, train, 0, TRAIN), mean_curves(sizes, test, 0, TEST)
+    return half_way(sizes, combined(share_kept, a, b), "memorization advantage")
 
 
 def _calibration(runs: list[RunResults], sizes: Values) -> Transition | None:
@@ -230,16 +245,17 @@ class Case(NamedTuple):
     """What recovery and what entropy say of one model."""
 
     memorizing: bool
-    """its basin advantage at the smallest time is above 1/2"""
+    """its basin advantage at the smallest time, or that in prefix extraction, is above 1/2"""
     entropy: float | None
     """entropy of its own generations, nats per token; None where they were not measured"""
 
 
 def case_of(run: RunResults) -> Case:
-    """What recovery at the smallest time, and the entropy of its own generations, say of a
-    model."""
-    t = run.times()[0]
-    rates = (run.row(split, "recovery_rate", t).value for split in ("train", "test"))
+    """What recovery at the smallest time, or prefix extraction where there is no noise, and the
+    entropy of its own generations say of a model."""
+    times = run.times()
+    name, t = ("recovery_rate", times[0]) if times else ("prefix_tokens", None)
+    rates = (run.row(split, name, t).value for split in ("train", "test"))
     memorizing = basin_advantage(*rates) > HALF
     return Case(memorizing, run.value("generated", "conditional_entropy"))
 
@@ -298,15 +314,17 @@ def _replicate(run: RunResults) -> dict[str, int]:
     return {"seed": run.provenance.seed, "data_seed": run.provenance.data_seed}
 
 
-def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
-    rate, entropy = run.row(split, "recovery_rate", t), run.row(split, "conditional_entropy")
+def _curve_point(run: RunResults, split: str, t: float | None) -> dict[str, Any]:
+    rate = None if t is None else run.row(split, "recovery_rate", t)
+    entropy = run.row(split, "conditional_entropy")
     return {
         "n_train": run.provenance.n_train,
         **_replicate(run),
         "split": split,
         "t": t,
-        "recovery_rate": rate.value,
-        "recovery_ci": [rate.low, rate.high],
+        "recovery_rate": None if rate is None else rate.value,
+        "recovery_ci": None if rate is None else [rate.low, rate.high],
+        **({} if rate is not None else _prefix_point(run, split)),
         "unstable_rate": run.value(split, "unstable_rate", t),
         "conditional_entropy": entropy.value,
         "entropy_ci": [entropy.low, entropy.high],
@@ -315,28 +333,20 @@ def _curve_point(run: RunResults, split: str, t: float) -> dict[str, Any]:
     }
 
 
+def _prefix_point(run: RunResults, split: str) -> dict[str, Any]:
+    rate = run.row(split, "prefix_tokens")
+    return {"prefix_tokens": rate.value, "prefix_ci": [rate.low, rate.high]}
+
+
 def _curves(runs: list[RunResults], per_sequence: Callable[[RunResults], Values]) -> Values:
     """One curve a sequence for each replicate, (replicates, N, S), in the order of `replicates`;
-    NaN where a training set has fewer rows than others, which have its rows first.
-
-    Raises:
-        AttractorError: if a size lacks a replicate that another has.
-    """
+    NaN where a training set has fewer rows than others, which have its rows first, and where a
+    size has no such replicate."""
     found = {(run.replicate, run.provenance.n_train): per_sequence(run) for run in runs}
-    sizes = sorted({size for _, size in found})
-    for replicate, size in itertools.product(replicates(runs), sizes):
-        if (replicate, size) not in found:
-            order = f" and data seed {replicate.data_seed}" if replicate.data_seed else ""
-            raise AttractorError(
-                f"there is no model of seed {replicate.seed}{order} at n = {size}: every size "
-                "needs the same seeds"
-            )
-    curves = np.full((len(replicates(runs)), max(map(len, found.values())), len(sizes)), np.nan)
-    for (k, replicate), (s, size) in itertools.product(
-        enumerate(replicates(runs)), enumerate(sizes)
-    ):
-        values = found[replicate, size]
-        curves[k, : len(values), s] = values
+    each, sizes = replicates(runs), sorted({size for _, size in found})
+    curves = np.full((len(each), max(map(len, found.values())), len(sizes)), np.nan)
+    for (replicate, size), values in found.items():
+        curves[each.index(replicate), : len(values), sizes.index(size)] = values
     return curves
 
 

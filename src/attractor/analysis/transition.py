@@ -163,7 +163,14 @@ def entropy_transition(
     curves = mean_curves(sizes, entropy, seed, TRAIN if text == "training" else OWN)
     if not _rises(curves):
         return not_found(f"the entropy of {text} text rises by less than {MIN_RISE} nats")
-    missing = combined(lambda curve: 1 - curve / curve[..., -1:], curves)
+    most = curves.mean[-1]
+
+    def share(curve: Values) -> Values:
+        """By its own end; a seed that was not trained at the largest size has that of all."""
+        end = curve[..., -1:]
+        return 1 - curve / np.where(np.isnan(end), most, end)
+
+    missing = combined(share, curves)
     return half_way(sizes, missing, f"share of the entropy of {text} text that is missing")
 
 
@@ -300,7 +307,7 @@ def _located(
             f"of {len(samples):,} resamples {beyond[0]:,} have it below n = {sizes[0]:,.0f}, "
             f"{beyond[1]:,} above n = {sizes[-1]:,.0f} and {none:,} nowhere: an end is open"
         )
-    seeds = find(sizes, curves.seeds)
+    seeds = _alone(sizes, find, curves.seeds)
     inside = np.isfinite(seeds)
     seed_ci = None
     if len(seeds) > 1 and inside.all():
@@ -317,6 +324,20 @@ def _located(
         samples=samples,
         sequences=sequences,
         replicates=curves.replicates,
+    )
+
+
+def _alone(
+    sizes: Values, find: Callable[[Values, Values], Values], curves: Values
+) -> NDArray[np.float64]:
+    """The place of each run by itself, from the sizes that it has been trained at; a run that lacks
+    sizes and has fewer than three has none."""
+    there = np.isfinite(curves)
+    return np.array(
+        [
+            find(sizes[known], curve[None, known])[0] if known.all() or known.sum() > 2 else np.nan
+            for curve, known in zip(curves, there, strict=True)
+        ]
     )
 
 
@@ -374,7 +395,8 @@ def mean_curves(sizes: Values, table: Values | Table, seed: int, stream: int) ->
         at = f" at n = {sizes[sequences.argmin()]:g}"
         raise AttractorError(f"curves of a single {kind}{at}: an interval needs at least 2")
     resampled = resampled_means(values, seed, RESAMPLES, stream, groups)
-    seeds = np.nanmean(stacked, 1)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where a seed was not trained at a size
+        seeds = np.nansum(stacked, 1) / (~np.isnan(stacked)).sum(1)
     return Curves(np.nanmean(stacked, (0, 1)), resampled, seeds, sequences, replicates)
 
 

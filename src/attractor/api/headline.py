@@ -14,6 +14,8 @@ NUMBERS = (
     "recovery_rate",
     "unstable_rate",
     "exact_match",
+    "prefix_tokens",
+    "prefix_exact",
     "conditional_entropy",
     "kappa",
     "nelbo_per_token",

@@ -11,6 +11,7 @@ from attractor.report.view import Report, Star
 from attractor.types import AttractorError
 
 OTHERS = {
+    "extraction": "prefix extraction",
     "entropy_star": "conditional entropy",
     "entropy_bend": "conditional entropy, change of slope",
     "calibration_star": "calibration",
@@ -74,14 +75,16 @@ def places(report: Report) -> tuple[Place, ...]:
 
 
 def best_known(found: tuple[Place, ...]) -> Place:
-    """The place of recovery whose interval is the shortest, which headlines the report.
+    """The place of recovery whose interval is the shortest, which headlines the report, or that of
+    prefix extraction where models have no noise.
 
     Raises:
-        AttractorError: if recovery was measured at no time.
+        AttractorError: if neither was looked for.
     """
-    of_recovery = [place for place in found if place.seen_in == "recovery"]
+    first = ("recovery", OTHERS["extraction"])
+    of_recovery = [place for place in found if place.seen_in in first]
     if not of_recovery:
-        raise AttractorError("the sweep looked for no place of recovery")
+        raise AttractorError("the sweep looked for no place of recovery or prefix extraction")
     return min(of_recovery, key=_spread)
 
 

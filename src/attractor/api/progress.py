@@ -48,6 +48,27 @@ def shown(steps: int, console: Console | None) -> Iterator[Watched]:
             yield Watched(ModelBars(bars, steps), packing_bar(bars))
 
 
+class WatchedRun(NamedTuple):
+    """Who hears of what while one model trains."""
+
+    line: Callable[[Line], None]
+    """of each line of its metrics"""
+    packing: Callable[[Packed], None]
+    """of a corpus that is streamed"""
+
+
+@contextlib.contextmanager
+def training(title: str, steps: int, console: Console | None) -> Iterator[WatchedRun]:
+    """Show how one model trains for so many steps, on a console; nothing without one."""
+    if console is None:
+        yield WatchedRun(lambda line: None, lambda packed: None)
+    elif console.is_jupyter and not _has_widgets():
+        yield WatchedRun(_Tenths(console, title, steps), lambda packed: None)
+    else:
+        with progress_bars(console) as bars:
+            yield WatchedRun(training_bar(bars, title, steps), packing_bar(bars))
+
+
 @contextlib.contextmanager
 def doing(what: str, console: Console | None) -> Iterator[Callable[[str], None]]:
     """Show what is being done, on a console; yields what hears of the next thing."""
@@ -77,6 +98,22 @@ class _Lines:
     def __call__(self, event: RunEvent) -> None:
         if event.progress is None:
             self.console.print(f"{event.run.title}: trained and measured", highlight=False)
+
+
+class _Tenths:
+    """A line for each tenth of a training."""
+
+    def __init__(self, console: Console, title: str, steps: int) -> None:
+        self.console, self.title, self.steps = console, title, steps
+        self.said = 0
+        console.print(f"a line for each tenth (pip install {WIDGETS} shows a bar)")
+
+    def __call__(self, line: Line) -> None:
+        tenth = 10 * line.step // self.steps
+        if tenth > self.said:
+            self.said = tenth
+            where = f"{self.title}: step {line.step:,} of {self.steps:,}, {_note(line)}"
+            self.console.print(where, highlight=False, markup=False)
 
 
 class _Bars(Progress):
@@ -144,13 +181,17 @@ def training_bar(bars: Progress, title: str, steps: int) -> Callable[[Line], Non
 
 def advance(bars: Progress, task: TaskID, line: Line) -> None:
     """Move a model's bar to the step of a line of its metrics, and say what the line says."""
+    bars.update(task, completed=line.step, note=_note(line))
+
+
+def _note(line: Line) -> str:
     loss = "not finite" if line.loss is None else f"{line.loss:.3f} nats"
     note = f"loss {loss}  {line.tokens_per_s:,.0f} tokens/s"
     if line.validation_nelbo is not None:
         note += f"  unseen {line.validation_nelbo:.3f} nats"
     if line.check is not None:
         note += f"  recovery {line.check.recovery_train:.2f}, {line.check.recovery_test:.2f} unseen"
-    bars.update(task, completed=line.step, note=note)
+    return note
 
 
 def packing_bar(bars: Progress) -> Callable[[Packed], None]:

@@ -17,6 +17,7 @@ from attractor.config.settings import (
     ModelConfig,
     MonitorConfig,
     ProbeConfig,
+    RunConfig,
     SweepConfig,
     TrainConfig,
 )
@@ -29,6 +30,11 @@ SECTIONS: dict[str, type] = {
     "probe": ProbeConfig,
     "monitor": MonitorConfig,
 }
+
+
+def run_settings(base: RunConfig, given: Mapping[str, Any]) -> RunConfig:
+    """The settings of one run, with some of them changed; errors as `sweep_settings`."""
+    return described(RunConfig, _changed(to_dict(base), given))
 
 
 def sweep_settings(base: SweepConfig, given: Mapping[str, Any]) -> SweepConfig:
@@ -44,15 +50,7 @@ def sweep_settings(base: SweepConfig, given: Mapping[str, Any]) -> SweepConfig:
         AttractorError: for a setting that there is not, that several sections have, or whose value
             is not allowed.
     """
-    values = to_dict(base)
-    for name, value in given.items():
-        if name in SECTIONS:
-            _fill(values[name], name, value)
-        elif name in values:
-            values[name] = _plain(value, values[name])
-        else:
-            section = values[_section_of(name)]
-            section[name] = _plain(value, section[name])
+    values = _changed(to_dict(base), given)
     # A whole number 1 would be one row, and a sweep's sizes say that 1 is all of them.
     values["sizes"] = [1.0 if size == 1 else size for size in values["sizes"]]
     return described(SweepConfig, values)
@@ -63,6 +61,18 @@ def probe_settings(base: ProbeConfig, given: Mapping[str, Any]) -> ProbeConfig:
     values = to_dict(base)
     _fill(values, "", given)
     return described(ProbeConfig, values)
+
+
+def _changed(values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    for name, value in given.items():
+        if name in SECTIONS:
+            _fill(values[name], name, value)
+        elif name in values:
+            values[name] = _plain(value, values[name])
+        else:
+            section = values[_section_of(name, values)]
+            section[name] = _plain(value, section[name])
+    return values
 
 
 def _fill(values: dict[str, Any], section: str, given: Any) -> None:
@@ -81,7 +91,7 @@ def _fill(values: dict[str, Any], section: str, given: Any) -> None:
         values[name] = _plain(value, values[name])
 
 
-def _section_of(name: str) -> str:
+def _section_of(name: str, whole: Mapping[str, Any]) -> str:
     fields = {section: _names(kind) for section, kind in SECTIONS.items()}
     found = [section for section, names in fields.items() if name in names]
     # What is watched in training has several names of the measurements, which are meant more often.
@@ -91,7 +101,7 @@ def _section_of(name: str) -> str:
     if found:
         said = " or ".join(f"{section}={{'{name}': ...}}" for section in found)
         raise AttractorError(f"{name} is a setting of {', '.join(found)}: say {said}")
-    every = {*_names(SweepConfig), *itertools.chain.from_iterable(fields.values())}
+    every = {*whole, *itertools.chain.from_iterable(fields.values())}
     raise AttractorError(f"there is no setting {name}{did_you_mean(name, every)}")
 
 

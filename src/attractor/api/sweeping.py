@@ -8,18 +8,16 @@ from typing import Any
 
 from rich.console import Console
 
-from attractor.adapters.sweep_folder import require_no_run_named
-from attractor.api.documents import COLUMN, same_documents, write_documents
+from attractor.api.documents import COLUMN
+from attractor.api.inputs import folder_of, source_of
 from attractor.api.progress import console_of, shown
 from attractor.api.settings import sweep_settings
 from attractor.api.sweeps import Sweep
 from attractor.config.presets import preset as named
 from attractor.config.settings import ProbeConfig, SweepConfig
 from attractor.data.subsets import SplitCounts
-from attractor.machine.paths import expanded, require_writable
 from attractor.sweeps.executor import Executor
 from attractor.sweeps.run import sweep as run_sweep
-from attractor.types import AttractorError
 
 Note = Callable[[SplitCounts, int, ProbeConfig], None]
 
@@ -59,14 +57,14 @@ def sweep(
         AttractorError: for bad input, before anything is trained; if a model failed; if the folder
             holds another sweep, or somebody works on it.
     """
-    out = _folder(out)
+    out = folder_of(out)
     given = dict(settings)
     if sizes is not None:
         given["sizes"] = sizes
     base = named(preset)
     config = sweep_settings(base, given)
     if text is not None:
-        config = sweep_settings(config, {"source": _source(text, out, force)})
+        config = sweep_settings(config, {"source": source_of(text, out, force)})
         if not isinstance(text, str | Path):
             config = sweep_settings(config, {"column": COLUMN})
     return train_sweep(
@@ -101,34 +99,3 @@ def train_sweep(
             on_packing=watched.packing,
         )
     return Sweep(out)
-
-
-def _folder(out: str | Path) -> Path:
-    if not isinstance(out, str | Path) or not str(out):
-        raise AttractorError(f"out = {out!r:.80}: the path of a folder is wanted")
-    folder = expanded(out)
-    require_no_run_named(folder)
-    require_writable(folder)
-    return folder
-
-
-def _source(text: str | Path | Iterable[str], out: Path, force: bool) -> str:
-    """The text as settings name it. What is given in memory is kept beside the sweep: its folder
-    holds nothing of others, and the text must be there when the sweep goes on."""
-    if isinstance(text, str | Path):
-        if "\n" in str(text):
-            raise AttractorError(
-                f"text = {str(text)[:40]!r}... is no path: a text itself is given in a list, "
-                "text=[...], each of its documents by itself"
-            )
-        return str(expanded(text))
-    documents = text if hasattr(text, "read") else list(text)
-    file = out.with_name(f"{out.name}.text.jsonl")
-    if file.exists() and not force and not hasattr(text, "read"):
-        if not same_documents(documents, file):
-            raise AttractorError(
-                f"'{file}' holds the text of an earlier sweep, which is another one: choose "
-                "another folder, or force=True"
-            )
-        return str(file)
-    return str(write_documents(documents, file))

@@ -18,6 +18,7 @@ from attractor.notebook import table_html
 from attractor.report import words
 from attractor.report.sweep_files import read_report
 from attractor.report.view import Curve, Report, find
+from attractor.report.view import curves as by_size
 from attractor.runs.measure import results_of
 from attractor.sweeps.run import config_of, planned_runs, summarize
 from attractor.sweeps.summary import TRANSITION
@@ -155,10 +156,16 @@ class Sweep:
             return table_html(f"Sweep '{self.folder}'", (), (), said)
         notes = [repr(place)[1:-1] for place in self.places]
         report, t = self._report, self.n_star.t
-        head = ("n", f"recovery, t = {t:g}", "of unseen text", "entropy, nats", "of unseen text")
+        first, recovered = (
+            "second halves that come back",
+            by_size(row for row in report.measured if row.measurement == "prefix_tokens"),
+        )
+        if t is not None:
+            first, recovered = f"recovery, t = {t:g}", report.recovery
+        head = ("n", first, "of unseen text", "entropy, nats", "of unseen text")
         curves = [
             find(some, split, at)
-            for some, at in ((report.recovery, t), (report.entropy, None))
+            for some, at in ((recovered, t), (report.entropy, None))
             for split in ("train", "test")
         ]
         forms = (words.percent, words.percent, words.nats, words.nats)

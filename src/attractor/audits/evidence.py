@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from attractor.analysis.advantage import advantage
 from attractor.analysis.calibration import Surprise, kappa, log_kappa_difference
@@ -271,7 +271,7 @@ def membership(arrays: Arrays) -> dict[str, Membership]:
 def widened_to(e: Estimate, level: float) -> Estimate:
     """An interval of 95% stretched to another level, as one of a normal law would be."""
     low, high = e.ends()
-    factor = float(stats.norm.ppf((1 + level) / 2) / stats.norm.ppf((1 + LEVEL) / 2))
+    factor = float(scipy.stats.norm.ppf((1 + level) / 2) / scipy.stats.norm.ppf((1 + LEVEL) / 2))
     return e._replace(
         low=e.value - factor * (e.value - low), high=e.value + factor * (high - e.value)
     )

@@ -18,8 +18,8 @@ from attractor.cli import commands
 from attractor.cli.examples import epilogue
 from attractor.cli.help import fields, options
 from attractor.cli.pipe import ending_with_reader
-from attractor.config.presets import preset
-from attractor.config.settings import ProbeConfig, RunConfig
+from attractor.config.presets import preset, single
+from attractor.config.settings import ProbeConfig
 from attractor.types import AttractorError, did_you_mean
 
 HELP_ALL = "--help-all"
@@ -44,11 +44,10 @@ def parse(arguments: list[str]) -> Callable[[], int | None]:
     # The parser shows and fills in defaults, and these are what the preset and the folder say: so
     # both are read from the arguments before it runs.
     base = preset(_value_of("--preset", arguments) or commands.DEMO)
-    single = RunConfig(data=base.data, model=base.model, train=base.train, probe=base.probe)
     known: dict[str, object] = {
         "demo": commands.DemoCommand(),
         "sweep": commands.SweepCommand(config=base, out=tyro.MISSING),
-        "train": commands.TrainCommand(config=single, out=tyro.MISSING),
+        "train": commands.TrainCommand(config=single(base), out=tyro.MISSING),
         "probe": commands.ProbeCommand(run=tyro.MISSING, config=_probe_of(arguments) or base.probe),
         "measure": commands.MeasureCommand(
             sweep=tyro.MISSING, config=_probe_of(arguments) or base.probe

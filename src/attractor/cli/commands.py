@@ -19,7 +19,7 @@ import tyro
 
 from attractor.cli.net import NOTHING_KEPT
 from attractor.config.presets import preset
-from attractor.config.settings import DataConfig, ProbeConfig, RunConfig, SweepConfig, check_seed
+from attractor.config.settings import DataConfig, ProbeConfig, RunConfig, SweepConfig
 from attractor.types import AttractorError
 
 Folder = tyro.conf.Positional[Path]
@@ -293,14 +293,10 @@ class GenerateCommand:
     step."""
 
     def __call__(self) -> None:  # noqa: D102
-        from attractor import adapters
         from attractor.cli.run import run_generate
-        from attractor.model.sharpened import Sharpened
 
-        check_seed(self.seed)
-        denoiser = adapters.load(self.run, self.weights)
-        sharpened = Sharpened(denoiser, self.temperature, self.top_p)
-        run_generate(sharpened, self.n, self.steps, self.seed)
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        run_generate(given.pop("run"), **given)
 
 
 @dataclass(frozen=True, kw_only=True)

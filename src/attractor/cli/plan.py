@@ -16,7 +16,7 @@ from attractor.config.settings import MonitorConfig, RunConfig, SweepConfig
 from attractor.data.dataset import Dataset
 from attractor.data.subsets import nested_sizes
 from attractor.machine.units import duration, size
-from attractor.measurements.sets import spelled_out
+from attractor.measurements.sets import asked_of, spelled_out
 from attractor.runs.folder import CONFIG
 from attractor.runs.measure import texts_of
 from attractor.sweeps.devices import FLOOR, GPUS, UTILISATION
@@ -41,7 +41,7 @@ def plan_sweep(
     """Refuse what the sweep would refuse, and print what it would do and take."""
     check_workers(workers)
     require_own(folder / SWEEP, config, force)
-    require_locating(config.probe)
+    require_locating(config.probe, config.process)
     require_feasible(config, folder, force)
     if precision is not None:
         check_precision(precision, at_once)
@@ -66,7 +66,7 @@ def plan_run(config: RunConfig, folder: Path, watts: float, *, force: bool) -> N
     with _text(alone, folder, force) as data:
         if data is not None:
             nested_sizes([config.n_train], len(data.train))
-            probe = spelled_out(config.probe)
+            probe = spelled_out(asked_of(config))
             texts_of(data, config.n_train, probe, text=dataclasses.replace(config.data, order=0))
         show_plan(alone, data, None, watts)
 
@@ -120,7 +120,8 @@ def show_plan(
     with out.status("timing this machine"):
         known = None if data is None else data.tokenizer.vocab_size
         found = forecast(config, workers, together, known)
-    found = [each._replace(runs=most * config.runs_each) for each in found]
+    if precision is not None:
+        found = [each._replace(runs=most * config.runs_each) for each in found]
     out.print(_plan_table(found, at_a_time(config, workers, together), watts))
     say(
         "A model's column is one run, the last one the whole sweep. FLOPs: 6 x parameters outside "
@@ -162,8 +163,9 @@ def _runs(config: SweepConfig) -> str:
     """How many training runs there are of each size, and what more would buy."""
     reaches = ", ".join(f"+-{relative_reach(k):.2g} of {k}" for k in (2, 3, 5, 10))
     orders = f", data seeds {_listed(config.orders)}" if any(config.orders) else ""
+    at = f" of {_listed(config.seeds_at)}, else of the first seed" if config.seeds_at else ""
     return (
-        f"{config.runs_each} of each size: seeds {_listed(config.seeds)}{orders}\n"
+        f"{config.runs_each} of each size{at}: seeds {_listed(config.seeds)}{orders}\n"
         f"          a mean over runs is known to {reaches}, in standard deviations between runs,\n"
         "          and of one run nothing is known of them; data seeds and seeds count apart"
     )

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from attractor.api.generating import generate
 from attractor.api.measuring import measure_all, measure_one
-from attractor.api.progress import packing_bar, progress_bars, shown, training_bar
+from attractor.api.progress import shown
 from attractor.api.sweeping import train_sweep
+from attractor.api.training import train_one
 from attractor.cli.tables import note_data, show_headline, show_rows, show_transition
 from attractor.cli.terminal import out, say
 from attractor.cli.terminal import out as terminal
 from attractor.config.settings import DataConfig, ProbeConfig, RunConfig, SweepConfig
 from attractor.machine.processes import processes
-from attractor.model.denoiser import Denoiser
 from attractor.notebook import printable
-from attractor.probes import sample
 from attractor.report.page import FILE as REPORT
 from attractor.report.sweep_files import read_report
-from attractor.results.tables import RESULTS, read_results
+from attractor.results.tables import RESULTS
 from attractor.runs.folder import read_json
-from attractor.runs.measure import results_of
 from attractor.runs.run import run_alone
 from attractor.sweeps.checkpoints import find_checkpoints, measure_checkpoints
 from attractor.sweeps.executor import Executor
@@ -63,11 +63,9 @@ def run_training(config: RunConfig, folder: Path, force: bool) -> None:
     speaks."""
     if not processes().is_main:
         return run_alone(config, folder, lambda line: None, force)
-    with progress_bars(out) as bars:
-        bar = training_bar(bars, f"n = {config.n_train:,}", config.train.steps)
-        run_alone(config, folder, bar, force, packing_bar(bars))
-    measured = results_of(folder, config.probe) or folder
-    show_headline(read_results(measured), f"n = {config.n_train:,}")
+    made = train_one(config, folder, out, force)
+    measured = made.measured or folder
+    show_headline(made.results, f"n = {config.n_train:,}")
     say(f"run  {folder}" if measured == folder else f"run  {folder}, measured in {measured}")
     say(f"all numbers: attractor.open('{folder}').to_pandas(), or {measured / RESULTS}")
 
@@ -108,8 +106,8 @@ def run_twins(folder: Path) -> None:
     say("\n".join(f"report   {report}" for report in reports))
 
 
-def run_generate(denoiser: Denoiser, n: int, steps: int, seed: int) -> None:
-    """Print sequences that the model of a run writes by itself."""
-    for text in denoiser.decode(sample(denoiser, n, steps=steps, seed=seed)):
+def run_generate(model: Path, n: int, **how: Any) -> None:
+    """Print sequences that a model writes by itself."""
+    for text in generate(model, n, **how).texts:
         # A model may write what would move the cursor or colour the terminal.
         say(printable(text))

@@ -21,6 +21,7 @@ from attractor.sweeps.attempt import FAILED
 from attractor.sweeps.status import State, read_status
 
 PLACES = {
+    "extraction_transition": "prefix extraction",
     "entropy_transition": "entropy",
     "calibration_transition": "calibration",
     "generation_transition": "generation",
@@ -64,7 +65,10 @@ def note_data(counts: SplitCounts, rows: int, probe: ProbeConfig) -> None:
 
 def show_transition(content: dict[str, Any], model: str = "") -> None:
     """The rows of transition.json as a table, and where the transition is."""
-    measured = {"recovery": "recovery_rate", "entropy": "conditional_entropy"}
+    first = ("recovery", "recovery_rate")
+    if all(row["t"] is None for row in content["rows"]):  # without noise nothing is corrupted
+        first = ("prefix", "prefix_tokens")
+    measured = dict([first, ("entropy", "conditional_entropy")])
     columns = [f"{name} {split}" for name in measured for split in ("train", "test")]
     headings = (*columns[:2], "advantage", *columns[2:], "broken test")
     table = Table("n", "t", *headings, box=None, title=model or None)
@@ -76,9 +80,11 @@ def show_transition(content: dict[str, Any], model: str = "") -> None:
         ]
         unstable = test["unstable_rate"]
         broken = "" if unstable is None else f"{unstable:.2f}"
-        advantage = basin_advantage(train["recovery_rate"], test["recovery_rate"])
+        advantage = basin_advantage(*(row[first[1]] for row in (train, test)))
         cells.insert(2, f"{advantage:.2f}")
-        table.add_row(f"{train['n_train']:,}", f"{train['t']:g}", *cells, broken)
+        table.add_row(
+            f"{train['n_train']:,}", "" if train["t"] is None else f"{train['t']:g}", *cells, broken
+        )
     out.print(table)
     for name, found in _places(content):
         say(f"{name} {_located(found)}")

@@ -9,6 +9,7 @@ from attractor.config.settings import (
     DataConfig,
     MonitorConfig,
     ProbeConfig,
+    RunConfig,
     SweepConfig,
     TrainConfig,
 )
@@ -60,12 +61,14 @@ PRESETS: dict[str, SweepConfig] = {
     ),
     "reference": SweepConfig(
         sizes=(8, 64, 512, 1024, 2048, 4096, 8192, 16384, 1.0),
+        seeds=(0, 1),
+        seeds_at=(1024, 2048, 4096),
         data=DataConfig(tokenizer="char", seq_len=64),
         model=MODELS["reference"],
         train=TrainConfig(
-            steps=4_000,
+            steps=8_000,
             optimizer="muon",
-            batch_size=512,
+            batch_size=256,
             lr=4e-3,
             warmup=100,
             decay="cosine",
@@ -74,19 +77,32 @@ PRESETS: dict[str, SweepConfig] = {
             clip=0.5,
             precision="bf16",
             time_power=1.25,
-            validate_every=1_000,
+            validate_every=2_000,
         ),
         probe=ProbeConfig(
             t=(0.15, 0.3, 0.5),
-            rows=200,
-            test_rows=300,
+            rows=100,
+            test_rows=200,
             steps=250,
-            generated=200,
-            basin_rows=100,
-            measure=("all",),
+            generated=100,
+            basin_rows=40,
+            measure=(
+                "recovery",
+                "exact_match",
+                "basin",
+                "fixed_points",
+                "entropy",
+                "entropy_by_outcome",
+                "calibration",
+                "likelihood",
+                "membership",
+                "entropy_gap",
+                "novelty",
+                "generative_perplexity",
+            ),
         ),
         monitor=MonitorConfig(
-            at=(16, 31, 62, 125, 250, 500, 1_000, 2_000, 4_000), rows=48, t=0.15, steps=64
+            at=(16, 31, 62, 125, 250, 500, 1_000, 2_000, 4_000, 8_000), rows=48, t=0.15, steps=64
         ),
     ),
     **{
@@ -104,6 +120,11 @@ PRESETS: dict[str, SweepConfig] = {
         models=("tiny", "small", "medium"),
     ),
 }
+
+
+def single(base: SweepConfig) -> RunConfig:
+    """One model with the settings of a sweep."""
+    return RunConfig(data=base.data, model=base.model, train=base.train, probe=base.probe)
 
 
 def preset(name: str) -> SweepConfig:

@@ -66,6 +66,24 @@ def _check_curriculum(process: ProcessName, train: TrainConfig) -> None:
         )
 
 
+def _check_order(process: ProcessName, data: DataConfig, monitor: MonitorConfig) -> None:
+    """Refuse what corrupts text where the process has no noise."""
+    if process != "autoregressive":
+        return
+    if monitor.checks:
+        raise AttractorError(
+            f"monitor.every = {monitor.every}, monitor.at = {monitor.at}: checks restore "
+            "corrupted text, and an autoregressive model has no noise to corrupt it with; give "
+            "--monitor.every 0 --monitor.at: metrics.jsonl has its validation loss"
+        )
+    if data.repeat:
+        raise AttractorError(
+            f"repeat = {data.repeat}: what is measured of repeated rows restores corrupted "
+            "text, and an autoregressive model has no noise to corrupt it with; leave it out: its "
+            "prefix_extraction is of the training rows"
+        )
+
+
 def _check_monitor(monitor: MonitorConfig, train: TrainConfig) -> None:
     last = max(monitor.at, default=0)
     if last > train.steps:
@@ -423,7 +441,8 @@ class RunConfig:
     """Seed of the initial weights, the order of the data and the noise of training."""
     process: ProcessName = "uniform"
     """What noise makes of a token: any token ("uniform"), a mask ("absorbing"), or one or the other
-    ("hybrid")."""
+    ("hybrid"); or "autoregressive", no noise: the same network, with a causal mask, learns the next
+    token, and what needs noise is not measured."""
     uniform_share: float = 0.2
     """Share of uniform noise in a hybrid process, at the noise level where it is largest; between 0
     and 1."""
@@ -440,6 +459,7 @@ class RunConfig:
         check_seed(self.seed)
         _check_share(self.uniform_share)
         _check_curriculum(self.process, self.train)
+        _check_order(self.process, self.data, self.monitor)
         _check_monitor(self.monitor, self.train)
 
 
@@ -452,12 +472,16 @@ class SweepConfig:
     most 1, where 1 is all of them."""
     seeds: tuple[int, ...] = (0,)
     """Seeds of training; a model is trained for every size, every seed and every data seed."""
+    seeds_at: tuple[int, ...] = field(default=(), metadata=LATER)
+    """Sizes in rows at which every seed trains a model, such as those around the transition; at the
+    others only the first seed does. All sizes unless given."""
     data_seeds: tuple[int, ...] = field(default=(), metadata=LATER)
     """Orders of the training rows, see `order` of the data: with others a training set of the same
     size is other rows. Unless given, the one order that the settings of the data name."""
     process: ProcessName = "uniform"
     """What noise makes of a token: any token ("uniform"), a mask ("absorbing"), or one or the other
-    ("hybrid")."""
+    ("hybrid"); or "autoregressive", no noise: the same network, with a causal mask, learns the next
+    token, and what needs noise is not measured."""
     uniform_share: float = 0.2
     """Share of uniform noise in a hybrid process, at the noise level where it is largest; between 0
     and 1."""
@@ -474,14 +498,20 @@ class SweepConfig:
     monitor: MonitorConfig = field(default_factory=MonitorConfig)
 
     def __post_init__(self) -> None:
-        for name in ("sizes", "seeds", "data_seeds", "models"):
+        for name in ("sizes", "seeds", "seeds_at", "data_seeds", "models"):
             values = getattr(self, name)
-            if not (values or name in ("data_seeds", "models")) or len(set(values)) < len(values):
+            if not (values or name not in ("sizes", "seeds")) or len(set(values)) < len(values):
                 raise AttractorError(f"{name} = {values}: at least one is needed, and none twice")
         for seed in self.seeds:
             check_seed(seed, "seeds")
         for order in self.data_seeds:
             check_seed(order, "data_seeds")
+        elsewhere = [size for size in self.seeds_at if size not in self.sizes]
+        if elsewhere:
+            raise AttractorError(
+                f"seeds_at = {elsewhere[0]:g} is none of the sizes, which are "
+                f"{', '.join(f'{size:g}' for size in self.sizes)}"
+            )
         if not all(0 < size < math.inf for size in self.sizes):
             raise AttractorError(f"sizes = {self.sizes} must be positive")
         # Of sizes that are shares of the corpus it is known only when that has been packed.
@@ -495,6 +525,7 @@ class SweepConfig:
             )
         _check_share(self.uniform_share)
         _check_curriculum(self.process, self.train)
+        _check_order(self.process, self.data, self.monitor)
         _check_monitor(self.monitor, self.train)
         for name in self.models:
             if name not in MODELS:
@@ -508,10 +539,19 @@ class SweepConfig:
         """The orders of the training rows."""
         return self.data_seeds or (self.data.order,)
 
+    def seeds_of(self, size: float) -> tuple[int, ...]:
+        """The seeds that train a model at one of the sizes."""
+        return self.seeds if not self.seeds_at or size in self.seeds_at else self.seeds[:1]
+
     @property
     def runs_each(self) -> int:
-        """Runs of each size of each model."""
+        """Runs of each model, at the sizes with most of them."""
         return len(self.orders) * len(self.seeds)
+
+    @property
+    def runs(self) -> int:
+        """Runs of each model, at all sizes together."""
+        return len(self.orders) * sum(len(self.seeds_of(size)) for size in self.sizes)
 
     def each_model(self) -> dict[str, SweepConfig]:
         """One sweep for each named model, by its name; a sweep without named models is itself the

@@ -159,7 +159,7 @@ def _without_near_duplicates(candidates: Iterable[str], test: Iterable[str]) -> 
 
     def is_near_duplicate(document: str) -> bool:
         grams = _grams(document)
-        shared = Counter(index for gram in grams for index in holders.get(gram, ()))
+        shared = Counter(index for gram in grams & holders.keys() for index in holders[gram])
         return any(
             count / min(len(grams), len(test_grams[index])) >= NEAR_DUPLICATE_SHARE
             for index, count in shared.items()

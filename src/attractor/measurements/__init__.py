@@ -22,12 +22,14 @@ from attractor.measurements.likelihood import LIKELIHOOD
 from attractor.measurements.measurement import Measurement, Quantity
 from attractor.measurements.membership import MEMBERSHIP
 from attractor.measurements.novelty import NOVELTY
+from attractor.measurements.prefix_extraction import PREFIX_EXTRACTION
 from attractor.measurements.recovery import RECOVERY
 from attractor.measurements.repetition import REPETITION
 from attractor.measurements.restored_entropy import RESTORED_ENTROPY
 from attractor.measurements.texts import NGRAM, Texts
 from attractor.measurements.trajectory import TRAJECTORY
 from attractor.measurements.twins import TWINS
+from attractor.process.refused import NEEDS_NOISE, NEEDS_ORDER
 from attractor.results.estimate import Groups
 from attractor.results.tables import Arrays, Block, Row
 from attractor.types import AttractorError, did_you_mean
@@ -41,6 +43,7 @@ ALL: tuple[Measurement, ...] = (
     BASIN,
     FIXED_POINTS,
     PSEUDO_LIKELIHOOD_FIXED_POINTS,
+    PREFIX_EXTRACTION,
     ABLATION,
     ENTROPY,
     ENTROPY_BY_OUTCOME,
@@ -57,10 +60,11 @@ ALL: tuple[Measurement, ...] = (
     TWINS,
 )
 GROUPS = {
-    "all": tuple(m.name for m in ALL if m.command is None),
+    "all": tuple(m.name for m in ALL if m.command is None and m.asks != "order"),
     "generations": tuple(m.name for m in ALL if m.on_generations),
 }
-"""Words of `--probe.measure` that stand for several measurements."""
+"""Words of `--probe.measure` that stand for several measurements, of models with noise; for others
+see `sets.for_process`."""
 TRIED = 100
 """Unseen rows that a judge is tried on before it has to judge."""
 _NAMED = {m.name: m for m in ALL}
@@ -77,7 +81,7 @@ def wanted(names: Iterable[str]) -> tuple[Measurement, ...]:
     Raises:
         AttractorError: for a word that names no measurement, or one that has a command of its own.
     """
-    asked = set(names) or {m.name for m in ALL if m.default}
+    asked = set(names) or {m.name for m in ALL if m.default and m.asks != "order"}
     for name, members in GROUPS.items():
         if name in asked:
             asked = (asked - {name}) | set(members)
@@ -101,6 +105,12 @@ def require_measurable(name: str) -> None:
         )
     if command := _NAMED[name].command:
         raise AttractorError(f"measure = {name!r} is no probe of one model: {command}")
+
+
+def require_defined(name: str, corrupts: bool) -> None:
+    """Raise AttractorError unless a measurement is defined of models with noise, or without."""
+    if _NAMED[name].asks == ("order" if corrupts else "noise"):
+        raise AttractorError(f"measure = {name!r}: {NEEDS_ORDER if corrupts else NEEDS_NOISE}")
 
 
 def known(names: Iterable[str]) -> tuple[str, ...]:
@@ -143,6 +153,7 @@ def measure_these(
 
     subject = Subject(denoiser, texts, config)
     for measurement, settings in chosen:
+        require_defined(measurement.name, denoiser.process.corrupts)
         if measurement.run is not None:
             yield from map(subject.placed, measurement.run(subject, settings))
 

@@ -104,6 +104,7 @@ ENTROPY = Measurement(
         Quantity("vanishing_share", "tokens below 0.01 nats", SHARE),
         Quantity("entropy_density", "tokens with this entropy", SHARE),
     ),
+    asks="either",
     run=_run,
     rows=_rows,
     calls=_calls,

@@ -84,6 +84,7 @@ ENTROPY_GAP = Measurement(
         *DISTANCES,
         *(q._replace(name=q.name + CHANCE, title=f"{q.title}, by chance") for q in DISTANCES),
     ),
+    asks="either",
     run=_run,
     rows=_rows,
     calls=_calls,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from attractor.config.settings import ProbeConfig
 from attractor.measurements.fold import GENERATION
@@ -60,7 +60,7 @@ def _rows(arrays: Arrays, seed: int) -> Iterator[Row]:
 
 def _rank_correlation(a: np.ndarray, b: np.ndarray) -> Estimate:
     """Spearman's, with Fisher's interval, whose variance for ranks is 1.06 / (n - 3)."""
-    rho = float(stats.spearmanr(a, b).statistic)
+    rho = float(scipy.stats.spearmanr(a, b).statistic)
     reach = 1.96 * np.sqrt(1.06 / (len(a) - 3))
     centre = np.arctanh(np.clip(rho, -0.999999, 0.999999))
     low, high = np.tanh([centre - reach, centre + reach])
@@ -76,6 +76,7 @@ GENERATIVE_PERPLEXITY = Measurement(
         Quantity("judge_nats", "nats per token under the judge", NATS),
         Quantity("judge_correlation", "own entropy against the judge", CORRELATION),
     ),
+    asks="either",
     run=_run,
     rows=_rows,
     settings=("judge",),

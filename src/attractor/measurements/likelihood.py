@@ -59,6 +59,7 @@ LIKELIHOOD = Measurement(
         Quantity("nelbo_per_token", "NELBO (nats per token)", NATS),
         Quantity("nelbo_time_error", "standard error of the NELBO from the drawn times", NATS),
     ),
+    asks="either",
     run=_run,
     rows=_rows,
     calls=_calls,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -76,6 +76,9 @@ class Measurement:
     """an array, and the kind of text that it is of, by which its arrays are told from those that an
     earlier version left under the same names by another estimator, or without a part of what is
     measured now; None where there are none of these"""
+    asks: Literal["noise", "order", "either"] = "noise"
+    """of which models it is defined: those with noise to corrupt text with; those with an order in
+    which tokens are read and written, which are autoregressive; or both"""
     on_generations: bool = False
     """whether it looks at the model's own generations"""
     sections: tuple[Section, ...] = ()

@@ -28,6 +28,7 @@ SCORES = {
     "NELBO": ("nelbo", -1),
     "entropy": ("entropy", -1),
     "Min-K%++": ("min_k", 1),
+    "Min-K%": ("min_k_prob", 1),
     BLIND: ("bag_of_words", 1),
 }
 """Scores that are means over values, and which of their ends speaks for membership."""
@@ -40,6 +41,8 @@ be above it."""
 def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
     """What can be said without the model: compressed size, and a bag of words fitted to other
     rows. The scores of the model are arrays of other measurements."""
+    from attractor.probes import conditionals
+
     texts = subject.texts
     probed = {split: subject.rows(split).numpy() for split in TEXTS}
     # Other rows than those that are scored, which it would otherwise know by heart.
@@ -51,6 +54,9 @@ def _run(subject: Subject, config: ProbeConfig) -> Iterator[Block]:
         yield block("compressed", split, tokens, np.array(compressed, dtype=np.float64))
         odds = np.ma.masked_array(log_odds[tokens], subject.fixed(tokens))
         yield block("bag_of_words", split, tokens, counted_mean(odds))
+        if not subject.denoiser.process.corrupts:  # it is a score of exact next-token likelihoods
+            found = conditionals(subject.denoiser, subject.rows(split))
+            yield block("min_k_prob", split, tokens, found.min_k_prob())
 
 
 def _log_frequency(rows: np.ndarray, vocab: int) -> Values:
@@ -107,6 +113,7 @@ MEMBERSHIP = Measurement(
         Quantity("auroc_shuffled", "AUROC with shuffled labels", AUROC),
         Quantity("tpr", "training rows found at this false-positive rate", SHARE),
     ),
+    asks="either",
     run=_run,
     rows=_rows,
     sections=(

@@ -94,6 +94,7 @@ NOVELTY = Measurement(
         Quantity("overlap", "longest copied run", SHARE),
         *(Quantity(f"distinct_{k}", f"distinct {k}-grams of generations", SHARE) for k in GRAMS),
     ),
+    asks="either",
     run=_run,
     rows=_rows,
     mark=("novelty_nearest", "test"),  # earlier versions did not look at unseen rows

@@ -13,12 +13,13 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
-from attractor.config.settings import ProbeConfig
-from attractor.measurements import known, wanted
+from attractor.config.settings import ProbeConfig, RunConfig, SweepConfig
+from attractor.measurements import ALL, known, require_defined, require_measurable, wanted
 from attractor.measurements.generative_perplexity import GENERATIVE_PERPLEXITY
 from attractor.measurements.measurement import SHARED_SETTINGS, Measurement
 from attractor.measurements.repetition import REPETITION
 from attractor.measurements.texts import NGRAM
+from attractor.types import ProcessName
 
 WORDS = {"generations": ("entropy_gap", "trajectory", "novelty", "generative_perplexity")}
 """What a word stood for when earlier versions still wrote it into files. Whatever has joined the
@@ -28,6 +29,38 @@ group since then is not in their sets."""
 def spelled_out(config: ProbeConfig) -> ProbeConfig:
     """The config with every measurement named that it asks for."""
     return dataclasses.replace(config, measure=tuple(m.name for m in wanted(config.measure)))
+
+
+def for_process(config: ProbeConfig, process: ProcessName) -> ProbeConfig:
+    """The config as it is meant for models of a process: without noise, its words stand for all
+    that is defined of an autoregressive model, and every measurement is named.
+
+    Raises:
+        AttractorError: for a measurement that is not defined of such models.
+    """
+    corrupts = process != "autoregressive"
+    names = set(config.measure)
+    if not corrupts:
+        defined = [m for m in ALL if m.command is None and m.asks != "noise"]
+        words = {
+            "all": {m.name for m in defined},
+            "generations": {m.name for m in defined if m.on_generations},
+        }
+        names = set().union(*(words.get(name, {name}) for name in config.measure or ("all",)))
+        config = dataclasses.replace(config, measure=tuple(sorted(names)))
+    for name in sorted(names - {"all", "generations"}):
+        require_measurable(name)
+        require_defined(name, corrupts)
+    return config if corrupts else spelled_out(config)
+
+
+def asked_of(config: RunConfig | SweepConfig) -> ProbeConfig:
+    """What a config asks to measure of its models, be it in as many words or not.
+
+    Raises:
+        AttractorError: for a measurement that is not defined of such models.
+    """
+    return with_repetition(for_process(config.probe, config.process), config.data.repeat)
 
 
 def recognised(config: ProbeConfig) -> ProbeConfig:

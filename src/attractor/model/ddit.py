@@ -33,6 +33,8 @@ class DDiT(nn.Module):
         n_heads: attention heads.
         cond_dim: width of the noise-level embedding.
         dropout: in the residual branches, while training.
+        causal: whether each position sees only the tokens before it, and after a start, which is
+            the last id, predicts the next one.
     """
 
     def __init__(
@@ -43,13 +45,18 @@ class DDiT(nn.Module):
         n_heads: int,
         cond_dim: int = 128,
         dropout: float = 0.1,
+        causal: bool = False,
     ) -> None:
         super().__init__()
+        self.causal = causal
         self.vocab_embed = Embedding(vocab_size, hidden_size)
         self.sigma_map = TimestepEmbedder(cond_dim)
         self.rotary_emb = Rotary(hidden_size // n_heads)
         self.blocks = nn.ModuleList(
-            [TransformerBlock(hidden_size, n_heads, cond_dim, dropout) for _ in range(n_blocks)]
+            [
+                TransformerBlock(hidden_size, n_heads, cond_dim, dropout, causal)
+                for _ in range(n_blocks)
+            ]
         )
         self.output_layer = OutputLayer(hidden_size, vocab_size, cond_dim)
 
@@ -93,6 +100,8 @@ class DDiT(nn.Module):
             sigma: noise level of each row.
             where: positions that are wanted; all unless given.
         """
+        if self.causal and isinstance(x_t, Tensor):  # the token before each position
+            x_t = F.pad(x_t[:, :-1], (1, 0), value=len(self.vocab_embed.embedding) - 1)
         x = self.vocab_embed(x_t)
         condition = F.silu(self.sigma_map(sigma))
         rotation = self.rotary_emb(x.shape[1])
@@ -142,7 +151,9 @@ class TimestepEmbedder(nn.Module):
             nn.Linear(n_features, cond_dim), nn.SiLU(), nn.Linear(cond_dim, cond_dim)
         )
         half = n_features // 2
-        frequencies = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32) / half)
+        # By name of a device, since on "meta", where weights are only counted, it takes seconds.
+        steps = torch.arange(half, dtype=torch.float32, device="cpu")
+        frequencies = torch.exp(-math.log(10_000) * steps / half)
         self.register_buffer("frequencies", frequencies, persistent=False)
 
     def forward(self, sigma: Float[Tensor, "B"]) -> Float[Tensor, "B C"]:
@@ -159,7 +170,8 @@ class Rotary(nn.Module):
 
     def __init__(self, head_dim: int) -> None:
         super().__init__()
-        inv_freq = 1.0 / 10_000 ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+        steps = torch.arange(0, head_dim, 2, dtype=torch.float32, device="cpu")
+        inv_freq = 1.0 / 10_000 ** (steps / head_dim)
         self.register_buffer("inv_freq", inv_freq, persistent=False)
 
     def forward(self, length: int) -> tuple[Float[Tensor, "L D2"], Float[Tensor, "L D2"]]:
@@ -175,8 +187,11 @@ class Rotary(nn.Module):
 class TransformerBlock(nn.Module):
     """Self-attention and MLP, each shifted, scaled and gated by the noise level (adaLN-zero)."""
 
-    def __init__(self, hidden_size: int, n_heads: int, cond_dim: int, dropout: float) -> None:
+    def __init__(
+        self, hidden_size: int, n_heads: int, cond_dim: int, dropout: float, causal: bool
+    ) -> None:
         super().__init__()
+        self.causal = causal
         self.n_heads = n_heads
         self.dropout = dropout
         self.norm1 = LayerNorm(hidden_size)
@@ -232,12 +247,14 @@ class TransformerBlock(nn.Module):
     def attention(
         self, x: Float[Tensor, "B L H"], rotation: tuple[Tensor, Tensor]
     ) -> Float[Tensor, "B L H"]:
-        """Bidirectional rotary self-attention."""
+        """Rotary self-attention, to all positions or, if causal, to none behind the own one."""
         batch, length, hidden = x.shape
         qkv = self.attn_qkv(x).view(batch, length, 3, self.n_heads, hidden // self.n_heads)
         cos, sin = (r.to(qkv.dtype)[:, None, None] for r in rotation)
         q, k = _Rotate.apply(qkv[:, :, :2], cos, sin).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, qkv[:, :, 2].transpose(1, 2))
+        y = F.scaled_dot_product_attention(
+            q, k, qkv[:, :, 2].transpose(1, 2), is_causal=self.causal
+        )
         return self.attn_out(y.transpose(1, 2).reshape(batch, length, hidden))
 
     def attention_at(
@@ -265,7 +282,12 @@ class TransformerBlock(nn.Module):
         queries = q.new_zeros(batch, int(torch.bincount(row, minlength=batch).max()), *head)
         queries[row, slot] = q
         k, v = _Rotate.apply(kv[:, :, 0], cos, sin).transpose(1, 2), kv[:, :, 1].transpose(1, 2)
-        y = F.scaled_dot_product_attention(queries.transpose(1, 2), k, v)
+        seen = None
+        if self.causal:
+            seen = queries.new_ones(*queries.shape[:2], length, dtype=torch.bool)
+            seen[row, slot] = torch.arange(length, device=row.device) <= position[:, None]
+            seen = seen[:, None]
+        y = F.scaled_dot_product_attention(queries.transpose(1, 2), k, v, seen)
         return self.attn_out(y.transpose(1, 2)[row, slot].flatten(1))
 
 

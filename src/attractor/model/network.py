@@ -22,7 +22,8 @@ class NetworkDenoiser(Denoiser):
         network: the transformer; it is put in evaluation mode.
         process: the noise it was trained under.
         seq_len: L it was trained with.
-        time_conditioning: whether it sees sigma at all; one that does not is given 0.
+        time_conditioning: whether it sees sigma at all; one that does not, as one without noise, is
+            given 0.
 
     Raises:
         AttractorError: if a weight is not finite: everything measured would be NaN.
@@ -39,7 +40,7 @@ class NetworkDenoiser(Denoiser):
             if not parameter.isfinite().all():
                 raise AttractorError(f"the network's '{name}' is not finite")
         self.network = network.eval()
-        self.time_conditioned = time_conditioning
+        self.time_conditioned = time_conditioning and process.corrupts
         self.process = process
         self.seq_len = seq_len
         self.device = network.vocab_embed.embedding.device

@@ -2,6 +2,7 @@
 
 from attractor.probes.basin import Radii, basin_radii
 from attractor.probes.calibration import Calibration, PerSequence, Reliability, calibration
+from attractor.probes.continuation import Extraction, prefix_extraction
 from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy, conditionals
 from attractor.probes.generation import sample
 from attractor.probes.judge import HuggingFaceJudge, Judge, NGramJudge, require_judge
@@ -26,6 +27,7 @@ __all__ = [
     "Calibration",
     "Conditionals",
     "Entropy",
+    "Extraction",
     "FixedPoints",
     "HuggingFaceJudge",
     "Judge",
@@ -49,6 +51,7 @@ __all__ = [
     "novelty",
     "own_distances",
     "path_shapes",
+    "prefix_extraction",
     "pseudo_likelihood_fixed_points",
     "random_tokens",
     "recombined",

@@ -68,15 +68,24 @@ class Conditionals(NamedTuple):
         """Min-K%++ (arXiv:2404.02936) of each sequence: the mean over its `share` least likely
         tokens of (log p(x) - E log p) / sd(log p); high for text that was trained on."""
         # E log p is minus the entropy.
-        score = (self.log_prob + self.entropy) / self.log_spread.clamp(min=1e-6)
-        if not score.isnan().any():
-            k = max(1, round(share * score.shape[1]))
-            return score.topk(k, 1, largest=False).values.mean(1)
-        # Rows differ in how many tokens count: NaN comes last, and each row has a k of its own.
-        counted = (~score.isnan()).sum(1, keepdim=True)
-        each = (share * counted).round().clamp(min=1)
-        least = torch.arange(score.shape[1], device=score.device) < each
-        return score.sort(1).values.masked_fill(~least, torch.nan).nanmean(1)
+        return _least_mean((self.log_prob + self.entropy) / self.log_spread.clamp(min=1e-6), share)
+
+    def min_k_prob(self, share: float = 0.2) -> Float[Tensor, "N"]:
+        """Min-K% (arXiv:2310.16789) of each sequence: the mean log p(x) of its `share` least likely
+        tokens. It is meant for next tokens, whose log p add up to the likelihood."""
+        return _least_mean(self.log_prob, share)
+
+
+def _least_mean(score: Float[Tensor, "N L"], share: float) -> Float[Tensor, "N"]:
+    """The mean over the share of each row's tokens that have the least score."""
+    if not score.isnan().any():
+        k = max(1, round(share * score.shape[1]))
+        return score.topk(k, 1, largest=False).values.mean(1)
+    # Rows differ in how many tokens count: NaN comes last, and each row has a k of its own.
+    counted = (~score.isnan()).sum(1, keepdim=True)
+    each = (share * counted).round().clamp(min=1)
+    least = torch.arange(score.shape[1], device=score.device) < each
+    return score.sort(1).values.masked_fill(~least, torch.nan).nanmean(1)
 
 
 def conditional_entropy(
@@ -155,7 +164,10 @@ def of_every_token(
     )
     times = noise.new_full((len(x_0),), t)
     fixed = frozen_tokens(denoiser, x_0, frozen)
-    x_t = denoiser.process.corrupt(x_0, times, noise[..., :2], fixed)
+    # Without noise what is read are next tokens of the text as it is.
+    x_t = x_0
+    if denoiser.process.corrupts:
+        x_t = denoiser.process.corrupt(x_0, times, noise[..., :2], fixed)
     # Each process fills its own rows of zeros, and the sum at the end is all of them.
     found = torch.zeros(*x_0.shape, *shape, device=x_0.device)
     read = torch.zeros_like(x_0, dtype=torch.bool)

@@ -10,6 +10,7 @@ from torch import Tensor
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
 from attractor.notebook import printable, table_html
+from attractor.probes.continuation import continuation
 from attractor.probes.tokens import check_tokens, frozen_tokens, timeless
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import Callback, NoiseRemoval, reverse, time_grid
@@ -59,7 +60,8 @@ def sample(
     given: Int[Tensor, "N L"] | np.ndarray | None = None,
     frozen: Bool[Tensor, "..."] | np.ndarray | None = None,
 ) -> Int[Tensor, "N L"]:
-    """Generate sequences from pure noise by the reverse process.
+    """Generate sequences from pure noise by the reverse process; of an autoregressive model by
+    drawing one token after another, for which steps, noise removal and callback mean nothing.
 
     Args:
         denoiser: the model.
@@ -89,7 +91,10 @@ def sample(
             f"noise_removal = {noise_removal!r}: allowed are 'greedy' and 'ancestral'"
         )
     rows = row_address(n, device=denoiser.device) + first
-    x_1 = denoiser.process.prior(CountedNoise(seed, "prior", 1.0).grid(rows, length)[..., :2])
+    uniform, process = CountedNoise(seed, "prior", 1.0).grid(rows, length), denoiser.process
+    # Without noise nothing is there at the start, and what stands for it is never looked at.
+    blank = torch.full(uniform.shape[:2], int(process.text_ids[0]), device=denoiser.device)
+    x_1 = process.prior(uniform[..., :2]) if process.corrupts else blank
     kept = _framed(denoiser, n, length) if given is None else check_tokens(denoiser, given)
     held = None
     if kept is not None:
@@ -99,11 +104,14 @@ def sample(
             )
         held = frozen_tokens(denoiser, kept, frozen)
         x_1 = x_1 if held is None else torch.where(held, kept, x_1)
+    if not process.corrupts:
+        end = continuation(denoiser, x_1, held, uniform[..., 0])
+        return _printed(denoiser, end)
     noise = CountedNoise(seed, "generate", 1.0)
     # Several processes share the rows, unless somebody watches, who is to see all of them.
     mine = processes().share(n) if callback is None else slice(None)
     end = reverse(
-        denoiser.process,
+        process,
         denoiser.log_probs,
         x_1[mine],
         time_grid(1.0, steps),
@@ -114,8 +122,13 @@ def sample(
         frozen=None if held is None else held[mine],
         timeless=timeless(denoiser),
     )
-    end = (processes().joined(end, n) if callback is None else end).cpu()
-    return end if denoiser.tokenizer is None else Written.of(end, denoiser.decode(end))
+    end = processes().joined(end, n) if callback is None else end
+    return _printed(denoiser, end)
+
+
+def _printed(denoiser: Denoiser, rows: Tensor) -> Tensor:
+    rows = rows.cpu()
+    return rows if denoiser.tokenizer is None else Written.of(rows, denoiser.decode(rows))
 
 
 def _framed(denoiser: Denoiser, n: int, length: int) -> Tensor | None:

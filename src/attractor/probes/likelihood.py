@@ -12,6 +12,7 @@ from torch import Tensor
 
 from attractor.machine.processes import processes
 from attractor.model.denoiser import Denoiser
+from attractor.probes.entropy import of_every_token
 from attractor.probes.tokens import Rows, batches, check_tokens, counted_mean, frozen_tokens
 from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reductions import reduce_blocks
@@ -77,6 +78,8 @@ def likelihood(
     memorizer's NELBO on unseen text lies at times that are far too small to be met uniformly. Half
     of the times are therefore drawn in log t, see `_times`.
 
+    Of an autoregressive model it is no estimate and no bound: the sum of next-token surprisals.
+
     Args:
         denoiser: what is probed.
         tokens: clean sequences, (N, L), or text.
@@ -91,6 +94,8 @@ def likelihood(
     """
     if draws < 1:
         raise AttractorError(f"draws = {draws} must be at least 1")
+    if not denoiser.process.corrupts:
+        return _exact(denoiser, tokens, seed, frozen)
     x_0 = check_tokens(denoiser, tokens)
     fixed = frozen_tokens(denoiser, x_0, frozen)
     rows = row_address(len(x_0), device=x_0.device)
@@ -115,6 +120,16 @@ def likelihood(
     if fixed is not None:
         per_token[fixed.cpu()] = torch.nan
     return Likelihood(per_token, per_draw)
+
+
+def _exact(
+    denoiser: Denoiser, tokens: Rows, seed: int, frozen: Tensor | np.ndarray | None
+) -> Likelihood:
+    def surprisal(log_p: Tensor, clean: Tensor) -> Tensor:
+        return -log_p.gather(-1, clean[:, None])[:, 0]
+
+    per_token = of_every_token(denoiser, tokens, 1.0, seed, surprisal, (), frozen)
+    return Likelihood(per_token, counted_mean(per_token, 1)[:, None].double())
 
 
 def _times(s: Float[Tensor, "N"]) -> tuple[Float[Tensor, "N"], Float[Tensor, "N"]]:

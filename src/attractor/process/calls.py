@@ -52,6 +52,14 @@ def reverse_calls(process: ForwardProcess, t: float, steps: int, length: int) ->
     return Calls(float((1 - (1 - coin) ** length).sum()), float(coin.sum()) * length)
 
 
+def writing_calls(process: ForwardProcess, steps: int, length: int) -> Calls:
+    """Calls for one row that a model writes by itself, from pure noise; without noise token by
+    token, each after half a row on average."""
+    if not process.corrupts:
+        return Calls(events=length / 2, candidates=length)
+    return reverse_calls(process, 1.0, steps, length)
+
+
 def reading_calls(process: ForwardProcess, length: int) -> Calls:
     """Calls for one row to read the distribution of each token given all others, once."""
     row = torch.zeros(1, length, dtype=torch.long)

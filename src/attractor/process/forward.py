@@ -53,6 +53,9 @@ class ForwardProcess(ABC):
 
     thins: bool = True
     """Whether a token whose coin came up may stay all the same."""
+    corrupts: bool = True
+    """Whether there is noise at all: without it distributions are those of a token given the tokens
+    before it, see `process.autoregressive`."""
     kinds: int = 1
     """How many kinds of tokens there are that have coins of their own."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from attractor.process.absorbing import AbsorbingProcess
+from attractor.process.autoregressive import AutoregressiveProcess
 from attractor.process.forward import ForwardProcess
 from attractor.process.hybrid import HybridProcess, MixtureProcess
 from attractor.process.schedule import LogLinear
@@ -34,6 +35,8 @@ def make_process(
         return UniformProcess(text_size, text_ids=ids)
     if name == "absorbing":
         return AbsorbingProcess(text_size + 1, text_ids=ids)
+    if name == "autoregressive":
+        return AutoregressiveProcess(text_size + 1, text_ids=ids)
     return HybridProcess(text_size + 1, uniform_share=uniform_share, text_ids=ids)
 
 
@@ -77,6 +80,8 @@ def process_name(process: ForwardProcess) -> ProcessName:
             return "absorbing"
         case UniformProcess():
             return "uniform"
+        case AutoregressiveProcess():
+            return "autoregressive"
     raise AttractorError(f"{type(process).__name__} is not a process that has a name")
 
 
@@ -89,6 +94,8 @@ def process_from_settings(settings: dict[str, Any], vocab_size: int) -> ForwardP
     try:
         schedule, name = LogLinear(settings["eps"]), settings["name"]
         text_ids = sorted(set(range(vocab_size)) - set(settings.get("not_text", ())))
+        if name == "autoregressive":
+            return AutoregressiveProcess(vocab_size, text_ids)
         if name == "uniform":
             return UniformProcess(vocab_size, schedule, text_ids)
         if name == "absorbing":
@@ -99,4 +106,6 @@ def process_from_settings(settings: dict[str, Any], vocab_size: int) -> ForwardP
             )
     except (KeyError, TypeError) as error:
         raise AttractorError(f"the settings of the process are incomplete: {error!r}") from None
-    raise AttractorError(f"unknown process {name!r}; there are uniform, absorbing and hybrid")
+    raise AttractorError(
+        f"unknown process {name!r}; there are uniform, absorbing, hybrid and autoregressive"
+    )

@@ -32,7 +32,9 @@ def _uncertainty(report: Report) -> list[str]:
     return [
         _course(report, "conditional_entropy", entropy, ("train", "test")),
         _course(report, "kappa", "kappa of unseen text, 1 for a calibrated model, is {}"),
-        _place(report, "By the entropy of training tokens alone the change{} lies near", change),
+        _place(
+            report, "judged by the entropy of training tokens alone, the change lies near", change
+        ),
     ]
 
 
@@ -40,8 +42,8 @@ def _generation(report: Report) -> list[str]:
     copies = "{} of the model's own texts are copies of training rows"
     return [
         _course(report, "share_memorized", copies, ("generated",)),
-        _place(report, "Half of those{} are copies, beyond chance, at", report.copying),
-        _place(report, "Generative perplexity under the judge model peaks{} near", report.peak),
+        _place(report, "half of its own texts are copies, beyond chance, at", report.copying),
+        _place(report, "generative perplexity under the judge model peaks near", report.peak),
     ]
 
 
@@ -82,7 +84,9 @@ def _curve(report: Report, name: str, split: str) -> Curve | None:
 
 
 def _place(report: Report, sentence: str, star: Star | None) -> str:
-    """Say where something changes; nothing where that was not located."""
+    """Say where something changes, and that it does so in the only run where there is one; nothing
+    where that was not located."""
     if star is None or star.n_star is None:
         return ""
-    return f"{sentence.format(words.of_one(report))} n = {words.placed(star.n_star)}."
+    whole = f"in this training run, {sentence}" if report.runs == 1 else sentence
+    return f"{whole[0].upper()}{whole[1:]} n = {words.placed(star.n_star)}."

@@ -33,6 +33,7 @@ from attractor.report.known import draw_known
 from attractor.report.onset import onset_figures
 from attractor.report.sections import sections
 from attractor.report.view import Curve, Point, Report, find
+from attractor.report.view import curves as by_size
 
 SAME = "The same rows and the same noise are used at every n."
 
@@ -104,6 +105,40 @@ def recovery(report: Report) -> Figure:
             ),
         ),
     )
+
+
+def prefix(report: Report) -> Figure:
+    """Prefix extraction against n, which takes the place of recovery where nothing is corrupted."""
+    figure = canvas(report.sizes, "tokens of the second half that come back")
+    found = [row for row in report.measured if row.measurement == "prefix_tokens"]
+    drawn = list(by_size(found))
+    n_star = report.extraction.n_star if report.extraction is not None else None
+    if n_star is not None:
+        right = roomy_right([n_star], report.sizes)
+        text = f"n* = {words.approx(n_star.value)}"
+        figure.add_traces(star_marks(n_star, None, MUTED, 1.0 + LABEL, text, right))
+    draw(figure, drawn, _styles(report), words.percent, "prefix extraction")
+    figure.update_yaxes(**share_axis(1.0 + LABEL * (0.4 if n_star is None else 1.4)))
+    title = "Rows continued from their first half, against training-set size"
+    marked = " Vertical line: n* and its 95% interval over sequences."
+    return Figure(
+        id="prefix",
+        title=title,
+        read="The model is given the first half of a row and goes on by the likeliest token. What "
+        "comes back of training rows beyond what comes back of unseen ones, it knows by heart.",
+        assumed=f"{words.seeds_note(report, tuple(drawn))}{'' if n_star is None else marked} A "
+        "token counts where it stands: after a first other word the rest rarely fits. "
+        f"{words.passes(report)}".rstrip(),
+        keys=legend(report.times, drawn, star=n_star is not None),
+        panels=(
+            Panel(id="prefix-plot", label=_label(title, drawn, words.percent), spec=finish(figure)),
+        ),
+    )
+
+
+def hero(report: Report) -> Figure:
+    """The first figure of the page: where memorization ends, as its models can show it."""
+    return recovery(report) if report.times else prefix(report)
 
 
 def entropy(report: Report) -> Figure:
@@ -208,4 +243,4 @@ def folds(report: Report) -> dict[Fold, list[Figure]]:
 
 def all_figures(report: Report) -> list[Figure]:
     """The figures for which the sweep holds data, in the order of the page."""
-    return [recovery(report), *(figure for found in folds(report).values() for figure in found)]
+    return [hero(report), *(figure for found in folds(report).values() for figure in found)]

@@ -105,7 +105,7 @@ def _write_tables(report: Report, out: Path, kind: str) -> list[Path]:
 
 def sizes_table(report: Report) -> Table:
     """What the models of at most six sizes do, at the first time of the sweep."""
-    t = report.times[0]
+    t = (*report.times, None)[0]
     found = [
         find(report.recovery, "train", t),
         find(report.recovery, "test", t),
@@ -137,7 +137,8 @@ def sizes_table(report: Report) -> Table:
         "entropy, unseen",
         "perplexity, unseen",
     )
-    read = f"t = {words.time(t)}; entropies in nats per token; 95% intervals over sequences."
+    when = "" if t is None else f"t = {words.time(t)}; "
+    read = f"{when}entropies in nats per token; 95% intervals over sequences."
     return Table("sizes", "What each model does", read, head, rows)
 
 

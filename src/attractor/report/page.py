@@ -15,7 +15,7 @@ from attractor.measurements import ALL
 from attractor.report import words
 from attractor.report.answers import answer
 from attractor.report.beside import locations
-from attractor.report.charts import folds, recovery
+from attractor.report.charts import folds, hero
 from attractor.report.onset import onset_tables
 from attractor.report.sweep_files import read_report
 from attractor.report.tables import Table, tables
@@ -82,9 +82,9 @@ def table(report: Report) -> list[ResultLine]:
     for n in report.sizes:
         block = [
             (split, t)
-            for t in report.times
+            for t in report.times or (None,)
             for split in ("train", "test")
-            if find(report.recovery, split, t)
+            if t is None or find(report.recovery, split, t)
         ]
         # What does not depend on t is repeated, so that a line can be read by itself.
         for i, (split, t) in enumerate(block):
@@ -99,7 +99,7 @@ def table(report: Report) -> list[ResultLine]:
                     n_train=words.count(n),
                     span=0 if i else len(block),
                     split=words.NAMES[split],
-                    t=words.time(t),
+                    t="" if t is None else words.time(t),
                     cells=cells,
                 )
             )
@@ -130,6 +130,7 @@ def _star_cells(star: Star) -> tuple[str, ...]:
 def _other_places(report: Report) -> list[tuple[str, Star]]:
     """Where something changes outside recovery, by what it is seen in."""
     named = {
+        "prefix extraction": report.extraction,
         "conditional entropy": report.entropy_star,
         "entropy, change of slope": report.entropy_bend,
         "calibration": report.calibration_star,
@@ -180,7 +181,7 @@ def render(report: Report, explorer: str | None = None, still: bytes | None = No
         still: a picture of that page, as SVG, which this one then carries; None without one.
     """
     head, others = words.headline(report)
-    hero, found = recovery(report), folds(report)
+    first, found = hero(report), folds(report)
     drawn = {figure.id for figures in found.values() for figure in figures}
     return fill(
         "report.html.j2",
@@ -188,7 +189,7 @@ def render(report: Report, explorer: str | None = None, still: bytes | None = No
         headline=head,
         # Where some place was located the table says why another was not.
         standfirst=[words.summary(report), *([] if report.located or not others else [others])],
-        hero=hero,
+        hero=first,
         folds=[(fold, answer(report, fold), figures) for fold, figures in found.items() if figures],
         beside_hero=fits_beside(report.passages),
         stars=stars(report),

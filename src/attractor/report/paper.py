@@ -25,6 +25,7 @@ from attractor.report.vector import (
     DPI,
     STYLE,
     add_legend,
+    blank,
     columns,
     draw_panel,
     grid,
@@ -84,15 +85,15 @@ def chosen(names: Sequence[str] | dict[str, Any], only: Sequence[str]) -> list[s
 def transition(reports: Sequence[Report]) -> Any:
     """Recovery over all times, a column for each model, and below it on the same axis the
     perplexity of unseen text with its peak."""
-    from matplotlib import pyplot
+    from matplotlib import rcParams
 
-    width, height = pyplot.rcParams["figure.figsize"]
+    width, height = rcParams["figure.figsize"]
     lower = [_validation(report) for report in reports]
     stacked = any(lower)
-    drawn, axes = pyplot.subplots(
+    drawn = blank(figsize=(width * len(reports), height * (1.5 if stacked else 1)))
+    axes = drawn.subplots(
         1 + stacked,
         len(reports),
-        figsize=(width * len(reports), height * (1.5 if stacked else 1)),
         sharex="col",
         height_ratios=(2, 1) if stacked else (1,),
         squeeze=False,
@@ -158,14 +159,16 @@ def histograms(reports: Sequence[Report]) -> Any:
 
 def trajectories(reports: Sequence[Report]) -> Any:
     """Entropy along the way from noise to text: a line for each size, its colour the size."""
-    from matplotlib import colormaps, pyplot
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
 
     report = reports[-1]
     rows = [r for r in report.measured if (r.measurement, r.split) == ("path_entropy", "generated")]
     if not rows:
         return None
-    drawn, ax = pyplot.subplots()
+    drawn = blank()
+    ax = drawn.subplots()
     sizes = report.sizes
     norm = LogNorm(min(sizes), max(max(sizes), min(sizes) * 1.01))
     colours = colormaps["viridis"]
@@ -180,7 +183,7 @@ def trajectories(reports: Sequence[Report]) -> Any:
     ax.set_xlabel("time t, from noise on the right to text on the left")
     ax.set_ylabel("entropy, nats per token")
     ax.set_ylim(bottom=0)
-    scale = pyplot.cm.ScalarMappable(norm=norm, cmap=colours)
+    scale = ScalarMappable(norm=norm, cmap=colours)
     drawn.colorbar(scale, ax=ax, label="training sequences n")
     return drawn
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from attractor.report import words
 from attractor.report.figures import GENERATED, INK, MUTED, PALETTE
 from attractor.report.tables import escaped
+from attractor.report.vector import blank
 from attractor.report.view import Passage, Restoration
 
 COLOURS = {"recovered": PALETTE[0], "failed": PALETTE[1], "unstable": GENERATED}
@@ -62,7 +63,6 @@ def _corrupted(reading: Restoration) -> list[Cell]:
 
 def draw_passages(passages: tuple[Passage, ...]) -> Any:
     """A figure with all passages in monospace, each token below the one it was."""
-    from matplotlib import pyplot
     from matplotlib.patches import Rectangle
 
     placed, height = [], 0.0
@@ -78,9 +78,7 @@ def draw_passages(passages: tuple[Passage, ...]) -> Any:
     wide = LABEL + max(min(MOST, sum(passage.widths)) for passage in passages)
     inch = SIZE / 72
     # Every letter has its place already, so there is nothing to lay out.
-    drawn = pyplot.figure(
-        layout="none", figsize=(wide * ADVANCE * inch, (height + 1.6) * inch * 1.25)
-    )
+    drawn = blank(layout="none", figsize=(wide * ADVANCE * inch, (height + 1.6) * inch * 1.25))
     ax = drawn.add_axes((0, 0, 1, 1))
     ax.set(xlim=(0, wide), ylim=(height + 1.6, -0.8))
     ax.set_axis_off()

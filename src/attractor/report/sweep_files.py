@@ -236,20 +236,22 @@ def read_report(sweep_dir: Path, beside: Iterable[Path] = ()) -> Report:
     # The two files agree where they overlap, but measurements.json has more intervals.
     broken = more.named("unstable_rate", *SPLITS) or _broken(rows)
     nelbo = more.named("nelbo_per_token", *SPLITS) or _nelbo(rows)
+    timed = [row for row in rows if row.has("t")]  # without noise there are no times
     entropy = _rows(rows, "conditional_entropy", "entropy_ci", timed=False)
     return Report(
         name=sweep_dir.resolve().name,
         elapsed_s=fields.number("elapsed_s"),
         sizes=tuple(sorted({row.integer("n_train") for row in rows})),
-        times=tuple(sorted({row.number("t") for row in rows})),
+        times=tuple(sorted({row.number("t") for row in timed})),
         seeds=tuple(sorted({row.integer("seed") for row in rows})),
         data_seeds=tuple(sorted({int(row.optional("data_seed") or 0) for row in rows})),
-        recovery=curves(_rows(rows, "recovery_rate", "recovery_ci", timed=True)),
+        recovery=curves(_rows(timed, "recovery_rate", "recovery_ci", timed=True)),
         broken=curves(broken),
         entropy=curves([*entropy, *more.named("conditional_entropy", "generated")]),
         perplexity=curves(nelbo, scale=perplexity),
         random=curves(more.named("recovery_rate", "random")),
         stars=tuple(_star(star, timed=True) for star in fields.objects("transition")),
+        extraction=_star_of(fields, "extraction_transition"),
         entropy_star=_star_of(fields, "entropy_transition"),
         entropy_bend=_star_of(fields, "entropy_change"),
         calibration_star=_star_of(fields, "calibration_transition"),

@@ -216,7 +216,7 @@ def agreement(report: Report) -> Table | None:
 def alike(report: Report) -> Table | None:
     """How alike the rows of one group are, and whether that makes an interval one over groups."""
     rows = []
-    sizes, first = {report.sizes[0], report.sizes[-1]}, report.times[0]
+    sizes, first = {report.sizes[0], report.sizes[-1]}, (*report.times, None)[0]
     for r in report.measured:
         single = r.seed == report.seeds[0] and r.data_seed == report.data_seeds[0]
         if r.design is None or r.n_train not in sizes or r.t not in (None, first) or not single:

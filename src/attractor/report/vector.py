@@ -49,7 +49,8 @@ def write_figures(
 
 @contextmanager
 def print_style(kind: str, style: Path = STYLE) -> Iterator[None]:
-    """Draw what is drawn here in a style, by matplotlib without a screen.
+    """Draw what is drawn here in a style. Neither pyplot nor the backend, which belong to whoever
+    calls, is touched.
 
     Raises:
         AttractorError: for an unknown kind of file or a style file that is not there.
@@ -59,24 +60,27 @@ def print_style(kind: str, style: Path = STYLE) -> Iterator[None]:
     if not style.is_file():
         raise AttractorError(f"the style file '{style}' does not exist")
     # Here, since most reports are written without files for a paper, and loading it takes time.
-    import matplotlib
+    from matplotlib.style import context
 
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    with pyplot.style.context(str(style)):
+    with context(str(style)):
         yield
 
 
-def save(drawn: Any, path: Path, dpi: int = DPI) -> Path:
-    """Write a figure of matplotlib, in the format that the ending of its path names, and close
-    it."""
-    from matplotlib import pyplot
+def blank(**settings: Any) -> Any:
+    """A figure of matplotlib that no window shows and nothing has to close."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Drawing
 
+    drawn = Drawing(**settings)
+    FigureCanvasAgg(drawn)
+    return drawn
+
+
+def save(drawn: Any, path: Path, dpi: int = DPI) -> Path:
+    """Write a figure of matplotlib, in the format that the ending of its path names."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = path.suffix[1:]
     write_atomically(path, functools.partial(drawn.savefig, format=kind, dpi=dpi))
-    pyplot.close(drawn)
     return path
 
 
@@ -100,14 +104,15 @@ def columns(count: int) -> int:
 
 def grid(count: int) -> tuple[Any, list[Any]]:
     """A figure with so many plots, at most three in a line."""
-    from matplotlib import pyplot
+    from matplotlib import rcParams
 
-    width, height = pyplot.rcParams["figure.figsize"]
+    width, height = rcParams["figure.figsize"]
     wide = columns(count)
     tall = -(-count // wide)
     small = 1.0 if count <= 2 else 0.7
     size = (width * small * wide, height * small * tall + 0.3 * (1 - small))
-    drawn, axes = pyplot.subplots(tall, wide, figsize=size, squeeze=False)
+    drawn = blank(figsize=size)
+    axes = drawn.subplots(tall, wide, squeeze=False)
     for empty in axes.flat[count:]:
         empty.set_axis_off()
     return drawn, list(axes.flat[:count])

@@ -174,6 +174,8 @@ class Report:
     random: tuple[Curve, ...]
     stars: tuple[Star, ...]
     entropy_star: Star | None
+    extraction: Star | None
+    """of prefixes, where the models are autoregressive"""
     entropy_bend: Star | None
     calibration_star: Star | None
     copying: Star | None

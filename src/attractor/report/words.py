@@ -7,7 +7,7 @@ from math import floor, log, log10
 
 from attractor.analysis.advantage import HALF, basin_advantage
 from attractor.analysis.statistics import FEW_SEEDS
-from attractor.report.view import Curve, Report, Star, find
+from attractor.report.view import Curve, Report, Star, curves, find
 from attractor.results.estimate import Estimate
 from attractor.results.units import PROBABILITY, SHARE, Unit
 
@@ -91,7 +91,17 @@ def joined(items: list[str]) -> str:
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
 
 
-def _star_sentence(report: Report, star: Star, n_star: Estimate) -> str:
+def _extraction_sentence(report: Report, star: Star) -> str:
+    """The main sentence where models have no noise, and so no basins."""
+    if star.n_star is None:
+        why = (star.reason or "no reason is recorded").rstrip(".")
+        return f"No transition{of_one(report)} was located in this sweep: {why}."
+    where = "the memorization advantage in prefix extraction"
+    return _star_sentence(report, star, star.n_star, where)
+
+
+def _star_sentence(report: Report, star: Star, n_star: Estimate, what: str = "") -> str:
+    what = what or f"the basin advantage at t = {time(star.t or 0.0)}"
     known = [UNSURE]
     if n_star.interval is not None:
         known = ["95% interval over sequences {} to {}".format(*map(approx, n_star.interval))]
@@ -102,7 +112,7 @@ def _star_sentence(report: Report, star: Star, n_star: Estimate) -> str:
         known.append("between the sizes {} and {}".format(*map(count, star.sizes)))
     return (
         f"{_whose(report)} stop memorizing at n* = {approx(n_star.value)} training sequences "
-        f"({', '.join(known)}; there the basin advantage at t = {time(star.t or 0.0)} is 1/2)."
+        f"({', '.join(known)}; there {what} is 1/2)."
     )
 
 
@@ -138,6 +148,8 @@ def headline(report: Report) -> tuple[str, str]:
         for star in report.stars
         if star.n_star is None
     ]
+    if not report.times and report.extraction is not None:
+        return _extraction_sentence(report, report.extraction), ""
     if not report.located:
         return f"No transition{of_one(report)} was located in this sweep.", " ".join(others)
     best = min(report.located, key=_spread)
@@ -163,14 +175,37 @@ def _ends(report: Report, n: int, t: float) -> str | None:
     )
 
 
+SCALE = "(1: training text always returns; 0: no more often than unseen text)"
+"""How to read it."""
+
+
 def summary(report: Report) -> str:
     """Say what the smallest and the largest model do."""
+    if not report.times:
+        return _prefix_summary(report)
     measured = [at for at in report.located if at[0] in report.times]
     t = min(measured, key=_spread)[0] if measured else report.times[0]
     ends = dict.fromkeys((report.sizes[0], report.sizes[-1]))
     said = [sentence for n in ends if (sentence := _ends(report, n, t))]
     if said:
-        said = [f"At t = {time(t)}, {said[0]}", *(sentence.capitalize() for sentence in said[1:])]
+        # A reader meets both terms here first, and need not look them up.
+        first = said[0].replace("basin advantage", f"basin advantage {SCALE}")
+        corrupted = f"where about {approx(100 * t)}% of the tokens are corrupted"
+        said = [f"At t = {time(t)}, {corrupted}, {first}", *(s.capitalize() for s in said[1:])]
+    return " ".join(said)
+
+
+def _prefix_summary(report: Report) -> str:
+    rows = [row for row in report.measured if row.measurement == "prefix_tokens"]
+    train, test = (find(curves(rows), split) for split in ("train", "test"))
+    said = []
+    for n in dict.fromkeys((report.sizes[0], report.sizes[-1])):
+        a, b = (None if curve is None else curve.at(n) for curve in (train, test))
+        if a is not None and b is not None:
+            said.append(
+                f"With {count(n)} training sequences {percent(a.value)} of the second half of "
+                f"training rows come back from the first and {percent(b.value)} of unseen ones."
+            )
     return " ".join(said)
 
 
@@ -199,9 +234,9 @@ def unbroken(sentence: str) -> str:
     return sentence.replace(" = ", "\u00a0=\u00a0")
 
 
-def seeds_note(report: Report, curves: tuple[Curve, ...]) -> str:
+def seeds_note(report: Report, drawn: tuple[Curve, ...]) -> str:
     """Say what lines, dots and bands are, and what the bands leave out."""
-    banded = any(p.mean.interval for curve in curves for p in curve.points)
+    banded = any(p.mean.interval for curve in drawn for p in curve.points)
     k = report.fewest
     if report.runs == 1:
         band = "Bands: 95% intervals over sequences." if banded else "No interval is recorded here."

@@ -49,6 +49,7 @@ from attractor.measurements.measurement import Measurement
 from attractor.measurements.repetition import PLANTED
 from attractor.measurements.sets import (
     agree,
+    for_process,
     joined,
     lacking,
     recognised,
@@ -237,10 +238,11 @@ def probe_run(
         AttractorError: if the run is not finished, is in use, or has no data beside it; for text
             that does not fit.
     """
-    config, run = recognised(config), find_run(run)
+    run = find_run(run)
     denoiser = adapters.load(run)
     data = data_of(run)
     trained = run_config_from_dict(read_json(run / CONFIG), run / CONFIG)
+    config = recognised(for_process(config, trained.process))
     if data.tokenizer.vocab_size != denoiser.process.text_size:
         raise AttractorError(
             f"the tokenizer has {data.tokenizer.vocab_size} tokens, the model "

@@ -12,7 +12,7 @@ from attractor.data.dataset import Dataset, open_dataset
 from attractor.data.replicas import ordered, training_set
 from attractor.data.stream import Packed
 from attractor.machine.processes import processes
-from attractor.measurements.sets import recognised, with_repetition
+from attractor.measurements.sets import asked_of, recognised
 from attractor.runs.folder import (
     CONFIG,
     DATA,
@@ -27,6 +27,10 @@ from attractor.runs.tracking import require_tracker
 from attractor.runs.train import train_run
 from attractor.train.state import Progress
 from attractor.types import AttractorError
+
+
+class FinishedError(AttractorError):
+    """Raised where nothing is left to do."""
 
 
 def run(
@@ -75,15 +79,16 @@ def run_alone(
     run is replaced.
 
     Raises:
-        AttractorError: as `run`, and if there is nothing left to do.
+        FinishedError: if there is nothing left to do.
+        AttractorError: as `run`.
     """
     require_tracker(config.monitor.track)
-    probe = recognised(with_repetition(config.probe, config.data.repeat))
+    probe = recognised(asked_of(config))
     config = dataclasses.replace(config, probe=probe)
     if processes().is_main:
         with claimed(folder, CONFIG, config, force):
             if is_complete(folder, config.probe):
-                raise AttractorError(
+                raise FinishedError(
                     f"'{folder}' holds this run already, finished; --force trains it again, and "
                     "`attractor probe` adds measurements to it"
                 )

@@ -45,7 +45,8 @@ def untrained(config: RunConfig, vocab_size: int) -> DDiT:
     """The network of a run before its first step: a function of its config alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return DDiT(vocab_size, **dataclasses.asdict(config.model))
+        causal = config.process == "autoregressive"
+        return DDiT(vocab_size, **dataclasses.asdict(config.model), causal=causal)
 
 
 @flushed_denormals()

@@ -19,7 +19,7 @@ from attractor.data.dataset import Dataset
 from attractor.data.replicas import ordered
 from attractor.machine.files import write_atomically
 from attractor.machine.hub import first_line
-from attractor.measurements.sets import recognised
+from attractor.measurements.sets import for_process, recognised
 from attractor.model.denoiser import Denoiser
 from attractor.model.network import NetworkDenoiser
 from attractor.process.registry import process_name
@@ -95,8 +95,10 @@ def measure_checkpoints(
         AttractorError: for bad input, a checkpoint of another shape or noise than the first, or a
             tokenizer that is not theirs.
     """
-    require_locating(probe)
     first = _load(checkpoints[0], weights)
+    process = process_name(first.process)
+    require_locating(probe, process)
+    probe = for_process(probe, process)
     config = _config(checkpoints, first, data, recognised(probe))
     with claimed(out, SWEEP, config, force=False) as lock:
         prepared = prepare(config.data, out / DATA)

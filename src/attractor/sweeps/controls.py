@@ -47,9 +47,11 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
     The untrained network and the exact memorizer of that training set see the sweep's own rows; the
     exact generalizer, a Markov source with known law, sees its own text on both sides.
     """
+    has_noise = config.process != "autoregressive"
+    located = "recovery" if has_noise else "prefix_extraction"
     probe = dataclasses.replace(
         config.probe,
-        measure=("entropy", "calibration", "recovery", "likelihood", "membership"),
+        measure=("entropy", "calibration", located, "likelihood", "membership"),
         t=config.probe.t[:1],
         repeats=1,
         rows=min(config.probe.rows, ROWS),
@@ -62,7 +64,7 @@ def measure_controls(config: RunConfig, data: Dataset, folder: Path) -> dict[str
         told = {**to_dict(control), "rows": data.digest}
         stamp = dataclasses.replace(stamp, config_hash=config_hash(told))
     found = {}
-    for name in CONTROLS:
+    for name in CONTROLS if has_noise else CONTROLS[:1]:  # the others are exact under noise alone
         target = folder / name
         # Its hash is that of everything on which a control depends, the run included: with another
         # size in the sweep, or measured in another way, controls are made anew.

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from attractor.config.settings import MonitorConfig, ProbeConfig, SweepConfig, TrainConfig
 from attractor.measurements import wanted
-from attractor.measurements.sets import with_repetition
-from attractor.process.calls import Calls, reverse_calls
+from attractor.measurements.sets import asked_of
+from attractor.process.calls import Calls, reverse_calls, writing_calls
 from attractor.process.forward import ForwardProcess
 from attractor.process.registry import make_process
 from attractor.runs.measure import parameter_count
@@ -57,7 +57,7 @@ def cost(config: SweepConfig, text_size: int) -> Cost:
     output = (width + 1) * process.vocab_size
     blocks = parameters - width * process.vocab_size - output
     tokens = config.train.steps * config.train.batch_size * length
-    probe = with_repetition(config.probe, config.data.repeat)
+    probe = asked_of(config)
     repeated = config.data.repeat_rows * (len(config.data.repeat) + 1)
     probe = dataclasses.replace(probe, planted_rows=min(probe.planted_rows, repeated))
     calls = probe_calls(process, probe, length) + validation_calls(config.train)
@@ -85,7 +85,7 @@ def probe_calls(process: ForwardProcess, probe: ProbeConfig, length: int) -> Cal
     chosen = wanted(probe.measure)
     calls = (m.calls(process, probe, length) for m in chosen if m.calls is not None)
     own = probe.generated if any(m.on_generations for m in chosen) else 0
-    return sum(calls, reverse_calls(process, 1.0, probe.steps, length) * own)
+    return sum(calls, writing_calls(process, probe.steps, length) * own)
 
 
 def validation_calls(train: TrainConfig) -> Calls:
@@ -100,9 +100,11 @@ def check_calls(process: ForwardProcess, monitor: MonitorConfig, steps: int, len
     at = set(monitor.at)
     if monitor.every:
         at |= {*range(monitor.every, steps + 1, monitor.every), steps}
+    if not at:
+        return Calls()
     # A check restores rows of two kinds, writes as many, and reads all three.
     restored = reverse_calls(process, monitor.t, monitor.steps, length) * 2
-    written = reverse_calls(process, 1.0, monitor.steps, length)
+    written = writing_calls(process, monitor.steps, length)
     return (restored + written + Calls(dense=3.0)) * (monitor.rows * len(at))
 
 

@@ -18,7 +18,7 @@ from attractor.data.dataset import (
     require_same_text,
 )
 from attractor.data.tokenizer import check_vocab_size
-from attractor.measurements.sets import spelled_out
+from attractor.measurements.sets import asked_of
 from attractor.runs.folder import DATA, prepare, require_same_config
 from attractor.runs.monitor import require_watchable
 from attractor.runs.tracking import require_tracker
@@ -46,7 +46,7 @@ def require_feasible(config: SweepConfig, out: Path, force: bool) -> None:
         require_same_text(out / DATA, config.data.source, config.data.tokenizer)
     if config.data.tokenizer == "bpe":
         check_vocab_size(config.data.vocab_size)
-    spelled_out(config.probe)
+    asked_of(config)
     require_tracker(config.monitor.track)
     counts = [int(size) for size in config.sizes if size > 1]
     if config.monitor.checks:

@@ -59,7 +59,7 @@ def forecast(
         text_size: tokens of its tokenizer; about as many as it will have unless given.
     """
     text_size = text_size or planned_vocab_size(config.data)
-    runs = len(config.sizes) * config.runs_each
+    runs = config.runs
     threads = torch.get_num_threads()
     try:
         # As fast as a run beside others will be, and not as fast as this process alone could be.

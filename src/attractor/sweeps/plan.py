@@ -77,7 +77,7 @@ def runs_of(config: SweepConfig, model: str, sizes: Iterable[int]) -> list[Plann
     """One of the sweep's models at these training-set sizes, with every data seed and seed; of a
     training set with fewer rows than are to be probed, copies aside, all are."""
     alone = config.each_model()[model]
-    axes = ("sizes", "seeds", "data_seeds", "models", "margin", "data")
+    axes = ("sizes", "seeds", "seeds_at", "data_seeds", "models", "margin", "data")
     shared = {
         f.name: getattr(alone, f.name) for f in dataclasses.fields(alone) if f.name not in axes
     }
@@ -92,7 +92,7 @@ def runs_of(config: SweepConfig, model: str, sizes: Iterable[int]) -> list[Plann
         )
         for n in sizes
         for order in config.orders
-        for seed in config.seeds
+        for seed in config.seeds_of(n)
     ]
     return [PlannedRun(run_id(run), run, model) for run in runs]
 

@@ -20,10 +20,11 @@ from attractor.machine.files import clear_up, locked, write_atomically
 from attractor.measurements import known
 from attractor.measurements.sets import (
     agree,
+    asked_of,
+    for_process,
     joined,
     recognised,
     spelled_out,
-    with_repetition,
 )
 from attractor.report.page import write_report
 from attractor.runs.folder import DATA, claimed, is_finished, prepare, read_json
@@ -34,10 +35,13 @@ from attractor.sweeps.follow import Watcher
 from attractor.sweeps.plan import PlannedRun, located, plan, runs_of
 from attractor.sweeps.search import ADAPTIVE, check_precision, require_searchable, search
 from attractor.sweeps.summary import summarized, summary_folders, write_summary
-from attractor.types import AttractorError
+from attractor.types import AttractorError, ProcessName
 
-LOCATING = ("recovery", "entropy")
-"""What every model of a sweep must be measured by."""
+
+def locating(process: ProcessName) -> tuple[str, str]:
+    """What every model of a sweep must be measured by."""
+    first = "prefix_extraction" if process == "autoregressive" else "recovery"
+    return first, "entropy"
 
 
 def resolve(config: SweepConfig, data: Dataset, out: Path) -> SweepConfig:
@@ -47,8 +51,8 @@ def resolve(config: SweepConfig, data: Dataset, out: Path) -> SweepConfig:
         AttractorError: if a training set is too small, or what locates the transition is not
             measured.
     """
-    require_locating(config.probe)
-    probe = spelled_out(config.probe)
+    require_locating(config.probe, config.process)
+    probe = spelled_out(for_process(config.probe, config.process))
     config = dataclasses.replace(config, probe=probe)
     planned = plan(config, len(data.train), out)
     smallest = min((run.config for run in planned), key=lambda c: c.n_train)
@@ -65,13 +69,13 @@ def resolve(config: SweepConfig, data: Dataset, out: Path) -> SweepConfig:
     return config
 
 
-def require_locating(probe: ProbeConfig) -> None:
+def require_locating(probe: ProbeConfig, process: ProcessName) -> None:
     """Raise AttractorError unless what locates the transition is measured."""
-    measured = spelled_out(probe).measure
-    for name in LOCATING:
+    measured, needed = spelled_out(for_process(probe, process)).measure, locating(process)
+    for name in needed:
         if name not in measured:
             raise AttractorError(
-                f"measure = {', '.join(probe.measure)}: a sweep needs {' and '.join(LOCATING)}"
+                f"measure = {', '.join(probe.measure)}: a sweep needs {' and '.join(needed)}"
             )
 
 
@@ -116,8 +120,8 @@ def sweep(
     check_workers(workers)
     if precision is not None:
         check_precision(precision, at_once)
-    require_locating(config.probe)
-    probe = recognised(with_repetition(config.probe, config.data.repeat))
+    require_locating(config.probe, config.process)
+    probe = recognised(asked_of(config))
     config = dataclasses.replace(config, probe=probe)
     # In this block everything is checked that needs no training, so that bad input leaves the
     # folder as it was. The lock is then kept for all that follows.
@@ -173,11 +177,13 @@ def measure_sweep(
             works on it.
     """
     check_workers(workers)
-    earlier, probe = config_of(out), recognised(probe)
+    earlier = config_of(out)
+    probe = recognised(for_process(probe, earlier.process))
     with locked(out):
         data = open_prepared(out)
         if not agree(earlier.probe, probe):  # a set of its own, which is to be a sweep's as well
-            probe = dataclasses.replace(probe, measure=(*spelled_out(probe).measure, *LOCATING))
+            names = (*spelled_out(probe).measure, *locating(earlier.process))
+            probe = dataclasses.replace(probe, measure=names)
         config = _with_earlier(dataclasses.replace(earlier, probe=probe), out)
         planned = _runs(config, data, out)
         runs = [run for run in planned if is_finished(out / run.run_id)]
@@ -222,7 +228,7 @@ def config_of(out: Path) -> SweepConfig:
         stacklevel=2,
     )
     return dataclasses.replace(
-        config, probe=dataclasses.replace(config.probe, measure=names or LOCATING)
+        config, probe=dataclasses.replace(config.probe, measure=names or locating(config.process))
     )
 
 

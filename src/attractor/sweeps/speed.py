@@ -23,10 +23,10 @@ from attractor.process.registry import make_process
 from attractor.train.objective import batch_loss, noisy_batch
 from attractor.train.optim import Ema, make_optimizer
 
-PATIENCE = 0.3
+PATIENCE = 0.2
 """Seconds a timed call should last; it is made larger until it does."""
 REPEATS = 3
-ENOUGH = 0.5
+ENOUGH = 0.3
 """Seconds of timings after which none is repeated."""
 WIDE = (1, 4)
 """Blocks at which a network of more than four is timed; its time is linear in them."""
@@ -95,7 +95,8 @@ class _Bench:
     def __init__(self, config: SweepConfig, text_size: int) -> None:
         self.device, self.length, self.config = pick_device(), config.data.seq_len, config.train
         self.process = make_process(config.process, text_size, config.uniform_share)
-        network = DDiT(self.process.vocab_size, **dataclasses.asdict(config.model))
+        shape, causal = dataclasses.asdict(config.model), not self.process.corrupts
+        network = DDiT(self.process.vocab_size, **shape, causal=causal)
         self.network = network.to(self.device)
         # Steps so small that the weights stay sane however often the same gradient is applied.
         self.optimizer = make_optimizer(self.network, dataclasses.replace(config.train, lr=1e-9))
@@ -132,6 +133,8 @@ class _Bench:
         where[:, :candidates] = True
         t = torch.full((rows,), 0.5, device=self.device)
         log_p = self.denoiser.log_probs(x_t, t, where)
+        if not self.process.corrupts:  # the next token is drawn from the distributions as they are
+            return
         row, position = where.nonzero(as_tuple=True)
         noise = CountedNoise(0, "speed").uniform(row, position, torch.zeros_like(row))
         alpha_s, alpha_t = (self.process.schedule.alpha(at[row]) for at in (t - 1e-3, t))

@@ -84,7 +84,9 @@ def train(
             state.record(step(batch, step_seed))
             if state.is_due(config.log_every) or (watch and watch.is_due(state)):
                 line = state.read(x_0.numel())
-                on_progress(watch(line, state) if watch else line)
+                # Compiled code would be compiled anew for every number of rows a measurement has.
+                with torch.compiler.set_stance("force_eager" if config.compile else "default"):
+                    on_progress(watch(line, state) if watch else line)
                 state.restart_clock()
             if checkpoints:
                 checkpoints.after_step(state)

@@ -67,6 +67,8 @@ def noisy_batch(
     """
     if step < config.curriculum_end:
         return _latent_batch(process, x_0, config, source)
+    if not process.corrupts:
+        return _clean_batch(process, x_0)
     t, weight = (
         upload(x, x_0.device)
         for x in antithetic_times(len(x_0), config.t_min, config.time_power, source)
@@ -78,6 +80,15 @@ def noisy_batch(
     seen = x_t[..., None]
     level = schedule.alpha(t), schedule.dalpha(t), schedule.sigma(t)
     return NoisyBatch(x_0, x_t, *level, weight, seen, torch.ones_like(seen, dtype=t.dtype))
+
+
+def _clean_batch(process: ForwardProcess, x_0: Int[Tensor, "B L"]) -> NoisyBatch:
+    """Clean rows at the one noise level there is, for a process that corrupts nothing."""
+    one = torch.ones(len(x_0), device=x_0.device)
+    weight = _per_counted(one, process.is_fixed(x_0) if process.has_fixed else None)
+    seen, zero = x_0[..., None], torch.zeros_like(one)
+    shares = torch.ones_like(seen, dtype=one.dtype)
+    return NoisyBatch(x_0, x_0, one, zero, zero, weight, seen, shares)
 
 
 def _per_counted(

