@@ -186,11 +186,11 @@ test("the address holds the state, and nonsense in it is left out", () => {
 
 test("from which n on a line is lost or found", () => {
   const sizes = [1, 2, 4];
-  assert.match(fromWhichOn(sizes, [0.9, 0.8, 0.1], "it"), /found up to n = 2 and lost from n = 4/);
-  assert.match(fromWhichOn(sizes, [0.1, 0.8, 0.9], "it"), /lost up to n = 1 and found from n = 2/);
-  assert.match(fromWhichOn(sizes, [0.9, 0.9, 0.9], "it"), /found at every n/);
-  assert.match(fromWhichOn(sizes, [0, 0, 0], "it"), /lost at every n/);
-  assert.match(fromWhichOn(sizes, [0, 0.9, 0], "it"), /found at n = 2, and lost at the others/);
+  assert.match(fromWhichOn(sizes, [0.9, 0.8, 0.1], "it"), /comes back under models of up to 2 training lines, and from 4 on no longer/);
+  assert.match(fromWhichOn(sizes, [0.1, 0.8, 0.9], "it"), /lost under models of up to 1 training lines, and from 2 on it comes back/);
+  assert.match(fromWhichOn(sizes, [0.9, 0.9, 0.9], "it"), /comes back under every model/);
+  assert.match(fromWhichOn(sizes, [0, 0, 0], "it"), /comes back under no model/);
+  assert.match(fromWhichOn(sizes, [0, 0.9, 0], "it"), /comes back under the models of 2 training lines, and under no other/);
   assert.equal(fromWhichOn(sizes, [0.9, null, 0.1], "it"), "");
 });
 

@@ -168,6 +168,54 @@ def test_a_typed_line_falls_and_what_nobody_knows_is_said(browser: Browser, page
     assert browser.console() == []
 
 
+@pytest.mark.slow
+def test_each_column_says_whether_its_model_was_trained_on_the_line(
+    browser: Browser, page: Path, collection: Collection
+) -> None:
+    def said() -> list[str]:
+        return [text_of(browser, ".column h2", column) for column in (0, 1)]
+
+    opened(browser, page, "#line=train.3")
+    sizes = ("32", "1,024")
+    assert said() == [f"trained on {n} lines, this one among them" for n in sizes]
+    opened(browser, page, "#line=test.3")
+    assert said() == [f"trained on {n} lines, not on this one" for n in sizes]
+    opened(browser, page, "#view=noise")
+    assert said() == [f"trained on {n} lines" for n in sizes]
+    words = collection.tokenizer.decode(collection.stored[5][1:-1].tolist()).strip()[:20]
+    opened(browser, page)
+    browser.run("document.querySelector('[data-kind=own]').click()")
+    browser.run(OWN % words.replace("\n", " ").replace("'", "\\'"))
+    assert said()[0] == "trained on 32 lines, your words among them"
+    browser.run(OWN % "zqzqzq")
+    assert said()[0] == "trained on 32 lines, not on your words"
+
+
+@pytest.mark.slow
+def test_on_a_phone_the_tour_covers_nothing_that_it_speaks_of(page: Path, tmp_path: Path) -> None:
+    window = Browser(tmp_path, width=500)
+    ends = """const card = document.querySelector('#tour').getBoundingClientRect().top;
+return [...document.querySelectorAll('%s')].every((part) => {
+  const { top, bottom } = part.getBoundingClientRect();
+  return top >= 0 && bottom <= card;
+})"""
+    spoken = [".now", ".now", ".looked .bars li.true", "#curves svg", ".pair"]
+    try:
+        window.as_phone(390)
+        opened(window, page)
+        window.run("document.querySelector('#start-tour').click()")
+        for part in spoken:
+            until(window, f"return document.querySelector('{part}') !== null")
+            until(window, ends % part, 20)
+            window.run("document.querySelector('#tour .strong').click()")
+        window.as_phone(240)
+        window.run("dispatchEvent(new Event('resize'))")
+        size = "parseFloat(getComputedStyle(document.querySelector('.rows')).fontSize)"
+        assert window.run(f"return {size}") >= 11
+    finally:
+        window.close()
+
+
 def test_clicked_letters_are_spoiled_and_the_address_holds_the_finding(
     browser: Browser, page: Path
 ) -> None:
@@ -200,7 +248,7 @@ def test_the_basin_fills_in_for_every_model(browser: Browser, page: Path) -> Non
     browser.run("document.querySelector('#basin').scrollIntoView()")
     until(browser, "return !document.querySelector('#all-n .empty')")
     assert browser.run("return document.querySelectorAll('#curves .line').length") == 2
-    assert "this training line is" in text_of(browser, "#found")
+    assert "this training line " in text_of(browser, "#found")
 
 
 @pytest.mark.slow

@@ -19,8 +19,9 @@ FILE, STILL = "explorer.html", "explorer.svg"
 JS = Path(__file__).parent / "js"
 ENGINE = ("kernel", "network", "noise", "reverse", "engine")
 """Modules of what computes, each after those that it imports; they run in a worker."""
-PAGE = ("words", "tokenizer", "lines", "nearest", "state", "source", "fall", "token", "basin",
-        "gif", "picture", "tour", "main")  # fmt: skip
+PAGE = ("words", "dom", "tokenizer", "lines", "nearest", "trained", "state", "source", "fall",
+        "token", "basin", "filling", "gif", "picture", "keeping", "player", "tour", "controls",
+        "main")  # fmt: skip
 """Modules of what is seen."""
 
 

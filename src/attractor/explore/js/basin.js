@@ -121,6 +121,6 @@ export class Basin {
   said(share, what) {
     const at = this.shares[this.nearest(share)];
     const told = fromWhichOn(this.sizes, this.sizes.map((_, model) => this.mean(model, at)), what);
-    return told && `With ${percent(at)} spoiled: ${told}`;
+    return told && `With ${percent(at)} spoiled, ${told}`;
   }
 }

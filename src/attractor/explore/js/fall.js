@@ -4,7 +4,7 @@
  * @typedef {import("./engine.js").Row} Row
  */
 import { outcome } from "./engine.js";
-import { percent, safe, several } from "./words.js";
+import { count, percent, safe, several } from "./words.js";
 
 /** Entropies, in nats, from which on a token is shaded one step darker. */
 const SHADES = [0.1, 0.5, 1, 1.75, 2.5];
@@ -96,9 +96,17 @@ export class FallView {
     this.root.querySelectorAll(".picked").forEach((one) => one.classList.remove("picked"));
     if (token >= 0) {
       this.now.children[token]?.classList.add("picked");
-      this.lines.children[chosen]?.querySelector(`[data-i="${token}"]`)?.classList.add("picked");
+      const picked = this.lines.children[chosen]?.querySelector(`[data-i="${token}"]`);
+      picked?.classList.add("picked");
+      if (picked instanceof HTMLElement) this.reveal(picked);
     }
     this.verdict.innerHTML = this.said(row, end);
+  }
+
+  /** Scroll a row that is wider than its column to one of its tokens. @param {HTMLElement} token */
+  reveal(token) {
+    const [box, here] = [this.lines.getBoundingClientRect(), token.getBoundingClientRect()];
+    if (here.left < box.left || here.right > box.right) this.lines.scrollLeft += here.left - box.left - box.width / 2;
   }
 
   /** How the fall stands, in words. @param {Row} row @param {boolean} end */
@@ -107,7 +115,7 @@ export class FallView {
     const { perturbed, back, broken } = outcome(this.original, this.rows[0].tokens, row.tokens, (i) => this.counted.has(i));
     if (!perturbed && !broken) return `No ${this.unit} was spoiled.`;
     const share = perturbed ? `<b>${back} of ${several(perturbed, `spoiled ${this.unit}`)}</b> came back` : "nothing was spoiled";
-    const harm = broken ? `, and <b>${several(broken, "sound one")}</b> broke` : "";
+    const harm = broken ? `, and <b>${count(broken)} of the others</b> broke` : "";
     return `${end ? "" : "So far "}${share}${harm}.`;
   }
 }

@@ -37,7 +37,7 @@ const percentage = (p) => (p >= 0.0995 ? `${Math.round(p * 100)}%` : p >= 0.001 
 function drawn(moves, signs, last) {
   if (last) return "This is the end: nothing is drawn any more.";
   if (!moves) return "What was drawn on the way to the next row was not recorded.";
-  if (!moves.length) return "Until the next row it stays: its turn did not come.";
+  if (!moves.length) return "Its turn does not come before the next row, so it stays.";
   return moves.map(({ from, to, how }) => {
     if (how === "stayed") return `Its turn came, and it stayed “${safe(named(signs[from]))}”.`;
     const whence = how === "network" ? "drawn from these chances" : "drawn at random, as noise";

@@ -7,24 +7,36 @@
  * @property {Partial<import("./state.js").State>} state
  * @property {string} look at which part of the page
  * @property {boolean} [into] look into the first token that is spoiled
+ * @property {boolean} [plays] whether the falls are played once they are there
  */
 import { count } from "./words.js";
 
-/** @param {number[]} sizes @param {string} unit @param {number} share @returns {Stop[]} */
-export function stops(sizes, unit, share) {
+/**
+ * @param {number[]} sizes @param {string} unit @param {number} share in percent
+ * @param {boolean} live whether the page computes falls, and has not only recordings of them
+ * @returns {Stop[]}
+ */
+export function stops(sizes, unit, share, live) {
   const [few, many] = [count(sizes[0]), count(sizes[sizes.length - 1])];
+  const one = sizes.length === 1;
   const base = { models: [0, sizes.length - 1], hand: null, row: -1, token: -1, seed: 0, share };
+  const line = (/** @type {"train" | "test"} */ kind) => ({ ...base, view: /** @type {"line"} */ ("line"), kind, index: 0 });
   return [
-    { title: "A line it was trained on", look: "#falls", state: { ...base, view: "line", kind: "train", index: 0 },
-      text: `${share}% of its ${unit}s are replaced at random; then each model repairs the line, from top to bottom. On the left is the model that learned from ${few} lines only, this one among them. Blue ${unit}s came back.` },
-    { title: "A line neither has seen", look: "#falls", state: { ...base, view: "line", kind: "test", index: 0 },
-      text: `The same noise on new text. Whoever knows lines by heart has nothing to go by here: orange ${unit}s did not come back, purple ones were sound and got broken. Whoever learned the language repairs it about as well as any other line.` },
-    { title: "Why this one?", look: "#look", state: { ...base, view: "line", kind: "test", index: 0, row: 0 }, into: true,
-      text: `Click any ${unit} to look into the model: how likely it holds each possibility there, and which was drawn. Grey behind a ${unit} says how unsure the model is.` },
-    { title: "The basin", look: "#basin", state: { ...base, view: "line", kind: "train", index: 0 },
-      text: `How much can be spoiled before the line is lost? Each point is 20 falls. High on the left for a line that was learned by heart, and low where it was not: that is the basin of attraction, and how wide it is. The table has every model.` },
-    { title: "Nothing but noise", look: "#falls", state: { ...base, view: "noise" },
-      text: `Left alone with noise, where does each model fall? Below each text stands the training line that is nearest to it, ${unit} by ${unit}: a model that knows its lines by heart writes them again; one that learned the language writes something new. Now it is yours: type a line of your own.` },
+    { title: "A line from the training text", look: "#falls", plays: true, state: line("train"),
+      text: `${share}% of its ${unit}s were replaced at random, and the model repairs them step by step. Blue ${unit}s came back. `
+        + (one ? "It has seen this line before." : `The first model has seen only ${few} lines, this one among them: it knows them by heart. The second has seen ${many}.`) },
+    { title: one ? "A line it has never seen" : "A line that neither has seen", look: "#falls", plays: true, state: line("test"),
+      text: `The same noise on a new line. Orange ${unit}s did not come back, and purple ones were right before and broke. `
+        + "A model that only knows its lines by heart is lost here, and turns this line into one of its own. A model that has learned the language does about as well as before." },
+    { title: "Why this one?", look: "#look", state: { ...line("test"), row: 0 }, into: true,
+      text: `This is one spoiled ${unit} of that line, as the model sees it: what may stand here, and how likely each is. `
+        + `You can press any ${unit} of the page to look into it. The darker the grey behind a ${unit}, the less sure the model is.` },
+    { title: "The basin", look: "#basin", state: line("train"),
+      text: `How much may be spoiled before the line is lost? Read a curve from left, where little is spoiled, to right. While it stays high, the model still pulls the line back: so far reaches the basin of attraction. `
+        + (live ? `Each point is the mean of up to 20 falls, which come in while you watch.${one ? "" : " The table has every model."}` : "Each point is one recorded fall.") },
+    { title: "Nothing but noise", look: "#near", state: { ...base, view: "noise" },
+      text: "Here nothing was given but random letters, and each model made a line of them. Below it stands the most similar training line, and what differs is marked. "
+        + `A model that knows its lines by heart writes one of them again; a model that has learned the language writes a new one.${live ? " Now try a line of your own." : ""}` },
   ];
 }
 
@@ -60,9 +72,14 @@ export class Tour {
     this.box.innerHTML = `<p class="step">${at + 1} of ${this.all.length}</p><h2>${stop.title}</h2><p>${stop.text}</p><p class="ways">`
       + `${at ? '<button type="button" data-go="-1">Back</button>' : ""}<button type="button" class="strong" data-go="1">${last ? "Done" : "Next"}</button>`
       + `${last ? "" : '<button type="button" data-go="end">End the tour</button>'}</p>`;
-    const place = document.querySelector(stop.look);
-    place?.classList.add("stop");
-    place?.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    document.querySelector(stop.look)?.classList.add("stop");
+    this.place();
     /** @type {HTMLElement} */ (this.box.querySelector(".strong")).focus({ preventScroll: true });
+  }
+
+  /** Bring what the stop speaks of into sight: also once more, when what stands above it has grown. */
+  place() {
+    const look = this.all[this.at]?.look;
+    if (look) document.querySelector(look)?.scrollIntoView({ block: "start" });
   }
 }

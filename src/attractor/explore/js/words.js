@@ -12,24 +12,26 @@ export const safe = (text) =>
 /** A token in a sentence: a space has a name. @param {string} sign */
 export const named = (sign) => (sign === " " ? "space" : sign);
 
-/** Share of the corrupted tokens that has to return for a sentence to count as found. */
-export const FOUND = 0.75;
+/** Share of the corrupted tokens that has to return for a line to count as one that comes back. */
+export const BACK = 0.75;
 
 /**
- * From which size on a sentence is lost, or found.
+ * The sizes from which on, or up to which, a line comes back.
  * @param {number[]} sizes rising @param {(number | null)[]} shares of each, null where it is not known yet
- * @param {string} what the sentence
+ * @param {string} what the line
  */
 export function fromWhichOn(sizes, shares, what) {
-  const known = sizes.flatMap((n, i) => (shares[i] === null ? [] : [{ n, found: /** @type {number} */ (shares[i]) >= FOUND }]));
-  if (known.length < sizes.length) return "";
-  const found = known.filter((one) => one.found);
-  if (!found.length) return `${what} is lost at every n.`;
-  if (found.length === known.length) return `${what} is found at every n.`;
-  const change = known.findIndex((one, i) => i > 0 && one.found !== known[i - 1].found);
-  if (known.slice(change).every((one) => one.found === known[change].found)) {
-    const [before, after] = known[0].found ? ["found", "lost"] : ["lost", "found"];
-    return `${what} is ${before} up to n = ${count(known[change - 1].n)} and ${after} from n = ${count(known[change].n)} on.`;
+  if (shares.includes(null)) return "";
+  const back = shares.map((share) => /** @type {number} */ (share) >= BACK);
+  if (!back.includes(true)) return `${what} comes back under no model.`;
+  if (!back.includes(false)) return `${what} comes back under every model.`;
+  const change = back.indexOf(!back[0]);
+  if (back.slice(change).every((one) => one === back[change])) {
+    const [before, after] = [count(sizes[change - 1]), count(sizes[change])];
+    return back[0]
+      ? `${what} comes back under models of up to ${before} training lines, and from ${after} on no longer.`
+      : `${what} is lost under models of up to ${before} training lines, and from ${after} on it comes back.`;
   }
-  return `${what} is found at n = ${found.map((one) => count(one.n)).join(", ")}, and lost at the others.`;
+  const some = sizes.filter((_, i) => back[i]).map(count);
+  return `${what} comes back under the models of ${some.join(", ")} training lines, and under no other.`;
 }
