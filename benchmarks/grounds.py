@@ -25,9 +25,9 @@ from attractor.config.presets import preset
 from attractor.config.settings import SweepConfig
 from attractor.results.tables import RunResults, read_results
 from attractor.sweeps.run import planned_runs, sweep
-from attractor.sweeps.summary import TRANSITION
+from attractor.sweeps.summary import MEASUREMENTS, TRANSITION
 
-SIZES = (8, 64, 128, 256, 512, 1.0)
+SIZES = (8, 64, 128, 256, 512, 2048, 1.0)
 SHARED = ("recovery", "entropy", "likelihood", "calibration", "membership")
 LEFT_TO_RIGHT = ("prefix_extraction", "entropy", "likelihood", "calibration", "membership")
 GROUNDS = ("characters", "bpe", "plays", "masks", "autoregressive")
@@ -79,7 +79,8 @@ def found(out: Path) -> dict[str, Any]:
     """
     runs = [read_results(out / run.run_id) for run in planned_runs(out)]
     located = json.loads((out / TRANSITION).read_text())
-    parameters, length = located["provenance"]["parameters"], located["provenance"]["seq_len"]
+    provenance = json.loads((out / MEASUREMENTS).read_text())["provenance"]
+    parameters, length = provenance["parameters"], provenance["seq_len"]
     sizes = sorted({run.provenance.n_train for run in runs})
     unseen = np.mean([nats(run, "test") for run in runs if run.provenance.n_train == sizes[-1]])
     bits = {
@@ -87,22 +88,19 @@ def found(out: Path) -> dict[str, Any]:
         / parameters
         for n in sizes
     }
-    place = located["transition"][0]
+    place = located.get("extraction_transition") or located["transition"][0]
     n_star = place["n_star"]
     return {
         "parameters": parameters,
-        "rows": length,
-        "t": place["t"],
+        "length": length,
         "n_star": n_star,
         "ci": place["ci"],
-        "seed_ci": place["seed_ci"],
-        "seed_n_star": place["seed_n_star"],
+        "between": place["sizes"],
         "tokens_per_parameter": None if n_star is None else n_star * length / parameters,
         "bits_per_parameter": bits,
         "bits_at_n_star": None if n_star is None else between(bits, n_star),
         "unseen_nats": float(unseen),
         "seconds": located["elapsed_s"],
-        "device": located["provenance"].get("device", ""),
     }
 
 

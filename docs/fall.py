@@ -25,7 +25,7 @@ PICTURE = Path(__file__).parent / "images" / "fall.gif"
 SHARE = 0.2
 TRAIN, UNSEEN = 2, 2
 """Which of the explorer's lines."""
-FEW, MANY = 1024, 57813
+FEW, MANY = 64, 57813
 WIDTH, EDGE, TOP, PANEL, LINE = 960, 28, 26, 128, 30
 FILLS = {"back": PALETTE[0], "off": "#c04a00", "broke": "#a8457d", "": INK}
 BEAT, START, END = 350, 1500, 4500

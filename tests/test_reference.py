@@ -66,3 +66,44 @@ def test_altered_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_index_tells_how_they_were_made() -> None:
     index = json.loads((reference.HERE / reference.INDEX).read_text())
     assert index.keys() == {"command", "device", "steps", "models"}
+
+
+HERE = Path(__file__).parents[1] / "docs" / "reference"
+
+
+def committed(n: int, split: str, name: str, t: float | None = None) -> tuple[float, float, float]:
+    """A number of the committed sweep, of its first seed, with the ends of its interval."""
+    rows = json.loads((HERE / "measurements.json").read_text())["rows"]
+    asked = {"n_train": n, "seed": 0, "split": split, "measurement": name, "t": t}
+    (found,) = [row for row in rows if asked.items() <= row.items()]
+    return found["value"], *found["ci"]
+
+
+def test_the_committed_sweep_replays_at_one_end_and_restores_unseen_text_at_the_other() -> None:
+    sizes = reference.sizes()
+    for n in sizes[:2]:
+        assert committed(n, "generated", "share_memorized")[1] > 0.9
+        assert committed(n, "generated", "conditional_entropy")[2] < 0.05
+        assert committed(n, "test", "basin_radius")[0] == 0
+    smallest, largest = sizes[0], sizes[-1]
+    assert committed(largest, "generated", "share_memorized")[2] < 0.05
+    assert committed(largest, "test", "recovery_rate", 0.15)[0] >= 0.76
+    assert committed(largest, "test", "recovery_rate", 0.3)[0] >= 0.62
+    low = committed(largest, "test", "recovery_rate", 0.15)[1]
+    assert low > 2 * committed(smallest, "test", "recovery_rate", 0.15)[2]
+    judged = {n: committed(n, "generated", "judge_nats") for n in sizes}
+    inner = max(judged, key=lambda n: judged[n][0])
+    assert inner not in (smallest, largest)
+    assert judged[inner][1] > max(judged[smallest][2], judged[largest][2])
+    kappas = [committed(n, "test", "kappa")[0] for n in sizes]
+    assert kappas == sorted(kappas, reverse=True)
+
+
+def test_the_committed_transition_has_two_seeds_around_it() -> None:
+    located = json.loads((HERE / "transition.json").read_text())
+    assert {(r["n_train"], r["seed"]) for r in located["rows"]} == {
+        *((n, 0) for n in reference.sizes()), (1024, 1), (2048, 1), (4096, 1)
+    }  # fmt: skip
+    for place in located["transition"][:2]:
+        assert all(1024 < n < 4096 for n in place["seed_n_star"])
+        assert place["ci"][0] < place["n_star"] < place["ci"][1]
