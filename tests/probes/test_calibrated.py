@@ -7,8 +7,11 @@ import torch
 
 from attractor.analysis.detection import auroc
 from attractor.audits.base import require_base
+from attractor.model.ddit import DDiT
+from attractor.model.network import NetworkDenoiser
 from attractor.probes import sama
 from attractor.probes.calibrated import time_of
+from attractor.process.registry import make_process
 from attractor.process.schedule import LogLinear
 from attractor.theory import EmpiricalDenoiser, MixtureDenoiser, random_source
 from attractor.types import AttractorError
@@ -22,6 +25,14 @@ def test_a_model_beside_itself_says_nothing(masks: bool) -> None:
     score = sama(source, source, source.sample(20, LENGTH, seed=1)).numpy()
     assert score == pytest.approx(0.5)
     assert auroc(score[:10], score[10:]).value == 0.5
+
+
+def test_a_model_of_hybrid_noise_beside_itself_says_nothing() -> None:
+    process = make_process("hybrid", V, 0.2)
+    torch.manual_seed(0)
+    network = DDiT(process.vocab_size, 16, n_blocks=1, n_heads=2, cond_dim=8, dropout=0.0)
+    model = NetworkDenoiser(network, process, LENGTH)
+    assert sama(model, model, torch.randint(V, (4, LENGTH))).numpy() == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("masks", [False, True])
