@@ -17,6 +17,7 @@ from attractor.config.settings import SweepConfig
 from attractor.data.dataset import open_dataset
 from attractor.data.replicas import ordered
 from attractor.report.sweep_files import read_report
+from attractor.report.words import runs_of
 from attractor.results.tables import RunResults, read_results
 from attractor.runs.folder import CONFIG
 from attractor.sweeps.attempt import attempt
@@ -160,5 +161,6 @@ def test_further_seeds_at_some_sizes_only(tmp_path: Path) -> None:
     assert {(p.n_train, len(p.seeds)) for curve in report.recovery for p in curve.points} == {
         (32, 1), (64, 2), (128, 1)
     }  # fmt: skip
+    assert runs_of(report) == "2 training seeds at some sizes"
     with pytest.raises(AttractorError, match="seeds_at = 100 is none of the sizes"):
         dataclasses.replace(alike, seeds_at=(100,))

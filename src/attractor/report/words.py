@@ -254,7 +254,9 @@ def runs_of(report: Report) -> str:
     each = [f"{seeds} training seeds"] * (seeds > 1) + [f"{orders} orders of the data"] * (
         orders > 1
     )
-    return " and ".join(each) or "one training run"
+    counts = {len(point.seeds) for curve in report.recovery for point in curve.points}
+    where = " at some sizes" * (len(counts) > 1)
+    return f"{' and '.join(each)}{where}" if each else "one training run"
 
 
 def printable(text: str) -> str:
