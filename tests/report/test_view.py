@@ -153,12 +153,12 @@ def test_with_one_seed_every_headline_says_so(tmp_path: Path) -> None:
     )
     data["perplexity_peak"] = {"n_train": 512, "ci": [400.0, 600.0], "reason": None}
     said = " ".join(answer(read(tmp_path, data), fold) for fold in FOLDS)
-    assert "In this training run, judged by the entropy of training text alone, the" in said
+    assert "In this training run, judged by the entropy of training tokens alone, the" in said
     assert "In this training run, generative perplexity under the judge model peaks near" in said
     data["transition"] = [{"t": 0.15, "n_star": None, "ci": None, "reason": "nothing"}]
     said = answer(read(tmp_path, data), UNCERTAINTY)
     assert "In this training run, judged by" in said
-    assert "the change is near n = 1,490" in said
+    assert "the change lies near n = 1,490" in said
     said = words.headline(read(tmp_path, data))[0]
     assert said == "No transition of this training run was located in this sweep."
 
