@@ -20,13 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from attractor.analysis.statistics import difference_interval
 from attractor.config.presets import preset
 from attractor.config.settings import SweepConfig
-from attractor.results.tables import RunResults, read_results
+from attractor.results.estimate import Estimate
+from attractor.results.tables import read_results
 from attractor.sweeps.run import planned_runs, sweep
 from attractor.sweeps.summary import MEASUREMENTS, TRANSITION
 
+Values = NDArray[np.float64]
 SIZES = (8, 64, 128, 256, 512, 2048, 1.0)
 SHARED = ("recovery", "entropy", "likelihood", "calibration", "membership")
 LEFT_TO_RIGHT = ("prefix_extraction", "entropy", "likelihood", "calibration", "membership")
@@ -70,26 +74,21 @@ def table(folder: Path) -> dict[str, Any]:
 
 
 def found(out: Path) -> dict[str, Any]:
-    """What one ground's sweep says.
-
-    Bits in a parameter, at each size: tokens of the training set, times the nats per token by which
-    the model is better on them than the one of the largest size is on unseen text, which has never
-    seen them either; over log 2 and the number of parameters. Of a diffusion model both are bounds
-    on the likelihood, so their difference is an estimate.
-    """
+    """What one ground's sweep says."""
     runs = [read_results(out / run.run_id) for run in planned_runs(out)]
+    first = sorted((r for r in runs if r.provenance.seed == 0), key=lambda r: r.provenance.n_train)
     located = json.loads((out / TRANSITION).read_text())
     provenance = json.loads((out / MEASUREMENTS).read_text())["provenance"]
     parameters, length = provenance["parameters"], provenance["seq_len"]
-    sizes = sorted({run.provenance.n_train for run in runs})
-    unseen = np.mean([nats(run, "test") for run in runs if run.provenance.n_train == sizes[-1]])
-    bits = {
-        n: float(np.mean([held(run, n * length, unseen) for run in runs if at(run, n)]))
-        / parameters
-        for n in sizes
-    }
     place = located.get("extraction_transition") or located["transition"][0]
     n_star = place["n_star"]
+    unseen = first[-1].per_sequence("nelbo", "test")
+    held = {
+        run.provenance.n_train: bits(
+            unseen, run.per_sequence("nelbo", "train"), run.provenance.n_train * length, parameters
+        )
+        for run in first
+    }
     return {
         "parameters": parameters,
         "length": length,
@@ -97,31 +96,30 @@ def found(out: Path) -> dict[str, Any]:
         "ci": place["ci"],
         "between": place["sizes"],
         "tokens_per_parameter": None if n_star is None else n_star * length / parameters,
-        "bits_per_parameter": bits,
-        "bits_at_n_star": None if n_star is None else between(bits, n_star),
-        "unseen_nats": float(unseen),
+        "bits_per_parameter": {n: [e.value, *e.ends()] for n, e in held.items()},
         "seconds": located["elapsed_s"],
     }
 
 
-def at(run: RunResults, n: int) -> bool:
-    """Whether a run has n rows."""
-    return run.provenance.n_train == n
+def bits(unseen: Values, train: Values, tokens: int, parameters: int) -> Estimate:
+    """Bits of its training set that a model holds, for each of its parameters.
 
+    Tokens of the training set, times the nats per token by which the model is better on them than
+    the one of the largest size is on unseen text, which has never seen them either; over log 2 and
+    the number of parameters. Of a diffusion model both are bounds on the likelihood, so their
+    difference is an estimate. At the largest size it is the null: what its interval is away from 0
+    there by, the rows that were drawn make.
 
-def nats(run: RunResults, split: str) -> float:
-    """Nats per token of a kind of text under a run's model."""
-    return run.value(split, "nelbo_per_token")
-
-
-def held(run: RunResults, tokens: int, unseen: float) -> float:
-    """Bits of its training set that a model holds beyond what unseen text would tell it."""
-    return tokens * (unseen - nats(run, "train")) / math.log(2)
-
-
-def between(bits: dict[int, float], n: float) -> float:
-    """At a size between those there are, on straight lines in log n."""
-    return float(np.interp(math.log(n), np.log(list(bits)), list(bits.values())))
+    Args:
+        unseen: nats per token of unseen rows under the model of the largest size.
+        train: the same of training rows under this model.
+        tokens: of its training set.
+        parameters: of the model.
+    """
+    scale = tokens / (math.log(2) * parameters)
+    gain = difference_interval(unseen, train)
+    low, high = gain.ends()
+    return Estimate(gain.value * scale, low * scale, high * scale, gain.n)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,6 +19,7 @@ sys.path.append(str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import cases, reference  # noqa: E402
+from benchmarks.grounds import bits  # noqa: E402
 from benchmarks.sizes import Size  # noqa: E402
 
 SMALL = Size(
@@ -109,3 +111,24 @@ def test_quick_prints_one_json_object() -> None:
         check=True,
     )
     assert set(json.loads(done.stdout)) == {"device", "ratios", "measurements"}
+
+
+def test_the_bits_that_an_exact_store_of_uniform_rows_holds() -> None:
+    """K rows of L tokens, each of V alike: all there is to know is K (L log V - log K) nats."""
+    k, length, vocab, parameters = 64, 16, 8, 1000
+    unseen, train = np.full(50, np.log(vocab)), np.full(k, np.log(k) / length)
+    found = bits(unseen, train, k * length, parameters)
+    exact = k * (length * np.log2(vocab) - np.log2(k)) / parameters
+    assert found.value == pytest.approx(exact)
+    assert found.ends() == pytest.approx((exact, exact))
+
+
+def test_the_interval_of_bits_covers_the_truth_and_the_null_is_nothing() -> None:
+    """95% of 400 tables, within 3.6 standard errors; in half of them nothing is held."""
+    covered = np.zeros((2, 200))
+    for held, run in np.ndindex(covered.shape):
+        rng = np.random.default_rng([held, run])
+        unseen, train = rng.gamma(4, 0.3, 200), rng.gamma(4, 0.3, 100) - 0.2 * held
+        low, high = bits(unseen, train, 1000, 100).ends()
+        covered[held, run] = low <= 10 * 0.2 * held / np.log(2) <= high
+    assert (covered.mean(1) > 0.95 - 3.6 * np.sqrt(0.95 * 0.05 / 200)).all()
