@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from attractor.adapters.sweep_folder import require_no_run_named
-from attractor.api.documents import same_documents, write_documents
+from attractor.api.documents import COLUMN, same_documents, write_documents
 from attractor.machine.paths import expanded, require_writable
 from attractor.types import AttractorError
 
@@ -23,6 +23,16 @@ def folder_of(out: str | Path) -> Path:
     require_no_run_named(folder)
     require_writable(folder)
     return folder
+
+
+def text_settings(
+    text: str | Path | Iterable[str] | None, out: Path, force: bool
+) -> dict[str, str]:
+    """The settings that name a text, see `source_of`; none where none is given."""
+    if text is None:
+        return {}
+    of_texts = {} if isinstance(text, str | Path) else {"column": COLUMN}
+    return {"source": source_of(text, out, force), **of_texts}
 
 
 def source_of(text: str | Path | Iterable[str], out: Path, force: bool) -> str:

@@ -8,8 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from attractor.api.documents import COLUMN
-from attractor.api.inputs import folder_of, source_of
+from attractor.api.inputs import folder_of, text_settings
 from attractor.api.progress import console_of, shown
 from attractor.api.settings import sweep_settings
 from attractor.api.sweeps import Sweep
@@ -61,12 +60,8 @@ def sweep(
     given = dict(settings)
     if sizes is not None:
         given["sizes"] = sizes
-    base = named(preset)
-    config = sweep_settings(base, given)
-    if text is not None:
-        config = sweep_settings(config, {"source": source_of(text, out, force)})
-        if not isinstance(text, str | Path):
-            config = sweep_settings(config, {"column": COLUMN})
+    config = sweep_settings(named(preset), given)
+    config = sweep_settings(config, text_settings(text, out, force))
     return train_sweep(
         config, out, workers=workers, precision=precision, force=force, console=console_of(progress)
     )

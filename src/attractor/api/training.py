@@ -8,8 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from attractor.api.documents import COLUMN
-from attractor.api.inputs import folder_of, source_of
+from attractor.api.inputs import folder_of, text_settings
 from attractor.api.progress import console_of, training
 from attractor.api.run import Run
 from attractor.api.settings import run_settings
@@ -52,11 +51,7 @@ def train_model(
     folder = folder_of(out)
     given = settings if n_train is None else {**settings, "n_train": n_train}
     config = run_settings(single(named(preset)), given)
-    if text is not None:
-        of_text = {"source": source_of(text, folder, force)}
-        if not isinstance(text, str | Path):
-            of_text["column"] = COLUMN
-        config = run_settings(config, of_text)
+    config = run_settings(config, text_settings(text, folder, force))
     try:
         return train_one(config, folder, console_of(progress), force)
     except FinishedError:

@@ -3,7 +3,7 @@
 from attractor.probes.basin import Radii, basin_radii
 from attractor.probes.calibrated import sama
 from attractor.probes.calibration import Calibration, PerSequence, Reliability, calibration
-from attractor.probes.continuation import Extraction, prefix_extraction
+from attractor.probes.continuation import PrefixExtraction, prefix_extraction
 from attractor.probes.entropy import Conditionals, Entropy, conditional_entropy, conditionals
 from attractor.probes.extraction import TargetedExtraction, extraction, wanted_part, wanted_tokens
 from attractor.probes.generation import sample
@@ -29,7 +29,6 @@ __all__ = [
     "Calibration",
     "Conditionals",
     "Entropy",
-    "Extraction",
     "FixedPoints",
     "HuggingFaceJudge",
     "Judge",
@@ -38,6 +37,7 @@ __all__ = [
     "Novelty",
     "Path",
     "PerSequence",
+    "PrefixExtraction",
     "Radii",
     "Recombined",
     "Recovery",

@@ -53,7 +53,7 @@ def continuation(
     return processes().total(written)
 
 
-class Extraction(NamedTuple):
+class PrefixExtraction(NamedTuple):
     """Rows that were written on from their first half."""
 
     prefix: Bool[Tensor, "N L"]
@@ -64,7 +64,7 @@ class Extraction(NamedTuple):
     """1 where a token that was written is that of the row, else 0; NaN in the prefix"""
 
 
-def prefix_extraction(denoiser: Denoiser, tokens: Rows) -> Extraction:
+def prefix_extraction(denoiser: Denoiser, tokens: Rows) -> PrefixExtraction:
     """Give a model the first half of each row, and let it go on by the likeliest token.
 
     What comes back of rows that it was trained on, and not of unseen ones, it knows by heart
@@ -89,4 +89,4 @@ def prefix_extraction(denoiser: Denoiser, tokens: Rows) -> Extraction:
         raise AttractorError("no row has two tokens of text: nothing is left to write")
     written = continuation(denoiser, x_0, prefix)
     correct = (written == x_0).float().masked_fill(prefix, torch.nan)
-    return Extraction(*(x.cpu() for x in (prefix, written, correct)))
+    return PrefixExtraction(*(x.cpu() for x in (prefix, written, correct)))
