@@ -181,14 +181,15 @@ def render(report: Report, explorer: str | None = None, still: bytes | None = No
         still: a picture of that page, as SVG, which this one then carries; None without one.
     """
     head, others = words.headline(report)
+    located = report.primary is not None and report.primary.n_star is not None
     first, found = hero(report), folds(report)
     drawn = {figure.id for figures in found.values() for figure in figures}
     return fill(
         "report.html.j2",
         report=report,
         headline=head,
-        # Where some place was located the table says why another was not.
-        standfirst=[words.summary(report), *([] if report.located or not others else [others])],
+        # Beside a located place the table is enough to tell of the others.
+        standfirst=[words.summary(report), *([others] if others and not located else [])],
         hero=first,
         folds=[(fold, answer(report, fold), figures) for fold, figures in found.items() if figures],
         beside_hero=fits_beside(report.passages),
