@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from wheels import built
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -105,22 +108,23 @@ def test_each_extra_is_tried() -> None:
     assert set(IMPORTED) == set(PROJECT["optional-dependencies"])
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("wheel"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("extra", sorted(IMPORTED))
-def test_an_extra_brings_what_it_is_for(extra: str, tmp_path: Path) -> None:
+def test_an_extra_brings_what_it_is_for(extra: str, wheel: Path, tmp_path: Path) -> None:
     """The wheel with one extra in an environment of its own, as a user installs it; skipped
     without an index of packages."""
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    wheel = [*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
-    subprocess.run([*wheel, str(ROOT)], check=True)
-    (made,) = tmp_path.glob("attractor-*.whl")
     home = tmp_path / "env"
     venv.create(home, with_pip=False)
     python = str(home / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
     constraint = ["--constraint", str(ROOT / "constraints.txt")]
-    wanted = [*constraint, f"attractor[{extra}] @ {made.as_uri()}"]
     done = subprocess.run(
-        [*pip, "--python", python, "install", "-q", *wanted],
+        [*pip, "install", "-q", *constraint, f"attractor[{extra}] @ {wheel.as_uri()}"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if "No matching distribution found for" in done.stderr and "Connection" in done.stderr:
@@ -134,3 +138,4 @@ def test_an_extra_brings_what_it_is_for(extra: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert Path(json.loads(done.stdout.splitlines()[-1])).is_relative_to(home)
+    shutil.rmtree(home)  # more than a gigabyte, most of it torch

@@ -107,9 +107,7 @@ def test_draws_of_a_sweep_are_of_the_places_in_its_files(
 
 def test_without_a_place_the_reason_is_the_error() -> None:
     pytest.importorskip("xarray", reason="the extra `arviz` is not installed")
-    with pytest.raises(
-        attractor.AttractorError, match=r"no draws of one: at t = 0\.1 open"
-    ):
+    with pytest.raises(attractor.AttractorError, match=r"no draws of one: at t = 0\.1 open"):
         tree(Places({0.1: not_found("open towards small n")}, {"entropy_change": None}))
 
 

@@ -52,7 +52,7 @@ def tree(found: Places) -> DataTree:
     for name, place in others.items():
         bootstrap[name] = (("chain", "draw"), _sizes(place)[None])
         each_run[name] = (("run",), _of_runs(place))
-    first = next(iter({**others, **recovery}.values()))
+    first = (*others.values(), *recovery.values())[0]
     of_run = {
         name: ("run", [pair[i] for pair in first.replicates])
         for i, name in enumerate(("data_seed", "seed"))
