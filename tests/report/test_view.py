@@ -449,7 +449,20 @@ def test_every_place_of_a_transition_is_in_the_table(tmp_path: Path) -> None:
         ("generative perplexity, peak", "1,100", "700 to 2,000", "", "", ""),
     ]
     assert "judge model peaks near n = 1,100 (700 to 2,000)." in answer(report, GENERATION)
-    assert warnings(report) == [f"{warning.capitalize()}."]
+    whose = "entropy, change of slope; generative perplexity, peak"
+    assert warnings(report) == [f"{warning.capitalize()} ({whose})."]
+
+
+def test_a_warning_about_every_place_names_none_and_parts_are_said_once(tmp_path: Path) -> None:
+    data = made_up.minimal()
+    places = (*data["transition"], data["entropy_transition"])
+    for place in places:
+        place["warning"] = "two seeds are few"
+    data["transition"][1]["warning"] += "; 1 of 2 runs has it outside"
+    assert warnings(read(tmp_path, data)) == [
+        "Two seeds are few.",
+        "1 of 2 runs has it outside (recovery at t = 0.5).",
+    ]
 
 
 def test_a_section_says_what_its_own_bands_are(tmp_path: Path) -> None:
