@@ -24,7 +24,8 @@ from attractor.analysis.statistics import clopper_pearson
 from attractor.audits import against, measure
 from attractor.audits.found import Audit
 from attractor.audits.measure import Effort
-from attractor.audits.run import Audited, audit
+from attractor.audits.run import audit
+from attractor.audits.subject import Audited
 from attractor.audits.verdict import (
     GENERALIZING,
     IN_BULK,

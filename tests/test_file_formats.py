@@ -22,7 +22,9 @@ from attractor.audits.attack import Attack
 from attractor.audits.extraction import extract
 from attractor.audits.measure import Effort
 from attractor.audits.reference import Reference, ReferenceModel
-from attractor.audits.run import Audited, audit, texts_of_run
+from attractor.audits.run import audit
+from attractor.audits.subject import Audited
+from attractor.audits.texts import texts_of_run
 from attractor.cli import main
 from attractor.config.settings import RunConfig, SweepConfig
 from attractor.data.dataset import open_dataset

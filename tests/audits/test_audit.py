@@ -12,8 +12,11 @@ import torch
 from toy import hub_folder
 
 from attractor import AttractorError
+from attractor.audits.folders import place_of
 from attractor.audits.measure import Effort
-from attractor.audits.run import Audited, audit, place_of, texts_from_files
+from attractor.audits.run import audit
+from attractor.audits.subject import Audited
+from attractor.audits.texts import texts_from_files
 from attractor.cli import main
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack

@@ -15,8 +15,8 @@ from attractor.audits.attack import Attack
 from attractor.audits.extracted import Found
 from attractor.audits.extraction import extract
 from attractor.audits.extraction_page import headline, standfirst
-from attractor.audits.run import Audited
 from attractor.audits.spans import read_spans
+from attractor.audits.subject import Audited
 from attractor.cli import main
 from attractor.data.tokenizer import Tokenizer
 from attractor.measurements.texts import Texts

@@ -22,22 +22,18 @@ from attractor.api.documents import write_documents
 from attractor.api.progress import console_of, doing
 from attractor.api.run import Run
 from attractor.audits.base import require_base
+from attractor.audits.folders import CARD, NUMBERS, PAGE, default_folder, place_of
 from attractor.audits.found import Audit
 from attractor.audits.measure import Effort, check_effort
 from attractor.audits.page import TITLES
-from attractor.audits.run import (
-    CARD,
-    NUMBERS,
-    PAGE,
-    Audited,
-    default_folder,
+from attractor.audits.run import audit as make_audit
+from attractor.audits.subject import Audited
+from attractor.audits.texts import (
     fresh_from_files,
-    place_of,
     texts_from_files,
     texts_of_run,
     tokenizer_beside,
 )
-from attractor.audits.run import audit as make_audit
 from attractor.data.tokenizer import Tokenizer
 from attractor.machine.paths import expanded, require_writable
 from attractor.model.denoiser import Denoiser

@@ -22,7 +22,9 @@ from attractor.audits.extracted import Found
 from attractor.audits.extraction import HOME, NUMBERS, PAGE
 from attractor.audits.extraction import extract as make_extraction
 from attractor.audits.extraction_page import headline
-from attractor.audits.run import Audited, default_folder, texts_of_run, training_from_file
+from attractor.audits.folders import default_folder
+from attractor.audits.subject import Audited
+from attractor.audits.texts import texts_of_run, training_from_file
 from attractor.machine.paths import expanded, require_writable
 from attractor.model.denoiser import Denoiser
 from attractor.runs.folder import read_json

@@ -8,7 +8,7 @@ from attractor.adapters.sweep_folder import SWEEP, is_run, resolved
 from attractor.api.audits import AuditResult
 from attractor.api.run import Run
 from attractor.api.sweeps import Sweep
-from attractor.audits.run import NUMBERS
+from attractor.audits.folders import NUMBERS
 from attractor.machine.paths import nearest_name
 from attractor.types import AttractorError
 

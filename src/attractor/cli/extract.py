@@ -11,7 +11,7 @@ from attractor.audits.attack import Attack
 from attractor.audits.extracted import Found
 from attractor.audits.extraction import HOME, NUMBERS, PAGE
 from attractor.audits.extraction_page import headline, needed, standfirst
-from attractor.audits.run import default_folder, place_of
+from attractor.audits.folders import default_folder, place_of
 from attractor.cli.audit import values_of
 from attractor.cli.terminal import out, say
 from attractor.types import AttractorError
