@@ -15,11 +15,15 @@ from attractor.audits.attack import Attack
 from attractor.audits.extracted import Found
 from attractor.audits.extraction import extract
 from attractor.audits.extraction_page import headline, standfirst
+from attractor.audits.measure import Effort
+from attractor.audits.page import standfirst as standfirst_of_audit
+from attractor.audits.run import audit
 from attractor.audits.spans import read_spans
 from attractor.audits.subject import Audited
 from attractor.cli import main
 from attractor.data.tokenizer import Tokenizer
 from attractor.measurements.texts import Texts
+from attractor.results.geometries import GEOMETRIES
 from attractor.theory import EmpiricalDenoiser, MixtureDenoiser, random_source
 
 LENGTH, V = 16, 12
@@ -100,6 +104,37 @@ def test_known_rows_are_found_within_a_language(rows: np.ndarray, tmp_path: Path
     made = extract(subject, tmp_path / "out", ATTACK._replace(rows=20, given=(0.5,), steps=(32,)))
     assert {0, 1, 2, 3, 4} <= {p.row for p in made.passages}
     assert len(made.passages) < 10
+
+
+@pytest.mark.slow
+def test_an_audit_tells_what_comes_back_from_how_little(rows: np.ndarray, tmp_path: Path) -> None:
+    """A store of 12 rows gives back each, of a quarter too, and none of the unseen ones."""
+    store = EmpiricalDenoiser(torch.from_numpy(rows[:12]), V)
+    subject = Audited("store", store, LENGTH, texts=texts_of(rows[:12], rows[40:]))
+    made = audit(subject, tmp_path / "out", Effort(n=4, minutes=0, steps=16, rows=12))
+    tried = {(each.geometry, each.given, each.steps) for each in made.targeted}
+    assert tried == {(g, *w) for g in GEOMETRIES for w in ((0.5, 16), (0.25, 16), (0.5, 4))}
+    for each in made.targeted:
+        assert each.ever["test"].value == 0
+        if (each.given, each.steps) == (0.5, 16):
+            assert each.ever["train"].value == 1
+    assert sorted(p.row for p in made.brought_back) == list(range(12))
+    page, numbers = ((tmp_path / "out" / f"audit.{e}").read_text() for e in ("html", "json"))
+    title = "Which training passages come back, from how little"
+    assert page.count(f">{title}</h2>") == 1
+    assert "Each of 12 training rows and 12 unseen ones is tried in 4" in page
+    assert "a coarse number of reverse steps brings back less" in page
+    assert "12 of 12 training passages came back word for word." in standfirst_of_audit(made)
+    assert {p["row"] for p in json.loads(numbers)["brought_back"]} == set(range(12))
+
+
+def test_time_that_is_up_leaves_the_same_few_rows_of_each_part(
+    rows: np.ndarray, tmp_path: Path
+) -> None:
+    store = EmpiricalDenoiser(torch.from_numpy(rows[:12]), V)
+    subject = Audited("store", store, LENGTH, texts=texts_of(rows[:12], rows[40:]))
+    made = audit(subject, tmp_path / "out", Effort(n=4, minutes=1e-6, steps=4, rows=12))
+    assert {e.n for each in made.targeted for e in each.ever.values()} == {2}
 
 
 @pytest.mark.slow

@@ -5,27 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from attractor.analysis.advantage import advantage
-from attractor.analysis.statistics import clopper_pearson, mean_interval
+from attractor.analysis.statistics import mean_interval
 from attractor.audits import evidence
-from attractor.audits.against import EXTRACTION, prey_of
-from attractor.audits.attack import Prey, aims, in_audit
+from attractor.audits.against import prey_of
+from attractor.audits.attack import aims, in_audit
 from attractor.audits.brought import BroughtBack, Tried, as_numbers, brought_back, tried
-from attractor.audits.found import Audit, Extraction, Pattern, StandingOut, VerbatimPassage
+from attractor.audits.found import Audit, Pattern, StandingOut
 from attractor.audits.measure import NOISE, Effort
 from attractor.audits.reference import Reference
 from attractor.audits.subject import Audited
 from attractor.audits.verdict import verdict_alone, verdict_with_data, verdict_with_fresh
-from attractor.data.multiplicity import multiplicity
+from attractor.data.multiplicity import Multiplicity, multiplicity
 from attractor.data.tokenizer import Tokenizer
 from attractor.machine.units import duration
+from attractor.measurements.texts import Texts
 from attractor.process.registry import process_name
 from attractor.results.estimate import Estimate
 from attractor.results.tables import Arrays, code_version
 
 SHOWN = 8
-"""Passages and generations on the page, of each at most."""
+"""Recovered texts and generations on the page, of each at most."""
 LISTED = 200
-"""Training rows that stand out, in the files at most."""
+"""Training rows that stand out, and passages that come back, in the files at most."""
 
 
 def assembled(
@@ -53,7 +54,7 @@ def assembled(
         rows = evidence.every_row(arrays)
         told = {**numbers, **against}
         with_data = verdict_with_data(told, membership, rows, len(copies.rows))
-        targeted, back = _targeted(subject, effort, arrays, prey_of(texts, copies))
+        targeted, back = _targeted(subject, effort, arrays, texts, copies)
     own = arrays.array("original", "echoes", "generated")[0]
     return Audit(
         model=subject.name,
@@ -73,8 +74,6 @@ def assembled(
         membership=membership,
         rows=rows,
         standing_out=_standing_out(arrays, rows, subject.tokenizer) if texts else (),
-        extraction=_extraction(arrays) if texts else (),
-        passages=_passages(arrays, subject.tokenizer) if texts else (),
         targeted=targeted,
         brought_back=back,
         samples=tuple(_text(row, subject.tokenizer) for row in own[:SHOWN]),
@@ -83,10 +82,11 @@ def assembled(
 
 
 def _targeted(
-    subject: Audited, effort: Effort, arrays: Arrays, rows: Prey
+    subject: Audited, effort: Effort, arrays: Arrays, texts: Texts, copies: Multiplicity
 ) -> tuple[tuple[Tried, ...], tuple[BroughtBack, ...]]:
     """What came back from parts of rows, and the passages."""
-    attack = in_audit(effort.steps, effort.seed, effort.minutes / 8)
+    attack = in_audit(effort)
+    rows = prey_of(texts, copies, attack.rows)
     wanted = aims(subject.denoiser, rows, attack)
     pieces = subject.tokenizer.pieces if subject.tokenizer else as_numbers
     back = brought_back(arrays, wanted, rows, subject.denoiser, pieces, attack)
@@ -134,36 +134,6 @@ def _rates(arrays: Arrays) -> tuple[tuple[float, Estimate, Estimate, Estimate], 
         train, test = (arrays.outcomes(split, t).rate_per_sequence() for split in ("train", "test"))
         means = [mean_interval(rate, share=True, missing=True) for rate in (train, test)]
         found.append((t, means[0], means[1], advantage(train, test)))
-    return tuple(found)
-
-
-def _extraction(arrays: Arrays) -> tuple[Extraction, ...]:
-    def share(split: str, t: float) -> Estimate:
-        back = evidence.verbatim(arrays, split, t)
-        return clopper_pearson(int(back.sum()), len(back))
-
-    return tuple(Extraction(t, share("train", t), share("test", t)) for t in EXTRACTION)
-
-
-def _passages(arrays: Arrays, tokenizer: Tokenizer | None) -> tuple[VerbatimPassage, ...]:
-    """The training passages that came back verbatim from the fewest tokens."""
-    # Of each row: from how few tokens, and at which time, it came back at best.
-    best: dict[int, tuple[int, float]] = {}
-    for t in EXTRACTION:
-        kept = evidence.kept(arrays, "train", t)
-        for row in np.flatnonzero(evidence.verbatim(arrays, "train", t)).tolist():
-            here = (int(kept[row]), t)
-            best[row] = min(here, best.get(row, here))
-    found = []
-    for row, (left, t) in sorted(best.items(), key=lambda item: (item[1], item[0]))[:SHOWN]:
-        original, corrupted = (
-            arrays.array(column, "extraction", "train", t)[0, row]
-            for column in ("original", "corrupted")
-        )
-        ids, shown = original.tolist(), (original == corrupted).tolist()
-        pieces = tokenizer.pieces(ids) if tokenizer else [f"{i} " for i in ids]
-        tokens = tuple(zip(pieces, shown, strict=True))
-        found.append(VerbatimPassage(row, left, len(ids), tokens))
     return tuple(found)
 
 

@@ -25,29 +25,35 @@ GIVEN = {
     SPANS: "all but the span",
 }
 LOWER = (
-    "What is found is a lower bound: more reverse steps, more falls, another temperature or "
-    "another part of the row may bring back more."
+    "What is found is a lower bound: a coarse number of reverse steps brings back less than a fine "
+    "one, and more falls, another temperature or another part of the row may bring back more."
 )
 
 
 def headline(found: Found) -> str:
     """What came back in a sentence."""
-    n = found.rows[TRAIN]
-    back = sum(1 for p in found.passages if p.split == TRAIN)
-    if not back:
-        return f"None of {words.count(n)} training passages came back word for word."
-    return f"{words.count(back)} of {words.count(n)} training passages came back word for word."
+    return came_back(found.passages, found.rows[TRAIN])
+
+
+def came_back(passages: Sequence[BroughtBack], n: int) -> str:
+    """How many of n training passages did."""
+    back = sum(1 for p in passages if p.split == TRAIN)
+    of = f"{words.count(back)} of {words.count(n)}" if back else f"None of {words.count(n)}"
+    return f"{of} training passages came back word for word."
+
+
+def least(passages: Sequence[BroughtBack]) -> list[str]:
+    """The least that brought one back, in a sentence; none where nothing came back."""
+    return [
+        f"The least that was enough are {words.count(p.given)} of {words.count(p.length)} tokens, "
+        f"{GIVEN[p.geometry]}."
+        for p in passages[:1]
+    ]
 
 
 def standfirst(found: Found) -> list[str]:
     """What stands beside it, in sentences."""
-    said = []
-    if found.passages:
-        p = found.passages[0]
-        said.append(
-            f"The least that was enough are {words.count(p.given)} of {words.count(p.length)} "
-            f"tokens, {GIVEN[p.geometry]}."
-        )
+    said = least(found.passages)
     repeated = sum(1 for p in found.passages if p.split == REPEATED)
     if REPEATED in found.rows:
         said.append(
@@ -60,11 +66,11 @@ def standfirst(found: Found) -> list[str]:
             f"Of {words.count(found.named)} places of named spans {words.count(len(found.spans))} "
             f"came back{missing}."
         )
-    said.append(_beside(found.tried))
+    said.append(beside(found.tried))
     return [*said, LOWER]
 
 
-def _beside(tried: Sequence[Tried]) -> str:
+def beside(tried: Sequence[Tried]) -> str:
     """The part that brought back most beyond unseen text."""
     there = [each for each in tried if each.excess is not None and each.geometry != SPANS]
     if not there:
@@ -88,16 +94,19 @@ def tried_table(tried: Sequence[Tried], falls: int) -> Table:
     """Every part of the rows on every grid."""
     repeated = any(REPEATED in each.ever for each in tried)
     control = any(UNSEEN in each.ever for each in tried)
+    rows = {kind: e.n for kind, e in tried[0].ever.items()}
+    of = f"{words.count(rows[TRAIN])} training rows"
+    of += f" and {words.count(rows[UNSEEN])} unseen ones" if control else ""
     head = ["given", "share", "steps", "training, one fall", f"training, {falls} falls"]
     head += [f"repeated, {falls} falls"] * repeated
     head += ["unseen, one fall", f"unseen, {falls} falls", "beyond unseen"] * control
     return Table(
         "targeted",
-        "Targeted extraction",
+        "Which training passages come back, from how little",
         "The given tokens stay, the others start from nothing but noise, and every one of them "
-        f"must come back. Each row is tried in {falls} independent falls: the share of the falls "
-        "that brought a row back, and of the rows that came back in any. Unseen rows are what easy "
-        f"text gives. {LOWER}",
+        f"must come back. Each of {of} is tried in {falls} independent falls: the share of the "
+        "falls that brought a row back, and of the rows that came back in any. Unseen rows are "
+        f"what easy text gives. {LOWER}",
         tuple(head),
         [_cells(each, repeated, control) for each in tried],
     )
