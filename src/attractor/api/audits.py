@@ -75,10 +75,7 @@ class AuditResult:
     @property
     def evidence(self) -> dict[str, Estimate]:
         """Each number that was read, by its name."""
-        return {
-            name: Estimate(e["value"], e["ci"][0], e["ci"][1], e["sequences"])
-            for name, e in self.numbers["numbers"].items()
-        }
+        return {name: read_estimate(e) for name, e in self.numbers["numbers"].items()}
 
     @property
     def page(self) -> Path:
@@ -106,6 +103,11 @@ class AuditResult:
         head = ("evidence", "value and 95% interval")
         title = f"{self.numbers['model']}: {self.verdict}"
         return table_html(title, head, rows, [self.card.replace("**", ""), str(self.page)])
+
+
+def read_estimate(e: Mapping[str, Any]) -> Estimate:
+    """A number as the files of audits and extractions hold it."""
+    return Estimate(e["value"], e["ci"][0], e["ci"][1], e["sequences"])
 
 
 def audit(

@@ -30,18 +30,6 @@ LOWER = (
 )
 
 
-def headline(found: Found) -> str:
-    """What came back in a sentence."""
-    return came_back(found.passages, found.rows[TRAIN])
-
-
-def came_back(passages: Sequence[BroughtBack], n: int) -> str:
-    """How many of n training passages did."""
-    back = sum(1 for p in passages if p.split == TRAIN)
-    of = f"{words.count(back)} of {words.count(n)}" if back else f"None of {words.count(n)}"
-    return f"{of} training passages came back word for word."
-
-
 def least(passages: Sequence[BroughtBack]) -> list[str]:
     """The least that brought one back, in a sentence; none where nothing came back."""
     return [
@@ -61,7 +49,8 @@ def standfirst(found: Found) -> list[str]:
             f"often {words.count(repeated)} more came back."
         )
     if found.named:
-        missing = f"; {len(found.missing)} named ones stand in no row" if found.missing else ""
+        none = f"; {len(found.missing)} named ones stand neither in a row nor across two"
+        missing = none if found.missing else ""
         said.append(
             f"Of {words.count(found.named)} places of named spans {words.count(len(found.spans))} "
             f"came back{missing}."
@@ -139,7 +128,7 @@ def render(found: Found) -> str:
     return fill(
         "extraction.html.j2",
         found=found,
-        headline=headline(found),
+        headline=found.headline,
         standfirst=standfirst(found),
         table_=tried_table(found.tried, found.attack.falls),
         passages=found.passages[:SHOWN],

@@ -8,16 +8,10 @@ from attractor.analysis.advantage import HALF
 from attractor.analysis.multiple import holm, p_above
 from attractor.analysis.statistics import LEVEL
 from attractor.audits.attack import IN_AUDIT, TRAIN
+from attractor.audits.brought import came_back
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership
-from attractor.audits.extraction_page import (
-    GIVEN,
-    beside,
-    came_back,
-    least,
-    needed,
-    tried_table,
-)
+from attractor.audits.extraction_page import GIVEN, beside, least, needed, tried_table
 from attractor.audits.found import Audit
 from attractor.audits.thresholds import (
     CALM,
