@@ -197,20 +197,13 @@ def run_audit(
     base: str | Path | Denoiser | Run | None,
     column: str,
     row: Literal["packed", "document"],
-    tokenizer: str | Path | None,
-    markers: tuple[str, str] | None,
     reference: str | Path | None,
     out: str | Path | None,
-    weights: Weights,
-    revision: str | None,
-    family: str | None,
-    settings: Mapping[str, Any] | None,
-    dtype: str | None,
-    device_map: str | None,
     console: Console | None,
     effort: Effort,
+    **loading: Any,
 ) -> tuple[Path, Audit]:
-    """The same, returning the folder and all that was found."""
+    """The same, returning the folder and all that was found; `loading` is for `audited`."""
     check_effort(effort)
     unseen = test if isinstance(test, tuple) else () if test is None else (test,)
     if own_data and (train is not None or unseen):
@@ -219,22 +212,14 @@ def run_audit(
         raise AttractorError("train and test are compared with each other: give both")
     if train is not None and len(unseen) > 1:
         raise AttractorError(f"train is compared with one text as test, not {len(unseen)}")
-    loading: dict[str, Any] = {"settings": settings, "dtype": dtype, "device_map": device_map}
-    subject, where = audited(
-        model,
-        tokenizer=tokenizer,
-        markers=markers,
-        weights=weights,
-        revision=revision,
-        family=family,
-        **loading,
-    )
+    subject, where = audited(model, **loading)
     if base is not None:
         if train is None and not own_data:
             raise AttractorError(
                 "base is compared on training and unseen text: give train and test"
             )
-        subject = _beside(subject, base, **loading)
+        same = {name: loading[name] for name in ("settings", "dtype", "device_map")}
+        subject = _beside(subject, base, **same)
     folder = expanded(out) if out else default_folder(subject.name, subject.place)
     require_no_run_named(folder)
     require_writable(folder)

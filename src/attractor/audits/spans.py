@@ -4,6 +4,7 @@ named in a file."""
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -145,7 +146,8 @@ def _across(
     must be there, since an end such as "@x.org" alone is that of many a text. The shorter part may
     fit many rows, and brought back it would say little.
     """
-    starts, ends = ({(text, k): [] for text, n in sought for k in range(1, len(n))} for _ in "ab")
+    starts: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    ends: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for number, row in enumerate(rows.tolist()):
         whole = "".join(said(row[_inner(row, frame)]))
         for text, needle in sought:
