@@ -125,7 +125,8 @@ def test_an_audit_tells_what_comes_back_from_how_little(rows: np.ndarray, tmp_pa
     assert page.count(f">{title}</h2>") == 1
     assert "Each of 12 training rows and 12 unseen ones is tried in 4" in page
     assert "a coarse number of reverse steps brings back less" in page
-    assert "12 of 12 training passages came back word for word." in standfirst_of_audit(made)
+    said = "12 of 12 training passages came back word for word. The least that was enough are 4 of"
+    assert any(sentence.startswith(said) for sentence in standfirst_of_audit(made))
     assert {p["row"] for p in json.loads(numbers)["brought_back"]} == set(range(12))
 
 

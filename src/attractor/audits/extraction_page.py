@@ -70,13 +70,14 @@ def beside(tried: Sequence[Tried]) -> str:
     best = max(there, key=lambda each: each.excess.ends()[0] if each.excess else -math.inf)
     train, unseen = (with_interval(best.ever[kind], words.percent) for kind in (TRAIN, UNSEEN))
     return (
-        f"From {GIVEN[best.geometry]}, {_share(best.given)} given, {train} of the training "
-        f"passages came back within their falls, and {unseen} of the unseen ones."
+        f"From {_given(best)} of a row, {train} of the training passages came back within their "
+        f"falls, and {unseen} of the unseen ones."
     )
 
 
-def _share(given: float | None) -> str:
-    return "" if given is None else words.percent(given)
+def _given(each: Tried) -> str:
+    """Which part of a row was given."""
+    return GIVEN[each.geometry] + ("" if each.given is None else f", {each.given:.0%}")
 
 
 def tried_table(tried: Sequence[Tried], falls: int) -> Table:
@@ -86,9 +87,11 @@ def tried_table(tried: Sequence[Tried], falls: int) -> Table:
     rows = {kind: e.n for kind, e in tried[0].ever.items()}
     of = f"{words.count(rows[TRAIN])} training rows"
     of += f" and {words.count(rows[UNSEEN])} unseen ones" if control else ""
-    head = ["given", "share", "steps", "training, one fall", f"training, {falls} falls"]
+    # What unseen rows give stands right beside what training rows give.
+    head = ["given", "steps", f"training, {falls} falls"]
+    head += [f"unseen, {falls} falls", "beyond unseen"] * control
     head += [f"repeated, {falls} falls"] * repeated
-    head += ["unseen, one fall", f"unseen, {falls} falls", "beyond unseen"] * control
+    head += ["training, one fall", *["unseen, one fall"] * control]
     return Table(
         "targeted",
         "Which training passages come back, from how little",
@@ -108,11 +111,11 @@ def _cells(each: Tried, repeated: bool, control: bool) -> tuple[str, ...]:
     def ever(kind: str) -> str:
         return with_interval(each.ever[kind], words.percent) if kind in each.ever else ""
 
-    cells = [GIVEN[each.geometry], _share(each.given), words.count(each.steps)]
-    cells += [once(TRAIN), ever(TRAIN)]
-    cells += [ever(REPEATED)] * repeated
+    cells = [_given(each), words.count(each.steps), ever(TRAIN)]
     excess = "" if each.excess is None else with_interval(each.excess, words.percent)
-    cells += [once(UNSEEN), ever(UNSEEN), excess] if control else []
+    cells += [ever(UNSEEN), excess] if control else []
+    cells += [ever(REPEATED)] * repeated
+    cells += [once(TRAIN), *[once(UNSEEN)] * control]
     return tuple(cells)
 
 

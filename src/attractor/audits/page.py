@@ -141,9 +141,13 @@ def _with_data(found: Audit) -> list[str]:
         f"Corrupted at t = {words.time(t)}, {with_interval(train, words.percent)} of the "
         f"changed tokens of its training text return and {with_interval(test, words.percent)} "
         "of those of unseen text.",
-        came_back(found.brought_back, found.targeted[0].ever[TRAIN].n),
-        *least(found.brought_back),
-        beside(found.targeted),
+        " ".join(
+            [
+                came_back(found.brought_back, found.targeted[0].ever[TRAIN].n),
+                *least(found.brought_back),
+                beside(found.targeted),
+            ]
+        ),
     ]
     if found.membership and not _better(found):
         said.append(
@@ -196,9 +200,10 @@ def texts_sentence(found: Audit) -> str:
     about += f"{words.approx(high) if math.isfinite(high) else 'any number'})"
     if found.patterns.p < CHANCE:
         return f"Of {chains} settled texts so many are the same that it writes from about {about}."
+    pairs = "1 pair" if counted.pairs == 1 else f"{words.count(counted.pairs)} pairs"
     return (
-        f"{words.count(counted.pairs)} pairs of {chains} settled texts are the same, as by chance "
-        f"in text of so little variety: it writes from about {about}."
+        f"{pairs} of {chains} settled texts {'is' if counted.pairs == 1 else 'are'} the same, as "
+        f"by chance in text of so little variety: it writes from about {about}."
     )
 
 
