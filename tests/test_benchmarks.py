@@ -93,6 +93,7 @@ def test_a_report_has_every_ratio_and_a_table() -> None:
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
 
 
+@pytest.mark.slow
 def test_a_device_that_is_not_there_is_one_line() -> None:
     command = [sys.executable, "-m", "benchmarks", "--device", "abacus"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -91,6 +91,7 @@ def test_the_command_line_explains_itself_without_torch(arguments: list[str]) ->
     run(script, *arguments)
 
 
+@pytest.mark.slow
 def test_counting_weights_loads_no_compiler() -> None:
     """A report and a plan only count them, and torch's compiler takes seconds to load."""
     script = (

@@ -108,6 +108,7 @@ def test_runs_that_share_a_training_set_are_not_independent() -> None:
     assert verdict(*shared, 1.1)[0] == "not resolved"
 
 
+@pytest.mark.slow
 def test_many_pairs_are_allowed_for() -> None:
     """Eight places that are one, each known to 10%: of 28 pairs, each tested by itself, some would
     be called apart in most sweeps; by Holm's procedure any is in at most 5%. More than 12 of 120

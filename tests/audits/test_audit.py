@@ -136,6 +136,7 @@ def test_a_model_that_always_says_one_word_passes_no_gate(
     assert "settles into one" in found.verdict.objection
 
 
+@pytest.mark.slow
 def test_two_models_of_one_name_have_a_folder_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +159,7 @@ def test_two_models_of_one_name_have_a_folder_each(
     assert len({*places}) == 3  # other weights, and other revisions, are other models
 
 
+@pytest.mark.slow
 def test_time_that_is_up_leaves_fewer_generations_and_the_same_ones(
     language: MarkovDenoiser, tmp_path: Path
 ) -> None:

@@ -317,6 +317,7 @@ def test_a_plan_for_the_folder_of_another_sweep_is_refused(
     assert "was made with another config" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_presets_are_defaults_that_options_override(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -329,6 +330,7 @@ def test_presets_are_defaults_that_options_override(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_the_plan_of_an_adaptive_sweep_is_of_the_most_it_can_take(
     capsys: pytest.CaptureFixture[str],
@@ -387,6 +389,7 @@ def test_a_trained_run_is_probed_and_generates(
     assert len(list((run / "probes").glob("*/results.parquet"))) == 2
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_never_overwritten_without_force(
     run: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -133,6 +133,7 @@ def documents_of(data: Dataset) -> int:
     return data.counts.documents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [append, swap_unseen, swap_in_the_middle, touch])
 def test_packing_goes_on_over_the_same_text_only(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]

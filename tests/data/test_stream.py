@@ -108,6 +108,7 @@ def test_the_papers_rows_bit_for_bit() -> None:
     assert left == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 3])
 def test_the_papers_rows_and_their_order_are_those_of_datasets(
     processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -172,6 +173,7 @@ def prepared(
     return (folder / "train.npy").read_bytes(), (folder / "test.npy").read_bytes()
 
 
+@pytest.mark.slow
 def test_packing_goes_on_where_it_was_stopped(
     verses: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

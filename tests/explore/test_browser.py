@@ -338,6 +338,7 @@ def test_what_a_worker_leaves_when_it_fails_is_gone_on_with(
     assert browser.run(rows) == whole
 
 
+@pytest.mark.slow
 def test_recorded_falls_are_played(
     browser: Browser, collection: Collection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def numbers(folder: Path, name: str, width: int) -> tuple[list[Row], Arrays]:
     return [row for m in ALL for row in m.rows(arrays, 0)], arrays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROCESSES)
 def test_no_number_knows_how_far_rows_are_padded(name: str, tmp_path: Path) -> None:
     (one, arrays), (other, _) = (numbers(tmp_path / str(w), name, w) for w in (12, 15))

@@ -39,6 +39,7 @@ def generalizer() -> dict[str, np.ndarray]:
     return looked_at(SOURCE, SOURCE.sample(3200, L, seed=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["start", "middle", "end", "recovered", "failed"])
 def test_an_exact_generalizer_knows_no_difference_and_intervals_cover(name: str) -> None:
     """100 samples of 32 rows. Their intervals hold the mean of all 3,200 in 95 of them, in fewer

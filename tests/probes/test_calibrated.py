@@ -39,6 +39,7 @@ def test_a_model_of_hybrid_noise_beside_itself_says_nothing() -> None:
     assert sama(model, model, torch.randint(V, (4, LENGTH))).numpy() == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masks", [False, True])
 def test_stored_rows_stand_out_beside_a_base_that_has_not_stored_them(masks: bool) -> None:
     source = random_source(V, 0.5, seed=1, masks=masks)
@@ -50,6 +51,7 @@ def test_stored_rows_stand_out_beside_a_base_that_has_not_stored_them(masks: boo
     assert score[:N].mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masks", [False, True])
 def test_a_base_of_other_noise_says_less(masks: bool) -> None:
     """Masks tell a model which tokens are noise, and uniform noise does not: one of the two wins
@@ -63,6 +65,7 @@ def test_a_base_of_other_noise_says_less(masks: bool) -> None:
     assert low > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masks", [False, True])
 def test_the_null_of_another_language_as_base(masks: bool) -> None:
     """Rows of one law on both sides: their AUROC is a coin's; 2 cases at 5%, of a fixed seed."""

@@ -35,6 +35,7 @@ def test_entropy_near_t_0_is_that_of_a_token_given_its_context() -> None:
         assert found[i].tolist() == pytest.approx(expected, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_likelihood_of_an_exact_denoiser_is_the_entropy_of_its_law() -> None:
     """Five standard errors over 4,000 draws from the law."""
     law = joint_law()

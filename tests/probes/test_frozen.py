@@ -107,6 +107,7 @@ def test_nothing_but_text_moves_and_nothing_else_is_counted(name: str) -> None:
     assert surprise.kappa == pytest.approx(ratio.item(), rel=1e-9)
 
 
+@pytest.mark.slow
 @every
 def test_padding_changes_nothing_to_the_bit(name: str) -> None:
     """Every probe of each row alone, as long as it is, and in a batch of longer ones."""

@@ -68,6 +68,7 @@ def test_exact_denoisers_integrate_to_the_likelihood(exact: type[Exact]) -> None
     assert ((nats.mean(1) + law.log()).abs() < 4 * error + 1e-4).all()
 
 
+@pytest.mark.slow
 @of_every_process
 def test_a_sequence_that_is_nearly_impossible_costs_what_it_should(exact: type[Exact]) -> None:
     """-log of 1e-6 is 13.8 nats; four standard errors: one test in 16,000 would fail."""

@@ -66,6 +66,7 @@ def test_a_sequence_that_is_known_returns_from_everywhere_and_another_from_nowhe
     assert found.per_sequence[1] == 0
 
 
+@pytest.mark.slow
 def test_radius_of_the_exact_memorizer() -> None:
     """Two sequences that differ at every token: the true one wins while it explains more of the
     corrupted tokens."""

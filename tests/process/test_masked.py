@@ -168,6 +168,7 @@ def test_samples_follow_the_exact_transition_matrix(
         same_law(end[i * n : (i + 1) * n] @ torch.tensor([V, 1]), law[i], 1e-4 / 16)
 
 
+@pytest.mark.slow
 @both
 def test_the_nelbo_integrates_to_the_exact_likelihood(process: ForwardProcess) -> None:
     """Every x_t enumerated, t by quadrature; at t = 1 is left alpha = 1e-6 of the text."""

@@ -37,6 +37,7 @@ def test_the_leave_one_out_distribution_integrates_to_the_exact_likelihood() -> 
     torch.testing.assert_close(integrated_nelbo(Exact(law)), -law.log(), rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 6))
 def test_any_other_denoiser_is_worse_on_average(seed: int) -> None:
     law, other = joint_law(), joint_law(seed)

@@ -130,6 +130,7 @@ def test_an_exact_denoiser_generates_its_own_law_as_the_grid_gets_finer() -> Non
     assert distance[2] < 0.6 * distance[1] < 0.01
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_batch() -> None:
     denoiser, grid = Exact(joint_law()), time_grid(0.8, 50)
     start, rows = STATES.repeat(10, 1), row_address(90)

@@ -126,6 +126,7 @@ def transition(denoiser: Exact, grid: Tensor) -> Tensor:
     return total
 
 
+@pytest.mark.slow
 @every
 def test_given_tokens_condition_the_exact_law(name: str) -> None:
     """From the prior, the two tokens that are not given get the law that they have given the
@@ -180,6 +181,7 @@ def test_samples_with_given_tokens_follow_the_exact_transition(name: str) -> Non
             assert stats.chisquare(count[reached], n * expected).pvalue > 1e-4 / 3
 
 
+@pytest.mark.slow
 @every
 def test_the_nelbo_of_what_is_not_given_is_that_of_its_conditional_law(name: str) -> None:
     """Every x_t enumerated, t by quadrature; at t = 1 is left alpha = 1e-6 of the text."""

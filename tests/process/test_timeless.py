@@ -53,6 +53,7 @@ class Counting(Denoiser):
         return states
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("removal", ["ancestral", "greedy"])
 @pytest.mark.parametrize("batch_size", [2, 64])

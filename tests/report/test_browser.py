@@ -92,6 +92,7 @@ return [...document.querySelectorAll('.plot text, h1, h2, p, summary')].filter(n
 }).map(node => node.textContent)"""
 
 
+@pytest.mark.slow
 def test_nothing_is_wider_than_a_phone(page: Path, tmp_path: Path) -> None:
     window = Browser(tmp_path)
     try:

@@ -44,6 +44,7 @@ def test_every_figure_of_the_page_is_written(folder: Path) -> None:
     assert all(p.read_bytes().startswith(b"%PDF") for p in paths)
 
 
+@pytest.mark.slow
 def test_one_figure_into_a_folder_of_ones_own(folder: Path, tmp_path: Path) -> None:
     sizes = []
     for dpi in (50, 100):
@@ -56,6 +57,7 @@ def test_one_figure_into_a_folder_of_ones_own(folder: Path, tmp_path: Path) -> N
     assert sizes[1] == pytest.approx(2 * sizes[0], abs=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -74,6 +76,7 @@ def test_what_cannot_be_written_is_named(folder: Path, asked: dict[str, Any], sa
         write_extras([folder], Extras(**asked))
 
 
+@pytest.mark.slow
 def test_figures_of_a_paper_show_all_models(tmp_path: Path) -> None:
     """One figure for both, beside their folders; tables of each in a folder of its own."""
     folders = [
@@ -111,6 +114,7 @@ def test_histograms_are_a_grid_with_the_same_axes(report: Report) -> None:
     assert len({(ax.get_xlim(), ax.get_ylim()) for ax in axes}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["density", "trajectory", "survival"])
 def test_plots_beside_each_other_have_the_same_axes(report: Report, name: str) -> None:
     layouts = [panel.spec["layout"] for panel in named(report, name).panels]
@@ -127,6 +131,7 @@ def test_trajectories_have_a_line_for_each_size(report: Report) -> None:
     assert scale.get_ylim() == pytest.approx((made_up.SIZES[0], made_up.SIZES[-1]))
 
 
+@pytest.mark.slow
 def test_figures_leave_pyplot_to_whoever_calls(folder: Path) -> None:
     """A notebook draws its own figures inline, before and after."""
     import matplotlib
@@ -150,6 +155,7 @@ def test_a_paper_without_data_has_fewer_figures(tmp_path: Path) -> None:
     assert [p.stem for p in paths] == ["transition"]
 
 
+@pytest.mark.slow
 def test_no_label_is_longer_than_its_axis_or_crosses_a_line(report: Report) -> None:
     """What stands left of a plot ends within its height; the label of a place is above the lines of
     all others."""

@@ -102,6 +102,7 @@ def test_n_star_against_model_size(tmp_path: Path) -> None:
     assert rows[2] == ("medium", "330", "0.15", "none", "no gap")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", [(64.0, 84.0), (84.0, 64.0), (6000.0, 9000.0), (9000.0, 6000.0)])
 def test_a_label_never_crosses_the_line_of_another_transition(
     tmp_path: Path, places: tuple[float, float]

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import tiny
 from attractor.config.settings import MonitorConfig, ProbeConfig, RunConfig
@@ -16,6 +17,7 @@ from attractor.runs.measure import probe_run
 from attractor.runs.run import run_alone
 
 
+@pytest.mark.slow
 def test_padding_is_no_part_of_a_run(tmp_path: Path) -> None:
     file = tmp_path / "texts.txt"
     file.write_text("\n".join(tiny.short_texts(120)))

@@ -151,6 +151,7 @@ def test_checks_are_logged_with_the_loss_and_change_no_weight(
     assert models[0] == models[1]
 
 
+@pytest.mark.slow
 def test_training_stops_at_the_onset_of_memorization_and_stays_stopped(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ def half_done(config: RunConfig, folder: Path) -> None:
         run_alone(config, folder, interrupt)
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_goes_on_only_with_its_own_settings(
     config: RunConfig, tmp_path: Path
 ) -> None:

@@ -64,6 +64,7 @@ def options(family: Path, out: Path) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_three_checkpoints_become_a_transition_and_a_report(family: Path, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
     assert main(options(family, out)) == 0

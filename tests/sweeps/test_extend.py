@@ -63,6 +63,7 @@ def names(run: Path) -> set[str]:
     return {row.measurement for row in read_results(run).rows}
 
 
+@pytest.mark.slow
 def test_fractions_that_were_rounded_up_are_found_and_new_ones_are_cut(earlier: Path) -> None:
     """7.6 and 63.6 rows were 8 and 64; a sweep without such models has 7 and 63, as the paper's."""
     path = earlier / "sweep.json"
@@ -77,6 +78,7 @@ def test_fractions_that_were_rounded_up_are_found_and_new_ones_are_cut(earlier: 
     assert sizes_of(config, available, earlier / "new") == [7, 63] == sizes_of(config, available)
 
 
+@pytest.mark.slow
 def test_it_opens_and_its_runs_are_found_by_what_they_train(earlier: Path) -> None:
     assert [run.run_id for run in planned_runs(earlier)] == [LARGE, SMALL]
     (page,) = summarize(earlier)
@@ -106,6 +108,7 @@ def test_what_is_missing_is_measured_and_nothing_is_trained(earlier: Path) -> No
     assert sorted({row["t"] for row in rows}) == [0.3, 0.5, 0.8]
 
 
+@pytest.mark.slow
 def test_what_an_earlier_estimator_measured_is_named_and_measured_anew(earlier: Path) -> None:
     """Its NELBO saw no small time, its trajectories single tokens, its novelty no unseen row."""
     told = "by an earlier version, otherwise than this page says: likelihood, trajectory, novelty"
@@ -134,6 +137,7 @@ def test_an_earlier_version_probed_only_as_many_rows_as_the_smallest_size_has(
     assert [run.config.probe.rows for run in planned_runs(earlier)] == [12, 8]
 
 
+@pytest.mark.slow
 def test_numbers_that_were_added_are_those_that_would_have_been_measured_at_once(
     earlier: Path, tmp_path: Path
 ) -> None:
@@ -155,6 +159,7 @@ def test_numbers_that_were_added_are_those_that_would_have_been_measured_at_once
     assert values(earlier / SMALL) == values(whole)
 
 
+@pytest.mark.slow
 def test_the_same_again_measures_nothing(earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     probe = config_of(earlier).probe
     measure_sweep(earlier, probe, quietly)
@@ -163,6 +168,7 @@ def test_the_same_again_measures_nothing(earlier: Path, monkeypatch: pytest.Monk
     assert [(earlier / run / TOKENS).stat().st_mtime_ns for run in (SMALL, LARGE)] == before
 
 
+@pytest.mark.slow
 def test_the_command_of_the_sweep_keeps_the_models(earlier: Path) -> None:
     config = config_of(earlier)
     probe = dataclasses.replace(
@@ -196,6 +202,7 @@ def test_another_way_of_measuring_stands_beside_the_first(earlier: Path) -> None
     assert shown["other_sets"] == ["seed = 1"]
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_the_settings_of_the_sweep(
     earlier: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +217,7 @@ def forget(earlier: Path, change: Callable[[dict[str, Any]], None]) -> None:
     (earlier / "sweep.json").write_text(json.dumps(content))
 
 
+@pytest.mark.slow
 def test_a_measure_that_no_longer_exists_is_named_and_its_numbers_stay(earlier: Path) -> None:
     forget(earlier, lambda content: content["probe"]["measure"].append("telepathy"))
     found = read_results(earlier / SMALL)

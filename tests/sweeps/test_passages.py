@@ -35,6 +35,7 @@ def test_the_typical_row_is_nearest_to_the_median_of_every_model(
     assert typical(np.array(shares)) == row
 
 
+@pytest.mark.slow
 def test_a_row_that_is_asked_for_is_shown(copied_sweep: Path) -> None:
     summarize(copied_sweep)
     shown = json.loads((copied_sweep / "passages.json").read_text())["passages"]

@@ -110,6 +110,7 @@ def test_each_mean_of_real_text_tells_how_alike_the_rows_of_a_group_are(
     assert "copies in the training set" in page
 
 
+@pytest.mark.slow
 def test_other_intervals_of_the_same_arrays_need_no_model(done: Path, tmp_path: Path) -> None:
     import shutil
 
@@ -147,6 +148,7 @@ def test_groups_of_one_row_each_are_refused_before_training(tmp_path: Path) -> N
         )
 
 
+@pytest.mark.slow
 def test_further_seeds_at_some_sizes_only(tmp_path: Path) -> None:
     alike = dataclasses.replace(
         config(tmp_path), sizes=(32, 64, 128), seeds_at=(64,), data_seeds=(),

@@ -186,6 +186,7 @@ def test_finished_runs_are_kept_and_lost_ones_are_done_again(
     )
 
 
+@pytest.mark.slow
 def test_torn_results_are_measured_again_without_training(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,6 +278,7 @@ def test_at_t_1_nothing_is_left_alone_and_nothing_fails(
     assert {row["t"] for row in rows} == {1.0}
 
 
+@pytest.mark.slow
 def test_what_is_not_measured_is_left_out_but_for_what_locates_the_transition(
     config: SweepConfig, tmp_path: Path
 ) -> None:
@@ -343,6 +345,7 @@ def test_a_sweep_under_masking_noise(tmp_path: Path) -> None:
     assert (folder / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_a_run_under_hybrid_noise(tmp_path: Path) -> None:
     base = tiny.config(tiny.corpus(tmp_path), steps=10)
     run_alone(
@@ -600,6 +603,7 @@ def test_a_running_sweep_is_left_alone_but_can_be_asked(
     assert not is_locked(folder)
 
 
+@pytest.mark.slow
 def test_a_failed_run_keeps_its_traceback_and_the_others_go_on(
     config: SweepConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -619,6 +623,7 @@ def test_a_failed_run_keeps_its_traceback_and_the_others_go_on(
     assert not (folder / large.run_id / "failed.txt").exists()
 
 
+@pytest.mark.slow
 def test_controls_of_another_run_are_measured_again(
     config: SweepConfig, finished: Path, tmp_path: Path
 ) -> None:
@@ -679,6 +684,7 @@ def test_measurements_hold_every_section_and_the_controls(finished: Path) -> Non
     assert content["detector"]["models"] == 4
 
 
+@pytest.mark.slow
 def test_a_report_is_made_of_the_runs_again(copied: Path) -> None:
     held = {name: (copied / name).read_text() for name in ("transition.json", "measurements.json")}
     (copied / "measurements.json").unlink()

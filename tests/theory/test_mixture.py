@@ -59,6 +59,7 @@ def test_a_mixture_is_the_law_by_enumeration(masks: bool, share: float) -> None:
             torch.testing.assert_close(some, found[where])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masks", [False, True])
 def test_a_mixture_writes_stored_rows_as_often_as_its_share(masks: bool) -> None:
     """400 generations at 30%; 5 standard errors are 11%."""

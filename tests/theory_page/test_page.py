@@ -29,6 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(controls, "TRAIN", TrainConfig(steps=3, batch_size=4, warmup=1))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("markov", [False, True])
 def test_page_is_complete_and_loads_nothing(tmp_path: Path, markov: bool) -> None:
