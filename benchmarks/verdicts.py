@@ -36,7 +36,7 @@ from attractor.audits.verdict import (
 )
 from benchmarks.known import BULK, Known, everything
 
-EFFORT = Effort(n=48, minutes=0, rows=300)
+EFFORT = Effort(n=48, minutes=0)
 MODES = ("no text", "fresh text", "training data")
 OPPOSITE = {MEMORIZING: (GENERALIZING, IN_BULK), GENERALIZING: (MEMORIZING,), BULK: (MEMORIZING,)}
 """What a model of some state must never be called."""
@@ -71,10 +71,10 @@ def measured(known: Known, folder: Path) -> Audit:
         material.model,
         material.train.shape[1],
         None,
-        material.texts(EFFORT.rows),
+        material.texts(known.rows),
         fresh=material.fresh(),
     )
-    found = audit(subject, folder / "pages" / path.stem, EFFORT)
+    found = audit(subject, folder / "pages" / path.stem, EFFORT._replace(rows=known.rows))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(found))
     print(f"# {known.name}: {time.monotonic() - start:.0f} s", flush=True)
@@ -164,8 +164,9 @@ def main() -> None:
     parser.add_argument("--models", action="store_true", help="one line for each model too")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    # No verdict reads these two, and extraction is the longest of all that is measured.
+    # No verdict reads these, and extraction is the longest of all that is measured.
     against.EXTRACTED = measure.PAIRS = 4
+    against.IN_AUDIT = against.IN_AUDIT._replace(rows=2)
     found = list(bench(given.folder, given.only, given.made))
     for line in every_model(found) if given.models else ():
         print(line)
