@@ -347,7 +347,7 @@ def shipped(n: int, folder: Path, temperature: float = 1.0) -> Material:
     other = pack(encoded, known.shape[1], data.tokenizer.bos_id, data.tokenizer.eos_id)
     other = np.random.default_rng(0).permutation(other)[:300].astype(np.int64)
     others = (other, _shuffled(unseen[-300:]))
-    return Material(model, known[:8192], unseen, others, data.tokenizer.decode)
+    return Material(model, known[:4096], unseen, others, data.tokenizer.decode)
 
 
 def everything(folder: Path) -> Iterator[Known]:
@@ -371,7 +371,9 @@ def languages() -> Iterator[Known]:
         noise = ", masks" if masks else ""
         cool = f", temperature {t:g}" if t != 1 else ""
         name = f"V = {vocab}, c = {c:g}, L = {length}{noise}{cool}"
-        return Known("language" + (", sharpened" if t != 1 else ""), name, GENERALIZING, make)
+        family = "language" + (", sharpened" if t != 1 else "")
+        # Behind masks a row is read in many passes.
+        return Known(family, name, GENERALIZING, make, NETWORK_ROWS if masks else 1000)
 
     for vocab, c in itertools.product((8, 25, 64), (0.02, 0.1, 0.3, 1.0)):
         yield plain(vocab, c, 32)
