@@ -135,10 +135,12 @@ def table(found: list[Judged]) -> Iterator[str]:
     ):
         decided = [sum(j.words[i] != UNDECIDED for j in some) for i in range(3)]
         yield f"| a verdict, {name} | {len(some)} | {' | '.join(map(str, decided))} |"
-        wrong = [sum(is_wrong(j.known.state, j.words[i]) for j in some) for i in range(3)]
-        ends = [clopper_pearson(k, len(some), 0.9).ends()[1] for k in wrong]
+        # Where every word may be right, none can be wrong: such models would only dilute the rate.
+        clear = [j for j in some if j.known.state in OPPOSITE]
+        wrong = [sum(is_wrong(j.known.state, j.words[i]) for j in clear) for i in range(3)]
+        ends = [clopper_pearson(k, max(1, len(clear)), 0.9).ends()[1] for k in wrong]
         cells = [f"{k} (at most {end:.1%})" for k, end in zip(wrong, ends, strict=True)]
-        yield f"| wrong, {name} | {len(some)} | {' | '.join(cells)} |"
+        yield f"| wrong, {name}, of a clear state | {len(clear)} | {' | '.join(cells)} |"
 
 
 def _counts(words: list[str]) -> str:
