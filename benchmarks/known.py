@@ -9,6 +9,7 @@ docs/reference-models.md.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -472,7 +473,8 @@ def mixtures() -> Iterator[Known]:
 def networks(folder: Path) -> Iterator[Known]:
     """Trained networks."""
     for name, recipe in RECIPES.items():
-        yield Known("network", name, recipe.state, lambda r=recipe: trained(r, folder), NETWORK_ROWS)
+        make = functools.partial(trained, recipe, folder)
+        yield Known("network", name, recipe.state, make, NETWORK_ROWS)
     for n, state in SHIPPED.items():
         name = f"shipped, n = {n:,}"
         yield Known("network", name, state, lambda n=n: shipped(n, folder), NETWORK_ROWS)

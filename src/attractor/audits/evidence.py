@@ -191,9 +191,7 @@ def token_entropy(tokens: NDArray[np.int64]) -> float:
     return max(1e-6, float(-(p * np.log(p)).sum() + (len(counts) - 1) / (2 * counts.sum())))
 
 
-def largest_advantage(
-    sides: Sequence[tuple[Values | Falls, Values]], *, seed: int = 0
-) -> Estimate:
+def largest_advantage(sides: Sequence[tuple[Values | Falls, Values]], *, seed: int = 0) -> Estimate:
     """The largest of k basin advantages, one for each pair of training and unseen rates, with a 95%
     interval.
 
