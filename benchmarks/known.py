@@ -314,15 +314,15 @@ RECIPES = {
     "n = 8,192": Recipe("Bible", "characters", 8192, 600, GENERALIZING),
     "n = 8,192, begun": Recipe("Bible", "characters", 8192, 150, GENERALIZING),
     "16 rows 200 times": Recipe("Bible", "characters", 8192, 700, BULK, planted=200),
-    "50 rows of 200 copies in 30,000": Recipe(
-        "Bible", "characters", 30_000, 1100, BULK, planted=200, of=50
-    ),
     "manual, n = 16": Recipe("manual", "characters", 16, 400, EDGE),
     "manual, n = 4,096": Recipe("manual", "characters", 4096, 500, GENERALIZING),
     "masks, n = 16": Recipe("Bible", "characters", 16, 400, MEMORIZING, masks=True),
     "masks, n = 8,192": Recipe("Bible", "characters", 8192, 500, GENERALIZING, masks=True),
     "BPE, n = 16": Recipe("Bible", "BPE", 16, 400, MEMORIZING),
     "BPE, n = 8,192": Recipe("Bible", "BPE", 8192, 500, GENERALIZING),
+    "50 rows of 200 copies in 30,000": Recipe(
+        "Bible", "characters", 30_000, 1100, BULK, planted=200, of=50
+    ),
 }
 SHIPPED = {
     8: MEMORIZING,
