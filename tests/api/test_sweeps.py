@@ -125,7 +125,7 @@ def test_more_is_measured_and_a_run_is_shown_with_it(copied_sweep: Path) -> None
 
 
 BAD = {
-    "no sweep": (lambda here: attractor.open(here), "is no sweep, no run and no audit"),
+    "no sweep": (lambda here: attractor.open(here), "is no sweep, no run, no audit"),
     "not there": (lambda here: attractor.open(here / "dmo"), r"did you mean '.*demo'\?"),
     "no path": (lambda here: attractor.open(3), "path = 3"),
     "closed file": (

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 import attractor
-from attractor.api.progress import training
+from attractor.api.progress import shown, training
 from attractor.api.settings import run_settings
 from attractor.cli import main
 from attractor.config.presets import preset, single
 from attractor.config.settings import RunConfig, SweepConfig
+from attractor.sweeps.follow import RunEvent
 from attractor.train.state import Progress
 
 
@@ -88,3 +90,18 @@ def test_without_widgets_a_notebook_gets_a_line_for_each_tenth(
     assert said[0].startswith("a line for each tenth (pip install ipywidgets")
     assert len(said) == 11
     assert said[-1] == "n = 8: step 40 of 40, loss 2.000 nats  1,000 tokens/s"
+
+
+def test_without_widgets_a_notebook_gets_a_line_for_each_model_of_a_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console = Console(force_jupyter=True, record=True)
+    said: list[str] = []
+    monkeypatch.setattr("attractor.api.progress._has_widgets", lambda: False)
+    monkeypatch.setattr(console, "print", lambda text, **how: said.append(text))
+    with shown(40, console) as watched:
+        line = Progress(step=40, loss=2.0, grad_norm=1.0, lr=0.1, tokens_per_s=1000.0)
+        for progress in (line, None):
+            watched.runs(RunEvent(SimpleNamespace(title="n = 8"), progress))
+    assert said[0].startswith("a line for each model that is done (pip install ipywidgets")
+    assert said[1:] == ["n = 8: trained and measured"]

@@ -12,8 +12,11 @@ import torch
 from toy import hub_folder
 
 from attractor import AttractorError
+from attractor.audits.folders import place_of
 from attractor.audits.measure import Effort
-from attractor.audits.run import Audited, audit, place_of, texts_from_files
+from attractor.audits.run import audit
+from attractor.audits.subject import Audited
+from attractor.audits.texts import texts_from_files
 from attractor.cli import main
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack
@@ -63,7 +66,8 @@ def test_the_exact_generalizer(
         low, high = found.against.get(name, found.numbers.get(name)).ends()
         assert low < 0 < high  # 95%
     assert found.numbers["recombined_kappa"].value == pytest.approx(1, abs=0.25)
-    assert found.extraction[0].train.value == 0
+    assert all(each.ever["train"].value == 0 for each in found.targeted)
+    assert not found.brought_back
     assert found.patterns.found.pairs == 0
     page, numbers, card = (
         (tmp_path / "out" / name).read_text() for name in ("audit.html", "audit.json", "card.md")
@@ -90,11 +94,13 @@ def test_the_exact_memorizer(texts: Texts, tokenizer: Tokenizer, tmp_path: Path)
     assert found.numbers["recombined_kappa"].value > 10
     assert found.numbers["recombination"].value > 0.95
     assert found.against["advantage"].value > 0.95
-    assert found.extraction[0].train.value > 0.9
-    assert found.extraction[0].test.value == 0
+    half = [each for each in found.targeted if each.given == 0.5 and each.steps == EFFORT.steps]
+    assert len(half) == 5
+    assert all(each.ever["train"].value > 0.9 for each in half)
+    assert all(each.ever["test"].value == 0 for each in found.targeted)
     passages = {"".join(tokenizer.pieces(row)) for row in stored.train.tolist()}
-    least = found.passages[0]
-    assert least.kept < LENGTH / 2
+    least = found.brought_back[0]
+    assert least.given < LENGTH / 2
     assert "".join(piece for piece, _ in least.tokens) in passages
     # The texts that it settled into are training rows: extraction without data.
     assert found.recovered

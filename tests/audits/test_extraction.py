@@ -14,12 +14,17 @@ from attractor import AttractorError
 from attractor.audits.attack import Attack
 from attractor.audits.extracted import Found
 from attractor.audits.extraction import extract
-from attractor.audits.extraction_page import headline, standfirst
-from attractor.audits.run import Audited
+from attractor.audits.extraction_page import standfirst
+from attractor.audits.measure import Effort
+from attractor.audits.page import standfirst as standfirst_of_audit
+from attractor.audits.run import audit
 from attractor.audits.spans import read_spans
+from attractor.audits.subject import Audited
 from attractor.cli import main
+from attractor.data.packing import pack
 from attractor.data.tokenizer import Tokenizer
 from attractor.measurements.texts import Texts
+from attractor.results.geometries import GEOMETRIES
 from attractor.theory import EmpiricalDenoiser, MixtureDenoiser, random_source
 
 LENGTH, V = 16, 12
@@ -60,7 +65,7 @@ def test_a_store_gives_back_its_rows_and_no_unseen_ones(found: tuple[Found, Path
         assert each.ever["test"].value == 0
         assert each.excess is not None
         assert each.excess.ends()[0] > 0.5
-    assert headline(made) == "12 of 12 training passages came back word for word."
+    assert made.headline == "12 of 12 training passages came back word for word."
     assert any("of the unseen ones" in sentence for sentence in standfirst(made))
     # The least that was given is what is told of a row.
     assert {p.given for p in made.passages} == {4}
@@ -103,6 +108,38 @@ def test_known_rows_are_found_within_a_language(rows: np.ndarray, tmp_path: Path
 
 
 @pytest.mark.slow
+def test_an_audit_tells_what_comes_back_from_how_little(rows: np.ndarray, tmp_path: Path) -> None:
+    """A store of 12 rows gives back each, of a quarter too, and none of the unseen ones."""
+    store = EmpiricalDenoiser(torch.from_numpy(rows[:12]), V)
+    subject = Audited("store", store, LENGTH, texts=texts_of(rows[:12], rows[40:]))
+    made = audit(subject, tmp_path / "out", Effort(n=4, minutes=0, steps=16, rows=12))
+    tried = {(each.geometry, each.given, each.steps) for each in made.targeted}
+    assert tried == {(g, *w) for g in GEOMETRIES for w in ((0.5, 16), (0.25, 16), (0.5, 4))}
+    for each in made.targeted:
+        assert each.ever["test"].value == 0
+        if (each.given, each.steps) == (0.5, 16):
+            assert each.ever["train"].value == 1
+    assert sorted(p.row for p in made.brought_back) == list(range(12))
+    page, numbers = ((tmp_path / "out" / f"audit.{e}").read_text() for e in ("html", "json"))
+    title = "Which training passages come back, from how little"
+    assert page.count(f">{title}</h2>") == 1
+    assert "Each of 12 training rows and 12 unseen ones is tried in 4" in page
+    assert "a coarse number of reverse steps brings back less" in page
+    said = "12 of 12 training passages came back word for word. The least that was enough are 4 of"
+    assert any(sentence.startswith(said) for sentence in standfirst_of_audit(made))
+    assert {p["row"] for p in json.loads(numbers)["brought_back"]} == set(range(12))
+
+
+def test_time_that_is_up_leaves_the_same_few_rows_of_each_part(
+    rows: np.ndarray, tmp_path: Path
+) -> None:
+    store = EmpiricalDenoiser(torch.from_numpy(rows[:12]), V)
+    subject = Audited("store", store, LENGTH, texts=texts_of(rows[:12], rows[40:]))
+    made = audit(subject, tmp_path / "out", Effort(n=4, minutes=1e-6, steps=4, rows=12))
+    assert {e.n for each in made.targeted for e in each.ever.values()} == {2}
+
+
+@pytest.mark.slow
 def test_the_excess_over_unseen_rows_holds_zero_for_a_language(tmp_path: Path) -> None:
     """The null: 40 pairs of texts of one language. As many misses as 5% would give at most once in
     1,000 times, each pair being looked at in one part of a row."""
@@ -134,6 +171,27 @@ def test_text_is_found_wherever_it_stands_whole(tmp_path: Path) -> None:
     (span,) = found.found  # the third row is the first again
     assert (span.row, found.missing) == (0, ("nobody@x.org",))
     assert "".join(tokenizer.pieces(rows[0][span.wanted].tolist())) == "ann@x.org"
+
+
+def test_of_text_that_packing_has_cut_in_two_the_longer_part_is_wanted(tmp_path: Path) -> None:
+    texts = ["to ann@x.org and eve@x.org, or cleo@x.org: now"]
+    tokenizer = Tokenizer.train_characters([*texts, "bdfz"])
+    rows = pack(tokenizer.encode(texts), 13, tokenizer.bos_id, tokenizer.eos_id)
+    rows = np.concatenate([rows[::-1], rows[:1]])  # a shuffle, and a row that is repeated
+    file = tmp_path / "spans.txt"
+    # The last two have an end that begins a row, and no row ends with what would stand before it.
+    file.write_text("ann@x.org\neve@x.org\ncleo@x.org\nbob@x.org\nzeo@x.org\n")
+    found = read_spans(file, rows, tokenizer)
+    said = {
+        span.name: ("".join(tokenizer.pieces(rows[span.row][span.wanted].tolist())), span.row)
+        for span in found.found
+    }
+    assert said == {
+        "ann@x.org (its first 8 characters)": ("ann@x.or", 3),
+        "eve@x.org (its first 5 characters)": ("eve@x", 2),
+        "cleo@x.org (its last 8 characters)": ("eo@x.org", 0),
+    }
+    assert found.missing == ("bob@x.org", "zeo@x.org")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +235,18 @@ def test_from_python_with_and_without_unseen_text(rows: np.ndarray, tmp_path: Pa
     both = attractor.extract(store, train=rows[:8], test=rows[40:], out=tmp_path / "both", **few)
     assert both.numbers["rows"] == {"train": 8, "test": 40}
     assert list(both.to_pandas()["row"]) == sorted(both.to_pandas()["row"])
-    assert "8 of 8" in repr(both)
+    opened = attractor.open(tmp_path / "both")
+    assert opened == both
+    assert repr(opened) == (
+        "<Extraction from EmpiricalDenoiser: 8 of 8 training passages came back word for word. "
+        f"{both.page}>"
+    )
+    shown = opened._repr_html_()
+    assert "both ends, 50%" in shown
+    assert "unseen rows" in shown
+    assert shown.count("<td") == 4 * len(both.numbers["tried"])
+    with pytest.raises(AttractorError, match="no run, no audit and no extraction"):
+        attractor.open(tmp_path)
     with pytest.raises(AttractorError, match="has no setting fals; did you mean 'falls'"):
         attractor.extract(store, train=rows, fals=3)
     with pytest.raises(AttractorError, match="give train, or own_data"):

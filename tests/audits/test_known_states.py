@@ -13,7 +13,9 @@ import torch
 from attractor import AttractorError, adapters
 from attractor.audits.measure import Effort
 from attractor.audits.page import standfirst
-from attractor.audits.run import Audited, audit, fresh_from_files, texts_from_files
+from attractor.audits.run import audit
+from attractor.audits.subject import Audited
+from attractor.audits.texts import fresh_from_files, texts_from_files
 from attractor.measurements.texts import Texts
 from attractor.theory import EmpiricalDenoiser, MixtureDenoiser, random_source
 

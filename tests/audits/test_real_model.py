@@ -9,7 +9,8 @@ import pytest
 
 import attractor
 from attractor.audits.measure import Effort
-from attractor.audits.run import Audited, audit
+from attractor.audits.run import audit
+from attractor.audits.subject import Audited
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attractor.audits.run import texts_from_files
+from attractor.audits.texts import texts_from_files
 from attractor.data.ids import among, read_ids
 from attractor.data.tokenizer import Tokenizer
 from attractor.types import AttractorError

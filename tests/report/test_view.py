@@ -17,7 +17,7 @@ from attractor.report import words
 from attractor.report.answers import answer
 from attractor.report.axes import log_ticks
 from attractor.report.charts import all_figures, model_sizes
-from attractor.report.page import stars, warnings
+from attractor.report.page import render, stars, warnings
 from attractor.report.sweep_files import read_report
 from attractor.report.tables import membership, models
 from attractor.report.view import curves, find
@@ -120,14 +120,36 @@ def test_a_label_never_crosses_the_line_of_another_transition(
                 assert max(line["y"]) < label["y"][0]
 
 
-def test_headline_takes_the_best_known_time(tmp_path: Path) -> None:
-    head, others = words.headline(read(tmp_path, made_up.full()))
+@pytest.mark.parametrize("other", [[310.0, 1490.0], [761.0, 763.0]])
+def test_a_headline_is_of_the_smallest_time_whatever_is_known_of_others(
+    tmp_path: Path, other: list[float]
+) -> None:
+    data = made_up.full()
+    data["transition"][1]["ci"] = other
+    data["transition"].reverse()  # nor does their order in the file choose it
+    head, others = words.headline(read(tmp_path, data))
     assert head == (
         "Over 2 training seeds, models stop memorizing at n* = 1,830 training sequences (95% "
-        "interval over sequences 1,200 to 2,610, over 2 training seeds 400 to 9,000, between the "
+        "interval over sequences 1,200 to 2,610, over training runs 400 to 9,000, between the "
         "sizes 1,024 and 4,096; there the basin advantage at t = 0.15 is 1/2)."
     )
+    low, high = map(words.approx, other)
+    assert others == f"At other times: n* = 762 ({low} to {high}) at t = 0.5."
+
+
+def test_a_place_missing_at_the_smallest_time_is_the_headline(tmp_path: Path) -> None:
+    data = made_up.full()
+    data["transition"][0] |= {"n_star": None, "ci": None, "reason": "open towards small n."}
+    report = read(tmp_path, data)
+    head, others = words.headline(report)
+    assert head == (
+        "At t = 0.15, the least corruption measured, no transition was located: open towards "
+        "small n."
+    )
     assert others == "At other times: n* = 762 (310 to 1,490) at t = 0.5."
+    page = render(report)
+    assert head.rstrip(".").replace(" = ", "\u00a0=\u00a0") in page
+    assert others.replace(" = ", "\u00a0=\u00a0") in page
 
 
 def test_orders_of_the_data_are_training_runs_too(tmp_path: Path) -> None:
@@ -138,7 +160,7 @@ def test_orders_of_the_data_are_training_runs_too(tmp_path: Path) -> None:
     head, _ = words.headline(report)
     assert head.startswith("Over 3 orders of the data, models stop")
     assert not any("this training run" in answer(report, fold) for fold in FOLDS)
-    assert "over 3 orders of the data 400 to 9,000" in head
+    assert "over training runs 400 to 9,000" in head
     note = words.seeds_note(report, report.recovery)
     assert note.startswith("Lines: means over 3 orders of the data.")
     assert "3 of a kind tell little of it" in note
@@ -241,7 +263,8 @@ def test_headline_without_a_transition_gives_the_reason(tmp_path: Path) -> None:
 def test_summary_says_which_model_memorizes_by_its_basin_advantage(tmp_path: Path) -> None:
     said = words.summary(read(tmp_path, made_up.full()))
     assert said.startswith(
-        "At t = 0.15, where about 15% of the tokens are corrupted, with 16 training sequences "
+        "At t = 0.15 (the least corruption measured), where about 15% of the tokens are corrupted, "
+        "with 16 training sequences "
         "99.6% of the corrupted training tokens return"
     )
     assert "a basin advantage (1: training text always returns; 0: no more often than" in said
@@ -389,8 +412,8 @@ def test_n_star_without_an_interval_gives_the_reason(tmp_path: Path) -> None:
         "400 to 9,000",
         "1.21",
     )
-    # The other time is known better.
-    assert "at t = 0.5 is 1/2" in words.headline(report)[0]
+    # The other time is known better, and yet it is not the one that was named beforehand.
+    assert "at t = 0.15 is 1/2" in words.headline(report)[0]
 
 
 def test_a_headline_without_an_interval_says_so(tmp_path: Path) -> None:
@@ -399,7 +422,7 @@ def test_a_headline_without_an_interval_says_so(tmp_path: Path) -> None:
         place |= {"ci": None, "reason": "only 3 of 400 bootstrap fits"}
     report = read(tmp_path, data)
     said = words.headline(report)[0]
-    assert "at n* = 1,830 training sequences (without an interval, over 2" in said
+    assert "at n* = 1,830 training sequences (without an interval, over training" in said
     said = answer(report, UNCERTAINTY)
     assert "the change lies near n = 1,490 (without an interval)." in said
 
@@ -426,7 +449,20 @@ def test_every_place_of_a_transition_is_in_the_table(tmp_path: Path) -> None:
         ("generative perplexity, peak", "1,100", "700 to 2,000", "", "", ""),
     ]
     assert "judge model peaks near n = 1,100 (700 to 2,000)." in answer(report, GENERATION)
-    assert warnings(report) == [f"{warning.capitalize()}."]
+    whose = "entropy, change of slope; generative perplexity, peak"
+    assert warnings(report) == [f"{warning.capitalize()} ({whose})."]
+
+
+def test_a_warning_about_every_place_names_none_and_parts_are_said_once(tmp_path: Path) -> None:
+    data = made_up.minimal()
+    places = (*data["transition"], data["entropy_transition"])
+    for place in places:
+        place["warning"] = "two seeds are few"
+    data["transition"][1]["warning"] += "; 1 of 2 runs has it outside"
+    assert warnings(read(tmp_path, data)) == [
+        "Two seeds are few.",
+        "1 of 2 runs has it outside (recovery at t = 0.5).",
+    ]
 
 
 def test_a_section_says_what_its_own_bands_are(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ PEAKS: dict[str, Literal["generative", "validation"]] = {
     "nelbo": "validation",
 }
 """The perplexity that each measurement makes."""
+PEAK_KEYS = ("perplexity_peak", "validation_peak")
 Values = NDArray[np.float64]
 
 
@@ -60,7 +61,7 @@ def transition_summary(runs: list[RunResults], elapsed_s: float, margin: float) 
             for split in ("train", "test")
             for t in (times or (None,))
         ],
-        **places(runs, times, margin),
+        **_written(located(runs), margin),
     }
 
 
@@ -86,39 +87,62 @@ def _sizes(runs: list[RunResults]) -> Values:
     return np.array(sorted({run.provenance.n_train for run in runs}), dtype=np.float64)
 
 
-def places(runs: list[RunResults], times: list[float], margin: float) -> dict[str, Any]:
-    """Where recovery, generation, entropy and perplexity change, and how far apart these places
-    are."""
-    sizes = _sizes(runs)
-    recovery = {t: recovery_transition(*recovery_curves(runs, t)) for t in times}
-    train = _per_sequence_table(runs, "entropy", "train")
-    entropy, change = entropy_transition(sizes, train), entropy_bend(sizes, train)
-    copies, own = _copies(runs, sizes), _own_entropy(runs, sizes)
-    calibrated, extracted = _calibration(runs, sizes), _extraction(runs, sizes)
-    judged = _peak_of(runs, sizes, "judge", "generated")
-    validation = _peak_of(runs, sizes, "nelbo", "test")
-    others = {
-        "prefix extraction": extracted,
-        "entropy": entropy,
-        "calibration": calibrated,
-        "generation": copies,
-        "entropy of own text": own,
-        "generative perplexity": judged,
-        "validation perplexity": validation,
-    }
-    found = {f"recovery at t = {t:g}": place for t, place in recovery.items()}
-    found |= {name: place for name, place in others.items() if place is not None}
+class Places(NamedTuple):
+    """Where something changes with n, with the draws that transition.json leaves out."""
+
+    recovery: dict[float, Transition]
+    """by corruption time"""
+    others: dict[str, Transition | None]
+    """by their names in transition.json; None for what was not measured"""
+
+
+COMPARED = {
+    "extraction_transition": "prefix extraction",
+    "entropy_transition": "entropy",
+    "calibration_transition": "calibration",
+    "generation_transition": "generation",
+    "own_entropy_transition": "entropy of own text",
+    "perplexity_peak": "generative perplexity",
+    "validation_peak": "validation perplexity",
+}
+"""Places outside recovery that are compared with each other, by what they are seen in."""
+
+
+def located(runs: list[RunResults]) -> Places:
+    """Where recovery, generation, entropy and perplexity change.
+
+    Args:
+        runs: of one model, measured alike.
+    """
+    runs = sorted(runs, key=lambda run: (run.provenance.n_train, run.replicate))
+    sizes, train = _sizes(runs), _per_sequence_table(runs, "entropy", "train")
+    return Places(
+        {t: recovery_transition(*recovery_curves(runs, t)) for t in runs[0].times()},
+        {
+            "extraction_transition": _extraction(runs, sizes),
+            "entropy_transition": entropy_transition(sizes, train),
+            "entropy_change": entropy_bend(sizes, train),
+            "calibration_transition": _calibration(runs, sizes),
+            "generation_transition": _copies(runs, sizes),
+            "own_entropy_transition": _own_entropy(runs, sizes),
+            "perplexity_peak": _peak_of(runs, sizes, "judge", "generated"),
+            "validation_peak": _peak_of(runs, sizes, "nelbo", "test"),
+        },
+    )
+
+
+def _written(found: Places, margin: float) -> dict[str, Any]:
+    """Places as transition.json holds them, and how far apart they are."""
+    compared = {f"recovery at t = {t:g}": place for t, place in found.recovery.items()}
+    named = {what: found.others[key] for key, what in COMPARED.items()}
+    compared |= {what: place for what, place in named.items() if place is not None}
     return {
-        "transition": [{"t": t, **place.plain()} for t, place in recovery.items()],
-        "extraction_transition": None if extracted is None else extracted.plain(),
-        "entropy_transition": entropy.plain(),
-        "entropy_change": change.plain(),
-        "calibration_transition": None if calibrated is None else calibrated.plain(),
-        "generation_transition": None if copies is None else copies.plain(),
-        "own_entropy_transition": None if own is None else own.plain(),
-        "perplexity_peak": None if judged is None else _peak(judged),
-        "validation_peak": None if validation is None else _peak(validation),
-        "agreement": [pair._asdict() for pair in agreements(found, margin)],
+        "transition": [{"t": t, **place.plain()} for t, place in found.recovery.items()],
+        **{
+            key: None if place is None else (_peak(place) if key in PEAK_KEYS else place.plain())
+            for key, place in found.others.items()
+        },
+        "agreement": [pair._asdict() for pair in agreements(compared, margin)],
     }
 
 

@@ -22,22 +22,18 @@ from attractor.api.documents import write_documents
 from attractor.api.progress import console_of, doing
 from attractor.api.run import Run
 from attractor.audits.base import require_base
+from attractor.audits.folders import CARD, NUMBERS, PAGE, default_folder, place_of
 from attractor.audits.found import Audit
 from attractor.audits.measure import Effort, check_effort
 from attractor.audits.page import TITLES
-from attractor.audits.run import (
-    CARD,
-    NUMBERS,
-    PAGE,
-    Audited,
-    default_folder,
+from attractor.audits.run import audit as make_audit
+from attractor.audits.subject import Audited
+from attractor.audits.texts import (
     fresh_from_files,
-    place_of,
     texts_from_files,
     texts_of_run,
     tokenizer_beside,
 )
-from attractor.audits.run import audit as make_audit
 from attractor.data.tokenizer import Tokenizer
 from attractor.machine.paths import expanded, require_writable
 from attractor.model.denoiser import Denoiser
@@ -79,10 +75,7 @@ class AuditResult:
     @property
     def evidence(self) -> dict[str, Estimate]:
         """Each number that was read, by its name."""
-        return {
-            name: Estimate(e["value"], e["ci"][0], e["ci"][1], e["sequences"])
-            for name, e in self.numbers["numbers"].items()
-        }
+        return {name: read_estimate(e) for name, e in self.numbers["numbers"].items()}
 
     @property
     def page(self) -> Path:
@@ -110,6 +103,11 @@ class AuditResult:
         head = ("evidence", "value and 95% interval")
         title = f"{self.numbers['model']}: {self.verdict}"
         return table_html(title, head, rows, [self.card.replace("**", ""), str(self.page)])
+
+
+def read_estimate(e: Mapping[str, Any]) -> Estimate:
+    """A number as the files of audits and extractions hold it."""
+    return Estimate(e["value"], e["ci"][0], e["ci"][1], e["sequences"])
 
 
 def audit(
@@ -199,20 +197,13 @@ def run_audit(
     base: str | Path | Denoiser | Run | None,
     column: str,
     row: Literal["packed", "document"],
-    tokenizer: str | Path | None,
-    markers: tuple[str, str] | None,
     reference: str | Path | None,
     out: str | Path | None,
-    weights: Weights,
-    revision: str | None,
-    family: str | None,
-    settings: Mapping[str, Any] | None,
-    dtype: str | None,
-    device_map: str | None,
     console: Console | None,
     effort: Effort,
+    **loading: Any,
 ) -> tuple[Path, Audit]:
-    """The same, returning the folder and all that was found."""
+    """The same, returning the folder and all that was found; `loading` is for `audited`."""
     check_effort(effort)
     unseen = test if isinstance(test, tuple) else () if test is None else (test,)
     if own_data and (train is not None or unseen):
@@ -221,22 +212,14 @@ def run_audit(
         raise AttractorError("train and test are compared with each other: give both")
     if train is not None and len(unseen) > 1:
         raise AttractorError(f"train is compared with one text as test, not {len(unseen)}")
-    loading: dict[str, Any] = {"settings": settings, "dtype": dtype, "device_map": device_map}
-    subject, where = audited(
-        model,
-        tokenizer=tokenizer,
-        markers=markers,
-        weights=weights,
-        revision=revision,
-        family=family,
-        **loading,
-    )
+    subject, where = audited(model, **loading)
     if base is not None:
         if train is None and not own_data:
             raise AttractorError(
                 "base is compared on training and unseen text: give train and test"
             )
-        subject = _beside(subject, base, **loading)
+        same = {name: loading[name] for name in ("settings", "dtype", "device_map")}
+        subject = _beside(subject, base, **same)
     folder = expanded(out) if out else default_folder(subject.name, subject.place)
     require_no_run_named(folder)
     require_writable(folder)

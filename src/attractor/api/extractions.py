@@ -14,17 +14,29 @@ from rich.console import Console
 
 from attractor.adapters.family import Weights
 from attractor.adapters.sweep_folder import require_no_run_named
-from attractor.api.audits import Given, as_file, audited, own_run, padding_of, with_texts
+from attractor.api.audits import (
+    Given,
+    as_file,
+    audited,
+    own_run,
+    padding_of,
+    read_estimate,
+    with_texts,
+)
 from attractor.api.progress import console_of, doing
 from attractor.api.run import Run
-from attractor.audits.attack import Attack, check_attack
+from attractor.audits.attack import TRAIN, UNSEEN, Attack, check_attack
 from attractor.audits.extracted import Found
 from attractor.audits.extraction import HOME, NUMBERS, PAGE
 from attractor.audits.extraction import extract as make_extraction
-from attractor.audits.extraction_page import headline
-from attractor.audits.run import Audited, default_folder, texts_of_run, training_from_file
+from attractor.audits.extraction_page import GIVEN
+from attractor.audits.folders import default_folder
+from attractor.audits.subject import Audited
+from attractor.audits.texts import texts_of_run, training_from_file
 from attractor.machine.paths import expanded, require_writable
 from attractor.model.denoiser import Denoiser
+from attractor.notebook import table_html
+from attractor.report import words
 from attractor.runs.folder import read_json
 from attractor.types import AttractorError, did_you_mean
 
@@ -34,8 +46,6 @@ class ExtractionResult:
     """An extraction in its folder."""
 
     folder: Path
-    headline: str
-    """what came back, in a sentence"""
 
     @functools.cached_property
     def numbers(self) -> dict[str, Any]:
@@ -45,6 +55,11 @@ class ExtractionResult:
             AttractorError: if it is damaged.
         """
         return read_json(self.folder / NUMBERS)
+
+    @property
+    def headline(self) -> str:
+        """What came back, in a sentence."""
+        return str(self.numbers["headline"])
 
     @property
     def page(self) -> Path:
@@ -61,6 +76,25 @@ class ExtractionResult:
 
     def __repr__(self) -> str:
         return f"<Extraction from {self.numbers['model']}: {self.headline} {self.page}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                f"{GIVEN[each['geometry']]}{'' if (g := each['given']) is None else f', {g:.0%}'}",
+                words.count(each["steps"]),
+                *(_share(each["ever"].get(kind)) for kind in (TRAIN, UNSEEN)),
+            )
+            for each in self.numbers["tried"]
+        ]
+        falls = self.numbers["attack"]["falls"]
+        head = ("given", "steps", f"training rows back in {falls} falls", "unseen rows")
+        title = f"Extraction from {self.numbers['model']}"
+        return table_html(title, head, rows, [self.headline, str(self.page)])
+
+
+def _share(e: dict[str, Any] | None) -> str:
+    """A share with its interval, as the file holds it; nothing where it was not tried."""
+    return "" if e is None else words.with_interval(read_estimate(e), words.percent)
 
 
 def extract(
@@ -116,7 +150,7 @@ def extract(
         if name not in Attack._fields:
             meant = did_you_mean(name, Attack._fields)
             raise AttractorError(f"an extraction has no setting {name}{meant}")
-    folder, found = run_extraction(
+    folder, _ = run_extraction(
         model,
         train=train,
         test=test,
@@ -136,7 +170,7 @@ def extract(
         dtype=dtype,
         device_map=device_map,
     )
-    return ExtractionResult(folder, headline(found))
+    return ExtractionResult(folder)
 
 
 def run_extraction(

@@ -6,15 +6,17 @@ from pathlib import Path
 
 from attractor.adapters.sweep_folder import SWEEP, is_run, resolved
 from attractor.api.audits import AuditResult
+from attractor.api.extractions import ExtractionResult
 from attractor.api.run import Run
 from attractor.api.sweeps import Sweep
-from attractor.audits.run import NUMBERS
+from attractor.audits import extraction, folders
 from attractor.machine.paths import nearest_name
 from attractor.types import AttractorError
 
 
-def open(path: str | Path) -> Sweep | Run | AuditResult:
-    """Open a sweep, a run or an audit; its files are read when something is asked of it.
+def open(path: str | Path) -> Sweep | Run | AuditResult | ExtractionResult:
+    """Open a sweep, a run, an audit or an extraction; its files are read when something is asked of
+    it.
 
     Args:
         path: its folder; of a run also a sweep and values, such as "runs/demo:n=32,seed=1".
@@ -29,11 +31,13 @@ def open(path: str | Path) -> Sweep | Run | AuditResult:
         return Sweep(folder)
     if is_run(folder):
         return Run(folder)
-    if (folder / NUMBERS).is_file():
+    if (folder / folders.NUMBERS).is_file():
         return AuditResult(folder)
+    if (folder / extraction.NUMBERS).is_file():
+        return ExtractionResult(folder)
     raise AttractorError(
-        f"'{path}' is no sweep, no run and no audit: it holds neither {SWEEP} nor a run's "
-        f"config.json nor {NUMBERS}"
+        f"'{path}' is no sweep, no run, no audit and no extraction: it holds neither {SWEEP} nor a "
+        f"run's config.json nor {folders.NUMBERS} nor {extraction.NUMBERS}"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -74,9 +73,9 @@ def places(report: Report) -> tuple[Place, ...]:
     return (*found, *_others(report))
 
 
-def best_known(found: tuple[Place, ...]) -> Place:
-    """The place of recovery whose interval is the shortest, which headlines the report, or that of
-    prefix extraction where models have no noise.
+def primary(found: tuple[Place, ...]) -> Place:
+    """The place of recovery at the smallest time, which headlines the report, or that of prefix
+    extraction where models have no noise; what is known there does not choose it.
 
     Raises:
         AttractorError: if neither was looked for.
@@ -85,7 +84,7 @@ def best_known(found: tuple[Place, ...]) -> Place:
     of_recovery = [place for place in found if place.seen_in in first]
     if not of_recovery:
         raise AttractorError("the sweep looked for no place of recovery or prefix extraction")
-    return min(of_recovery, key=_spread)
+    return min(of_recovery, key=lambda place: place.t or 0.0)
 
 
 def _others(report: Report) -> Iterator[Place]:
@@ -105,10 +104,3 @@ def _place(name: str, star: Star) -> Place:
         seed_ci=star.seed_ci,
         reason=star.reason,
     )
-
-
-def _spread(place: Place) -> float:
-    """Width in log n; infinite where there is no interval, and more than that without a place."""
-    if place.n is None:
-        return math.inf
-    return math.log(place.ci[1] / place.ci[0]) if place.ci and min(place.ci) > 0 else 1e9

@@ -6,11 +6,13 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from attractor.api import tables
-from attractor.api.places import Place, best_known, places
+from attractor.api.draws import draws
+from attractor.api.places import Place, places, primary
 from attractor.api.plots import Plots
 from attractor.api.run import Run
 from attractor.config.settings import SweepConfig
@@ -23,6 +25,9 @@ from attractor.runs.measure import results_of
 from attractor.sweeps.run import config_of, planned_runs, summarize
 from attractor.sweeps.summary import TRANSITION
 from attractor.types import AttractorError
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 
 class NoSuchRun(AttractorError, KeyError):
@@ -102,9 +107,9 @@ class Sweep:
 
     @property
     def n_star(self) -> Place:
-        """The size at which the basin advantage is 1/2, at the time for which it is known best;
-        `places` holds those of all times."""
-        return best_known(self.places)
+        """The size at which the basin advantage is 1/2, at the smallest time that was measured, as
+        in the headline of the report; `places` holds those of all times."""
+        return primary(self.places)
 
     @functools.cached_property
     def plot(self) -> Plots:
@@ -117,6 +122,31 @@ class Sweep:
             every = [sweep.to_pandas() for sweep in self.models.values()]
             return pd.concat(every, ignore_index=True)
         return tables.of_sweep(self.model, self._report.measured)
+
+    def to_arviz(self) -> DataTree:
+        """The draws behind its places, for ArviZ and xarray; needs the extra `arviz`.
+
+        The group `bootstrap` holds places over resampled sequences, given these training runs:
+        `n_star` of recovery, (chain, draw, t), and other places by their names in transition.json,
+        (chain, draw). All are sizes in rows; a draw is 0 where the place lies below the smallest
+        size, inf where it lies above the largest, and NaN where there is none. The group
+        `training_runs` holds the place of each training run by itself, (run, t) or (run,), NaN
+        where that is not inside the sizes. Places that are not located are left out.
+
+        The bootstrap is not a posterior: no prior was chosen, and the draws say nothing of other
+        training runs. So no group is called `posterior`, diagnostics of chains mean nothing here,
+        and the shares at the ends of the intervals of the report are those of a small sample
+        (Student), slightly wider than quantiles of 2.5 and 97.5%.
+
+        Raises:
+            AttractorError: if the extra is not installed, the folder holds the report alone, no
+                run is finished, or no place is located.
+        """
+        self._require_one()
+        finished = [run.results for run in self.runs.values() if run.finished]
+        if not finished:
+            raise AttractorError(f"'{self.folder}' has no finished run, so no place has draws")
+        return draws(finished)
 
     def report(self) -> Path:
         """Write summary and report again, from what is finished; returns the path of the page."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attractor.audits.attack import IN_AUDIT, Prey, aims, in_audit, measure_extraction, prey
+from attractor.audits.attack import Prey, aims, in_audit, measure_extraction, prey
 from attractor.audits.base import DRAWS, measure_beside
 from attractor.audits.measure import FIRST, Effort, block, parts_of, read_at, same_text
 from attractor.audits.thresholds import FEWEST
@@ -27,10 +27,6 @@ from attractor.results.tables import Block
 
 TIMES = (0.15, 0.3)
 """Corruption times at which training and unseen text are compared."""
-EXTRACTION = (0.5, 0.75, 0.9)
-"""Corruption times from which it is tried whether training text comes back verbatim."""
-EXTRACTED = 200
-"""Rows of each kind at most from which extraction is tried."""
 COMPARED = 2**23
 """Pairs of rows at most whose edit distance is taken to count near copies in a training file."""
 UNSEEN = 20_000
@@ -54,7 +50,7 @@ def measure_against(
     start, whole = time.monotonic(), 60 * effort.minutes or float("inf")
     watch("copies of training text")
     yield from _copies(own, texts, padding_of(denoiser.process))
-    rows, extracted = _affordable(denoiser, texts, effort)
+    rows = _affordable(denoiser, texts, effort)
     some = texts._replace(train=texts.train[:rows], test=texts.test[:rows])
     watch(
         f"basins and membership of {len(some.train):,} training and {len(some.test):,} unseen rows"
@@ -64,21 +60,17 @@ def measure_against(
         yield from measure_beside(denoiser, base, some, effort, watch)
     yield from measure_basins(denoiser, some, effort)
     yield from measure_falls(denoiser, copies, rows, effort)
-    for t in EXTRACTION:
-        watch(f"extraction from {1 - t:.0%} of {extracted:,} rows")
-        for split, these in (("train", some.train[:extracted]), ("test", some.test[:extracted])):
-            found = recovery(denoiser, np.array(these), t, effort.steps, effort.seed)
-            yield corruption_block("extraction", split, found)
-    attack = in_audit(effort.steps, effort.seed, effort.minutes / 8)
-    tried = aims(denoiser, prey_of(texts, copies), attack)
+    attack = in_audit(effort)
+    tried = aims(denoiser, prey_of(texts, copies, attack.rows), attack)
     yield from measure_extraction(denoiser, tried, attack, watch)
     yield from measure_every_row(denoiser, texts, copies, effort, start + whole, watch)
 
 
-def prey_of(texts: Texts, copies: Multiplicity) -> Prey:
-    """The rows from parts of which an audit tries to bring back the rest."""
+def prey_of(texts: Texts, copies: Multiplicity, rows: int) -> Prey:
+    """The rows from parts of which an audit tries to bring back the rest, so many of each kind at
+    most, and no more than are probed."""
     unseen = np.concatenate([texts.test, texts.other_test])
-    return prey(copies, unseen, min(IN_AUDIT.rows, len(texts.train)))
+    return prey(copies, unseen, min(rows, len(texts.train)))
 
 
 def measure_basins(denoiser: Denoiser, texts: Texts, effort: Effort) -> Iterator[Block]:
@@ -166,12 +158,10 @@ def _config(texts: Texts, effort: Effort, *measures: str) -> ProbeConfig:
     )
 
 
-def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, int]:
-    """Rows of each kind to measure, and to extract from, judged by the time that the first few
-    take. Two fifths of the time are for rows, an eighth for extraction, and another for what is
-    tried from parts of rows."""
+def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> int:
+    """Rows of each kind to measure in two fifths of the time, judged by what the first few take."""
     if not effort.minutes:
-        return effort.rows, min(effort.rows, EXTRACTED)
+        return effort.rows
     few = np.array(texts.train[:FIRST])
     start = time.monotonic()
     recovery(denoiser, few, TIMES[-1], effort.steps, effort.seed)
@@ -182,9 +172,4 @@ def _affordable(denoiser: Denoiser, texts: Texts, effort: Effort) -> tuple[int, 
     # A recovery takes a time in proportion to its t. At both `TIMES`, for a row of each kind, that
     # is three of the one timed here; what is added stands for entropies and likelihoods.
     measured = int(whole * 0.4 / (3 * both + 2 * basins))
-    # The times of `EXTRACTION` add up to about seven of the one timed here, for a row of each kind.
-    extracted = int(whole * 0.125 / (14 * basins))
-    return (
-        max(FIRST, min(effort.rows, measured)),
-        max(FIRST, min(effort.rows, EXTRACTED, extracted)),
-    )
+    return max(FIRST, min(effort.rows, measured))

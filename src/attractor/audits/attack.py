@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attractor.analysis.discoverable import PROBABILITY, check_probability
-from attractor.audits.measure import parts_of
+from attractor.audits.measure import Effort, parts_of
 from attractor.audits.spans import Span
 from attractor.data.multiplicity import Multiplicity
 from attractor.measurements.extraction import Target, attacked, target
@@ -41,14 +41,21 @@ class Attack(NamedTuple):
     seed: int = 0
 
 
-IN_AUDIT = Attack(given=(0.5,), falls=4, rows=40)
+IN_AUDIT = Attack(given=(0.5, 0.25), falls=4, rows=40)
 """What an audit with data tries; its steps are those of the audit, and a quarter of them."""
+IN_TIME = 0.25
+"""Share of the time for what needs data that an audit has for it."""
+FIRST = 2
+"""Rows of each kind that are tried before the first look at the clock: there are many parts of
+each, and many falls from each part."""
 
 
-def in_audit(steps: int, seed: int, minutes: float) -> Attack:
+def in_audit(effort: Effort) -> Attack:
     """What an audit tries with its own settings."""
     return IN_AUDIT._replace(
-        steps=tuple(sorted({max(1, steps // 4), steps})), seed=seed, minutes=minutes
+        steps=tuple(sorted({max(1, effort.steps // 4), effort.steps})),
+        seed=effort.seed,
+        minutes=IN_TIME * effort.minutes,
     )
 
 
@@ -178,7 +185,7 @@ def measure_extraction(
         return found
 
     deadline = time.monotonic() + (60 * attack.minutes or float("inf"))
-    parts = list(parts_of(work, most, deadline))
+    parts = list(parts_of(work, most, deadline, FIRST))
     for blocks in zip(*parts, strict=True):
         made = [block for block in blocks if block is not None]
         yield made[0].joined(made[1:])

@@ -18,6 +18,7 @@ from attractor.audits.spans import Span
 from attractor.data.multiplicity import Multiplicity
 from attractor.measurements.extraction import Target
 from attractor.model.denoiser import Denoiser
+from attractor.report import words
 from attractor.results.estimate import Estimate
 from attractor.results.geometries import SPANS, array_of
 from attractor.results.tables import Arrays
@@ -180,6 +181,13 @@ def _passage(
         aim.target.split, row, copies, name, aim.target.geometry, *given, aim.steps, back,
         falls_needed(back, attack.falls, attack.probability, level), shown,
     )  # fmt: skip
+
+
+def came_back(passages: Sequence[BroughtBack], n: int) -> str:
+    """How many of n training passages did, in a sentence."""
+    back = sum(1 for p in passages if p.split == TRAIN)
+    of = f"{words.count(back)} of {words.count(n)}" if back else f"None of {words.count(n)}"
+    return f"{of} training passages came back word for word."
 
 
 def as_numbers(ids: list[int]) -> list[str]:

@@ -360,15 +360,3 @@ def every_row(arrays: Arrays) -> EveryRow | None:
     near = arrays.values("copies_near", "train")[:, 0]
     share_near = clopper_pearson(int((near > 1).sum()), len(near))
     return EveryRow(len(train), len(test), tuple(strata), tails, copies, share_near)
-
-
-def verbatim(arrays: Arrays, split: str, t: float) -> NDArray[np.bool_]:
-    """Which sequences come back without one wrong token when corrupted at t, (N,)."""
-    back: NDArray[np.bool_] = arrays.outcomes(split, t, "extraction").restored.min((0, 2))
-    return back
-
-
-def kept(arrays: Arrays, split: str, t: float) -> NDArray[np.int64]:
-    """How many tokens of each sequence were left as they were by the corruption at t, (N,)."""
-    found: NDArray[np.int64] = (~arrays.outcomes(split, t, "extraction").perturbed).sum(-1)[0]
-    return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from attractor.audits.attack import Attack
-from attractor.audits.brought import BroughtBack, Tried, plain_passage, plain_tried
+from attractor.audits.attack import TRAIN, Attack
+from attractor.audits.brought import BroughtBack, Tried, came_back, plain_passage, plain_tried
 
 LISTED = 200
 """Passages in the files at most."""
@@ -34,12 +34,18 @@ class Found:
     """named text that stands in no row"""
     facts: tuple[tuple[str, str], ...]
 
+    @property
+    def headline(self) -> str:
+        """What came back, in a sentence."""
+        return came_back(self.passages, self.rows[TRAIN])
+
     def plain(self) -> dict[str, Any]:
         """What extraction.json holds."""
         return {
             "schema": 1,
             "model": self.model,
             "place": self.place,
+            "headline": self.headline,
             "noise": self.noise,
             "attack": {name: plain_setting(value) for name, value in self.attack._asdict().items()},
             "rows": self.rows,

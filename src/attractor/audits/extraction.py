@@ -22,8 +22,8 @@ from attractor.audits.attack import (
 from attractor.audits.brought import as_numbers, brought_back, spans_back, tried
 from attractor.audits.extracted import Found
 from attractor.audits.extraction_page import render
-from attractor.audits.run import Audited
 from attractor.audits.spans import Spans, read_spans
+from attractor.audits.subject import Audited
 from attractor.data.multiplicity import multiplicity
 from attractor.machine.files import atomic_directory
 from attractor.machine.units import duration

@@ -25,29 +25,23 @@ GIVEN = {
     SPANS: "all but the span",
 }
 LOWER = (
-    "What is found is a lower bound: more reverse steps, more falls, another temperature or "
-    "another part of the row may bring back more."
+    "What is found is a lower bound: a coarse number of reverse steps brings back less than a fine "
+    "one, and more falls, another temperature or another part of the row may bring back more."
 )
 
 
-def headline(found: Found) -> str:
-    """What came back in a sentence."""
-    n = found.rows[TRAIN]
-    back = sum(1 for p in found.passages if p.split == TRAIN)
-    if not back:
-        return f"None of {words.count(n)} training passages came back word for word."
-    return f"{words.count(back)} of {words.count(n)} training passages came back word for word."
+def least(passages: Sequence[BroughtBack]) -> list[str]:
+    """The least that brought one back, in a sentence; none where nothing came back."""
+    return [
+        f"The least that was enough are {words.count(p.given)} of {words.count(p.length)} tokens, "
+        f"{GIVEN[p.geometry]}."
+        for p in passages[:1]
+    ]
 
 
 def standfirst(found: Found) -> list[str]:
     """What stands beside it, in sentences."""
-    said = []
-    if found.passages:
-        p = found.passages[0]
-        said.append(
-            f"The least that was enough are {words.count(p.given)} of {words.count(p.length)} "
-            f"tokens, {GIVEN[p.geometry]}."
-        )
+    said = least(found.passages)
     repeated = sum(1 for p in found.passages if p.split == REPEATED)
     if REPEATED in found.rows:
         said.append(
@@ -55,16 +49,17 @@ def standfirst(found: Found) -> list[str]:
             f"often {words.count(repeated)} more came back."
         )
     if found.named:
-        missing = f"; {len(found.missing)} named ones stand in no row" if found.missing else ""
+        none = f"; {len(found.missing)} named ones stand neither in a row nor across two"
+        missing = none if found.missing else ""
         said.append(
             f"Of {words.count(found.named)} places of named spans {words.count(len(found.spans))} "
             f"came back{missing}."
         )
-    said.append(_beside(found.tried))
+    said.append(beside(found.tried))
     return [*said, LOWER]
 
 
-def _beside(tried: Sequence[Tried]) -> str:
+def beside(tried: Sequence[Tried]) -> str:
     """The part that brought back most beyond unseen text."""
     there = [each for each in tried if each.excess is not None and each.geometry != SPANS]
     if not there:
@@ -75,29 +70,35 @@ def _beside(tried: Sequence[Tried]) -> str:
     best = max(there, key=lambda each: each.excess.ends()[0] if each.excess else -math.inf)
     train, unseen = (with_interval(best.ever[kind], words.percent) for kind in (TRAIN, UNSEEN))
     return (
-        f"From {GIVEN[best.geometry]}, {_share(best.given)} given, {train} of the training "
-        f"passages came back within their falls, and {unseen} of the unseen ones."
+        f"From {_given(best)} of a row, {train} of the training passages came back within their "
+        f"falls, and {unseen} of the unseen ones."
     )
 
 
-def _share(given: float | None) -> str:
-    return "" if given is None else words.percent(given)
+def _given(each: Tried) -> str:
+    """Which part of a row was given."""
+    return GIVEN[each.geometry] + ("" if each.given is None else f", {each.given:.0%}")
 
 
 def tried_table(tried: Sequence[Tried], falls: int) -> Table:
     """Every part of the rows on every grid."""
     repeated = any(REPEATED in each.ever for each in tried)
     control = any(UNSEEN in each.ever for each in tried)
-    head = ["given", "share", "steps", "training, one fall", f"training, {falls} falls"]
+    rows = {kind: e.n for kind, e in tried[0].ever.items()}
+    of = f"{words.count(rows[TRAIN])} training rows"
+    of += f" and {words.count(rows[UNSEEN])} unseen ones" if control else ""
+    # What unseen rows give stands right beside what training rows give.
+    head = ["given", "steps", f"training, {falls} falls"]
+    head += [f"unseen, {falls} falls", "beyond unseen"] * control
     head += [f"repeated, {falls} falls"] * repeated
-    head += ["unseen, one fall", f"unseen, {falls} falls", "beyond unseen"] * control
+    head += ["training, one fall", *["unseen, one fall"] * control]
     return Table(
         "targeted",
-        "Targeted extraction",
+        "Which training passages come back, from how little",
         "The given tokens stay, the others start from nothing but noise, and every one of them "
-        f"must come back. Each row is tried in {falls} independent falls: the share of the falls "
-        "that brought a row back, and of the rows that came back in any. Unseen rows are what easy "
-        f"text gives. {LOWER}",
+        f"must come back. Each of {of} is tried in {falls} independent falls: the share of the "
+        "falls that brought a row back, and of the rows that came back in any. Unseen rows are "
+        f"what easy text gives. {LOWER}",
         tuple(head),
         [_cells(each, repeated, control) for each in tried],
     )
@@ -110,11 +111,11 @@ def _cells(each: Tried, repeated: bool, control: bool) -> tuple[str, ...]:
     def ever(kind: str) -> str:
         return with_interval(each.ever[kind], words.percent) if kind in each.ever else ""
 
-    cells = [GIVEN[each.geometry], _share(each.given), words.count(each.steps)]
-    cells += [once(TRAIN), ever(TRAIN)]
-    cells += [ever(REPEATED)] * repeated
+    cells = [_given(each), words.count(each.steps), ever(TRAIN)]
     excess = "" if each.excess is None else with_interval(each.excess, words.percent)
-    cells += [once(UNSEEN), ever(UNSEEN), excess] if control else []
+    cells += [ever(UNSEEN), excess] if control else []
+    cells += [ever(REPEATED)] * repeated
+    cells += [once(TRAIN), *[once(UNSEEN)] * control]
     return tuple(cells)
 
 
@@ -130,7 +131,7 @@ def render(found: Found) -> str:
     return fill(
         "extraction.html.j2",
         found=found,
-        headline=headline(found),
+        headline=found.headline,
         standfirst=standfirst(found),
         table_=tried_table(found.tried, found.attack.falls),
         passages=found.passages[:SHOWN],

@@ -12,25 +12,6 @@ from attractor.audits.verdict import Verdict
 from attractor.results.estimate import Estimate
 
 
-class Extraction(NamedTuple):
-    """Sequences that come back without one wrong token."""
-
-    t: float
-    train: Estimate
-    test: Estimate
-
-
-class VerbatimPassage(NamedTuple):
-    """A training passage that came back verbatim."""
-
-    row: int
-    kept: int
-    """how many of its tokens the model was shown"""
-    length: int
-    tokens: tuple[tuple[str, bool], ...]
-    """each token and whether the model was shown it"""
-
-
 class Pattern(NamedTuple):
     """A settled text that came up more than once."""
 
@@ -77,11 +58,10 @@ class Audit:
     membership: dict[str, Membership]
     rows: EveryRow | None
     standing_out: tuple[StandingOut, ...]
-    extraction: tuple[Extraction, ...]
-    passages: tuple[VerbatimPassage, ...]
     targeted: tuple[Tried, ...]
     """parts of rows from which it was tried to bring back the rest"""
     brought_back: tuple[BroughtBack, ...]
+    """training passages that came back, those that needed the least first"""
     samples: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
 
@@ -127,10 +107,6 @@ class Audit:
                 {"copies": row.copies, "scores": list(row.scores), "text": row.text}
                 for row in self.standing_out
             ],
-            "extraction": [
-                {"t": e.t, "train": plain(e.train), "test": plain(e.test)} for e in self.extraction
-            ],
-            "passages": [_plain_passage(p) for p in self.passages],
             "targeted": [plain_tried(each) for each in self.targeted],
             "brought_back": [plain_passage(p) for p in self.brought_back],
             "facts": dict(self.facts),
@@ -160,11 +136,6 @@ def _plain_rows(rows: EveryRow) -> dict[str, Any]:
             for name, tail in rows.tails.items()
         },
     }
-
-
-def _plain_passage(p: VerbatimPassage) -> dict[str, Any]:
-    text = "".join(piece for piece, _ in p.tokens)
-    return {"row": p.row, "kept": p.kept, "length": p.length, "text": text}
 
 
 def _plain_verdict(verdict: Verdict | None) -> dict[str, Any] | None:

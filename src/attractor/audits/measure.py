@@ -248,13 +248,15 @@ def _chains(denoiser: Denoiser, own: np.ndarray, effort: Effort) -> int:
     return max(min(FIRST, most), min(most, int(30 * effort.minutes / (each * rounds))))
 
 
-def parts_of(work: Callable[[slice], Part], n: int, deadline: float) -> Iterator[Part]:
+def parts_of(
+    work: Callable[[slice], Part], n: int, deadline: float, first: int = FIRST
+) -> Iterator[Part]:
     """The work on n rows, in growing parts, for as long as the next part is expected to end in
     time.
 
-    The first part is always done, or there would be nothing to judge by.
+    The first part, of so many rows, is always done, or there would be nothing to judge by.
     """
-    done, size = 0, FIRST
+    done, size = 0, first
     while done < n and size:
         size = min(size, n - done)
         began = time.monotonic()

@@ -7,10 +7,11 @@ import math
 from attractor.analysis.advantage import HALF
 from attractor.analysis.multiple import holm, p_above
 from attractor.analysis.statistics import LEVEL
-from attractor.audits.attack import IN_AUDIT
+from attractor.audits.attack import IN_AUDIT, TRAIN
+from attractor.audits.brought import came_back
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership
-from attractor.audits.extraction_page import GIVEN, needed, tried_table
+from attractor.audits.extraction_page import GIVEN, beside, least, needed, tried_table
 from attractor.audits.found import Audit
 from attractor.audits.thresholds import (
     CALM,
@@ -136,14 +137,17 @@ def standfirst(found: Audit) -> list[str]:
 def _with_data(found: Audit) -> list[str]:
     # The time at which the verdict was read, see `largest_advantage`.
     t, train, test, _ = max(found.rates, key=lambda rate: rate[3].value)
-    most = found.extraction[0]
     said = [
         f"Corrupted at t = {words.time(t)}, {with_interval(train, words.percent)} of the "
         f"changed tokens of its training text return and {with_interval(test, words.percent)} "
         "of those of unseen text.",
-        f"With {most.t:.0%} of the tokens replaced, {with_interval(most.train, words.percent)} "
-        f"of the training passages and {with_interval(most.test, words.percent)} of the unseen "
-        "ones come back verbatim.",
+        " ".join(
+            [
+                came_back(found.brought_back, found.targeted[0].ever[TRAIN].n),
+                *least(found.brought_back),
+                beside(found.targeted),
+            ]
+        ),
     ]
     if found.membership and not _better(found):
         said.append(
@@ -196,9 +200,10 @@ def texts_sentence(found: Audit) -> str:
     about += f"{words.approx(high) if math.isfinite(high) else 'any number'})"
     if found.patterns.p < CHANCE:
         return f"Of {chains} settled texts so many are the same that it writes from about {about}."
+    pairs = "1 pair" if counted.pairs == 1 else f"{words.count(counted.pairs)} pairs"
     return (
-        f"{words.count(counted.pairs)} pairs of {chains} settled texts are the same, as by chance "
-        f"in text of so little variety: it writes from about {about}."
+        f"{pairs} of {chains} settled texts {'is' if counted.pairs == 1 else 'are'} the same, as "
+        f"by chance in text of so little variety: it writes from about {about}."
     )
 
 
@@ -250,9 +255,11 @@ def data_tables(found: Audit) -> list[Table]:
     """Basins, extraction, membership and every row; none without data."""
     if found.with_data is None:
         return []
-    made = [_basins(found), _extraction(found), _membership(found)]
-    if found.targeted:
-        made.insert(2, tried_table(found.targeted, IN_AUDIT.falls))
+    made = [
+        _basins(found),
+        tried_table(found.targeted, IN_AUDIT.falls),
+        _membership(found),
+    ]
     return [*made, _strata(found)] if found.rows else made
 
 
@@ -272,25 +279,6 @@ def _basins(found: Audit) -> Table:
         "The share of changed tokens that return. Where training and unseen text are treated alike "
         "the basin advantage is 0.",
         ("t", "training text", "unseen text", "basin advantage"),
-        rows,
-    )
-
-
-def _extraction(found: Audit) -> Table:
-    rows = [
-        (
-            f"{1 - e.t:.0%}",
-            with_interval(e.train, words.percent),
-            with_interval(e.test, words.percent),
-        )
-        for e in found.extraction
-    ]
-    return Table(
-        "extraction",
-        "Extraction",
-        "Passages that come back without one wrong token, from what was left of them; unseen text "
-        "is the control.",
-        ("tokens left", "training passages", "unseen passages"),
         rows,
     )
 

@@ -4,6 +4,8 @@ named in a file."""
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,14 +35,15 @@ class Spans(NamedTuple):
 
     found: tuple[Span, ...]
     missing: tuple[str, ...] = ()
-    """text that stands in no row as a whole"""
+    """text that stands neither in a row nor across two"""
 
 
 def read_spans(file: Path, rows: Int[np.ndarray, "N L"], tokenizer: Tokenizer | None) -> Spans:
     """The tokens that a file names.
 
     Args:
-        file: lines of text, each of which is looked for in all rows; or JSON lines with `row`,
+        file: lines of text, each of which is looked for in all rows, and where it stands in none as
+            a whole, across two of them, of which the longer part counts; or JSON lines with `row`,
             `start` and `end`, of the tokens from `start` up to, but not with, `end`.
         rows: training text.
         tokenizer: of the model, for text.
@@ -117,9 +120,64 @@ def _sought(file: Path, texts: list[str], rows: np.ndarray, tokenizer: Tokenizer
             if key not in seen:  # a row that is repeated is one passage
                 seen.add(key)
                 found.append(Span(text, number, wanted))
+    left = [(text, needle) for text, needle in sought if text not in there]
+    if left:
+        parts = _across(left, rows, said, (tokenizer.bos_id, tokenizer.eos_id))
+        there |= {text for text, _ in parts}
+        found += [span for _, span in parts]
     if not found:
         raise AttractorError(
-            f"none of the {len(texts):,} spans of '{file}' stands as a whole in a row of the "
-            f"training text, not even {texts[0]!r:.60}"
+            f"none of the {len(texts):,} spans of '{file}' stands in a row of the training text or "
+            f"across two, not even {texts[0]!r:.60}"
         )
     return Spans(tuple(found), tuple(text for text in texts if text not in there))
+
+
+def _across(
+    sought: Sequence[tuple[str, str]],
+    rows: np.ndarray,
+    said: Callable[[list[int]], list[str]],
+    frame: tuple[int, int],
+) -> list[tuple[str, Span]]:
+    """The longer part of each text of which one row ends with the beginning and another begins with
+    the rest.
+
+    Rows are packed and then shuffled, so that which row came after which is not known: both parts
+    must be there, since an end such as "@x.org" alone is that of many a text. The shorter part may
+    fit many rows, and brought back it would say little.
+    """
+    starts: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    ends: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    for number, row in enumerate(rows.tolist()):
+        whole = "".join(said(row[_inner(row, frame)]))
+        for text, needle in sought:
+            for k in range(1, len(needle)):
+                if whole.startswith(needle[k:]):
+                    starts[text, k].append(number)
+                if whole.endswith(needle[:k]):
+                    ends[text, k].append(number)
+    found = []
+    for text, needle in sought:
+        n = len(needle)
+        cuts = [k for k in range(1, n) if starts[text, k] and ends[text, k]]
+        if not cuts:
+            continue
+        k = max(cuts, key=lambda k: max(k, n - k))
+        last = n - k > k  # the longer part is the last one, at the beginning of its row
+        name = f"{text} (its {'last' if last else 'first'} {max(k, n - k)} characters)"
+        numbers = starts[text, k] if last else ends[text, k]
+        # A row that is repeated is one passage, at its first place.
+        for number in {tuple(rows[i].tolist()): i for i in reversed(numbers)}.values():
+            row = rows[number].tolist()
+            place = _inner(row, frame)
+            sizes = np.array([len(token) for token in said(row[place])])
+            before = np.cumsum(sizes) - sizes
+            wanted = np.zeros(len(row), dtype=bool)
+            wanted[place] = before < n - k if last else before + sizes > sizes.sum() - k
+            found.append((text, Span(name, number, wanted)))
+    return found
+
+
+def _inner(row: list[int], frame: tuple[int, int]) -> slice:
+    """A row without the marker at its beginning and that at its end."""
+    return slice(int(row[0] == frame[0]), len(row) - int(row[-1] == frame[1]))

@@ -10,11 +10,12 @@ from attractor import adapters
 from attractor.adapters.family import Weights
 from attractor.api.audits import length_of, name_of, where_of
 from attractor.api.audits import run_audit as audit
+from attractor.audits.folders import PAGE, default_folder, place_of
 from attractor.audits.found import Audit
 from attractor.audits.measure import Effort, check_effort
 from attractor.audits.page import headline, standfirst
 from attractor.audits.plan import lines, plan_audit
-from attractor.audits.run import PAGE, default_folder, place_of, write_reference_of
+from attractor.audits.reference_sweep import write_reference_of
 from attractor.cli.terminal import out, say
 from attractor.types import AttractorError
 

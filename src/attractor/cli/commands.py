@@ -18,11 +18,13 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from attractor.cli.net import NOTHING_KEPT
+from attractor.cli.reading import READING, Reading
 from attractor.config.presets import preset
 from attractor.config.settings import DataConfig, ProbeConfig, RunConfig, SweepConfig
 from attractor.types import AttractorError
 
 Folder = tyro.conf.Positional[Path]
+Reads = Annotated[Reading, tyro.conf.arg(name="")]
 DEMO = "demo"
 WATTS = 100.0
 """Power of this machine in watts, unless stated."""
@@ -321,16 +323,7 @@ class AuditCommand:
     base: str | None = None
     """A model of the same tokenizer that has not seen the training text, such as the one before
     fine-tuning; membership is then looked at beside it too."""
-    column: str = "text"
-    """Name of the column that holds the text in .jsonl and .parquet files."""
-    row: Literal["packed", "document"] = "packed"
-    """What a row of text is: "packed", documents one after the other, or "document", each padded to
-    the length of a row, for models that know padding."""
-    tokenizer: Path | None = None
-    """Tokenizer of the model, where none lies beside it."""
-    markers: tuple[str, str] | None = None
-    """Which tokens of that tokenizer mark the beginning and the end, where it has none of the usual
-    ones."""
+    reading: Reads = READING
     n: int = 2000
     """Largest number of sequences that the model writes, at least 2."""
     minutes: float = 4.0
@@ -352,21 +345,6 @@ class AuditCommand:
     gate: bool = False
     """Let the exit code tell the verdict: 0 for generalizing, 1 for memorizing, 3 for anything
     between or undecided; 2 is no verdict. Without it the code is 0 for every verdict."""
-    weights: Literal["ema", "raw"] = "ema"
-    """Which weights of the model: "ema", averaged over training, or "raw", those of the last
-    step."""
-    revision: str | None = None
-    """Branch, tag or commit of a model of the Hub; the newest unless given."""
-    family: str | None = None
-    """Kind of checkpoint, where it cannot be told from its content; an unknown word is answered
-    with those there are."""
-    settings: tuple[str, ...] = ()
-    """Settings that the checkpoint does not tell, as name=value, such as n_heads=12 seq_len=1024;
-    the error names those that are missing."""
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """Precision of the weights of a large network; as they are stored unless given."""
-    device_map: Literal["auto"] | None = None
-    """Spread a large network over all GPUs there are."""
     positions: int | None = None
     """At how many positions texts are read behind masks, where each costs a pass; 16 unless
     given."""
@@ -381,25 +359,25 @@ class AuditCommand:
             return ()
         from attractor.cli.audit import folder_of
 
-        folder = self.out or folder_of(self.model, self.weights, self.revision)
+        folder = self.out or folder_of(self.model, self.reading.weights, self.reading.revision)
         return folder, folder.absolute().parent
 
     def __call__(self) -> int:  # noqa: D102
         from attractor.audits.measure import Effort
         from attractor.cli.audit import run_audit, say_audit_plan
 
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        given = _given(self)
         gate, into = given.pop("gate"), given.pop("out")
         effort = Effort(**{name: given.pop(name) for name in Effort._fields})
         if given.pop("dry_run"):
             say_audit_plan(
                 self.model,
                 effort,
-                self.settings,
-                weights=self.weights,
-                family=self.family,
-                revision=self.revision,
-                dtype=self.dtype,
+                self.reading.settings,
+                weights=self.reading.weights,
+                family=self.reading.family,
+                revision=self.reading.revision,
+                dtype=self.reading.dtype,
             )
             return 0
         found = run_audit(into=into, effort=effort, **given)
@@ -425,6 +403,7 @@ class ExtractCommand:
     """What is wanted back, everything else given: lines of text, such as e-mail addresses or
     canaries, each looked for in the training text; or, in a .jsonl file, lines like {"row": 0,
     "start": 3, "end": 9}, of the tokens from start up to end, which is not one of them."""
+    reading: Reads = READING
     given: tuple[float, ...] = (0.5, 0.25, 0.1)
     """Shares of a row that are given, each at least 0 and below 1: its beginning, its end, both
     ends, its middle, and random places."""
@@ -443,45 +422,23 @@ class ExtractCommand:
     """Minutes after which no more rows are begun; 0 is no limit."""
     seed: int = 0
     """Seed of the noise."""
-    column: str = "text"
-    """Name of the column that holds the text in .jsonl and .parquet files."""
-    row: Literal["packed", "document"] = "packed"
-    """What a row of text is, as for `attractor audit`."""
-    tokenizer: Path | None = None
-    """Tokenizer of the model, where none lies beside it."""
-    markers: tuple[str, str] | None = None
-    """Which tokens of that tokenizer mark the beginning and the end, where it has none of the usual
-    ones."""
     out: Path | None = None
     """Folder of the extraction, which replaces an earlier one there; unless given it is
     extractions/ and the name of the model."""
-    weights: Literal["ema", "raw"] = "ema"
-    """Which weights of the model: "ema", averaged over training, or "raw", those of the last
-    step."""
-    revision: str | None = None
-    """Branch, tag or commit of a model of the Hub; the newest unless given."""
-    family: str | None = None
-    """Kind of checkpoint, where it cannot be told from its content."""
-    settings: tuple[str, ...] = ()
-    """Settings that the checkpoint does not tell, as name=value."""
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """Precision of the weights of a large network; as they are stored unless given."""
-    device_map: Literal["auto"] | None = None
-    """Spread a large network over all GPUs there are."""
 
     @property
     def written(self) -> tuple[Path, ...]:
         """Where something will be written: the new folder takes the place of the old one."""
         from attractor.cli.extract import folder_of
 
-        folder = self.out or folder_of(self.model, self.weights, self.revision)
+        folder = self.out or folder_of(self.model, self.reading.weights, self.reading.revision)
         return folder, folder.absolute().parent
 
     def __call__(self) -> None:  # noqa: D102
         from attractor.audits.attack import Attack
         from attractor.cli.extract import run_extract
 
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        given = _given(self)
         attack = Attack(**{name: given.pop(name) for name in Attack._fields})
         run_extract(given.pop("model"), attack, into=given.pop("out"), **given)
 
@@ -691,6 +648,12 @@ class ExploreCommand:
         from attractor.explore import write_explorer
 
         say(write_explorer(self.sweep, self.out, on_progress=say))
+
+
+def _given(command: AuditCommand | ExtractCommand) -> dict[str, Any]:
+    """All options of a command by their names."""
+    given = {field.name: getattr(command, field.name) for field in dataclasses.fields(command)}
+    return given | vars(given.pop("reading"))
 
 
 def _begun(*folders: Path, force: bool) -> str:

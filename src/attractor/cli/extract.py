@@ -10,8 +10,8 @@ from attractor.api.extractions import run_extraction
 from attractor.audits.attack import Attack
 from attractor.audits.extracted import Found
 from attractor.audits.extraction import HOME, NUMBERS, PAGE
-from attractor.audits.extraction_page import headline, needed, standfirst
-from attractor.audits.run import default_folder, place_of
+from attractor.audits.extraction_page import needed, standfirst
+from attractor.audits.folders import default_folder, place_of
 from attractor.cli.audit import values_of
 from attractor.cli.terminal import out, say
 from attractor.types import AttractorError
@@ -36,7 +36,7 @@ def run_extract(
     folder, found = run_extraction(
         model, out=into, settings=told, attack=attack, console=out, **given
     )
-    say("\n".join([headline(found), *standfirst(found)]))
+    say("\n".join([found.headline, *standfirst(found)]))
     for p in (*found.spans[:SAID], *found.passages[:SAID]):
         text = "".join(piece if shown else f"[{piece}]" for piece, shown in p.tokens)
         whose = p.name or f"{p.given} of {p.length} tokens, {p.geometry}"

@@ -89,8 +89,9 @@ def options(owner: Any, place: str = "") -> Iterator[tuple[str, bool]]:
         if not dataclasses.is_dataclass(value):
             yield f"--{place}{name}", is_rare(owner, field.name)
         else:
-            # The config of a command is written without its name.
-            yield from options(value, place if name == "config" else f"{place}{name}.")
+            # The config of a command, and how it reads, are written without their names.
+            bare = name in ("config", "reading")
+            yield from options(value, place if bare else f"{place}{name}.")
 
 
 def _help(owner: type, field: str) -> str | None:

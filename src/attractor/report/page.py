@@ -109,10 +109,13 @@ def table(report: Report) -> list[ResultLine]:
 def stars(report: Report) -> list[tuple[str, ...]]:
     """Return (what, n*, interval over sequences, sizes, interval over seeds, width) for each
     located or missing transition."""
+    return [(what, *_star_cells(star)) for what, star in _places(report)]
+
+
+def _places(report: Report) -> list[tuple[str, Star]]:
     found = [(f"recovery at t = {words.time(star.t or 0.0)}", star) for star in report.stars]
     # A place outside recovery that nobody looked for has neither an n* nor a reason.
-    found += [at for at in _other_places(report) if at[1].n_star or at[1].reason]
-    return [(what, *_star_cells(star)) for what, star in found]
+    return found + [at for at in _other_places(report) if at[1].n_star or at[1].reason]
 
 
 def _star_cells(star: Star) -> tuple[str, ...]:
@@ -143,10 +146,18 @@ def _other_places(report: Report) -> list[tuple[str, Star]]:
 
 
 def warnings(report: Report) -> list[str]:
-    """Warnings about the intervals of the transitions as sentences, each of them once."""
-    every = (*report.stars, *(star for _, star in _other_places(report)))
-    found = [star.warning for star in every if star.warning]
-    return [f"{warning[0].upper()}{warning[1:]}." for warning in dict.fromkeys(found)]
+    """Warnings about the intervals of the transitions as sentences, each of them once, with the
+    places it is about where it is not about all."""
+    located = [(what, star) for what, star in _places(report) if star.n_star is not None]
+    about: dict[str, list[str]] = {}
+    for what, star in located:
+        for warning in star.warning.split("; ") if star.warning else ():
+            about.setdefault(warning, []).append(what)
+    said = []
+    for warning, places in about.items():
+        where = "" if len(places) == len(located) else f" ({'; '.join(places)})"
+        said.append(f"{warning[0].upper()}{warning[1:]}{where}.")
+    return said
 
 
 def provenance(report: Report) -> list[tuple[str, str]]:
@@ -181,14 +192,15 @@ def render(report: Report, explorer: str | None = None, still: bytes | None = No
         still: a picture of that page, as SVG, which this one then carries; None without one.
     """
     head, others = words.headline(report)
+    located = report.primary is not None and report.primary.n_star is not None
     first, found = hero(report), folds(report)
     drawn = {figure.id for figures in found.values() for figure in figures}
     return fill(
         "report.html.j2",
         report=report,
         headline=head,
-        # Where some place was located the table says why another was not.
-        standfirst=[words.summary(report), *([] if report.located or not others else [others])],
+        # Beside a located place the table is enough to tell of the others.
+        standfirst=[words.summary(report), *([others] if others and not located else [])],
         hero=first,
         folds=[(fold, answer(report, fold), figures) for fold, figures in found.items() if figures],
         beside_hero=fits_beside(report.passages),

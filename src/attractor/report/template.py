@@ -15,7 +15,7 @@ from attractor.report.figures import DARK
 
 BUNDLE = Path(__file__).parent / "vendor" / "plotly-basic.min.js.gz"
 """The part of plotly.js that draws scatter traces, the only ones that any page has."""
-FILTERS = (words.nats, words.count, words.time, words.visible, words.unbroken)
+FILTERS = (words.approx, words.nats, words.count, words.time, words.visible, words.unbroken)
 
 
 def fill(template: str, **content: Any) -> str:

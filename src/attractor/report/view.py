@@ -212,6 +212,16 @@ class Report:
         return statistics.fewest_runs(list(product(self.data_seeds, self.seeds)))
 
     @property
+    def primary(self) -> Star | None:
+        """The place that every headline is about: n* of recovery at the smallest time that was
+        measured, or that of prefix extraction where there is no noise; None without either.
+
+        What is known at a time does not choose it: of several intervals the narrowest claims too
+        much.
+        """
+        return min(self.stars, key=lambda star: star.t or 0.0, default=self.extraction)
+
+    @property
     def located(self) -> list[tuple[float, Estimate]]:
         """Return (t, n*) for the times at which recovery shows a transition."""
         return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import floor, log, log10
+from math import floor, log10
 
 from attractor.analysis.advantage import HALF, basin_advantage
 from attractor.analysis.statistics import FEW_SEEDS
@@ -94,8 +94,7 @@ def joined(items: list[str]) -> str:
 def _extraction_sentence(report: Report, star: Star) -> str:
     """The main sentence where models have no noise, and so no basins."""
     if star.n_star is None:
-        why = (star.reason or "no reason is recorded").rstrip(".")
-        return f"No transition{of_one(report)} was located in this sweep: {why}."
+        return f"No transition{of_one(report)} was located in this sweep: {_reason(star)}."
     where = "the memorization advantage in prefix extraction"
     return _star_sentence(report, star, star.n_star, where)
 
@@ -107,7 +106,7 @@ def _star_sentence(report: Report, star: Star, n_star: Estimate, what: str = "")
         known = ["95% interval over sequences {} to {}".format(*map(approx, n_star.interval))]
     if star.seed_ci is not None:
         ends = " to ".join(map(approx, star.seed_ci))
-        known.append(f"over {runs_of(report)} {ends}")
+        known.append(f"over training runs {ends}")
     if star.sizes is not None:
         known.append("between the sizes {} and {}".format(*map(count, star.sizes)))
     return (
@@ -133,31 +132,33 @@ def placed(n_star: Estimate) -> str:
     return with_interval(n_star, approx) + (f" ({UNSURE})" if n_star.interval is None else "")
 
 
-def _spread(located: tuple[float, Estimate]) -> float:
-    """Return the width of an interval in log n, by which n* of several times are compared."""
-    ends = located[1].interval
-    return float("inf") if ends is None or min(ends) <= 0 else log(ends[1] / ends[0])
-
-
 def headline(report: Report) -> tuple[str, str]:
-    """Return the main sentence, of the time whose n* is known best, and what is to be said of the
-    other times."""
-    others = [
-        f"At t = {time(star.t or 0.0)} there is no n*: "
-        f"{(star.reason or 'no reason is recorded').rstrip('.')}."
-        for star in report.stars
-        if star.n_star is None
-    ]
+    """Return the main sentence, of the primary place, and what is to be said of other times."""
     if not report.times and report.extraction is not None:
         return _extraction_sentence(report, report.extraction), ""
-    if not report.located:
-        return f"No transition{of_one(report)} was located in this sweep.", " ".join(others)
-    best = min(report.located, key=_spread)
-    star = next(star for star in report.stars if star.t == best[0])
-    rest = [f"n* = {placed(n)} at t = {time(t)}" for t, n in report.located if (t, n) != best]
-    if rest:
-        others.insert(0, f"At other times: {joined(rest)}.")
-    return _star_sentence(report, star, best[1]), " ".join(others)
+    star = report.primary
+    if star is None or not report.located:
+        said = " ".join(_missing(each) for each in report.stars)
+        return f"No transition{of_one(report)} was located in this sweep.", said
+    rest = [f"n* = {placed(n)} at t = {time(t)}" for t, n in report.located if t != star.t]
+    others = [f"At other times: {joined(rest)}."] if rest else []
+    others += [_missing(each) for each in report.stars if each.n_star is None and each != star]
+    if star.n_star is None:
+        least = f"At t = {time(star.t or 0.0)}, {LEAST}, no transition{of_one(report)} was located"
+        return f"{least}: {_reason(star)}.", " ".join(others)
+    return _star_sentence(report, star, star.n_star), " ".join(others)
+
+
+LEAST = "the least corruption measured"
+"""Why a headline is of this time and of no other."""
+
+
+def _missing(star: Star) -> str:
+    return f"At t = {time(star.t or 0.0)} there is no n*: {_reason(star)}."
+
+
+def _reason(star: Star) -> str:
+    return (star.reason or "no reason is recorded").rstrip(".")
 
 
 def _ends(report: Report, n: int, t: float) -> str | None:
@@ -183,15 +184,18 @@ def summary(report: Report) -> str:
     """Say what the smallest and the largest model do."""
     if not report.times:
         return _prefix_summary(report)
-    measured = [at for at in report.located if at[0] in report.times]
-    t = min(measured, key=_spread)[0] if measured else report.times[0]
+    t = report.times[0]
     ends = dict.fromkeys((report.sizes[0], report.sizes[-1]))
     said = [sentence for n in ends if (sentence := _ends(report, n, t))]
     if said:
         # A reader meets both terms here first, and need not look them up.
         first = said[0].replace("basin advantage", f"basin advantage {SCALE}")
         corrupted = f"where about {approx(100 * t)}% of the tokens are corrupted"
-        said = [f"At t = {time(t)}, {corrupted}, {first}", *(s.capitalize() for s in said[1:])]
+        least = f" ({LEAST})" if len(report.times) > 1 else ""
+        said = [
+            f"At t = {time(t)}{least}, {corrupted}, {first}",
+            *(s.capitalize() for s in said[1:]),
+        ]
     return " ".join(said)
 
 
@@ -209,7 +213,7 @@ def _prefix_summary(report: Report) -> str:
     return " ".join(said)
 
 
-MOST_PASSES = 8
+MOST_PASSES = 12
 """Sizes whose passes over the training text are listed; of more, the two ends."""
 
 
@@ -225,7 +229,7 @@ def passes(report: Report) -> str:
     often = [f"{approx(steps * batch / n)} at n = {count(n)}" for n in sizes]
     return (
         f"Every model was trained for {count(steps)} steps of {count(batch)} sequences. Passes "
-        f"over its training text: {joined(often)}."
+        f"over its training text (epochs): {joined(often)}."
     )
 
 
