@@ -16,13 +16,12 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from attractor.analysis.statistics import clopper_pearson
 from attractor.audits import attack, measure
-from attractor.audits.found import Audit
 from attractor.audits.measure import Effort
 from attractor.audits.run import audit
 from attractor.audits.subject import Audited
@@ -37,6 +36,8 @@ from attractor.audits.verdict import (
 )
 from benchmarks.known import BULK, Known, everything
 
+KEPT = "numbers", "fresh", "patterns", "against", "membership", "rows"
+"""Fields of an audit that verdicts read; what else its page shows may change."""
 EFFORT = Effort(n=48, minutes=0)
 MODES = ("no text", "fresh text", "training data")
 OPPOSITE = {MEMORIZING: (GENERALIZING, IN_BULK), GENERALIZING: (MEMORIZING,), BULK: (MEMORIZING,)}
@@ -59,12 +60,12 @@ def place(known: Known, folder: Path) -> Path:
     return folder / "audits" / f"{name}.pickle"
 
 
-def measured(known: Known, folder: Path) -> Audit:
-    """The audit of a model, made once."""
+def measured(known: Known, folder: Path) -> dict[str, Any]:
+    """What verdicts read of the audit of a model, made once."""
     path = place(known, folder)
     if path.is_file():
-        found: Audit = pickle.loads(path.read_bytes())
-        return found
+        kept: dict[str, Any] = pickle.loads(path.read_bytes())
+        return kept
     start = time.monotonic()
     material = known.make()
     subject = Audited(
@@ -77,19 +78,20 @@ def measured(known: Known, folder: Path) -> Audit:
     )
     found = audit(subject, folder / "pages" / path.stem, EFFORT._replace(rows=known.rows))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pickle.dumps(found))
+    kept = {name: getattr(found, name) for name in KEPT}
+    path.write_bytes(pickle.dumps(kept))
     print(f"# {known.name}: {time.monotonic() - start:.0f} s", flush=True)
-    return found
+    return kept
 
 
-def judged(known: Known, found: Audit, aside: bool) -> Judged:
+def judged(known: Known, found: dict[str, Any], aside: bool) -> Judged:
     """The verdicts of what was measured, by the edges as they are now."""
-    there = found.rows.looked if found.rows else 0
-    data = {**found.numbers, **found.against}
+    there = found["rows"].looked if found["rows"] else 0
+    data = {**found["numbers"], **found["against"]}
     verdicts = (
-        verdict_alone(found.numbers, found.patterns),
-        verdict_with_fresh(found.numbers, found.patterns, found.fresh),
-        verdict_with_data(data, found.membership, found.rows, there),
+        verdict_alone(found["numbers"], found["patterns"]),
+        verdict_with_fresh(found["numbers"], found["patterns"], found["fresh"]),
+        verdict_with_data(data, found["membership"], found["rows"], there),
     )
     words, objections = zip(*((v.word, v.objection) for v in verdicts), strict=True)
     return Judged(known, words, objections, aside)
