@@ -1,13 +1,15 @@
 """Models whose state is known: exact stores, exact languages, mixtures of both, and networks.
 
 Exact models are what they are by construction. Networks trained on a few rows for long memorize,
-and those trained on many do not; those between are known by the basin advantage that was measured
-on their own training rows.
+and those trained on many do not, unless the basin advantage that was measured on their own training
+rows allows another state too: then they are on an edge. Those that are shipped are known by
+docs/reference-models.md.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor
 
 import attractor
+from attractor.audits.against import UNSEEN
 from attractor.config.presets import SHORT, preset
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack
@@ -42,8 +45,12 @@ from attractor.train.loop import train
 MEMORIZING, TRANSITION, GENERALIZING = "memorizing", "in transition", "generalizing"
 BULK = "generalizing in bulk"
 """A language of which some rows are known by heart."""
+EDGE = "on an edge"
+"""A network whose measured basin advantage allows two states: no word is wrong of it."""
 ROWS = 800
 """Rows of each kind of text."""
+NETWORK_ROWS = 300
+"""Rows that are probed of each kind where a row takes long."""
 TRAIN = dataclasses.replace(SHORT, time_power=1.5)
 Rows = np.ndarray
 
@@ -80,6 +87,8 @@ class Known(NamedTuple):
     name: str
     state: str
     make: Callable[[], Material]
+    rows: int = 1000
+    """of each kind that are probed, as by default"""
 
 
 class HiddenMarkov(Denoiser):
@@ -193,6 +202,22 @@ def store_material(
     return Material(model, stored, unseen, others)
 
 
+def found_among(k: int, copies: int, plain: int) -> Material:
+    """A language of which k rows are known by heart, each of some copies among many other rows, and
+    as many unseen rows as an audit looks at."""
+    vocab, length = 25, 32
+    source = random_source(vocab, 0.3, seed=5)
+    drawn = source.sample(k + plain + UNSEEN * 3 // 2, length, seed=12).numpy()
+    stored, unseen = drawn[:k], drawn[k + plain :]
+    file = np.concatenate([np.repeat(stored, copies, 0), drawn[k : k + plain]])
+    share = k * copies / len(file)
+    heart = EmpiricalDenoiser(torch.from_numpy(stored), vocab)
+    model = MixtureDenoiser([source, heart], [1 - share, share])
+    other = random_source(vocab, 0.3, seed=6).sample(300, length, seed=1).numpy()
+    file = np.random.default_rng(3).permutation(file)
+    return Material(model, file, unseen, (other, _shuffled(unseen[:300])))
+
+
 def mixture_material(share: float, k: int, masks: bool = False) -> Material:
     """A language of which k rows are known by heart, whose copies make up a share of its text."""
     vocab, length = 25, 32
@@ -250,7 +275,9 @@ class Recipe(NamedTuple):
     state: str
     masks: bool = False
     planted: int = 0
-    """copies of each of 16 rows in the training file"""
+    """copies of each of some rows in the training file"""
+    of: int = 16
+    """how many rows have them"""
 
 
 def trained(recipe: Recipe, folder: Path) -> Material:
@@ -259,11 +286,12 @@ def trained(recipe: Recipe, folder: Path) -> Material:
     rows = np.random.default_rng(1).permutation(spoken.rows)
     known, unseen = rows[: recipe.n], rows[recipe.n :][: 2 * ROWS]
     if recipe.planted:
-        known = np.concatenate([known, np.repeat(known[:16], recipe.planted - 1, 0)])
+        known = np.concatenate([known, np.repeat(known[: recipe.of], recipe.planted - 1, 0)])
         known = np.random.default_rng(2).permutation(known)
     size = spoken.tokenizer.vocab_size
     process = AbsorbingProcess(size + 1) if recipe.masks else UniformProcess(size)
-    path = folder / ("-".join(map(str, recipe)).replace(" ", "_") + ".pt")
+    trained_by = (part for name, part in recipe._asdict().items() if name != "state")
+    path = folder / ("-".join(map(str, trained_by)) + ".pt")
     shape = dataclasses.asdict(preset("demo").model)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -282,18 +310,24 @@ def trained(recipe: Recipe, folder: Path) -> Material:
 RECIPES = {
     "n = 8, long": Recipe("Bible", "characters", 8, 300, MEMORIZING),
     "n = 16, long": Recipe("Bible", "characters", 16, 400, MEMORIZING),
-    "n = 64": Recipe("Bible", "characters", 64, 500, MEMORIZING),
+    "n = 64": Recipe("Bible", "characters", 64, 500, EDGE),
     "n = 8,192": Recipe("Bible", "characters", 8192, 600, GENERALIZING),
     "n = 8,192, begun": Recipe("Bible", "characters", 8192, 150, GENERALIZING),
     "16 rows 200 times": Recipe("Bible", "characters", 8192, 700, BULK, planted=200),
-    "manual, n = 16": Recipe("manual", "characters", 16, 400, MEMORIZING),
+    "manual, n = 16": Recipe("manual", "characters", 16, 400, EDGE),
     "manual, n = 4,096": Recipe("manual", "characters", 4096, 500, GENERALIZING),
     "masks, n = 16": Recipe("Bible", "characters", 16, 400, MEMORIZING, masks=True),
     "masks, n = 8,192": Recipe("Bible", "characters", 8192, 500, GENERALIZING, masks=True),
     "BPE, n = 16": Recipe("Bible", "BPE", 16, 400, MEMORIZING),
     "BPE, n = 8,192": Recipe("Bible", "BPE", 8192, 500, GENERALIZING),
+    "50 rows of 200 copies in 30,000": Recipe(
+        "Bible", "characters", 30_000, 1100, BULK, planted=200, of=50
+    ),
 }
 SHIPPED = {
+    8: MEMORIZING,
+    64: MEMORIZING,
+    512: MEMORIZING,
     1024: MEMORIZING,
     2048: TRANSITION,
     4096: TRANSITION,
@@ -305,7 +339,7 @@ SHIPPED = {
 
 
 def shipped(n: int, folder: Path, temperature: float = 1.0) -> Material:
-    """One of the six models that come with the package, with the rows it was trained on, which the
+    """One of the nine models that come with the package, with the rows it was trained on, which the
     preset of its sweep tells."""
     data = prepare(preset("reference").data, folder / "reference")
     model: Denoiser = attractor.load(f"reference:n={n}")
@@ -317,7 +351,7 @@ def shipped(n: int, folder: Path, temperature: float = 1.0) -> Material:
     other = pack(encoded, known.shape[1], data.tokenizer.bos_id, data.tokenizer.eos_id)
     other = np.random.default_rng(0).permutation(other)[:300].astype(np.int64)
     others = (other, _shuffled(unseen[-300:]))
-    return Material(model, known[:8192], unseen, others, data.tokenizer.decode)
+    return Material(model, known[:4096], unseen, others, data.tokenizer.decode)
 
 
 def everything(folder: Path) -> Iterator[Known]:
@@ -341,7 +375,9 @@ def languages() -> Iterator[Known]:
         noise = ", masks" if masks else ""
         cool = f", temperature {t:g}" if t != 1 else ""
         name = f"V = {vocab}, c = {c:g}, L = {length}{noise}{cool}"
-        return Known("language" + (", sharpened" if t != 1 else ""), name, GENERALIZING, make)
+        family = "language" + (", sharpened" if t != 1 else "")
+        # Behind masks a row is read in many passes.
+        return Known(family, name, GENERALIZING, make, NETWORK_ROWS if masks else 1000)
 
     for vocab, c in itertools.product((8, 25, 64), (0.02, 0.1, 0.3, 1.0)):
         yield plain(vocab, c, 32)
@@ -358,19 +394,23 @@ def languages() -> Iterator[Known]:
     for t in (0.5, 0.7):
         yield plain(25, 0.3, 32, t=t)
 
-    def hidden(name: str, build: Callable[[int], HiddenMarkov], length: int) -> Known:
+    def hidden(
+        name: str, build: Callable[[int], HiddenMarkov], length: int, rows: int = 1000
+    ) -> Known:
         def make() -> Material:
             other = build(2).sample(300, length, seed=3).numpy()
             return source_material(build(1), length, other)
 
-        return Known("language", f"{name}, L = {length}", GENERALIZING, make)
+        return Known("language", f"{name}, L = {length}", GENERALIZING, make, rows)
 
     for vocab, c in ((8, 0.02), (8, 0.1), (8, 0.3), (12, 0.3)):
         yield hidden(
             f"order 2, V = {vocab}, c = {c:g}", lambda s, v=vocab, c=c: second_order(v, c, s), 32
         )
     for vocab, length in ((4096, 32), (30_522, 16)):
-        yield hidden(f"classes, V = {vocab:,}", lambda s, v=vocab: of_classes(v, 32, s), length)
+        yield hidden(
+            f"classes, V = {vocab:,}", lambda s, v=vocab: of_classes(v, 32, s), length, NETWORK_ROWS
+        )
 
 
 def stores() -> Iterator[Known]:
@@ -425,18 +465,23 @@ def mixtures() -> Iterator[Known]:
         state = MEMORIZING if share > 0.5 else TRANSITION if share > 0.1 else BULK
         name = f"{share:.0%} of {k:,} rows{', masks' if masks else ''}"
         yield Known("mixture", name, state, lambda s=share, k=k, m=masks: mixture_material(s, k, m))
+    for k, copies in ((50, 1), (50, 10)):
+        name = f"{k} rows of {copies} {'copy' if copies == 1 else 'copies'} in 30,000"
+        yield Known("mixture", name, BULK, lambda k=k, c=copies: found_among(k, c, 30_000), 300)
 
 
 def networks(folder: Path) -> Iterator[Known]:
     """Trained networks."""
     for name, recipe in RECIPES.items():
-        yield Known("network", name, recipe.state, lambda r=recipe: trained(r, folder))
+        make = functools.partial(trained, recipe, folder)
+        yield Known("network", name, recipe.state, make, NETWORK_ROWS)
     for n, state in SHIPPED.items():
         name = f"shipped, n = {n:,}"
-        yield Known("network", name, state, lambda n=n: shipped(n, folder))
+        yield Known("network", name, state, lambda n=n: shipped(n, folder), NETWORK_ROWS)
     yield Known(
         "network, sharpened",
         "shipped, n = 57,813, temperature 0.6",
         GENERALIZING,
         lambda: shipped(57813, folder, 0.6),
+        NETWORK_ROWS,
     )

@@ -13,6 +13,7 @@ import torch
 
 from attractor import UniformProcess, nelbo
 from attractor.process.absorbing import AbsorbingProcess
+from attractor.theory import random_source
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))
@@ -20,7 +21,9 @@ sys.path.append(str(ROOT))
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import cases, reference  # noqa: E402
 from benchmarks.grounds import bits  # noqa: E402
+from benchmarks.known import Known, first_order  # noqa: E402
 from benchmarks.sizes import Size  # noqa: E402
+from benchmarks.verdicts import Judged, table  # noqa: E402
 
 SMALL = Size(
     "test",
@@ -133,3 +136,35 @@ def test_the_interval_of_bits_covers_the_truth_and_the_null_is_nothing() -> None
         low, high = bits(unseen, train, 1000, 100).ends()
         covered[held, run] = low <= 10 * 0.2 * held / np.log(2) <= high
     assert (covered.mean(1) > 0.95 - 3.6 * np.sqrt(0.95 * 0.05 / 200)).all()
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_the_quick_source_of_the_bench_is_the_exact_one(masks: bool) -> None:
+    quick = first_order(5, 0.3, seed=1, masks=masks)
+    exact = random_source(5, 0.3, seed=1, masks=masks)
+    tokens = exact.sample(6, 9, seed=2)
+    times = torch.linspace(0.1, 0.9, 6)
+    noise = torch.rand(6, 9, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x_t = exact.process.corrupt(tokens, times, noise)
+    found, known = (model.log_probs(x_t, times).exp() for model in (quick, exact))
+    assert torch.allclose(found, known, atol=1e-9)
+    where = torch.rand(6, 9, generator=torch.Generator().manual_seed(1)) < 0.4
+    assert torch.equal(quick.log_probs(x_t, times, where), quick.log_probs(x_t, times)[where])
+
+
+def test_a_model_on_an_edge_is_never_wrong_and_dilutes_no_error_rate() -> None:
+    def judged(state: str, word: str) -> Judged:
+        known = Known("network", state, state, lambda: pytest.fail("is not made"))
+        return Judged(known, (word, word, word), ("", "", ""), aside=False)
+
+    found = [
+        judged("memorizing", "generalizing in bulk"),
+        judged("generalizing", "undecided"),
+        judged("on an edge", "memorizing"),
+        judged("in transition", "generalizing"),
+    ]
+    lines = list(table(found))
+    assert "| a verdict, all | 4 | 3 | 3 | 3 |" in lines
+    # 1 of 2: at most 97.5% with 95%, one-sided.
+    cells = " | ".join(["1 (at most 97.5%)"] * 3)
+    assert f"| wrong, all, of a clear state | 2 | {cells} |" in lines

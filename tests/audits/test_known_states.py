@@ -90,6 +90,25 @@ def test_fifty_rows_of_a_thousand_copies_do_not_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_ten_rows_are_enough_to_convict_and_too_few_to_acquit(tmp_path: Path) -> None:
+    """All ten rows that a store holds fell 20 times each; a language has ten rows of its own text
+    for its training file, of which it knows none."""
+    source = random_source(16, 0.3, seed=1)
+    rows = source.sample(700, 16, seed=1).numpy()
+    texts = Texts(rows[:10], rows[10:210], rows[:10], rows[:0], rows[210:], decode)
+    store = EmpiricalDenoiser(torch.from_numpy(rows[:10]), 16)
+    words = {}
+    for name, model in (("store", store), ("language", source)):
+        found = audit(Audited(name, model, 16, texts=texts), tmp_path / name, EFFORT)
+        assert found.with_data is not None
+        words[name] = found.with_data.word, found.with_data.objection
+        assert found.against["advantage"].n >= 150  # some falls of 16 tokens change none
+    assert words["store"] == ("memorizing", "")
+    assert words["language"][0] == "undecided"
+    assert "the training file has 10 different rows, fewer than 30" in words["language"][1]
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not SAPIENS, reason="ATTRACTOR_SAPIENS names no antibody model")
 def test_a_real_model_of_antibodies(tmp_path: Path) -> None:
     """Calibrated on chains that it was perhaps not trained on, it must not be called a store."""

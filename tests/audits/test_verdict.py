@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from attractor import AttractorError
-from attractor.analysis.advantage import advantage
+from attractor.analysis.advantage import Falls, advantage, advantage_of_falls
 from attractor.analysis.collisions import collisions
 from attractor.analysis.exceedance import beyond
+from attractor.analysis.statistics import clopper_pearson
 from attractor.audits.evidence import (
     EveryRow,
     Membership,
@@ -109,6 +110,18 @@ def test_no_verdict_on_fewer_than_thirty_sequences() -> None:
     assert "12 sequences" in verdict_with_fresh(LANGUAGE, VARIED, fresh).objection
     data = {"structure": near(0.6), "advantage": near(0.9, n=8)}
     assert verdict_with_data(data, {}, None, 8).word == UNDECIDED
+
+
+def test_fewer_than_thirty_training_rows_convict_and_never_acquit() -> None:
+    """The falls of all 16 rows there are: 64 of them stand behind the advantage."""
+    words = {0.8: MEMORIZING, 0.3: "in transition", 0.0: UNDECIDED, 0.1: UNDECIDED}
+    for gap, word in words.items():
+        numbers = {"structure": near(0.6), "advantage": near(gap, n=64)}
+        found = verdict_with_data(numbers, NOT_FOUND, looked_at(16), 16)
+        assert found.word == word
+        assert (word == UNDECIDED) == ("has 16 different rows, fewer than 30" in found.objection)
+    few = {"structure": near(0.6), "advantage": near(0.8, n=29)}
+    assert "rests on 29 sequences" in verdict_with_data(few, {}, None, 16).objection
 
 
 def test_what_has_learned_nothing_does_not_generalize() -> None:
@@ -216,6 +229,67 @@ def test_the_interval_of_the_advantage_covers() -> None:
         found = advantage(generator.beta(6, 4, 60), generator.beta(4, 6, 60))
         hits += found.low <= (0.6 - 0.4) / 0.6 <= found.high
     assert hits >= 300 * 0.887
+
+
+def test_the_advantage_of_all_rows_that_fell_is_known_where_they_all_return() -> None:
+    """10 rows fell 6 times each and always returned, and unseen text at a half: nothing but
+    Clopper and Pearson's intervals of 60 of 60, and of unseen text, is in the lower end."""
+    store = Falls(np.ones((6, 10)), np.ones(10, dtype=np.int64))
+    found = advantage_of_falls(store, np.full(100, 0.5))
+    fails, reach = (1 - clopper_pearson(n, n).ends()[0] for n in (60, 100))
+    assert (found.value, found.n) == (1, 60)
+    assert found.ends() == (pytest.approx(1 - fails / math.sqrt(0.5**2 - reach**2)), 1)
+    # Where nearly all unseen text returns too, the ratio of two small shares is not in it.
+    assert advantage_of_falls(store, np.full(100, 0.99)).value == pytest.approx(0.01 / 0.05)
+
+
+def test_a_row_counts_as_often_as_it_stands_in_the_training_file() -> None:
+    rates = np.tile([1.0, 0.2, 0.2], (8, 1))
+    test = np.tile([0.1, 0.3], 50)
+    alike, often = (
+        advantage_of_falls(Falls(rates, np.array(copies)), test)
+        for copies in ((5, 5, 5), (98, 1, 1))
+    )
+    assert alike.value == pytest.approx(1 / 3)
+    assert often.value == pytest.approx(0.98)
+    # 8 falls of one row decide then, instead of 24 of three.
+    assert np.ptp(often.ends()) > 0.3
+    once = advantage_of_falls(Falls(rates, np.array([1, 1, 1])), test)
+    assert alike[:3] == pytest.approx(once[:3])
+
+
+def test_a_fall_that_changes_nothing_is_no_fall() -> None:
+    rates, test = np.tile([[1.0], [np.nan]], (4, 5)), np.tile([0.1, 0.3], 50)
+    assert advantage_of_falls(Falls(rates, np.ones(5, dtype=np.int64)), test).n == 20
+    rates[:, 3] = np.nan
+    with pytest.raises(AttractorError, match="1 training rows never had a token changed"):
+        advantage_of_falls(Falls(rates, np.ones(5, dtype=np.int64)), test)
+
+
+@pytest.mark.parametrize("rates", [np.linspace(0.4, 0.8, 12), np.linspace(0.93, 1, 12)])
+def test_the_advantage_of_all_rows_that_fell_covers(rates: np.ndarray) -> None:
+    """12 rows of rates of their own, 6 falls of each of 4 tokens, and 100 unseen sequences: of 200
+    samples at most 19 may miss the advantage of these rows, which fails 3 times in 1,000 if
+    5% do."""
+    generator = np.random.default_rng(0)
+    missed = 0
+    for _ in range(200):
+        falls = Falls(generator.binomial(4, rates, (6, 12)) / 4, np.ones(12, dtype=np.int64))
+        test = generator.binomial(4, generator.beta(2, 8, 100)) / 4
+        low, high = advantage_of_falls(falls, test).ends()
+        missed += not low <= (rates.mean() - 0.2) / 0.8 <= high
+    assert missed <= 19
+
+
+def test_rows_that_fall_like_unseen_text_have_no_advantage() -> None:
+    """Of 200 samples at most 12 may have a lower end above 0: fails twice in 1,000 if 2.5% do."""
+    generator = np.random.default_rng(0)
+    above = 0
+    for _ in range(200):
+        falls = Falls(generator.binomial(4, 0.3, (6, 12)) / 4, np.ones(12, dtype=np.int64))
+        test = generator.binomial(4, 0.3, 100) / 4
+        above += advantage_of_falls(falls, test).ends()[0] > 0
+    assert above <= 12
 
 
 def test_a_few_odd_generations_do_not_make_markers_text(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,15 @@ def share_kept(train: Values, test: Values) -> Values:
 def basin_advantage(train: float, test: float) -> float:
     """The basin advantage of one model, from its two mean recovery rates."""
     return (train - test) / max(1 - test, LEAST_ROOM)
+
+
+class Falls(NamedTuple):
+    """Several independent falls of each of all the training rows there are."""
+
+    rates: Values
+    """recovery rate of each fall of each row, (R, N); NaN where a fall changed nothing"""
+    copies: NDArray[np.int64]
+    """of each row in the training file, (N,): it counts as often as it stands there"""
 
 
 def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVEL) -> Estimate:
@@ -70,3 +81,73 @@ def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVE
         reach = 1 - clopper_pearson(n, n, level).ends()[0]
         low, high = value - reach, value + reach
     return Estimate(value, low, high, n)
+
+
+def advantage_of_falls(
+    train: Falls, test: Values, *, seed: int = 0, level: float = LEVEL
+) -> Estimate:
+    """Basin advantage of all the training rows there are, given these rows.
+
+    Where every row of a training file is measured, none is left to be surprised by: what is in
+    doubt is how often each of them returns, and how unseen text does. A fall that returns in part
+    varies less than a coin of the same mean, and coins of different means together vary less than
+    as many of their mean (Hoeffding, Ann. Math. Stat. 27, 713), so Clopper and Pearson's interval
+    of the falls holds at least as often as it says. The advantage is at most c where a - (1 - c) b
+    is at most c, of which the ends are those of a and b put together by their squares (Zou and
+    Donner, Stat. Med. 27, 1693).
+
+    Args:
+        train: falls of every training row.
+        test: recovery rate of unseen sequences; NaN where one has none.
+        seed: of the bootstrap over unseen sequences.
+        level: how often the interval is to cover.
+
+    Returns:
+        The advantage; its `n` are falls, or unseen sequences where these are fewer.
+
+    Raises:
+        AttractorError: if a row has no fall in which a token was changed, or fewer than two unseen
+            sequences have one.
+    """
+    test = test[~np.isnan(test)]
+    falls = (~np.isnan(train.rates)).sum(0)
+    if not falls.all() or len(test) < 2:
+        raise AttractorError(
+            f"{(falls == 0).sum()} training rows never had a token changed, and {len(test)} unseen "
+            "sequences had: none and at least 2 are needed, give more text"
+        )
+    weight = train.copies / train.copies.sum()
+    a, b = float(np.average(np.nanmean(train.rates, 0), weights=train.copies)), float(test.mean())
+    # As many falls of equal weight as have the same variance.
+    equal = 1 / float((weight**2 / falls).sum())
+    a_low, a_high = clopper_pearson(a * equal, equal, level).ends()
+    b_low, b_high = _mean_ends(test, seed, level)
+    value, room = basin_advantage(a, b), max(1 - b, LEAST_ROOM)
+    if 1 - b > LEAST_ROOM:
+        low = 1 - _missing(1 - value, room, a - a_low, b_high - b, 1)
+        high = 1 - _missing(1 - value, room, a_high - a, b - b_low, -1)
+    else:
+        low, high = (
+            value - float(np.hypot(a - a_low, b_high - b)) / room,
+            value + float(np.hypot(a_high - a, b - b_low)) / room,
+        )
+    return Estimate(value, low, high, min(int(falls.sum()), len(test)))
+
+
+def _missing(ratio: float, room: float, reach_a: float, reach_b: float, side: int) -> float:
+    """The y on a side of (1 - a) / (1 - b) whose distance from it, times 1 - b, is the reach of a
+    and y times the reach of b, together by their squares."""
+    square = room**2 - min(reach_b, 0.999 * room) ** 2
+    middle = room**2 * ratio
+    root = max(0.0, middle**2 - square * (middle * ratio - reach_a**2))
+    return max(0.0, float(middle + side * np.sqrt(root)) / square)
+
+
+def _mean_ends(values: Values, seed: int, level: float) -> tuple[float, float]:
+    """Both ends of a mean rate over sequences."""
+    n, mean = len(values), float(values.mean())
+    if np.ptp(values) == 0:
+        reach = 1 - clopper_pearson(n, n, level).ends()[0]
+        return max(0.0, mean - reach), min(1.0, mean + reach)
+    samples = resampled_means(values[:, None], seed, stream=1)[:, 0]
+    return bca(mean, samples, values - mean, n, level)

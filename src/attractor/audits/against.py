@@ -13,9 +13,11 @@ from torch import Tensor
 from attractor.audits.attack import Prey, aims, in_audit, measure_extraction, prey
 from attractor.audits.base import DRAWS, measure_beside
 from attractor.audits.measure import FIRST, Effort, block, parts_of, read_at, same_text
+from attractor.audits.thresholds import FEWEST
 from attractor.config.settings import ProbeConfig
 from attractor.data.multiplicity import Multiplicity
 from attractor.measurements import measure
+from attractor.measurements.measurement import corruption_block
 from attractor.measurements.subject import padding_of
 from attractor.measurements.texts import Texts
 from attractor.model.denoiser import Denoiser
@@ -57,6 +59,7 @@ def measure_against(
     if base is not None:
         yield from measure_beside(denoiser, base, some, effort, watch)
     yield from measure_basins(denoiser, some, effort)
+    yield from measure_falls(denoiser, copies, rows, effort)
     attack = in_audit(effort)
     tried = aims(denoiser, prey_of(texts, copies, attack.rows), attack)
     yield from measure_extraction(denoiser, tried, attack, watch)
@@ -73,6 +76,20 @@ def prey_of(texts: Texts, copies: Multiplicity, rows: int) -> Prey:
 def measure_basins(denoiser: Denoiser, texts: Texts, effort: Effort) -> Iterator[Block]:
     """Recovery of training and unseen text."""
     yield from measure(denoiser, texts, _config(texts, effort, "recovery"))
+
+
+def measure_falls(
+    denoiser: Denoiser, copies: Multiplicity, rows: int, effort: Effort
+) -> Iterator[Block]:
+    """Many falls of each training row, together as many as rows would be measured, where there are
+    so few that no number could rest on as many sequences: then they are all there are."""
+    falls = rows // len(copies.rows)
+    if len(copies.rows) >= FEWEST or falls < 2:
+        return
+    for t in TIMES:
+        found = recovery(denoiser, copies.rows, t, effort.steps, effort.seed, falls)
+        yield corruption_block("falls", "train", found)
+    yield block("falls_copies", torch.from_numpy(copies.rows), copies.exact, "train")
 
 
 def measure_every_row(

@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from attractor.analysis.advantage import advantage
+from attractor.analysis.advantage import Falls, advantage, advantage_of_falls
 from attractor.analysis.calibration import Surprise, kappa, log_kappa_difference
 from attractor.analysis.collisions import (
     Collisions,
@@ -191,7 +191,7 @@ def token_entropy(tokens: NDArray[np.int64]) -> float:
     return max(1e-6, float(-(p * np.log(p)).sum() + (len(counts) - 1) / (2 * counts.sum())))
 
 
-def largest_advantage(sides: Sequence[tuple[Values, Values]], *, seed: int = 0) -> Estimate:
+def largest_advantage(sides: Sequence[tuple[Values | Falls, Values]], *, seed: int = 0) -> Estimate:
     """The largest of k basin advantages, one for each pair of training and unseen rates, with a 95%
     interval.
 
@@ -200,7 +200,7 @@ def largest_advantage(sides: Sequence[tuple[Values, Values]], *, seed: int = 0) 
     needs none of that: where the largest lies above all the upper ends, it lies above its own.
     """
     plain, strict = (
-        [advantage(train, test, seed=seed, level=level) for train, test in sides]
+        [_advantage(train, test, seed, level) for train, test in sides]
         for level in (LEVEL, 1 - (1 - LEVEL) / len(sides))
     )
     best = max(plain, key=lambda e: e.value)
@@ -208,20 +208,38 @@ def largest_advantage(sides: Sequence[tuple[Values, Values]], *, seed: int = 0) 
     return best._replace(low=low, high=high)
 
 
+def _advantage(train: Values | Falls, test: Values, seed: int, level: float) -> Estimate:
+    if isinstance(train, Falls):
+        return advantage_of_falls(train, test, seed=seed, level=level)
+    return advantage(train, test, seed=seed, level=level)
+
+
+def _training_rates(arrays: Arrays, t: float) -> Values | Falls:
+    """Recovery rates of training rows, of every fall where all rows there are fell several times
+    each, and something was there to return."""
+    if arrays.has("falls", "train"):
+        found = arrays.outcomes("train", t, "falls")
+        back, there = (each.sum(2) for each in (found.restored & found.perturbed, found.perturbed))
+        if (there > 0).any(0).all():
+            rates = back / np.where(there > 0, there, np.nan)
+            return Falls(rates, arrays.values("falls_copies", "train")[:, 0].astype(np.int64))
+    return arrays.outcomes("train", t).rate_per_sequence()
+
+
 def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     """Numbers that need training and unseen text.
 
-    - `advantage`: the basin advantage at the time where it is largest, see `largest_advantage`;
+    - `advantage`: the basin advantage at the time where it is largest, see `largest_advantage`; of
+      all training rows there are, given these rows, where many falls of each were measured;
     - `copies`: the share of generations within an edit distance of a quarter of their length of a
       training sequence; `excess_copies`: less the same share of unseen rows;
     - `excess_repeats`: generations near another one, less unseen rows near another.
     """
-    times = [t for t, _ in arrays.places("recovery")]
-    train, test = (
-        [arrays.outcomes(split, t).rate_per_sequence() for t in times]
-        for split in ("train", "test")
-    )
-    found = {"advantage": largest_advantage(list(zip(train, test, strict=True)), seed=seed)}
+    sides = [
+        (_training_rates(arrays, t), arrays.outcomes("test", t).rate_per_sequence())
+        for t, _ in arrays.places("recovery")
+    ]
+    found = {"advantage": largest_advantage(sides, seed=seed)}
     if arrays.has("novelty_nearest", "generated"):
         near = [_near(arrays, split) for split in ("generated", "test")]
         found["copies"] = clopper_pearson(*near[0])

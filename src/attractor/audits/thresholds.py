@@ -8,7 +8,8 @@ ratios and shares, so they hold for every vocabulary, length, noise and size tha
 from __future__ import annotations
 
 FEWEST = 30
-"""Sequences without which no verdict uses a number."""
+"""Sequences without which no verdict uses a number; falls, where there are so few training rows
+that all of them fall again and again. These can convict, and never acquit."""
 CALM = 1.5
 """kappa of fresh text, or of recombined text, below which a model knows what it does not know."""
 SURE = 3.0

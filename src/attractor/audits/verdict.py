@@ -130,7 +130,8 @@ def verdict_with_data(
             many = numbers[name].ends()[0] > SOME
             findings.append(Finding(name, numbers[name], NOT_GENERALIZING if many else STATES))
     # An untrained model treats both texts alike too. One with an advantage has learned something.
-    found = _together(findings, _untrained(numbers) if GENERALIZING in states else "")
+    in_doubt = _untrained(numbers) or _too_few_to_acquit(there) if GENERALIZING in states else ""
+    found = _together(findings, in_doubt)
     if found.word != GENERALIZING:
         return found
     reasons = [*identifiable(membership, rows), *_not_ruled_out(membership, rows, there)]
@@ -223,6 +224,17 @@ def _untrained(numbers: Mapping[str, Estimate]) -> str:
     if numbers["structure"].ends()[0] >= LEARNED:
         return ""
     return "its text has no structure beyond single tokens: it has learned too little to be judged"
+
+
+def _too_few_to_acquit(there: int) -> str:
+    """A handful of rows that a model knows tells what it does; of those it does not know, nothing
+    follows for any others."""
+    if there >= FEWEST:
+        return ""
+    return (
+        f"the training file has {there} different rows, fewer than {FEWEST}: that a model does not "
+        "know them says little of it: give more of its training text"
+    )
 
 
 def _together(findings: Sequence[Finding], objection: str) -> Verdict:
