@@ -17,6 +17,7 @@ import dataclasses
 import json
 import math
 import re
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,14 @@ LARGER = (8, 64, 512, 2048, 8192, 1.0)
 SHARED = ("recovery", "entropy", "likelihood", "calibration", "membership")
 LEFT_TO_RIGHT = ("prefix_extraction", "entropy", "likelihood", "calibration", "membership")
 GROUNDS = {
-    "characters": "the Bible in characters, uniform noise",
-    "bpe": "the same, 1,024 byte-pair tokens",
+    "characters": "the demo: Bible, characters, uniform noise",
+    "bpe": "byte pairs, 1,024 tokens",
     "plays": "Shakespeare's plays",
     "masks": "masks",
     "autoregressive": "left to right",
-    "reference": "the reference sweep: three times the parameters, 29 times the rows in training",
+    "reference": "the reference sweep, larger and longer",
 }
-"""What each is called in the figure."""
+"""What each is called in the figure; all but the last are the demo with one thing changed."""
 
 
 def config(ground: str, plays: str) -> SweepConfig:
@@ -145,7 +146,7 @@ def figure(tables: dict[str, Any], path: Path) -> None:
     with print_style("png"):
         rcParams |= {"figure.figsize": (7, 4), "font.size": 9, "savefig.facecolor": "white"}
         drawn, (axes,) = grid(1)
-        for (ground, each), marker in zip(tables.items(), MARKERS.values(), strict=False):
+        for (ground, each), marker in zip(tables.items(), cycle(MARKERS.values()), strict=False):
             scale = each["length"] / each["parameters"]
             x = [int(n) * scale for n in each["advantage"]]
             value, low, high = np.array(list(each["advantage"].values())).T

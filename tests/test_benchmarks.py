@@ -23,6 +23,7 @@ from benchmarks import cases, reference  # noqa: E402
 from benchmarks.grounds import bits  # noqa: E402
 from benchmarks.known import Known, first_order  # noqa: E402
 from benchmarks.sizes import Size  # noqa: E402
+from benchmarks.spurious import shares  # noqa: E402
 from benchmarks.verdicts import Judged, table  # noqa: E402
 
 SMALL = Size(
@@ -168,3 +169,15 @@ def test_a_model_on_an_edge_is_never_wrong_and_dilutes_no_error_rate() -> None:
     # 1 of 2: at most 97.5% with 95%, one-sided.
     cells = " | ".join(["1 (at most 97.5%)"] * 3)
     assert f"| wrong, all, of a clear state | 2 | {cells} |" in lines
+
+
+def test_copies_and_spurious_states_are_told_apart() -> None:
+    """Of eight texts three are copies, one of them not quite, and two are neighbours."""
+    rng = np.random.default_rng(0)
+    train, other = rng.integers(0, 50, (4, 16)), rng.integers(50, 99, (4, 16))
+    near, twin = train[2].copy(), other[0].copy()
+    near[:4], twin[:4] = 99, 99
+    texts = np.stack([train[0], train[0], near, other[0], twin, *other[1:]])
+    copies, spurious = shares(texts, train)
+    assert (copies.value, spurious.value) == (3 / 8, 2 / 8)
+    assert shares(np.concatenate([train, other]), train)[1].value == 0

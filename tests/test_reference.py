@@ -107,3 +107,30 @@ def test_the_committed_transition_has_two_seeds_around_it() -> None:
     for place in located["transition"][:2]:
         assert all(1024 < n < 4096 for n in place["seed_n_star"])
         assert place["ci"][0] < place["n_star"] < place["ci"][1]
+
+
+def test_on_other_ground_texts_agree_and_networks_without_noise_hold_more() -> None:
+    grounds = json.loads((HERE / "grounds.json").read_text())
+    for one, other in (("characters", "plays"), ("plays", "characters")):
+        assert grounds[one]["ci"][0] < grounds[other]["ci"][1]
+    noisy, ahead = grounds["characters"], grounds["autoregressive"]
+    assert ahead["ci"][0] > 5 * noisy["ci"][1]
+    assert ahead["bits_per_parameter"]["2048"][1] > 5 * noisy["bits_per_parameter"]["256"][2]
+    for each in grounds.values():
+        low, high = each["between"]
+        assert low < each["n_star"] < high
+        # The null: at the largest size nothing is known to be held, and no row returns better.
+        largest = max(each["advantage"], key=int)
+        for name in ("advantage", "bits_per_parameter"):
+            assert each[name][largest][1] < 0 < each[name][largest][2]
+
+
+def test_the_page_tells_the_committed_places() -> None:
+    page = (HERE.parent / "what-the-sweep-shows.md").read_text()
+    for each in json.loads((HERE / "grounds.json").read_text()).values():
+        low, high = each["ci"]
+        place = (
+            f"{each['n_star']:,.0f} [{low:,.0f}, {high:,.0f}] | {each['tokens_per_parameter']:.2g}"
+        )
+        assert place in page
+        assert f"| {each['bits_of_text_per_parameter']:.2g}" in page
