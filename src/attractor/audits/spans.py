@@ -146,16 +146,22 @@ def _across(
     must be there, since an end such as "@x.org" alone is that of many a text. The shorter part may
     fit many rows, and brought back it would say little.
     """
+    heads: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    tails: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for text, needle in sought:
+        for k in range(1, len(needle)):
+            heads[needle[:k]].append((text, k))
+            tails[needle[k:]].append((text, k))
     starts: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     ends: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    longest = max(map(len, heads), default=0)
     for number, row in enumerate(rows.tolist()):
         whole = "".join(said(row[_inner(row, frame)]))
-        for text, needle in sought:
-            for k in range(1, len(needle)):
-                if whole.startswith(needle[k:]):
-                    starts[text, k].append(number)
-                if whole.endswith(needle[:k]):
-                    ends[text, k].append(number)
+        for k in range(1, min(longest, len(whole)) + 1):
+            for cut in tails.get(whole[:k], ()):
+                starts[cut].append(number)
+            for cut in heads.get(whole[-k:], ()):
+                ends[cut].append(number)
     found = []
     for text, needle in sought:
         n = len(needle)
