@@ -4,7 +4,7 @@ that brought them back."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -183,11 +183,23 @@ def _passage(
     )  # fmt: skip
 
 
-def came_back(passages: Sequence[BroughtBack], n: int) -> str:
-    """How many of n training passages did, in a sentence."""
-    back = sum(1 for p in passages if p.split == TRAIN)
-    of = f"{words.count(back)} of {words.count(n)}" if back else f"None of {words.count(n)}"
-    return f"{of} training passages came back word for word."
+def came_back(passages: Sequence[BroughtBack], rows: Mapping[str, int]) -> str:
+    """How many training passages did, of so many rows of each kind, in a sentence."""
+    back = {kind: sum(1 for p in passages if p.split == kind) for kind in (TRAIN, REPEATED)}
+    of = f"{words.count(back[TRAIN])} of" if back[TRAIN] else "None of"
+    said = f"{of} {words.count(rows[TRAIN])} training passages came back word for word"
+    if back[REPEATED]:
+        said += (
+            f"; of the {words.count(rows[REPEATED])} repeated most often "
+            f"{words.count(back[REPEATED])} more did"
+        )
+    return f"{said}."
+
+
+def tried_of(found: Sequence[Tried]) -> dict[str, int]:
+    """How many rows of each kind were tried."""
+    # Named spans come first, and have numbers of their own.
+    return {kind: e.n for kind, e in found[-1].ever.items()}
 
 
 def as_numbers(ids: list[int]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from attractor.audits.attack import TRAIN, Attack
+from attractor.audits.attack import Attack
 from attractor.audits.brought import BroughtBack, Tried, came_back, plain_passage, plain_tried
 
 LISTED = 200
@@ -37,7 +37,7 @@ class Found:
     @property
     def headline(self) -> str:
         """What came back, in a sentence."""
-        return came_back(self.passages, self.rows[TRAIN])
+        return came_back(self.passages, self.rows)
 
     def plain(self) -> dict[str, Any]:
         """What extraction.json holds."""

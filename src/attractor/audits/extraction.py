@@ -19,7 +19,7 @@ from attractor.audits.attack import (
     measure_extraction,
     prey,
 )
-from attractor.audits.brought import as_numbers, brought_back, spans_back, tried
+from attractor.audits.brought import as_numbers, brought_back, spans_back, tried, tried_of
 from attractor.audits.extracted import Found
 from attractor.audits.extraction_page import render
 from attractor.audits.spans import Spans, read_spans
@@ -79,7 +79,7 @@ def extract(
         arrays = read_arrays(partial)
         pieces = subject.tokenizer.pieces if subject.tokenizer else as_numbers
         shares = tried(arrays, wanted, attack.seed)
-        rows = {kind: e.n for kind, e in shares[-1].ever.items()}
+        rows = tried_of(shares)
         found = Found(
             model=subject.name,
             place=subject.place,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from attractor.audits.attack import REPEATED, TRAIN, UNSEEN
-from attractor.audits.brought import BroughtBack, Tried
+from attractor.audits.brought import BroughtBack, Tried, tried_of
 from attractor.audits.extracted import Found
 from attractor.report import words
 from attractor.report.tables import Table
@@ -42,12 +42,6 @@ def least(passages: Sequence[BroughtBack]) -> list[str]:
 def standfirst(found: Found) -> list[str]:
     """What stands beside it, in sentences."""
     said = least(found.passages)
-    repeated = sum(1 for p in found.passages if p.split == REPEATED)
-    if REPEATED in found.rows:
-        said.append(
-            f"Of the {words.count(found.rows[REPEATED])} rows that the training text repeats most "
-            f"often {words.count(repeated)} more came back."
-        )
     if found.named:
         none = f"; {len(found.missing)} named ones stand neither in a row nor across two"
         missing = none if found.missing else ""
@@ -84,7 +78,7 @@ def tried_table(tried: Sequence[Tried], falls: int) -> Table:
     """Every part of the rows on every grid."""
     repeated = any(REPEATED in each.ever for each in tried)
     control = any(UNSEEN in each.ever for each in tried)
-    rows = {kind: e.n for kind, e in tried[0].ever.items()}
+    rows = tried_of(tried)
     of = f"{words.count(rows[TRAIN])} training rows"
     of += f" and {words.count(rows[UNSEEN])} unseen ones" if control else ""
     # What unseen rows give stands right beside what training rows give.

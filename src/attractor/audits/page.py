@@ -7,8 +7,8 @@ import math
 from attractor.analysis.advantage import HALF
 from attractor.analysis.multiple import holm, p_above
 from attractor.analysis.statistics import LEVEL
-from attractor.audits.attack import IN_AUDIT, TRAIN
-from attractor.audits.brought import came_back
+from attractor.audits.attack import IN_AUDIT
+from attractor.audits.brought import came_back, tried_of
 from attractor.audits.charts import reference_figure
 from attractor.audits.evidence import Membership
 from attractor.audits.extraction_page import GIVEN, beside, least, needed, tried_table
@@ -18,6 +18,7 @@ from attractor.audits.thresholds import (
     CHANCE,
     CLOSED,
     FAMILIAR,
+    FEWEST,
     SOME,
     STORE,
     STRANGE,
@@ -52,7 +53,8 @@ TITLES = {
 }
 MEANS = {
     "advantage": "Of what fails on unseen text, the share that training text recovers more: 1 for "
-    "a store, 0 where both are treated alike, 1/2 at the transition.",
+    "a store, 0 where both are treated alike, 1/2 at the transition. Where there are fewer than "
+    f"{FEWEST} different training rows, all of them fall many times, and falls are counted.",
     "excess_copies": "Within an edit distance of a quarter of the length of a training sequence; "
     "unseen rows are near one by chance.",
     "excess_repeats": "Within that distance of another generation; as many unseen rows are near "
@@ -143,7 +145,7 @@ def _with_data(found: Audit) -> list[str]:
         "of those of unseen text.",
         " ".join(
             [
-                came_back(found.brought_back, found.targeted[0].ever[TRAIN].n),
+                came_back(found.brought_back, tried_of(found.targeted)),
                 *least(found.brought_back),
                 beside(found.targeted),
             ]
