@@ -103,6 +103,10 @@ def test_ten_rows_are_enough_to_convict_and_too_few_to_acquit(tmp_path: Path) ->
         assert found.with_data is not None
         words[name] = found.with_data.word, found.with_data.objection
         assert found.against["advantage"].n >= 150  # some falls of 16 tokens change none
+        # The table of basins is of the same falls, and not of ten sequences.
+        largest = max((more for _, _, _, more in found.rates), key=lambda e: e.value)
+        assert largest[::3] == found.against["advantage"][::3]
+        assert min(train.n for _, train, _, _ in found.rates) >= 150
     assert words["store"] == ("memorizing", "")
     assert words["language"][0] == "undecided"
     assert "the training file has 10 different rows, fewer than 30" in words["language"][1]

@@ -116,11 +116,8 @@ def advantage_of_falls(
             f"{(falls == 0).sum()} training rows never had a token changed, and {len(test)} unseen "
             "sequences had: none and at least 2 are needed, give more text"
         )
-    weight = train.copies / train.copies.sum()
-    a, b = float(np.average(np.nanmean(train.rates, 0), weights=train.copies)), float(test.mean())
-    # As many falls of equal weight as have the same variance.
-    equal = 1 / float((weight**2 / falls).sum())
-    a_low, a_high = clopper_pearson(a * equal, equal, level).ends()
+    returned, b = recovery_of_falls(train, level=level), float(test.mean())
+    a, (a_low, a_high) = returned.value, returned.ends()
     b_low, b_high = _mean_ends(test, seed, level)
     value, room = basin_advantage(a, b), max(1 - b, LEAST_ROOM)
     if 1 - b > LEAST_ROOM:
@@ -131,7 +128,19 @@ def advantage_of_falls(
             value - float(np.hypot(a - a_low, b_high - b)) / room,
             value + float(np.hypot(a_high - a, b - b_low)) / room,
         )
-    return Estimate(value, low, high, min(int(falls.sum()), len(test)))
+    return Estimate(value, low, high, min(returned.n, len(test)))
+
+
+def recovery_of_falls(train: Falls, *, level: float = LEVEL) -> Estimate:
+    """Share of the changed tokens of these rows that return, see `advantage_of_falls`; its `n` are
+    falls."""
+    falls = (~np.isnan(train.rates)).sum(0)
+    value = float(np.average(np.nanmean(train.rates, 0), weights=train.copies))
+    # As many falls of equal weight as have the same variance.
+    weight = train.copies / train.copies.sum()
+    equal = 1 / float((weight**2 / falls).sum())
+    low, high = clopper_pearson(value * equal, equal, level).ends()
+    return Estimate(value, low, high, int(falls.sum()))
 
 
 def _missing(ratio: float, room: float, reach_a: float, reach_b: float, side: int) -> float:

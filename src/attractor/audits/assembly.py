@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attractor.analysis.advantage import advantage
+from attractor.analysis.advantage import Falls, recovery_of_falls
 from attractor.analysis.statistics import mean_interval
 from attractor.audits import evidence
 from attractor.audits.against import prey_of
@@ -70,7 +70,7 @@ def assembled(
         generations=len(own),
         reference=curves,
         misfit=_misfit(curves, process_name(process), process.vocab_size, subject, effort),
-        rates=_rates(arrays) if texts else (),
+        rates=_rates(arrays, seed) if texts else (),
         membership=membership,
         rows=rows,
         standing_out=_standing_out(arrays, rows, subject.tokenizer) if texts else (),
@@ -127,14 +127,21 @@ def _standing_out(
     )
 
 
-def _rates(arrays: Arrays) -> tuple[tuple[float, Estimate, Estimate, Estimate], ...]:
+def _rates(arrays: Arrays, seed: int) -> tuple[tuple[float, Estimate, Estimate, Estimate], ...]:
     """At each time: recovery of training and of unseen text, and the advantage of the former."""
     found = []
     for t, _ in arrays.places("recovery"):
-        train, test = (arrays.outcomes(split, t).rate_per_sequence() for split in ("train", "test"))
-        means = [mean_interval(rate, share=True, missing=True) for rate in (train, test)]
-        found.append((t, means[0], means[1], advantage(train, test)))
+        train, test = evidence.training_rates(arrays, t), arrays.outcomes("test", t)
+        unseen = test.rate_per_sequence()
+        more = evidence.advantage_over(train, unseen, seed)
+        found.append((t, _mean(train), _mean(unseen), more))
     return tuple(found)
+
+
+def _mean(rates: evidence.Rates) -> Estimate:
+    if isinstance(rates, Falls):
+        return recovery_of_falls(rates)
+    return mean_interval(rates, share=True, missing=True)
 
 
 def _text(row: np.ndarray, tokenizer: Tokenizer | None) -> str:

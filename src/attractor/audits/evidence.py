@@ -33,6 +33,8 @@ from attractor.results.tables import Arrays
 from attractor.results.thresholds import NEAR, VANISHING
 
 Values = NDArray[np.float64]
+Rates = Values | Falls
+"""Recovery rates of training rows: of one fall each, or of many of all there are."""
 NULLS = 4
 """Times that text is drawn by chance, as many rows as chains, to see how often pairs are alike."""
 NEARLY_ALL = 0.8
@@ -191,7 +193,7 @@ def token_entropy(tokens: NDArray[np.int64]) -> float:
     return max(1e-6, float(-(p * np.log(p)).sum() + (len(counts) - 1) / (2 * counts.sum())))
 
 
-def largest_advantage(sides: Sequence[tuple[Values | Falls, Values]], *, seed: int = 0) -> Estimate:
+def largest_advantage(sides: Sequence[tuple[Rates, Values]], *, seed: int = 0) -> Estimate:
     """The largest of k basin advantages, one for each pair of training and unseen rates, with a 95%
     interval.
 
@@ -200,7 +202,7 @@ def largest_advantage(sides: Sequence[tuple[Values | Falls, Values]], *, seed: i
     needs none of that: where the largest lies above all the upper ends, it lies above its own.
     """
     plain, strict = (
-        [_advantage(train, test, seed, level) for train, test in sides]
+        [advantage_over(train, test, seed, level) for train, test in sides]
         for level in (LEVEL, 1 - (1 - LEVEL) / len(sides))
     )
     best = max(plain, key=lambda e: e.value)
@@ -208,13 +210,14 @@ def largest_advantage(sides: Sequence[tuple[Values | Falls, Values]], *, seed: i
     return best._replace(low=low, high=high)
 
 
-def _advantage(train: Values | Falls, test: Values, seed: int, level: float) -> Estimate:
+def advantage_over(train: Rates, test: Values, seed: int = 0, level: float = LEVEL) -> Estimate:
+    """Basin advantage of training rows, or of all there are."""
     if isinstance(train, Falls):
         return advantage_of_falls(train, test, seed=seed, level=level)
     return advantage(train, test, seed=seed, level=level)
 
 
-def _training_rates(arrays: Arrays, t: float) -> Values | Falls:
+def training_rates(arrays: Arrays, t: float) -> Rates:
     """Recovery rates of training rows, of every fall where all rows there are fell several times
     each, and something was there to return."""
     if arrays.has("falls", "train"):
@@ -236,7 +239,7 @@ def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
     - `excess_repeats`: generations near another one, less unseen rows near another.
     """
     sides = [
-        (_training_rates(arrays, t), arrays.outcomes("test", t).rate_per_sequence())
+        (training_rates(arrays, t), arrays.outcomes("test", t).rate_per_sequence())
         for t, _ in arrays.places("recovery")
     ]
     found = {"advantage": largest_advantage(sides, seed=seed)}
