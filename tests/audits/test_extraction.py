@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 import attractor
 from attractor import AttractorError
 from attractor.audits.attack import Attack
+from attractor.audits.brought import came_back
 from attractor.audits.extracted import Found
 from attractor.audits.extraction import extract
 from attractor.audits.extraction_page import standfirst
@@ -65,7 +67,10 @@ def test_a_store_gives_back_its_rows_and_no_unseen_ones(found: tuple[Found, Path
         assert each.ever["test"].value == 0
         assert each.excess is not None
         assert each.excess.ends()[0] > 0.5
-    assert made.headline == "12 of 12 training passages came back word for word."
+    assert made.headline == (
+        "12 of 12 training passages came back word for word; of the 1 repeated most often 1 more "
+        "did."
+    )
     assert any("of the unseen ones" in sentence for sentence in standfirst(made))
     # The least that was given is what is told of a row.
     assert {p.given for p in made.passages} == {4}
@@ -94,6 +99,20 @@ def test_spans_come_back(found: tuple[Found, Path], rows: np.ndarray) -> None:
     assert "lower bound" in page
     assert "http" not in page
     assert json.loads((folder / "extraction.json").read_text())["came_back"] == 13
+
+
+def test_rows_that_repeat_come_back_where_no_others_do(found: tuple[Found, Path]) -> None:
+    """What is said of the least that was enough is said of them, so that they must be named."""
+    made, folder = found
+    # Two spans are tried first; the caption is of the rows.
+    caption = "Each of 12 training rows and 12 unseen ones is tried in 4 independent falls"
+    assert caption in (folder / "extraction.html").read_text()
+    alone = [p for p in made.passages if p.split == "repeated"]
+    assert came_back(alone, made.rows) == (
+        "None of 12 training passages came back word for word; of the 1 repeated most often 1 more "
+        "did."
+    )
+    assert came_back([], made.rows) == "None of 12 training passages came back word for word."
 
 
 def test_known_rows_are_found_within_a_language(rows: np.ndarray, tmp_path: Path) -> None:
@@ -194,6 +213,20 @@ def test_of_text_that_packing_has_cut_in_two_the_longer_part_is_wanted(tmp_path:
     assert found.missing == ("bob@x.org", "zeo@x.org")
 
 
+def test_many_spans_are_sought_across_many_rows_in_one_pass(tmp_path: Path) -> None:
+    """100 names in 3,000 rows: the parts of every name, tried on every row, took 15 seconds."""
+    tokenizer = Tokenizer.train_characters(["abcdefgh"])
+    drawn = np.random.default_rng(0)
+    letters = tokenizer.encode(["abcdefgh"])[0]
+    rows = drawn.choice(letters, (3000, 60))
+    names = ["".join(drawn.choice([*"abcdefgh"], 30)) for _ in range(100)]
+    (tmp_path / "spans.txt").write_text("\n".join(names))
+    begun = time.process_time()
+    with pytest.raises(AttractorError, match="none of the 100 spans"):
+        read_spans(tmp_path / "spans.txt", rows, tokenizer)
+    assert time.process_time() - begun < 5
+
+
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
@@ -245,6 +278,15 @@ def test_from_python_with_and_without_unseen_text(rows: np.ndarray, tmp_path: Pa
     assert "both ends, 50%" in shown
     assert "unseen rows" in shown
     assert shown.count("<td") == 4 * len(both.numbers["tried"])
+    written = json.loads((tmp_path / "both" / "extraction.json").read_text())
+    (tmp_path / "old").mkdir()
+    del written["headline"]
+    (tmp_path / "old" / "extraction.json").write_text(json.dumps(written))
+    with pytest.raises(AttractorError, match=r"has no headline: an earlier version wrote it"):
+        repr(attractor.open(tmp_path / "old"))
+    unsaid = random_source(V, 1.0, seed=1)
+    with pytest.raises(AttractorError, match=r"'MarkovDenoiser' does not .*: set its seq_len$"):
+        attractor.extract(unsaid, train=rows[:8], out=tmp_path / "unsaid", **few)
     with pytest.raises(AttractorError, match="no run, no audit and no extraction"):
         attractor.open(tmp_path)
     with pytest.raises(AttractorError, match="has no setting fals; did you mean 'falls'"):

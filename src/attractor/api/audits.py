@@ -58,9 +58,9 @@ class AuditResult:
         """The content of audit.json.
 
         Raises:
-            AttractorError: if it is damaged.
+            AttractorError: if it is damaged, or of an earlier version.
         """
-        return read_json(self.folder / NUMBERS)
+        return read_numbers(self.folder / NUMBERS, "model", "verdict", "exit_code", "numbers")
 
     @property
     def verdict(self) -> str:
@@ -103,6 +103,22 @@ class AuditResult:
         head = ("evidence", "value and 95% interval")
         title = f"{self.numbers['model']}: {self.verdict}"
         return table_html(title, head, rows, [self.card.replace("**", ""), str(self.page)])
+
+
+def read_numbers(path: Path, *needed: str) -> dict[str, Any]:
+    """A file of numbers, with what is asked of it.
+
+    Raises:
+        AttractorError: if it is damaged, or of an earlier version that did not write all of that.
+    """
+    found = read_json(path)
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise AttractorError(
+            f"'{path}' has no {', '.join(missing)}: an earlier version wrote it, or it is damaged; "
+            "make it again"
+        )
+    return found
 
 
 def read_estimate(e: Mapping[str, Any]) -> Estimate:
@@ -250,7 +266,7 @@ def audited(
         name, denoiser = type(model).__name__, model
         text = model.tokenizer if isinstance(model.tokenizer, Tokenizer) else None
         found = text if tokenizer is None else Tokenizer.load(expanded(tokenizer), markers)
-        return Audited(name, denoiser, length_of(denoiser, name), found), None
+        return Audited(name, denoiser, length_of(denoiser, name, HELD), found), None
     where = where_of(model)
     name, place = name_of(where), place_of(where, weights, revision)
     denoiser = adapters.load(
@@ -316,16 +332,18 @@ def _effort(given: Mapping[str, Any]) -> Effort:
     return Effort(**given)
 
 
-def length_of(denoiser: Denoiser, name: str) -> int:
+NAMED, HELD = "--settings seq_len=...", "set its seq_len"
+"""How a model that was named, or that Python holds, is told its length."""
+
+
+def length_of(denoiser: Denoiser, name: str, remedy: str = NAMED) -> int:
     """Tokens of a sequence.
 
     Raises:
-        AttractorError: if the model does not tell.
+        AttractorError: if the model does not tell, with the remedy.
     """
     if denoiser.seq_len is None:
-        raise AttractorError(
-            f"'{name}' does not tell how long its sequences are: --settings seq_len=..."
-        )
+        raise AttractorError(f"'{name}' does not tell how long its sequences are: {remedy}")
     return denoiser.seq_len
 
 

@@ -21,6 +21,7 @@ from attractor.api.audits import (
     own_run,
     padding_of,
     read_estimate,
+    read_numbers,
     with_texts,
 )
 from attractor.api.progress import console_of, doing
@@ -37,7 +38,6 @@ from attractor.machine.paths import expanded, require_writable
 from attractor.model.denoiser import Denoiser
 from attractor.notebook import table_html
 from attractor.report import words
-from attractor.runs.folder import read_json
 from attractor.types import AttractorError, did_you_mean
 
 
@@ -52,9 +52,9 @@ class ExtractionResult:
         """The content of extraction.json.
 
         Raises:
-            AttractorError: if it is damaged.
+            AttractorError: if it is damaged, or of an earlier version.
         """
-        return read_json(self.folder / NUMBERS)
+        return read_numbers(self.folder / NUMBERS, "model", "headline", "tried", "passages")
 
     @property
     def headline(self) -> str:
