@@ -24,7 +24,7 @@ from benchmarks.grounds import bits  # noqa: E402
 from benchmarks.known import Known, first_order  # noqa: E402
 from benchmarks.sizes import Size  # noqa: E402
 from benchmarks.spurious import shares  # noqa: E402
-from benchmarks.verdicts import Judged, table  # noqa: E402
+from benchmarks.verdicts import MODES, Judged, is_wrong, table  # noqa: E402
 
 SMALL = Size(
     "test",
@@ -169,6 +169,13 @@ def test_a_model_on_an_edge_is_never_wrong_and_dilutes_no_error_rate() -> None:
     # 1 of 2: at most 97.5% with 95%, one-sided.
     cells = " | ".join(["1 (at most 97.5%)"] * 3)
     assert f"| wrong, all, of a clear state | 2 | {cells} |" in lines
+
+
+def test_rows_known_by_heart_must_not_pass_where_they_were_given() -> None:
+    """Without training data nothing but the bulk is judged."""
+    wrong = [is_wrong("generalizing in bulk", "generalizing", mode) for mode in MODES]
+    assert wrong == [False, False, True]
+    assert not is_wrong("generalizing in bulk", "generalizing in bulk", MODES[2])
 
 
 def test_copies_and_spurious_states_are_told_apart() -> None:
