@@ -22,6 +22,7 @@ from attractor.audits.plan import GPUS, lines, plan_audit
 from attractor.cli import main
 from attractor.model.encoder import EncoderDenoiser
 from attractor.process.calls import reverse_calls
+from attractor.sweeps.devices import FLOOR
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 INDEX = "model.safetensors.index.json"
@@ -47,6 +48,15 @@ def shards(folder: Path, tensors: dict[str, Tensor], count: int = 3) -> dict[str
         save_file({n: t for n, t in tensors.items() if where[n] == file}, folder / file)
     (folder / INDEX).write_text(json.dumps({"weight_map": where}))
     return where
+
+
+def test_a_small_network_takes_some_time_on_a_fast_gpu() -> None:
+    """Its calls are so many that no board is through in 0.0 minutes."""
+    network = attractor.load("reference:n=8")
+    plan = plan_audit(network, 64, Effort(n=1000, steps=64))
+    assert all(plan.minutes(gpu) >= FLOOR * plan.rows / 64 / 60 > 0.05 for gpu in GPUS)
+    few = plan_audit(network, 64, Effort(n=2, steps=1))
+    assert not any(" 0.0 minutes" in line for line in [*lines(plan), *lines(few)])
 
 
 def test_ten_billion_parameters_are_planned_without_one(

@@ -19,6 +19,8 @@ USED = 0.3
 """Share of a GPU's peak that such a network is expected to reach."""
 BATCH = 64
 """Rows in one call of the network."""
+FLOOR = 4e-3
+"""Seconds of a call that is too small to fill a board, as plans of sweeps have it."""
 
 
 class Gpu(NamedTuple):
@@ -53,8 +55,9 @@ class AuditPlan(NamedTuple):
     """two for each weight and each token that goes through it"""
 
     def minutes(self, gpu: Gpu) -> float:
-        """Expected on so many of these GPUs as hold the network, which work one after another."""
-        return self.flops / (USED * gpu.flops) / 60
+        """Expected on so many of these GPUs as hold the network, which work one after another; a
+        call takes no less than `FLOOR`, however small."""
+        return max(self.flops / (USED * gpu.flops), FLOOR * self.rows / BATCH) / 60
 
     def count(self, gpu: Gpu) -> int:
         """How many of these GPUs hold the network."""
@@ -115,8 +118,12 @@ def lines(plan: AuditPlan) -> list[str]:
     for gpu in GPUS:
         count, minutes = plan.count(gpu), plan.minutes(gpu)
         several = f"{count} x {gpu.name}" if count > 1 else gpu.name
-        said.append(f"{several:16} about {minutes:,.1f} minutes at {USED:.0%} of its peak")
+        said.append(f"{several:16} {_about(minutes)} minutes at {USED:.0%} of its peak")
     return said
+
+
+def _about(minutes: float) -> str:
+    return f"about {minutes:,.1f}" if minutes >= 0.1 else "less than 0.1"
 
 
 def _network(denoiser: Denoiser) -> nn.Module:
