@@ -214,7 +214,7 @@ def test_of_text_that_packing_has_cut_in_two_the_longer_part_is_wanted(tmp_path:
 
 
 def test_many_spans_are_sought_across_many_rows_in_one_pass(tmp_path: Path) -> None:
-    """100 names in 3,000 rows: the parts of every name, tried on every row, took 15 seconds."""
+    """100 names in 3,000 rows take 0.2 s; every part of each, tried on every row, took 3."""
     tokenizer = Tokenizer.train_characters(["abcdefgh"])
     drawn = np.random.default_rng(0)
     letters = tokenizer.encode(["abcdefgh"])[0]
@@ -224,7 +224,7 @@ def test_many_spans_are_sought_across_many_rows_in_one_pass(tmp_path: Path) -> N
     begun = time.process_time()
     with pytest.raises(AttractorError, match="none of the 100 spans"):
         read_spans(tmp_path / "spans.txt", rows, tokenizer)
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 1.5
 
 
 @pytest.mark.parametrize(
