@@ -45,7 +45,7 @@ def assembled(
     numbers = {**evidence.alone(arrays, seed), **evidence.settled_numbers(arrays, seed)}
     patterns = evidence.patterns(arrays)
     fresh = evidence.fresh_numbers(arrays, list(subject.fresh), seed)
-    against, membership, rows, with_data = {}, {}, None, None
+    against, membership, rows, with_data, different = {}, {}, None, None, 0
     targeted: tuple[Tried, ...] = ()
     back: tuple[BroughtBack, ...] = ()
     if texts is not None:
@@ -53,7 +53,8 @@ def assembled(
         against, membership = evidence.against_data(arrays, seed), evidence.membership(arrays)
         rows = evidence.every_row(arrays)
         told = {**numbers, **against}
-        with_data = verdict_with_data(told, membership, rows, len(copies.rows))
+        different = len(copies.rows)
+        with_data = verdict_with_data(told, membership, rows, different)
         targeted, back = _targeted(subject, effort, arrays, texts, copies)
     own = arrays.array("original", "echoes", "generated")[0]
     return Audit(
@@ -77,7 +78,7 @@ def assembled(
         targeted=targeted,
         brought_back=back,
         samples=tuple(_text(row, subject.tokenizer) for row in own[:SHOWN]),
-        facts=_facts(subject, effort, arrays, len(own), seconds),
+        facts=_facts(subject, effort, arrays, len(own), different, seconds),
     )
 
 
@@ -149,7 +150,12 @@ def _text(row: np.ndarray, tokenizer: Tokenizer | None) -> str:
 
 
 def _facts(
-    subject: Audited, effort: Effort, arrays: Arrays, generations: int, seconds: float
+    subject: Audited,
+    effort: Effort,
+    arrays: Arrays,
+    generations: int,
+    different: int,
+    seconds: float,
 ) -> tuple[tuple[str, str], ...]:
     process, texts = subject.denoiser.process, subject.texts
     chains = arrays.array("original", "settled", "generated").shape[1]
@@ -167,8 +173,7 @@ def _facts(
             ("Unseen rows", f"{unseen:,}, {probed[1]:,} probed"),
         ]
         looked = arrays.array("original", "every_row", "train").shape[1]
-        there = len(multiplicity(np.asarray(texts.corpus)).rows)
-        rows += [("Different training rows", _of(looked, there) + " looked at once")]
+        rows += [("Different training rows", _of(looked, different) + " looked at once")]
     return (
         ("Noise", process_name(process)),
         ("Vocabulary size V", f"{process.vocab_size:,}"),
