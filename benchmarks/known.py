@@ -22,7 +22,6 @@ from torch import Tensor
 
 import attractor
 from attractor.audits.against import UNSEEN
-from attractor.audits.texts import probed
 from attractor.config.presets import SHORT, preset
 from attractor.data.corpus import read_documents
 from attractor.data.packing import pack
@@ -71,7 +70,8 @@ class Material(NamedTuple):
     def texts(self, rows: int) -> Texts:
         """As an audit takes them; the third third of the unseen rows is fresh text."""
         cut = 2 * len(self.unseen) // 3
-        return probed(self.train, self.unseen[:cut], rows, self.decode)
+        seen, new = self.train, self.unseen[:cut]
+        return Texts(seen[:rows], new[:rows], seen, seen[rows:], new[rows:], self.decode)
 
     def fresh(self) -> dict[str, Rows]:
         """The fresh texts, of the kind of the training text and of two others."""

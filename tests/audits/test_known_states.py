@@ -15,7 +15,7 @@ from attractor.audits.measure import Effort
 from attractor.audits.page import standfirst
 from attractor.audits.run import audit
 from attractor.audits.subject import Audited
-from attractor.audits.texts import fresh_from_files, probed, texts_from_files
+from attractor.audits.texts import fresh_from_files, texts_from_files
 from attractor.measurements.texts import Texts
 from attractor.theory import EmpiricalDenoiser, MixtureDenoiser, random_source
 
@@ -76,7 +76,7 @@ def test_fifty_rows_of_a_thousand_copies_do_not_pass(tmp_path: Path) -> None:
     known, plain, unseen = rows[:50], rows[50:3000], rows[3000:]
     model = MixtureDenoiser([source, EmpiricalDenoiser(torch.from_numpy(known), 25)], [0.98, 0.02])
     file = np.concatenate([plain[:200], np.repeat(known, 1000, 0), plain[200:]])
-    texts = probed(file, unseen, 200, decode)
+    texts = Texts(file[:200], unseen[:200], file, file[200:], unseen[200:], decode)
     found = audit(Audited("repeats", model, 24, texts=texts), tmp_path / "out", EFFORT)
     assert (found.verdict.word, found.verdict.exit_code) == ("generalizing in bulk", 3)
     assert "the 50 rows of 100 copies or more are identifiable" in found.verdict.objection
@@ -87,17 +87,6 @@ def test_fifty_rows_of_a_thousand_copies_do_not_pass(tmp_path: Path) -> None:
     listed = {row.text for row in found.standing_out[:50]}
     assert listed == {decode(row) for row in known.tolist()}
     assert any("lie beyond the 99.9% quantile" in line for line in standfirst(found))
-
-
-def test_a_copy_is_not_another_row() -> None:
-    """A file of three rows, one of them six times: three are behind each number, and no copy of a
-    probed row is what a bag of words learns from."""
-    rows = np.arange(12).reshape(3, 4)
-    file = rows[[1, 1, 0, 1, 1, 2, 1, 1]]
-    made = probed(file, rows[:1], 2, decode)
-    assert made.train.tolist() == rows[[1, 0]].tolist()
-    assert made.other_train.tolist() == rows[[2]].tolist()
-    assert made.corpus.tolist() == file.tolist()
 
 
 @pytest.mark.slow

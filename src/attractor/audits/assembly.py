@@ -45,7 +45,7 @@ def assembled(
     numbers = {**evidence.alone(arrays, seed), **evidence.settled_numbers(arrays, seed)}
     patterns = evidence.patterns(arrays)
     fresh = evidence.fresh_numbers(arrays, list(subject.fresh), seed)
-    against, membership, rows, with_data, different = {}, {}, None, None, 0
+    against, membership, rows, with_data = {}, {}, None, None
     targeted: tuple[Tried, ...] = ()
     back: tuple[BroughtBack, ...] = ()
     if texts is not None:
@@ -53,8 +53,7 @@ def assembled(
         against, membership = evidence.against_data(arrays, seed), evidence.membership(arrays)
         rows = evidence.every_row(arrays)
         told = {**numbers, **against}
-        different = len(copies.rows)
-        with_data = verdict_with_data(told, membership, rows, different)
+        with_data = verdict_with_data(told, membership, rows, len(copies.rows))
         targeted, back = _targeted(subject, effort, arrays, texts, copies)
     own = arrays.array("original", "echoes", "generated")[0]
     return Audit(
@@ -78,7 +77,7 @@ def assembled(
         targeted=targeted,
         brought_back=back,
         samples=tuple(_text(row, subject.tokenizer) for row in own[:SHOWN]),
-        facts=_facts(subject, effort, arrays, len(own), different, seconds),
+        facts=_facts(subject, effort, arrays, len(own), seconds),
     )
 
 
@@ -150,12 +149,7 @@ def _text(row: np.ndarray, tokenizer: Tokenizer | None) -> str:
 
 
 def _facts(
-    subject: Audited,
-    effort: Effort,
-    arrays: Arrays,
-    generations: int,
-    different: int,
-    seconds: float,
+    subject: Audited, effort: Effort, arrays: Arrays, generations: int, seconds: float
 ) -> tuple[tuple[str, str], ...]:
     process, texts = subject.denoiser.process, subject.texts
     chains = arrays.array("original", "settled", "generated").shape[1]
@@ -173,7 +167,8 @@ def _facts(
             ("Unseen rows", f"{unseen:,}, {probed[1]:,} probed"),
         ]
         looked = arrays.array("original", "every_row", "train").shape[1]
-        rows += [("Different training rows", _of(looked, different) + " looked at once")]
+        there = len(multiplicity(np.asarray(texts.corpus)).rows)
+        rows += [("Different training rows", _of(looked, there) + " looked at once")]
     return (
         ("Noise", process_name(process)),
         ("Vocabulary size V", f"{process.vocab_size:,}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from attractor.config.identity import run_config_from_dict
 from attractor.data.dataset import read_rows
 from attractor.data.ids import among
-from attractor.data.multiplicity import multiplicity
 from attractor.data.replicas import ordered, training_set
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
 from attractor.measurements.texts import Texts
@@ -69,16 +68,12 @@ def texts_from_files(
     # and returns less often for that reason: so they are the last to be probed as training rows.
     shared = among(known, others)
     known = np.concatenate([known[~shared], known[shared]])
-    made = probed(known, unseen, rows, _decode(tokenizer))
-    for name, left, which in (
-        (train, made.train, " that differ"),
-        (test, unseen, " that are no training rows"),
-    ):
+    for name, left, which in ((train, known, ""), (test, unseen, " that are no training rows")):
         if len(left) < 2:
             raise AttractorError(
                 f"'{name}' gives {len(left)} rows of {length} tokens{which}: at least 2 are needed"
             )
-    return made
+    return _texts(known, unseen, tokenizer, rows)
 
 
 def training_from_file(
@@ -92,7 +87,7 @@ def training_from_file(
     """Training text with nothing beside it; arguments and errors are those of
     `texts_from_files`."""
     ((_, rows),) = fresh_from_files([train], column, tokenizer, length, vocab_size, pad_id).items()
-    return probed(rows, rows[:0], len(rows), _decode(tokenizer))
+    return _texts(rows, rows[:0], tokenizer, len(rows))
 
 
 def fresh_from_files(
@@ -128,24 +123,13 @@ def texts_of_run(run: Path, rows: int) -> Texts:
     text = config.data
     rows_in_order = ordered(data, text.order).train
     known = np.asarray(training_set(rows_in_order, config.n_train, text.repeat, text.repeat_rows))
-    return probed(known, np.asarray(data.test), rows, data.tokenizer.decode)
+    return _texts(known, np.asarray(data.test), data.tokenizer, rows)
 
 
-def probed(
-    known: np.ndarray, unseen: np.ndarray, rows: int, decode: Callable[[Sequence[int]], str]
-) -> Texts:
-    """Training and unseen rows, of which the first of each kind are probed; a bag of words learns
-    from the others.
-
-    A training row is probed once, however often the file holds it: intervals are over rows, and a
-    copy is not another row. How copies matter is looked at by their number, see `EveryRow`.
-    """
-    different = multiplicity(known).rows
-    return Texts(different[:rows], unseen[:rows], known, different[rows:], unseen[rows:], decode)
-
-
-def _decode(tokenizer: Tokenizer | None) -> Callable[[Sequence[int]], str]:
-    return tokenizer.decode if tokenizer else lambda ids: " ".join(map(str, ids))
+def _texts(known: np.ndarray, unseen: np.ndarray, tokenizer: Tokenizer | None, rows: int) -> Texts:
+    """The first rows of each kind are probed; a bag of words learns from the others."""
+    decode = tokenizer.decode if tokenizer else lambda ids: " ".join(map(str, ids))
+    return Texts(known[:rows], unseen[:rows], known, known[rows:], unseen[rows:], decode)
 
 
 def _require_tokenizer_of(tokenizer: Tokenizer | None, vocab_size: int) -> None:
