@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attractor.analysis.groups import summed
 from attractor.analysis.statistics import LEVEL, bca, clopper_pearson, resampled_means
 from attractor.results.estimate import Estimate
 from attractor.types import AttractorError
@@ -39,7 +40,14 @@ class Falls(NamedTuple):
     """of each row in the training file, (N,): it counts as often as it stands there"""
 
 
-def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVEL) -> Estimate:
+def advantage(
+    train: Values,
+    test: Values,
+    *,
+    seed: int = 0,
+    level: float = LEVEL,
+    same: NDArray[np.int64] | None = None,
+) -> Estimate:
     """Basin advantage of training text: of what fails on unseen text, the share that training text
     recovers more.
 
@@ -52,10 +60,13 @@ def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVE
         test: the same of unseen sequences.
         seed: of the bootstrap, which is over sequences.
         level: how often the interval is to cover.
+        same: which training sequences are copies of one text, (N,), where some are: a copy is not
+            another sequence, so all of a text are resampled together, and its `n` are texts.
 
     Raises:
         AttractorError: if fewer than two sequences of a kind have a rate.
     """
+    same = None if same is None else same[~np.isnan(train)]
     train, test = train[~np.isnan(train)], test[~np.isnan(test)]
     for name, rates in (("training", train), ("unseen", test)):
         if len(rates) < 2:
@@ -68,12 +79,14 @@ def advantage(train: Values, test: Values, *, seed: int = 0, level: float = LEVE
     # The derivative by b, which is in the denominator too unless that is held at its least.
     slope = (a - 1) / room**2 if 1 - b > LEAST_ROOM else -1 / room
     means = [
-        resampled_means(values[:, None], seed, stream=i)[:, 0]
-        for i, values in enumerate((train, test))
+        resampled_means(values[:, None], seed, stream=i, groups=of)[:, 0]
+        for i, (values, of) in enumerate(((train, same), (test, None)))
     ]
     samples = (means[0] - means[1]) / np.maximum(1 - means[1], LEAST_ROOM)
-    influence = np.concatenate([(train - a) / room / len(train), slope * (test - b) / len(test)])
-    value, n = (a - b) / room, min(len(train), len(test))
+    moved = (train - a) / room / len(train)
+    moved = moved if same is None else summed(moved, same)
+    influence = np.concatenate([moved, slope * (test - b) / len(test)])
+    value, n = (a - b) / room, min(len(moved), len(test))
     low, high = bca(value, samples, influence, n, level)
     if np.ptp(train) == 0 and np.ptp(test) == 0:
         # All sequences of a kind have the same rate, and the bootstrap has no width. As much is in

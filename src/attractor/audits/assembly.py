@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attractor.analysis.advantage import Falls, recovery_of_falls
 from attractor.analysis.statistics import mean_interval
@@ -20,7 +21,7 @@ from attractor.data.tokenizer import Tokenizer
 from attractor.machine.units import duration
 from attractor.measurements.texts import Texts
 from attractor.process.registry import process_name
-from attractor.results.estimate import Estimate
+from attractor.results.estimate import Estimate, Groups
 from attractor.results.tables import Arrays, code_version
 
 SHOWN = 8
@@ -45,7 +46,7 @@ def assembled(
     numbers = {**evidence.alone(arrays, seed), **evidence.settled_numbers(arrays, seed)}
     patterns = evidence.patterns(arrays)
     fresh = evidence.fresh_numbers(arrays, list(subject.fresh), seed)
-    against, membership, rows, with_data = {}, {}, None, None
+    against, membership, rows, with_data, different = {}, {}, None, None, 0
     targeted: tuple[Tried, ...] = ()
     back: tuple[BroughtBack, ...] = ()
     if texts is not None:
@@ -53,7 +54,8 @@ def assembled(
         against, membership = evidence.against_data(arrays, seed), evidence.membership(arrays)
         rows = evidence.every_row(arrays)
         told = {**numbers, **against}
-        with_data = verdict_with_data(told, membership, rows, len(copies.rows))
+        different = len(copies.rows)
+        with_data = verdict_with_data(told, membership, rows, different)
         targeted, back = _targeted(subject, effort, arrays, texts, copies)
     own = arrays.array("original", "echoes", "generated")[0]
     return Audit(
@@ -77,7 +79,7 @@ def assembled(
         targeted=targeted,
         brought_back=back,
         samples=tuple(_text(row, subject.tokenizer) for row in own[:SHOWN]),
-        facts=_facts(subject, effort, arrays, len(own), seconds),
+        facts=_facts(subject, effort, arrays, len(own), different, seconds),
     )
 
 
@@ -129,19 +131,20 @@ def _standing_out(
 
 def _rates(arrays: Arrays, seed: int) -> tuple[tuple[float, Estimate, Estimate, Estimate], ...]:
     """At each time: recovery of training and of unseen text, and the advantage of the former."""
-    found = []
+    found, same = [], evidence.same_rows(arrays)
     for t, _ in arrays.places("recovery"):
         train, test = evidence.training_rates(arrays, t), arrays.outcomes("test", t)
         unseen = test.rate_per_sequence()
-        more = evidence.advantage_over(train, unseen, seed)
-        found.append((t, _mean(train), _mean(unseen), more))
+        more = evidence.advantage_over(train, unseen, same, seed)
+        found.append((t, _mean(train, same), _mean(unseen), more))
     return tuple(found)
 
 
-def _mean(rates: evidence.Rates) -> Estimate:
+def _mean(rates: evidence.Rates, same: NDArray[np.int64] | None = None) -> Estimate:
     if isinstance(rates, Falls):
         return recovery_of_falls(rates)
-    return mean_interval(rates, share=True, missing=True)
+    groups = None if same is None else Groups(same, together=True)
+    return mean_interval(rates, share=True, missing=True, groups=groups)
 
 
 def _text(row: np.ndarray, tokenizer: Tokenizer | None) -> str:
@@ -149,7 +152,12 @@ def _text(row: np.ndarray, tokenizer: Tokenizer | None) -> str:
 
 
 def _facts(
-    subject: Audited, effort: Effort, arrays: Arrays, generations: int, seconds: float
+    subject: Audited,
+    effort: Effort,
+    arrays: Arrays,
+    generations: int,
+    different: int,
+    seconds: float,
 ) -> tuple[tuple[str, str], ...]:
     process, texts = subject.denoiser.process, subject.texts
     chains = arrays.array("original", "settled", "generated").shape[1]
@@ -167,8 +175,7 @@ def _facts(
             ("Unseen rows", f"{unseen:,}, {probed[1]:,} probed"),
         ]
         looked = arrays.array("original", "every_row", "train").shape[1]
-        there = len(multiplicity(np.asarray(texts.corpus)).rows)
-        rows += [("Different training rows", _of(looked, there) + " looked at once")]
+        rows += [("Different training rows", _of(looked, different) + " looked at once")]
     return (
         ("Noise", process_name(process)),
         ("Vocabulary size V", f"{process.vocab_size:,}"),

@@ -193,7 +193,9 @@ def token_entropy(tokens: NDArray[np.int64]) -> float:
     return max(1e-6, float(-(p * np.log(p)).sum() + (len(counts) - 1) / (2 * counts.sum())))
 
 
-def largest_advantage(sides: Sequence[tuple[Rates, Values]], *, seed: int = 0) -> Estimate:
+def largest_advantage(
+    sides: Sequence[tuple[Rates, Values]], *, seed: int = 0, same: NDArray[np.int64] | None = None
+) -> Estimate:
     """The largest of k basin advantages, one for each pair of training and unseen rates, with a 95%
     interval.
 
@@ -202,7 +204,7 @@ def largest_advantage(sides: Sequence[tuple[Rates, Values]], *, seed: int = 0) -
     needs none of that: where the largest lies above all the upper ends, it lies above its own.
     """
     plain, strict = (
-        [advantage_over(train, test, seed, level) for train, test in sides]
+        [advantage_over(train, test, same, seed, level) for train, test in sides]
         for level in (LEVEL, 1 - (1 - LEVEL) / len(sides))
     )
     best = max(plain, key=lambda e: e.value)
@@ -210,11 +212,24 @@ def largest_advantage(sides: Sequence[tuple[Rates, Values]], *, seed: int = 0) -
     return best._replace(low=low, high=high)
 
 
-def advantage_over(train: Rates, test: Values, seed: int = 0, level: float = LEVEL) -> Estimate:
-    """Basin advantage of training rows, or of all there are."""
+def advantage_over(
+    train: Rates,
+    test: Values,
+    same: NDArray[np.int64] | None = None,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> Estimate:
+    """Basin advantage of training rows, some of which may be copies, or of all there are."""
     if isinstance(train, Falls):
         return advantage_of_falls(train, test, seed=seed, level=level)
-    return advantage(train, test, seed=seed, level=level)
+    return advantage(train, test, seed=seed, level=level, same=same)
+
+
+def same_rows(arrays: Arrays) -> NDArray[np.int64] | None:
+    """Which probed training rows are copies of one text, (N,); None where all differ."""
+    tokens = arrays.array("original", "recovery", "train", arrays.places("recovery")[0][0])[0]
+    different, of = np.unique(tokens, axis=0, return_inverse=True)
+    return None if len(different) == len(tokens) else of.reshape(-1)
 
 
 def training_rates(arrays: Arrays, t: float) -> Rates:
@@ -242,7 +257,7 @@ def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
         (training_rates(arrays, t), arrays.outcomes("test", t).rate_per_sequence())
         for t, _ in arrays.places("recovery")
     ]
-    found = {"advantage": largest_advantage(sides, seed=seed)}
+    found = {"advantage": largest_advantage(sides, seed=seed, same=same_rows(arrays))}
     if arrays.has("novelty_nearest", "generated"):
         near = [_near(arrays, split) for split in ("generated", "test")]
         found["copies"] = clopper_pearson(*near[0])
