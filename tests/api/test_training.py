@@ -77,13 +77,18 @@ def test_settings_of_a_run_go_where_they_belong() -> None:
         run_settings(base, {"sizes": (8, 16)})
 
 
+def without_widgets(monkeypatch: pytest.MonkeyPatch) -> tuple[Console, list[str]]:
+    """The console of a notebook that has no widgets, and the lines that it will have said."""
+    console, said = Console(force_jupyter=True, record=True), []
+    monkeypatch.setattr("attractor.api.progress._has_widgets", lambda: False)
+    monkeypatch.setattr(console, "print", lambda text, **how: said.append(text))
+    return console, said
+
+
 def test_without_widgets_a_notebook_gets_a_line_for_each_tenth(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    console = Console(force_jupyter=True, record=True)
-    said: list[str] = []
-    monkeypatch.setattr("attractor.api.progress._has_widgets", lambda: False)
-    monkeypatch.setattr(console, "print", lambda text, **how: said.append(text))
+    console, said = without_widgets(monkeypatch)
     with training("n = 8", 40, console) as watched:
         for step in range(1, 41):
             watched.line(Progress(step=step, loss=2.0, grad_norm=1.0, lr=0.1, tokens_per_s=1000.0))
@@ -95,10 +100,7 @@ def test_without_widgets_a_notebook_gets_a_line_for_each_tenth(
 def test_without_widgets_a_notebook_gets_a_line_for_each_model_of_a_sweep(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    console = Console(force_jupyter=True, record=True)
-    said: list[str] = []
-    monkeypatch.setattr("attractor.api.progress._has_widgets", lambda: False)
-    monkeypatch.setattr(console, "print", lambda text, **how: said.append(text))
+    console, said = without_widgets(monkeypatch)
     with shown(40, console) as watched:
         line = Progress(step=40, loss=2.0, grad_norm=1.0, lr=0.1, tokens_per_s=1000.0)
         for progress in (line, None):

@@ -18,6 +18,7 @@ from attractor.config.settings import (
     RunConfig,
     SweepConfig,
 )
+from attractor.machine.gpus import FLOOR, GPUS, UTILISATION
 from attractor.process.absorbing import AbsorbingProcess
 from attractor.process.calls import Calls
 from attractor.process.forward import ForwardProcess
@@ -27,7 +28,6 @@ from attractor.process.uniform import UniformProcess
 from attractor.runs.folder import prepare
 from attractor.sweeps import speed
 from attractor.sweeps.cost import check_calls, cost, reverse_calls
-from attractor.sweeps.devices import FLOOR, GPUS, UTILISATION
 from attractor.sweeps.forecast import Forecast, forecast
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import nn
 
 from attractor.audits.measure import MASKED, NOISE, PAIRS, Effort
+from attractor.machine.gpus import FLOOR, GPUS, Gpu
 from attractor.model.denoiser import Denoiser
 from attractor.model.encoder import EncoderDenoiser
 from attractor.model.network import NetworkDenoiser
@@ -19,26 +20,6 @@ USED = 0.3
 """Share of a GPU's peak that such a network is expected to reach."""
 BATCH = 64
 """Rows in one call of the network."""
-FLOOR = 4e-3
-"""Seconds of a call that is too small to fill a board, as plans of sweeps have it."""
-
-
-class Gpu(NamedTuple):
-    """A GPU by its maker's numbers."""
-
-    name: str
-    flops: float
-    """dense half-precision operations a second, at peak"""
-    memory: float
-    """bytes"""
-
-
-GPUS = (
-    Gpu("RTX 4090", 165e12, 24e9),
-    Gpu("L40S", 362e12, 48e9),
-    Gpu("A100 80 GB", 312e12, 80e9),
-    Gpu("H100", 989e12, 80e9),
-)
 
 
 class AuditPlan(NamedTuple):

@@ -133,6 +133,10 @@ def _sought(file: Path, texts: list[str], rows: np.ndarray, tokenizer: Tokenizer
     return Spans(tuple(found), tuple(text for text in texts if text not in there))
 
 
+Cut = tuple[str, int]
+"""A text, and after how many of its characters it is cut."""
+
+
 def _across(
     sought: Sequence[tuple[str, str]],
     rows: np.ndarray,
@@ -146,22 +150,7 @@ def _across(
     must be there, since an end such as "@x.org" alone is that of many a text. The shorter part may
     fit many rows, and brought back it would say little.
     """
-    heads: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-    tails: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-    for text, needle in sought:
-        for k in range(1, len(needle)):
-            heads[needle[:k]].append((text, k))
-            tails[needle[k:]].append((text, k))
-    starts: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-    ends: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-    longest = max(map(len, heads), default=0)
-    for number, row in enumerate(rows.tolist()):
-        whole = "".join(said(row[_inner(row, frame)]))
-        for k in range(1, min(longest, len(whole)) + 1):
-            for cut in tails.get(whole[:k], ()):
-                starts[cut].append(number)
-            for cut in heads.get(whole[-k:], ()):
-                ends[cut].append(number)
+    ends, starts = _cut_in_two(sought, rows, said, frame)
     found = []
     for text, needle in sought:
         n = len(needle)
@@ -182,6 +171,33 @@ def _across(
             wanted[place] = before < n - k if last else before + sizes > sizes.sum() - k
             found.append((text, Span(name, number, wanted)))
     return found
+
+
+def _cut_in_two(
+    sought: Sequence[tuple[str, str]],
+    rows: np.ndarray,
+    said: Callable[[list[int]], list[str]],
+    frame: tuple[int, int],
+) -> tuple[defaultdict[Cut, list[int]], defaultdict[Cut, list[int]]]:
+    """Of each text at each cut, the rows that end with what is before it, and those that begin with
+    what is after it, in one pass over the rows."""
+    heads: defaultdict[str, list[Cut]] = defaultdict(list)
+    tails: defaultdict[str, list[Cut]] = defaultdict(list)
+    for text, needle in sought:
+        for k in range(1, len(needle)):
+            heads[needle[:k]].append((text, k))
+            tails[needle[k:]].append((text, k))
+    ends: defaultdict[Cut, list[int]] = defaultdict(list)
+    starts: defaultdict[Cut, list[int]] = defaultdict(list)
+    longest = max(map(len, heads), default=0)
+    for number, row in enumerate(rows.tolist()):
+        whole = "".join(said(row[_inner(row, frame)]))
+        for k in range(1, min(longest, len(whole)) + 1):
+            for cut in heads.get(whole[-k:], ()):
+                ends[cut].append(number)
+            for cut in tails.get(whole[:k], ()):
+                starts[cut].append(number)
+    return ends, starts
 
 
 def _inner(row: list[int], frame: tuple[int, int]) -> slice:

@@ -15,11 +15,11 @@ from attractor.cli.terminal import out, say
 from attractor.config.settings import MonitorConfig, RunConfig, SweepConfig
 from attractor.data.dataset import Dataset
 from attractor.data.subsets import nested_sizes
+from attractor.machine.gpus import FLOOR, GPUS, UTILISATION
 from attractor.machine.units import duration, size
 from attractor.measurements.sets import asked_of, spelled_out
 from attractor.runs.folder import CONFIG
 from attractor.runs.measure import texts_of
-from attractor.sweeps.devices import FLOOR, GPUS, UTILISATION
 from attractor.sweeps.executor import check_workers
 from attractor.sweeps.feasible import require_feasible, require_own, text_for
 from attractor.sweeps.forecast import Forecast, at_a_time, forecast

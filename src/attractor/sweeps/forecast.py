@@ -8,9 +8,9 @@ import torch
 
 from attractor.config.settings import DataConfig, SweepConfig
 from attractor.data.tokenizer import make_tokenizer
+from attractor.machine.gpus import FLOOR, UTILISATION, Gpu
 from attractor.machine.processes import cores
 from attractor.sweeps.cost import Cost, cost
-from attractor.sweeps.devices import FLOOR, UTILISATION, Gpu
 from attractor.sweeps.executor import default_workers
 from attractor.sweeps.speed import measure_speed
 

@@ -13,6 +13,8 @@ class Gpu(NamedTuple):
     """dense bf16 products with float32 sums, per second, without structured sparsity"""
     watts: float
     """board power"""
+    memory: float
+    """bytes"""
     source: str
 
 
@@ -24,10 +26,10 @@ FLOOR = 4e-3
 an H100, recorded as a whole, took."""
 
 GPUS = (
-    Gpu("A100 SXM", 312e12, 400, "NVIDIA A100 Tensor Core GPU datasheet, 2021"),
+    Gpu("A100 SXM", 312e12, 400, 80e9, "NVIDIA A100 Tensor Core GPU datasheet, 2021"),
     # Their datasheets give the rate with sparsity, of which this is the half.
-    Gpu("H100 SXM", 989e12, 700, "NVIDIA H100 Tensor Core GPU datasheet, 2023"),
-    Gpu("H200 SXM", 989e12, 700, "NVIDIA H200 Tensor Core GPU datasheet, 2024"),
-    Gpu("L40S", 362e12, 350, "NVIDIA L40S datasheet, 2023"),
-    Gpu("RTX 4090", 165e12, 450, "NVIDIA Ada GPU architecture whitepaper, 2023, appendix A"),
+    Gpu("H100 SXM", 989e12, 700, 80e9, "NVIDIA H100 Tensor Core GPU datasheet, 2023"),
+    Gpu("H200 SXM", 989e12, 700, 141e9, "NVIDIA H200 Tensor Core GPU datasheet, 2024"),
+    Gpu("L40S", 362e12, 350, 48e9, "NVIDIA L40S datasheet, 2023"),
+    Gpu("RTX 4090", 165e12, 450, 24e9, "NVIDIA Ada GPU architecture whitepaper, 2023, appendix A"),
 )
