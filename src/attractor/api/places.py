@@ -73,18 +73,16 @@ def places(report: Report) -> tuple[Place, ...]:
     return (*found, *_others(report))
 
 
-def primary(found: tuple[Place, ...]) -> Place:
-    """The place of recovery at the smallest time, which headlines the report, or that of prefix
-    extraction where models have no noise; what is known there does not choose it.
+def primary(report: Report) -> Place:
+    """The place that headlines the report, see `Report.primary`.
 
     Raises:
-        AttractorError: if neither was looked for.
+        AttractorError: if neither recovery nor prefix extraction was looked at.
     """
-    first = ("recovery", OTHERS["extraction"])
-    of_recovery = [place for place in found if place.seen_in in first]
-    if not of_recovery:
+    star = report.primary
+    if star is None:
         raise AttractorError("the sweep looked for no place of recovery or prefix extraction")
-    return min(of_recovery, key=lambda place: place.t or 0.0)
+    return _place("recovery" if star in report.stars else OTHERS["extraction"], star)
 
 
 def _others(report: Report) -> Iterator[Place]:

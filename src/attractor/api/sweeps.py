@@ -109,7 +109,7 @@ class Sweep:
     def n_star(self) -> Place:
         """The size at which the basin advantage is 1/2, at the smallest time that was measured, as
         in the headline of the report; `places` holds those of all times."""
-        return primary(self.places)
+        return primary(self._report)
 
     @functools.cached_property
     def plot(self) -> Plots:
