@@ -84,7 +84,8 @@ def test_a_run_is_audited_with_its_own_rows(copied_sweep: Path, tmp_path: Path) 
     [
         ({"own_data": True}, "own_data is for a run"),
         ({"own_data": True, "train": TEXTS}, "give it without train and test"),
-        ({"train": ["é" * 40], "test": TEXTS}, r"of the tokens of '.*' are \[UNK\]"),
+        ({"train": ["é" * 40], "test": TEXTS}, r"of the tokens of train are \[UNK\]"),
+        ({"test": np.zeros((1, 8), int)}, "^test gives 1 row of 8 tokens: at least 2 are needed"),
         ({"train": np.zeros((3, 9), int), "test": np.ones((3, 9), int)}, "the model wants 8"),
     ],
 )

@@ -52,6 +52,23 @@ def test_at_some_positions(
     torch.testing.assert_close(torch.cat(parts), whole, atol=2e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["whole", "none", "ragged", "all"])
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_few_rows_at_a_time(rows: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they are on a CPU, beside all of them at once and GELU as torch has it."""
+    monkeypatch.setattr(reductions, "ACTIVATIONS", rows * 9 * 64 / torch.get_num_threads())
+    model, where = denoiser(UniformProcess(V)), None if kind == "whole" else some(kind)
+    seen = []
+    model.network.vocab_embed.register_forward_hook(lambda *at: seen.append(len(at[1][0])))
+    x_t, t = torch.randint(V, (5, 9)), torch.linspace(0.1, 0.9, 5)
+    found = model.log_probs(x_t, t, where)
+    assert max(seen) <= rows
+    with torch.enable_grad():
+        whole = model.network(x_t, model.process.schedule.sigma(t)).log_softmax(-1).detach()
+    wanted = whole if where is None else whole[where]
+    torch.testing.assert_close(found, wanted, atol=2e-5, rtol=1e-5)
+
+
 def test_weights_that_are_no_numbers_are_refused() -> None:
     network = denoiser(UniformProcess(V)).network
     network.output_layer.linear.bias.data[3] = torch.nan

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import functools
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from attractor import adapters
 from attractor.adapters.family import Weights
 from attractor.adapters.sweep_folder import require_no_run_named, resolved
-from attractor.api.documents import write_documents
+from attractor.api.given import Given, as_files
 from attractor.api.progress import console_of, doing
 from attractor.api.run import Run
 from attractor.audits.base import require_base
@@ -42,9 +39,6 @@ from attractor.report import words
 from attractor.results.estimate import Estimate
 from attractor.runs.folder import read_json
 from attractor.types import AttractorError, did_you_mean
-
-Given = str | Path | Sequence[str] | np.ndarray
-"""Text of an audit: a file or folder, texts, or rows of token ids, (N, L)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -376,22 +370,13 @@ def with_texts(
     vocab_size = subject.denoiser.process.vocab_size
     told = column, subject.tokenizer, subject.length, vocab_size
     pad_id = padding_of(subject, row)
-    with tempfile.TemporaryDirectory() as place:
-        files = [as_file(given, Path(place) / f"test-{i}") for i, given in enumerate(unseen)]
+    if train is None and not unseen:
+        return subject
+    names = ["test"] if len(unseen) == 1 else [f"test-{i}" for i in range(len(unseen))]
+    given = dict(zip(names, unseen, strict=True))
+    with as_files(given if train is None else {**given, "train": train}) as files:
+        others = [files[name] for name in names]
         if train is None:
-            return (
-                subject._replace(fresh=fresh_from_files(files, *told, pad_id)) if files else subject
-            )
-        seen = as_file(train, Path(place) / "train")
-        return subject._replace(texts=texts_from_files(seen, files[0], *told, rows, pad_id))
-
-
-def as_file(given: Given, target: Path) -> Path:
-    """A file of text that is given in memory, or the file itself."""
-    if isinstance(given, str | Path):
-        return expanded(given)
-    if isinstance(given, Tensor | np.ndarray):
-        file = target.with_suffix(".npy")
-        np.save(file, np.asarray(given))
-        return file
-    return write_documents(given, target.with_suffix(".jsonl"))
+            return subject._replace(fresh=fresh_from_files(others, *told, pad_id))
+        texts = texts_from_files(files["train"], others[0], *told, rows, pad_id)
+        return subject._replace(texts=texts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,6 @@ from rich.console import Console
 from attractor.adapters.family import Weights
 from attractor.adapters.sweep_folder import require_no_run_named
 from attractor.api.audits import (
-    Given,
-    as_file,
     audited,
     own_run,
     padding_of,
@@ -24,6 +21,7 @@ from attractor.api.audits import (
     read_numbers,
     with_texts,
 )
+from attractor.api.given import Given, as_files
 from attractor.api.progress import console_of, doing
 from attractor.api.run import Run
 from attractor.audits.attack import TRAIN, UNSEEN, Attack, check_attack
@@ -213,9 +211,9 @@ def run_extraction(
 def _alone(subject: Audited, train: Given | None, column: str, row: str) -> Audited:
     """Training text with nothing beside it."""
     assert train is not None, "it was asked for"
-    with tempfile.TemporaryDirectory() as place:
+    with as_files({"train": train}) as files:
         texts = training_from_file(
-            as_file(train, Path(place) / "train"),
+            files["train"],
             column,
             subject.tokenizer,
             subject.length,

@@ -27,7 +27,7 @@ from attractor.audits.measure import away_from_joint, read_positions, same_text
 from attractor.audits.thresholds import FALSE, TAIL
 from attractor.data.multiplicity import STRATA, stratum, stratum_name
 from attractor.measurements.membership import BLIND, scores
-from attractor.results.estimate import Estimate
+from attractor.results.estimate import Estimate, Groups
 from attractor.results.outcomes import Outcomes, share
 from attractor.results.tables import Arrays
 from attractor.results.thresholds import NEAR, VANISHING
@@ -291,14 +291,15 @@ class Membership(NamedTuple):
 
 def membership(arrays: Arrays) -> dict[str, Membership]:
     """Each membership score, training against unseen sequences; the intervals of all but the blind
-    one hold together (Bonferroni)."""
-    found = scores(arrays)
+    one hold together (Bonferroni), and copies of a training row count as one case."""
+    found, copies = scores(arrays), same_rows(arrays)
     level = 1 - (1 - LEVEL) / max(1, len(found) - 1)
+    of = None if copies is None else Groups(copies, together=True)
     return {
         name: Membership(
-            auroc(*sides),
-            widened_to(auroc_gain(sides, found[BLIND]), level),
-            _found_at(*sides, level=level),
+            auroc(*sides, (of, None)),
+            widened_to(auroc_gain(sides, found[BLIND], (of, None)), level),
+            _found_at(*sides, level, of),
         )
         for name, sides in found.items()
     }
@@ -313,12 +314,16 @@ def widened_to(e: Estimate, level: float) -> Estimate:
     )
 
 
-def _found_at(train: Values, test: Values, level: float) -> Estimate | None:
+def _found_at(
+    train: Values, test: Values, level: float, of: Groups | None = None
+) -> Estimate | None:
     """Training rows found at a false-positive rate of 1%; None with too few unseen rows to know."""
     if FALSE * len(test) < 1:
         return None
-    found = detection_at(train, test, FALSE)
-    return clopper_pearson(round(found.rate.value * len(train)), len(train), level)
+    rate = detection_at(train, test, FALSE, of).rate
+    if of is not None:
+        return widened_to(rate, level).scaled(lambda share: min(1.0, max(0.0, share)))
+    return clopper_pearson(round(rate.value * len(train)), len(train), level)
 
 
 class Stratum(NamedTuple):
@@ -372,7 +377,7 @@ def every_row(arrays: Arrays) -> EveryRow | None:
                 ),
                 level,
             )
-            found[name] = Membership(area, gain, _found_at(*sides, level=level))
+            found[name] = Membership(area, gain, _found_at(*sides, level))
         strata.append(Stratum(stratum_name(i), int((of == i).sum()), found, STRATA[i][0]))
     tails = {name: beyond(train[:, k], test[:, k], TAIL) for k, name in enumerate(EVERY)}
     near = arrays.values("copies_near", "train")[:, 0]

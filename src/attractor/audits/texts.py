@@ -12,6 +12,7 @@ from attractor.data.dataset import read_rows
 from attractor.data.ids import among
 from attractor.data.replicas import ordered, training_set
 from attractor.data.tokenizer import FILE_NAMES, Tokenizer
+from attractor.machine.units import counted
 from attractor.measurements.texts import Texts
 from attractor.runs.folder import CONFIG, data_of, read_json
 from attractor.types import AttractorError
@@ -71,7 +72,8 @@ def texts_from_files(
     for name, left, which in ((train, known, ""), (test, unseen, " that are no training rows")):
         if len(left) < 2:
             raise AttractorError(
-                f"'{name}' gives {len(left)} rows of {length} tokens{which}: at least 2 are needed"
+                f"'{name}' gives {counted(len(left), 'row')} of {length} tokens{which}: at least 2 "
+                "are needed"
             )
     return _texts(known, unseen, tokenizer, rows)
 
@@ -107,7 +109,8 @@ def fresh_from_files(
         found[name] = _rows(path, column, tokenizer, length, vocab_size, pad_id=pad_id)
         if len(found[name]) < 2:
             raise AttractorError(
-                f"'{path}' gives {len(found[name])} row of {length} tokens: at least 2 are needed"
+                f"'{path}' gives {counted(len(found[name]), 'row')} of {length} tokens: at least 2 "
+                "are needed"
             )
     return found
 

@@ -53,10 +53,8 @@ PRESETS: dict[str, SweepConfig] = {
             test_rows=96,
             repeats=2,
             steps=250,
-            ablation_steps=(16, 64, 250, 1_000),
             generated=64,
             basin_rows=30,
-            measure=("all",),
         ),
     ),
     "reference": SweepConfig(

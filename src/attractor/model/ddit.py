@@ -200,7 +200,7 @@ class TransformerBlock(nn.Module):
         self.norm2 = LayerNorm(hidden_size)
         self.mlp = nn.Sequential(
             nn.Linear(hidden_size, 4 * hidden_size),
-            nn.GELU(approximate="tanh"),
+            Gelu(),
             nn.Linear(4 * hidden_size, hidden_size),
         )
         self.adaLN_modulation = _zero_linear(cond_dim, 6 * hidden_size)
@@ -289,6 +289,19 @@ class TransformerBlock(nn.Module):
             seen = seen[:, None]
         y = F.scaled_dot_product_attention(queries.transpose(1, 2), k, v, seen)
         return self.attn_out(y.transpose(1, 2)[row, slot].flatten(1))
+
+
+class Gelu(nn.Module):
+    """GELU by tanh, x (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3)."""
+
+    def forward(self, x: Float[Tensor, "*n H"]) -> Float[Tensor, "*n H"]:
+        """Each number by itself."""
+        if torch.is_grad_enabled() or x.dtype != torch.float32 or x.device.type != "cpu":
+            return F.gelu(x, approximate="tanh")
+        # The same is x times the logistic function of 2 u, for which torch's CPU code takes half
+        # the time of its tanh.
+        slope = 2 * math.sqrt(2 / math.pi)
+        return (x * x).mul_(0.044715 * slope).add_(slope).mul_(x).sigmoid_().mul_(x)
 
 
 class OutputLayer(nn.Module):

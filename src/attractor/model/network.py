@@ -11,7 +11,7 @@ from torch import Tensor
 from attractor.model.ddit import DDiT
 from attractor.model.denoiser import Denoiser
 from attractor.process.forward import ForwardProcess
-from attractor.process.reductions import block_rows, chunk_rows
+from attractor.process.reductions import block_rows, cached_parts, chunk_rows
 from attractor.types import AttractorError
 
 
@@ -58,13 +58,13 @@ class NetworkDenoiser(Denoiser):
         where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Log-probabilities in float32."""
-        logits = self.network(x_t, self._sigma(t), where).float()
+        logits = self.network.output_layer.linear(self._hidden(x_t, t, where)).float()
         return self.process.distribution(logits, x_t if where is None else x_t[where])
 
     @torch.no_grad()
     def body(self, x_t: Int[Tensor, "B L"], t: Float[Tensor, "B"]) -> Float[Tensor, "B L H"]:
         """What the output layer sees."""
-        return self.network.hidden(x_t, self._sigma(t))
+        return self._hidden(x_t, t)
 
     @torch.no_grad()
     def head(self, states: Float[Tensor, "M H"], x_t: Int[Tensor, "M"]) -> Float[Tensor, "M V"]:
@@ -80,7 +80,7 @@ class NetworkDenoiser(Denoiser):
         """The same, with the output layer run for a chunk of tokens at a time."""
         wanted = torch.ones_like(x_t, dtype=torch.bool) if where is None else where
         with torch.no_grad():
-            hidden, tokens = self.network.hidden(x_t, self._sigma(t), wanted), x_t[wanted]
+            hidden, tokens = self._hidden(x_t, t, wanted), x_t[wanted]
         vocab, layer = self.process.vocab_size, self.network.output_layer.linear
         rows, few = chunk_rows(vocab, hidden.device), block_rows(vocab, hidden.device)
         # Fresh memory for each chunk would cost page faults.
@@ -91,6 +91,20 @@ class NetworkDenoiser(Denoiser):
                 logits = torch.addmm(layer.bias, h, layer.weight.T, out=buffer[: len(h)])
             for block, noisy in zip(logits.split(few), chunk.split(few), strict=True):
                 yield self.process.distribution(block, noisy)
+
+    def _hidden(
+        self,
+        x_t: Int[Tensor, "B L"],
+        t: Float[Tensor, "B"],
+        where: Bool[Tensor, "B L"] | None = None,
+    ) -> Float[Tensor, "B L H"] | Float[Tensor, "M H"]:
+        """What the output layer sees; on a CPU a few rows at a time."""
+        width = 4 * self.network.vocab_embed.embedding.shape[1]  # of the widest layer
+        parts = cached_parts(x_t.numel() * width, x_t.device)
+        rows, levels = x_t.chunk(parts), self._sigma(t).chunk(parts)
+        places = [None] * len(rows) if where is None else where.chunk(parts)
+        hidden = map(self.network.hidden, rows, levels, places)
+        return torch.cat(list(hidden))
 
     def _sigma(self, t: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
         return self.process.schedule.sigma(t) if self.time_conditioned else torch.zeros_like(t)

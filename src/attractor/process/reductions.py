@@ -7,6 +7,7 @@ beside the output layer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import torch
@@ -21,6 +22,15 @@ GPU_CHUNK = 2**26
 BLOCK = 2**18
 """Logits on which a CPU works at a time: with two scratch tensors of that size they stay in a
 core's cache."""
+ACTIVATIONS = 3 * 2**17
+"""Activations of a network's widest layer that a thread of a CPU makes at a time: 1.5 MiB in
+float32, of which the next layer still finds much in a core's cache."""
+
+
+def cached_parts(activations: int, device: torch.device) -> int:
+    """Parts in which rows with so many activations in all go through a network."""
+    limit = ACTIVATIONS * torch.get_num_threads()
+    return max(1, math.ceil(activations / limit)) if device.type == "cpu" else 1
 
 
 def chunk_rows(vocab_size: int, device: torch.device) -> int:
