@@ -24,7 +24,7 @@ def prepare(folder: Path, source: Path, **settings: Any) -> Any:
         "column": "text", "tokenizer": "char", "vocab_size": 300, "seq_len": 10,
         "test_share": 0.2, "seed": 0, "rows": "document",
     }  # fmt: skip
-    return prepare_dataset(folder, source=str(source), **{**given, **settings})
+    return prepare_dataset(folder, DataConfig(source=str(source), **{**given, **settings}))
 
 
 def lines(folder: Path, texts: list[str]) -> Path:

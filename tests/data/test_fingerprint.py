@@ -227,14 +227,13 @@ def test_a_new_commit_of_a_data_set_is_packed_anew(
         if progress.documents >= 2000:
             raise KeyboardInterrupt
 
+    config = dataclasses.replace(CONFIG, source="owner/name")
     for commit, start in (("a", 1000), ("a", 2500), ("b", 1000)):
         first.clear()
         commits.append(commit)
         (tmp_path / "out").mkdir(exist_ok=True)
         with pytest.raises(KeyboardInterrupt):
             prepare_dataset(
-                tmp_path / "out", source="owner/name", column="text", tokenizer="char",
-                vocab_size=0, seq_len=16, test_share=0.1, seed=0,
-                building=tmp_path / "building", on_progress=stop,
-            )  # fmt: skip
+                tmp_path / "out", config, building=tmp_path / "building", on_progress=stop
+            )
         assert first[0] == start

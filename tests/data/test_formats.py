@@ -20,6 +20,7 @@ import pytest
 
 from attractor.audits.reference import read_reference
 from attractor.cli import main
+from attractor.config.settings import DataConfig
 from attractor.data import readers, sources
 from attractor.data.corpus import read_documents
 from attractor.data.dataset import prepare_dataset
@@ -368,13 +369,12 @@ def test_what_is_skipped_is_said_once(tmp_path: Path, monkeypatch: pytest.Monkey
     text.mkdir()
     (text / "a.txt").write_text("".join(f"the number {i}\n" for i in range(200)))
     (text / "a.csv").write_text("")
-    settings = {"column": "text", "tokenizer": "char", "vocab_size": 0, "seq_len": 16,
-                "test_share": 0.1, "seed": 0}  # fmt: skip
+    config = DataConfig(source=str(text), tokenizer="char", seq_len=16)
     for large in (2**27, -1):
         monkeypatch.setattr(sources, "LARGE", large)
         (folder := tmp_path / f"out{large}").mkdir()
         with pytest.warns(UserWarning, match=r"skipped: of another kind \(a\.csv\)") as said:
-            made = prepare_dataset(folder, source=str(text), **settings)  # type: ignore[arg-type]
+            made = prepare_dataset(folder, config)
         assert len(said) == 1
         assert made.counts.documents == 200
 
@@ -439,12 +439,9 @@ def test_a_book_of_one_line_is_told_how_documents_are_separated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x.txt").write_text("one line is a whole book\n")
-    settings = {"column": "text", "tokenizer": "char", "vocab_size": 0, "seq_len": 16,
-                "test_share": 0.1, "seed": 0}  # fmt: skip
+    config = DataConfig(source=str(tmp_path / "x.txt"), tokenizer="char", seq_len=16)
     for large in (2**27, -1):
         monkeypatch.setattr(sources, "LARGE", large)
         told = r"; documents are the paragraphs of a \.txt file if it has a blank line between"
         with pytest.raises(AttractorError, match=told), contextlib.suppress(FileNotFoundError):
-            prepare_dataset(  # type: ignore[arg-type]
-                tmp_path / "out", source=str(tmp_path / "x.txt"), **settings
-            )
+            prepare_dataset(tmp_path / "out", config)

@@ -151,11 +151,9 @@ def test_training_text_is_refused(
     source = tmp_path / text
     source.write_text("\n".join("".join(rng.choice(letters, 30)) for _ in range(60)))
     building = tmp_path / "building"
+    config = DataConfig(source=str(source), tokenizer=str(tmp_path / "tokenizer.json"), **SETTINGS)
     with pytest.raises(UnknownTextError, match=r"does not know such text|which it does not know"):
-        prepare_dataset(
-            tmp_path / "out", source=str(source), tokenizer=str(tmp_path / "tokenizer.json"),
-            building=building, **SETTINGS,
-        )  # fmt: skip
+        prepare_dataset(tmp_path / "out", config, building=building)
     assert not building.exists()
     with pytest.raises(UnknownTextError):
         read_rows(FAULTS / text, "text", tokenizer, 16)
@@ -173,13 +171,15 @@ def test_a_stream_is_refused_at_the_first_save(
     lines = [json.dumps({"text": f"{i} {text}"}) for i, text in enumerate(CHINESE * 60)]
     source.write_text("\n".join(lines))
     seen: list[int] = []
-    monkeypatch.setattr("attractor.data.dataset.unseen_documents", lambda *_: ENGLISH)
+    monkeypatch.setattr("attractor.data.streamed.unseen_documents", lambda *_: ENGLISH)
+    config = DataConfig(source=str(source), tokenizer=str(tmp_path / "tokenizer.json"), **SETTINGS)
     with pytest.raises(UnknownTextError, match="the training text of"):
         prepare_dataset(
-            tmp_path / "out", source=str(source), tokenizer=str(tmp_path / "tokenizer.json"),
-            building=tmp_path / "building", on_progress=lambda p: seen.append(p.documents),
-            **SETTINGS,
-        )  # fmt: skip
+            tmp_path / "out",
+            config,
+            building=tmp_path / "building",
+            on_progress=lambda p: seen.append(p.documents),
+        )
     assert len(lines) > 2000
     assert not seen
 
@@ -190,15 +190,13 @@ def test_what_was_lost_is_kept_with_the_counts(
     source = tmp_path / "a.txt"
     source.write_text("\n".join(f"{text} ωω" for text in ENGLISH))
     CHARACTERS.save(tmp_path)
+    config = DataConfig(source=str(source), tokenizer=str(tmp_path / "tokenizer.json"), **SETTINGS)
     shares = []
     for large in (0, 2**27):
         monkeypatch.setattr("attractor.data.sources.LARGE", large)
         (tmp_path / str(large)).mkdir()
         with pytest.warns(UserWarning, match="text of .* is lost"):
-            prepare_dataset(
-                tmp_path / str(large), source=str(source),
-                tokenizer=str(tmp_path / "tokenizer.json"), **SETTINGS,
-            )  # fmt: skip
+            prepare_dataset(tmp_path / str(large), config)
         counts = open_dataset(tmp_path / str(large)).counts
         shares.append((counts.lost, counts.test_lost))
     expected = 2 * len(ENGLISH) / sum(len("".join(text.split())) + 2 for text in ENGLISH)
@@ -245,10 +243,11 @@ def test_markers_are_part_of_the_data_and_old_names_stay(tmp_path: Path) -> None
     )
     (tmp_path / "out").mkdir()
     names = ("<|end_of_text|>", "<|begin_of_text|>")
-    made = prepare_dataset(
-        tmp_path / "out", source=str(tmp_path / "a.txt"), markers=names,
+    config = DataConfig(
+        source=str(tmp_path / "a.txt"), markers=names,
         tokenizer=str(tmp_path / "tokenizer.json"), **SETTINGS,
     )  # fmt: skip
+    made = prepare_dataset(tmp_path / "out", config)
     assert set(made.train[:, 0]) == {1}
     assert set(made.train[:, -1]) == {0}
     assert open_dataset(tmp_path / "out").tokenizer.bos_id == 1

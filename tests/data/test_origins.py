@@ -11,7 +11,7 @@ import pytest
 
 from attractor.config.identity import config_hash, identity, run_id
 from attractor.config.settings import DataConfig, RunConfig, SweepConfig
-from attractor.data import stream
+from attractor.data import stream, streamed
 from attractor.data.dataset import Dataset, open_dataset, prepare_dataset
 from attractor.data.origins import owners
 from attractor.data.replicas import PLANTED, ordered, planted, training_set
@@ -20,8 +20,10 @@ from attractor.data.subsets import split_documents
 from attractor.runs.folder import prepare
 from attractor.types import AttractorError
 
-SETTINGS = {"column": "text", "tokenizer": "char", "vocab_size": 0, "seq_len": 12}
-SETTINGS |= {"test_share": 0.2, "seed": 0}
+
+def _config(source: Path | str, **changes: object) -> DataConfig:
+    given = {"tokenizer": "char", "seq_len": 12, "test_share": 0.2, **changes}
+    return DataConfig(source=str(source), **given)  # type: ignore[arg-type]
 
 
 def sentences(n: int, seed: int = 0) -> list[str]:
@@ -76,13 +78,13 @@ def _check(data: Dataset, authors: dict[str, str]) -> None:
 
 
 def test_rows_know_the_column_that_was_named(jsonl: Path, tmp_path: Path) -> None:
-    data = prepare_dataset(tmp_path / "d", source=str(jsonl), group="author", **SETTINGS)  # type: ignore[arg-type]
+    data = prepare_dataset(tmp_path / "d", _config(jsonl, group="author"))
     records = [json.loads(line) for line in jsonl.read_text().split("\n")]
     _check(data, {r["text"].strip(): r["author"] for r in records})
     assert data.origins is not None
     assert data.origins.kind == "author"
     # The rows are those that they are without groups.
-    plain = prepare_dataset(tmp_path / "e", source=str(jsonl), **SETTINGS)  # type: ignore[arg-type]
+    plain = prepare_dataset(tmp_path / "e", _config(jsonl))
     np.testing.assert_array_equal(plain.train, data.train)
     assert plain.origins is not None
     assert (plain.origins.train[:, 1] == -1).all()
@@ -95,14 +97,12 @@ def test_files_of_a_folder_are_groups(tmp_path: Path) -> None:
     texts = sentences(90)
     for i in range(3):
         (folder / f"{i}.txt").write_text("\n".join(texts[i::3]))
-    data = prepare_dataset(tmp_path / "d", source=str(folder), **SETTINGS)  # type: ignore[arg-type]
+    data = prepare_dataset(tmp_path / "d", _config(folder))
     _check(data, {text: f"{i % 3}.txt" for i, text in enumerate(t.strip() for t in texts)})
 
 
 def test_whole_groups_are_held_out(jsonl: Path, tmp_path: Path) -> None:
-    data = prepare_dataset(
-        tmp_path / "d", source=str(jsonl), group="author", split_by="group", **SETTINGS
-    )  # type: ignore[arg-type]
+    data = prepare_dataset(tmp_path / "d", _config(jsonl, group="author", split_by="group"))
     assert data.origins is not None
     train, test = (set(o[:, 1].tolist()) for o in (data.origins.train, data.origins.test))
     assert train
@@ -136,7 +136,7 @@ def test_groups_that_are_none_are_refused(
     jsonl: Path, tmp_path: Path, settings: dict[str, object], message: str
 ) -> None:
     with pytest.raises(AttractorError, match=message):
-        prepare_dataset(tmp_path / "d", **{"source": str(jsonl), **SETTINGS, **settings})  # type: ignore[arg-type]
+        prepare_dataset(tmp_path / "d", _config(**{"source": jsonl, **settings}))
 
 
 @pytest.mark.parametrize("stop_after", [None, 2])
@@ -147,7 +147,7 @@ def test_streamed_rows_keep_their_documents(
     texts = [text.strip() for text in sentences(200)]
     source = TextSource(lambda: iter(texts), lambda: iter(sentences(20, seed=1)), "made up")
     monkeypatch.setattr("attractor.data.dataset.find_source", lambda *a, **k: source)
-    for module in (stream, __import__("attractor.data.dataset", fromlist=["x"])):
+    for module in (stream, streamed):
         monkeypatch.setattr(module, "BATCH", 30)
     monkeypatch.setattr(stream, "SAVE", 500)
     folder, calls = tmp_path / "d", 0
@@ -159,11 +159,11 @@ def test_streamed_rows_keep_their_documents(
             raise KeyboardInterrupt
 
     folder.mkdir()
-    arguments = {"source": "made up", "building": tmp_path / "b", **SETTINGS}
+    config, building = _config("made up"), tmp_path / "b"
     if stop_after:
         with pytest.raises(KeyboardInterrupt):
-            prepare_dataset(folder, on_progress=stop, **arguments)  # type: ignore[arg-type]
-    data = prepare_dataset(folder, **arguments)  # type: ignore[arg-type]
+            prepare_dataset(folder, config, building=building, on_progress=stop)
+    data = prepare_dataset(folder, config, building=building)
     assert data.origins is not None
     assert data.origins.kind == ""
     # 200 documents, none of them dropped: numbers are places in `texts`.
@@ -180,18 +180,12 @@ def test_a_stream_has_no_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     source = TextSource(lambda: iter(sentences(9)), None, "made up")
     monkeypatch.setattr("attractor.data.dataset.find_source", lambda *a, **k: source)
     with pytest.raises(AttractorError, match="group = 'author' is for text that is read at once"):
-        prepare_dataset(tmp_path / "d", source="made up", group="author", **SETTINGS)  # type: ignore[arg-type]
+        prepare_dataset(tmp_path / "d", _config("made up", group="author"))
 
 
 def test_a_folder_of_an_earlier_version_has_no_origins() -> None:
     folder = Path(__file__).parent / "earlier_sweep" / "data"
     assert open_dataset(folder).origins is None
-
-
-def _config(jsonl: Path, **changes: object) -> DataConfig:
-    return DataConfig(
-        source=str(jsonl), tokenizer="char", seq_len=12, test_share=0.2, **changes  # type: ignore[arg-type]
-    )  # fmt: skip
 
 
 def test_another_order_is_the_same_rows_and_leaves_the_rest(jsonl: Path, tmp_path: Path) -> None:

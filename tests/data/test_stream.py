@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -165,11 +165,17 @@ def verses() -> list[str]:
 
 
 def prepared(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, text: TextSource, **changes: object
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    text: TextSource,
+    building: Path | None = None,
+    on_progress: Callable[[Packed], None] = lambda packed: None,
+    **changes: object,
 ) -> tuple[bytes, bytes]:
     monkeypatch.setattr("attractor.data.dataset.find_source", lambda *_, **__: text)
     folder.mkdir(parents=True)
-    prepare_dataset(folder, source="made up", **{**SETTINGS, **changes})  # type: ignore[arg-type]
+    config = DataConfig(source="made up", **{**SETTINGS, **changes})  # type: ignore[arg-type]
+    prepare_dataset(folder, config, building=building, on_progress=on_progress)
     return (folder / "train.npy").read_bytes(), (folder / "test.npy").read_bytes()
 
 
@@ -220,7 +226,7 @@ def test_nothing_unseen_is_trained_on(
     prepared(monkeypatch, tmp_path / "made", text)
     unseen = stream.unseen_documents(text, 0.1, 0)
     assert len(unseen) / len(set(verses)) == pytest.approx(0.1, abs=0.02)  # four standard errors
-    counts = prepare_dataset(tmp_path, source="", **SETTINGS).counts  # type: ignore[arg-type]
+    counts = prepare_dataset(tmp_path, DataConfig(source="", **SETTINGS)).counts  # type: ignore[arg-type]
     assert counts.documents == 9000
     assert counts.train_documents + counts.test_documents + counts.near_duplicates == len(
         set(verses)
@@ -257,7 +263,7 @@ def test_bad_input(verses: list[str], tmp_path: Path, monkeypatch: pytest.Monkey
             prepared(monkeypatch, tmp_path / str(i), text, **changes)
     monkeypatch.undo()
     with pytest.raises(AttractorError, match="wrap = 'paper' is for text that is streamed"):
-        prepare_dataset(tmp_path, source="bible", wrap="paper", **SETTINGS)  # type: ignore[arg-type]
+        prepare_dataset(tmp_path, DataConfig(wrap="paper", **SETTINGS))  # type: ignore[arg-type]
 
 
 def test_settings_that_came_later_leave_names_of_runs_alone() -> None:

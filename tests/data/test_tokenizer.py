@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers, processors
 
+from attractor.config.settings import DataConfig
 from attractor.data.corpora import lm1b_detokenized
 from attractor.data.corpus import read_documents
 from attractor.data.dataset import prepare_dataset
@@ -290,11 +291,8 @@ def test_the_papers_rows_with_the_papers_tokenizer(bert: Path, tmp_path: Path) -
     ):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_text("\n".join(lines))
-    made = prepare_dataset(
-        tmp_path / "made", source=f"lm1b:{tmp_path}", column="text", tokenizer=str(bert),
-        vocab_size=0, seq_len=128,
-        test_share=0.1, seed=0, wrap="paper",
-    )  # fmt: skip
+    config = DataConfig(source=f"lm1b:{tmp_path}", tokenizer=str(bert), wrap="paper")
+    made = prepare_dataset(tmp_path / "made", config)
     tokenizer, expected = Tokenizer.load(bert), []
     train = [lm1b_detokenized(line).strip() for line in verses[:1500]]
     for batch in (train[:1000], train[1000:]):

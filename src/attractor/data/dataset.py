@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
+from attractor.config.settings import DataConfig
 from attractor.data.corpus import read_documents
 from attractor.data.fingerprint import (
     SOURCE,
@@ -20,13 +19,14 @@ from attractor.data.fingerprint import (
     changed,
     fingerprint,
     read_fingerprint,
-    same,
 )
 from attractor.data.grouping import read_grouping
 from attractor.data.ids import read_ids
-from attractor.data.loss import UnknownTextError, encode_known, loss_of
+from attractor.data.loss import encode_known
 from attractor.data.origins import (
-    DOCUMENTS,
+    TEST_DOCUMENTS,
+    TRAIN_DOCUMENTS,
+    Grouping,
     Origins,
     owners,
     read_origins,
@@ -35,6 +35,8 @@ from attractor.data.origins import (
     write_grouping,
 )
 from attractor.data.packing import (
+    TEST,
+    TRAIN,
     check_length,
     document_rows,
     open_rows,
@@ -44,25 +46,12 @@ from attractor.data.packing import (
     write_rows,
 )
 from attractor.data.sources import TextSource, find_source
-from attractor.data.stream import (
-    BATCH,
-    OWNERS,
-    ROWS,
-    Packed,
-    Wrapping,
-    pack_stream,
-    shuffled,
-    train_sample,
-    unseen_documents,
-)
-from attractor.data.subsets import SplitCounts, check_share, split_documents
-from attractor.data.tokenizer import FILE_NAMES, Tokenizer, make_tokenizer
-from attractor.machine.files import LOCK, locked, read_json, sha256, write_atomically
+from attractor.data.stream import Packed
+from attractor.data.streamed import prepare_streamed
+from attractor.data.subsets import COUNTS, Split, SplitCounts, check_share, split_documents
+from attractor.data.tokenizer import Tokenizer, make_tokenizer
+from attractor.machine.files import read_json, sha256
 from attractor.types import AttractorError
-
-HUB_SETTINGS = ("subset", "split", "test_split", "revision")
-TRAIN, TEST, COUNTS = "train.npy", "test.npy", "counts.json"
-TRAIN_DOCUMENTS, TEST_DOCUMENTS = f"train-{DOCUMENTS}", f"test-{DOCUMENTS}"
 
 
 class Dataset(NamedTuple):
@@ -83,24 +72,11 @@ class Dataset(NamedTuple):
 
 def prepare_dataset(
     folder: Path,
+    config: DataConfig,
     *,
-    source: str,
-    column: str,
-    tokenizer: str,
-    vocab_size: int,
-    seq_len: int,
-    test_share: float,
-    seed: int,
-    wrap: str = "continuous",
-    markers: Sequence[str] | None = None,
-    rows: str = "packed",
-    wrap_processes: int = 1,
-    group: str = "",
-    split_by: str = "document",
     building: Path | None = None,
     anew: bool = False,
     on_progress: Callable[[Packed], None] = lambda packed: None,
-    **hub: str,
 ) -> Dataset:
     """Read, split, tokenize, pack and shuffle a corpus into `folder`; the tokenizer sees the
     training split only.
@@ -109,71 +85,37 @@ def prepare_dataset(
 
     Args:
         folder: to write into.
-        source: the text, see `DataConfig.source`.
-        column: of the text in files and data sets that have columns.
-        tokenizer: "bpe" or "char" to train one, else the path or Hub id of one.
-        vocab_size: of a trained "bpe" tokenizer.
-        seq_len: tokens in a row, markers included.
-        test_share: share of documents held out, in (0, 1).
-        seed: of the split and of the shuffle.
-        wrap: "continuous", or "paper" for rows as the paper's code makes them.
-        markers: names of BOS and EOS in a ready tokenizer, where it has no known ones.
-        rows: "packed", or "document" for a row of each document, which its tokenizer then has
-            padding for.
-        wrap_processes: processes of the paper's code that share the documents.
-        group: column that tells which documents belong together.
-        split_by: "document", or "group" to hold out whole groups.
+        config: the text, and how it is cut; `order`, `repeat` and `repeat_rows` are not looked at,
+            since the rows are the same whatever they are.
         building: where a stream keeps what it has packed, so that it goes on from there; inside
             `folder` unless given. What was packed of another text is thrown away.
         anew: throw it away whatever it was packed of.
         on_progress: is told how far the packing of a stream has come.
-        hub: `subset`, `split`, `test_split` and `revision` of a data set of the Hub.
 
     Raises:
         AttractorError: for bad input, see `read_documents`, `find_source`, `split_documents`,
-            `make_tokenizer`, `pack`.
+            `make_tokenizer`, `pack`, `prepare_streamed`.
     """
-    stream = _stream(source, column, seq_len, test_share, wrap, hub)
-    mark = fingerprint(source, tokenizer, "" if stream is None else stream.commit)
-    if stream is not None:
-        if group or split_by != "document":
-            said = f"group = {group!r}" if group else f"split_by = {split_by!r}"
-            raise AttractorError(
-                f"{said} is for text that is read at once, and '{source}' is streamed"
-            )
+    stream = _stream(config)
+    mark = fingerprint(config.source, config.tokenizer, "" if stream is None else stream.commit)
+    if stream is None:
+        _prepare_at_once(folder, config)
+    else:
         target = building or folder / "packing"
-        target.mkdir(parents=True, exist_ok=True)
-        with locked(target):
-            _begin(target, mark, anew)
-            made = _tokenizer(target, tokenizer, stream, vocab_size, test_share, seed, markers)
-            made = made.padded() if rows == "document" else made
-            # The paper's code takes the first id of an encoded marker as its id. BERT's tokenizer
-            # begins all that it encodes with [CLS], so that both markers become [CLS].
-            paper = wrap == "paper"
-            eos_id = made.bos_id if paper and made.is_bert else made.eos_id
-            pad_id = made.pad_id if rows == "document" else None
-            wrapping = Wrapping(seq_len, made.bos_id, eos_id, paper, wrap_processes, pad_id)
-            try:
-                _prepare_stream(
-                    folder, target, stream, made, wrapping, test_share, seed, on_progress
-                )
-            except UnknownTextError:  # nothing goes on from rows that no model is to see
-                shutil.rmtree(target)
-                raise
-        shutil.rmtree(target)
-        return _told(folder, mark, source, tokenizer)
+        prepare_streamed(folder, config, stream, mark, target, anew, on_progress)
+    return _told(folder, config, mark)
+
+
+def _prepare_at_once(folder: Path, config: DataConfig) -> None:
+    source, seq_len, seed = config.source, config.seq_len, config.seed
+    documents = read_documents(source, config.column)
+    grouping = read_grouping(source, config.column, config.group)
+    split = _split(config, documents, grouping)
     # The tokenizer is trained on the training split alone: merges learned from unseen text would be
     # knowledge of it.
-    documents, grouping = read_documents(source, column), read_grouping(source, column, group)
-    if group:
-        require_useful(grouping, f"group = {group!r}", list(dict.fromkeys(documents)))
-    by_group = split_by == "group"
-    if by_group and not grouping.of:
-        raise AttractorError(f"split_by = 'group': '{source}' has no groups; name a column of it")
-    split = split_documents(documents, test_share, seed, grouping.of if by_group else None)
-    made = make_tokenizer(tokenizer, split.train, vocab_size, markers)
-    made = made.padded() if rows == "document" else made
-    pad_id = made.pad_id if rows == "document" else None
+    made = make_tokenizer(config.tokenizer, split.train, config.vocab_size, config.markers)
+    made = made.padded() if config.rows == "document" else made
+    pad_id = made.pad_id if config.rows == "document" else None
     lost, cut = {}, {}
     sides = ((TRAIN, TRAIN_DOCUMENTS, split.train), (TEST, TEST_DOCUMENTS, split.test))
     for name, beside, texts in sides:
@@ -189,7 +131,18 @@ def prepare_dataset(
         lost=lost[TRAIN], test_lost=lost[TEST], cut=cut[TRAIN], test_cut=cut[TEST]
     )
     (folder / COUNTS).write_text(json.dumps(counts._asdict()))
-    return _told(folder, mark, source, tokenizer)
+
+
+def _split(config: DataConfig, documents: list[str], grouping: Grouping) -> Split:
+    if config.group:
+        require_useful(grouping, f"group = {config.group!r}", list(dict.fromkeys(documents)))
+    by_group = config.split_by == "group"
+    if by_group and not grouping.of:
+        raise AttractorError(
+            f"split_by = 'group': '{config.source}' has no groups; name a column of it"
+        )
+    groups = grouping.of if by_group else None
+    return split_documents(documents, config.test_share, config.seed, groups)
 
 
 def _rows(
@@ -204,27 +157,13 @@ def _rows(
     return made, np.arange(len(made)), too_long(encoded, seq_len)
 
 
-def _begin(building: Path, mark: Fingerprint, anew: bool) -> None:
-    """Throw away what was packed of another text, of which rows must not stay among those of this
-    one."""
-    there = read_fingerprint(building)
-    if there is not None and same(there, mark) and not anew:
-        return
-    # Its name first: what a crash leaves without a name is thrown away next time.
-    (building / SOURCE).unlink(missing_ok=True)
-    for left in building.iterdir():
-        if left.name != LOCK:
-            left.unlink()
-    write_atomically(building / SOURCE, json.dumps(mark))
-
-
-def _told(folder: Path, mark: Fingerprint, source: str, tokenizer: str) -> Dataset:
+def _told(folder: Path, config: DataConfig, mark: Fingerprint) -> Dataset:
     """The finished dataset, which tells what it was made of.
 
     Raises:
         AttractorError: if that has changed meanwhile.
     """
-    if file := changed(mark, source, tokenizer):
+    if file := changed(mark, config.source, config.tokenizer):
         raise AttractorError(f"'{file}' has changed while it was read: start again when it is done")
     rows = [sha256(folder / name) for name in (TRAIN, TEST)]
     digest = hashlib.sha256("".join(rows).encode()).hexdigest()[:12]
@@ -248,102 +187,32 @@ def require_same_text(folder: Path, source: str, tokenizer: str) -> None:
         )
 
 
-def is_streamed(
-    *,
-    source: str,
-    column: str,
-    seq_len: int,
-    test_share: float,
-    wrap: str = "continuous",
-    **others: Any,
-) -> bool:
+def is_streamed(config: DataConfig) -> bool:
     """Whether a text is streamed, which is then opened and not read; what can be refused before
     anything is packed is refused.
 
-    Arguments and errors are those of `prepare_dataset`.
+    Errors are those of `prepare_dataset`.
     """
-    return _stream(source, column, seq_len, test_share, wrap, others) is not None
+    return _stream(config) is not None
 
 
-def _stream(
-    source: str, column: str, seq_len: int, test_share: float, wrap: str, hub: dict[str, Any]
-) -> TextSource | None:
+def _stream(config: DataConfig) -> TextSource | None:
     """The text, where it is streamed; None where it is read at once."""
-    check_length(seq_len)
-    check_share(test_share)
-    stream = find_source(source, column, **{name: hub.get(name, "") for name in HUB_SETTINGS})
-    if stream is None and wrap == "paper":
+    check_length(config.seq_len)
+    check_share(config.test_share)
+    stream = find_source(
+        config.source,
+        config.column,
+        config.subset,
+        config.split,
+        config.test_split,
+        config.revision,
+    )
+    if stream is None and config.wrap == "paper":
         raise AttractorError(
-            f"wrap = 'paper' is for text that is streamed, and '{source}' is read at once"
+            f"wrap = 'paper' is for text that is streamed, and '{config.source}' is read at once"
         )
     return stream
-
-
-def _tokenizer(
-    building: Path,
-    kind: str,
-    source: TextSource,
-    vocab_size: int,
-    test_share: float,
-    seed: int,
-    markers: Sequence[str] | None,
-) -> Tokenizer:
-    """The one of an earlier try, so that its rows are of one kind; else a new one."""
-    if not any((building / name).is_file() for name in FILE_NAMES):
-        check_share(test_share)
-        sample = train_sample(source, test_share, seed)
-        make_tokenizer(kind, sample, vocab_size, markers).save(building)
-    return Tokenizer.load(building)
-
-
-def _prepare_stream(
-    folder: Path,
-    building: Path,
-    source: TextSource,
-    tokenizer: Tokenizer,
-    wrapping: Wrapping,
-    test_share: float,
-    seed: int,
-    on_progress: Callable[[Packed], None],
-) -> None:
-    unseen = unseen_documents(source, test_share, seed)
-    # Looked at first: hours of packing would come before what a tokenizer does not know is refused.
-    some, said_of = unseen[:: 1 + len(unseen) // BATCH], f"the unseen text of '{source.name}'"
-    loss = loss_of(tokenizer, some, tokenizer.encode(some))
-    if loss.tokens > BATCH:
-        loss.require_known(said_of)
-    counts = pack_stream(
-        building, source, tokenizer, wrapping, unseen, test_share, seed, on_progress
-    )
-    batches = (tokenizer.encode(unseen[i : i + BATCH]) for i in range(0, len(unseen), BATCH))
-    sizes: list[int] = []
-
-    def counted(ids: list[int]) -> list[int]:
-        sizes.append(len(ids) + 1)
-        return ids
-
-    alone = wrapping.pad_id is not None
-
-    lost = loss.said(said_of)
-    test, _ = wrapping.rows([], map(counted, itertools.chain.from_iterable(batches)))
-    if not len(test):
-        raise AttractorError(
-            f"the unseen text of '{source.name}' does not fill one row of {wrapping.seq_len} tokens"
-        )
-    cut = sum(size > wrapping.seq_len - 1 for size in sizes) if alone else 0
-    say_cut(cut, len(sizes), wrapping.seq_len, said_of)
-    said_of = f"the training text of '{source.name}'"
-    say_cut(counts.cut, counts.train_documents, wrapping.seq_len, said_of)
-    counts = counts._replace(test_lost=lost, test_cut=cut)
-    shuffled(building / ROWS, wrapping.seq_len, folder / TRAIN, seed)
-    write_rows(folder / TEST, test, seed)
-    train_owners = np.fromfile(building / OWNERS, np.int64)
-    write_documents(folder / TRAIN_DOCUMENTS, train_owners, None, seed)
-    of = np.arange(len(test)) if alone else owners(sizes, wrapping.seq_len - 2)
-    write_documents(folder / TEST_DOCUMENTS, of, None, seed)
-    write_grouping(folder)
-    tokenizer.save(folder)
-    (folder / COUNTS).write_text(json.dumps(counts._asdict()))
 
 
 def read_rows(

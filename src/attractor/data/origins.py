@@ -17,6 +17,7 @@ from attractor.machine.files import write_atomically
 from attractor.types import AttractorError
 
 DOCUMENTS, GROUPS = "documents.npy", "groups.json"
+TRAIN_DOCUMENTS, TEST_DOCUMENTS = f"train-{DOCUMENTS}", f"test-{DOCUMENTS}"
 UNKNOWN = -1
 """Group of a document that has none."""
 Indices = NDArray[np.int64]

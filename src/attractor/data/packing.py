@@ -17,6 +17,8 @@ from attractor.types import AttractorError
 
 __all__ = ["document_rows", "open_rows", "pack", "prefix", "write_rows"]
 
+TRAIN, TEST = "train.npy", "test.npy"
+"""Files of the rows of a data folder."""
 MIN_SEQ_LEN = 4
 
 

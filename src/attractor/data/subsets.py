@@ -14,6 +14,8 @@ from attractor.types import AttractorError
 
 __all__ = ["Split", "SplitCounts", "nested_sizes", "split_documents"]
 
+COUNTS = "counts.json"
+"""File of `SplitCounts` in a data folder."""
 GRAM_WORDS = 8
 """Words of a shingle: long enough that two documents share one only where one is copied. In scripts
 without spaces between words each character stands for a word."""

@@ -13,15 +13,10 @@ from typing import Any
 
 from attractor.config.identity import config_hash, require_known_schema, to_json, training_identity
 from attractor.config.settings import DataConfig, RunConfig
-from attractor.data.dataset import (
-    COUNTS,
-    Dataset,
-    open_dataset,
-    prepare_dataset,
-    require_same_text,
-)
+from attractor.data.dataset import Dataset, open_dataset, prepare_dataset, require_same_text
 from attractor.data.replicas import list_planted, write_order
 from attractor.data.stream import Packed
+from attractor.data.subsets import COUNTS
 from attractor.machine.files import (
     InUseError,
     atomic_directory,
@@ -93,10 +88,7 @@ def _packed(
     home = folder.resolve().parent
     building = home.with_name(f".{home.name}.packing-{config_hash(config)}")
     with atomic_directory(folder) as partial:
-        settings = dataclasses.asdict(config)
-        for later in ("order", "repeat", "repeat_rows"):
-            del settings[later]
-        prepare_dataset(partial, building=building, anew=anew, on_progress=on_packing, **settings)
+        prepare_dataset(partial, config, building=building, anew=anew, on_progress=on_packing)
         (partial / CONFIG).write_text(to_json(config))
     if anew:  # whatever else was begun for this place will not be gone on with
         for left in home.parent.glob(f".{glob.escape(home.name)}.packing-*"):

@@ -4,19 +4,13 @@ folder that goes again; text that is streamed is opened, and not counted."""
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from attractor.config.settings import SweepConfig
-from attractor.data.dataset import (
-    COUNTS,
-    Dataset,
-    is_streamed,
-    open_dataset,
-    require_same_text,
-)
+from attractor.data.dataset import Dataset, is_streamed, open_dataset, require_same_text
+from attractor.data.subsets import COUNTS
 from attractor.data.tokenizer import check_vocab_size
 from attractor.measurements.sets import asked_of
 from attractor.runs.folder import DATA, prepare, require_same_config
@@ -64,7 +58,7 @@ def text_for(config: SweepConfig, out: Path, force: bool) -> Iterator[Dataset | 
     """
     if (out / DATA / COUNTS).is_file() and not force:
         yield open_dataset(out / DATA)
-    elif is_streamed(**dataclasses.asdict(config.data)):
+    elif is_streamed(config.data):
         yield None
     else:
         with tempfile.TemporaryDirectory() as place:
