@@ -25,6 +25,7 @@ catch it."""
 NO_PLACE = "No usable temporary directory"
 """What Python says where no folder for temporary files can be written to, and several libraries ask
 for one as they are imported."""
+GOES_ON = "the same command again goes on from here"
 NOTHING_KEPT = "nothing is kept, and the same command begins anew"
 NO_MEMORY = re.compile("can't allocate memory|out of memory")
 LENIENT = ("replace", "backslashreplace", "namereplace", "xmlcharrefreplace", "ignore")

@@ -8,9 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import tyro
+
 from attractor.machine.paths import expanded, require_writable
 from attractor.types import AttractorError
 
+Folder = tyro.conf.Positional[Path]
+"""The folder that a command names first."""
 PATHS = ("source", "tokenizer", "judge", "model", "base")
 """Settings that are text and may be a path: what else they may be does not begin with `~`."""
 
