@@ -17,10 +17,7 @@ from attractor.analysis.statistics import (
     difference_interval,
     mean_interval,
     ratio_interval,
-    relative_reach,
-    replicate_reach,
     resampled_means,
-    seed_reach,
     share_interval,
 )
 from attractor.results.estimate import Estimate, Groups
@@ -158,47 +155,6 @@ def test_intervals_over_rows_do_not_where_groups_matter_and_the_design_effect_se
     assert 0.917 <= _covered(0.4, None) <= 0.983
     # Without any correlation, taking the decision from the same rows costs nothing.
     assert 0.917 <= _covered(0.0, None) <= 0.983
-
-
-def test_runs_of_one_data_seed_or_of_one_seed_are_students() -> None:
-    values = [1.0, 2.0, 4.0]
-    for pairs in ([(0, 0), (0, 1), (0, 2)], [(0, 0), (1, 0), (2, 0)]):
-        assert replicate_reach(values, pairs) == pytest.approx(seed_reach(values))
-    assert replicate_reach([3.0], [(0, 0)]) == 0
-
-
-def test_six_runs_of_two_training_sets_are_not_six() -> None:
-    pairs = [(d, s) for d in range(2) for s in range(3)]
-    values = [float(d) for d, _ in pairs]  # all the spread is between the training sets
-    assert replicate_reach(values, pairs) == pytest.approx(seed_reach([0.0, 1.0]))
-    assert replicate_reach(values, pairs) > 5 * seed_reach(values)
-
-
-@pytest.mark.parametrize("spread", [(1, 0, 0.3), (0, 1, 0.3), (0, 0, 1), (1, 0.5, 1)])
-@pytest.mark.parametrize("runs", [(2, 3), (3, 3)])
-def test_intervals_over_runs_cover_whatever_the_spread_is_between(
-    runs: tuple[int, int], spread: tuple[float, float, float]
-) -> None:
-    """At least 95%; of 800, three standard errors below are 92.7%."""
-    rng = np.random.default_rng(4)
-    data, start, both = spread
-    pairs = [(d, s) for d in range(runs[0]) for s in range(runs[1])]
-    hits = 0
-    for _ in range(800):
-        values = (
-            data * rng.normal(size=(runs[0], 1))
-            + start * rng.normal(size=runs)[:1]
-            + both * rng.normal(size=runs)
-        )
-        hits += abs(values.mean()) <= replicate_reach(values.ravel(), pairs)
-    assert hits / 800 >= 0.927
-
-
-def test_what_more_runs_buy() -> None:
-    # Student's quantiles with 1, 2 and 4 degrees of freedom: 12.71, 4.303 and 2.776.
-    assert relative_reach(1) == np.inf
-    for runs, quantile in ((2, 12.706), (3, 4.3027), (5, 2.7764)):
-        assert relative_reach(runs) == pytest.approx(quantile / np.sqrt(runs), rel=1e-4)
 
 
 def _alike_rows(rng: np.random.Generator, mean: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

@@ -12,10 +12,8 @@ from attractor.analysis.statistics import (
     delete_one,
     difference_interval,
     mean_interval,
-    over_seeds,
     ratio_interval,
     resampled_means,
-    student_interval,
 )
 
 
@@ -79,39 +77,6 @@ def test_few_sequences_give_a_warning() -> None:
     )
 
 
-@pytest.mark.parametrize("seeds", [2, 3, 5])
-@pytest.mark.parametrize(
-    "between", [0.0, 0.125, 10.0], ids=["sequences dominate", "both", "seeds dominate"]
-)
-def test_intervals_over_training_seeds_cover_the_truth(seeds: int, between: float) -> None:
-    """Nominal 95%, 64 sequences with their own means, noise of each pair, and runs that differ by
-    `between`.
-
-    The mean of one run is known to 0.14 from its sequences. At 95% coverage fewer than 130 of 150
-    have probability below 1e-4.
-    """
-    rng, covered = np.random.default_rng(seeds), 0
-    for _ in range(150):
-        own, runs = rng.normal(0, 1, 64), rng.normal(0, between, (seeds, 1))
-        found = over_seeds(
-            [mean_interval(row) for row in runs + own + rng.normal(0, 0.5, (seeds, 64))]
-        )
-        covered += found.low <= 0 <= found.high
-    assert covered >= 130
-
-
-def test_one_training_seed_is_left_as_it_is_and_equal_ones_add_nothing() -> None:
-    one = Estimate(0.5, 0.4, 0.7, 64)
-    assert over_seeds([one]) == one
-    assert over_seeds([one, one, one]) == pytest.approx(one)
-
-
-def test_two_training_seeds_have_one_degree_of_freedom() -> None:
-    found = over_seeds([Estimate(1.0, 1.0, 1.0, 64), Estimate(3.0, 3.0, 3.0, 64)])
-    exact = stats.ttest_1samp([1.0, 3.0], 0).confidence_interval()
-    assert (found.value, found.low, found.high) == pytest.approx((2, *exact))
-
-
 def test_the_same_stream_draws_the_same_sequences() -> None:
     column = np.random.default_rng(0).normal(size=(30, 1))
     again, other = resampled_means(column, 0, stream=0), resampled_means(column, 0, stream=1)
@@ -171,12 +136,3 @@ def test_whole_curves_are_resampled() -> None:
     column = np.random.default_rng(0).normal(size=30)
     means = resampled_means(np.stack([column, column], 1), 0)
     np.testing.assert_allclose(means[:, 0], means[:, 1])
-
-
-def test_an_interval_over_seeds_is_students_and_needs_two() -> None:
-    found = student_interval([1.0, 2.0, 3.0])
-    assert found.interval == pytest.approx((2 - 4.302653 / np.sqrt(3), 2 + 4.302653 / np.sqrt(3)))
-    with pytest.raises(AttractorError, match="1 training seed: an interval over seeds needs at"):
-        student_interval([1.0])
-    with pytest.raises(AttractorError, match="training seed 2 of 2 has no finite value"):
-        student_interval([1.0, np.inf])

@@ -9,7 +9,7 @@ from benchmarks.transition import GRIDS, SHAPES, simulate
 from scipy.special import expit
 
 from attractor import AttractorError
-from attractor.analysis.statistics import replicate_reach
+from attractor.analysis.training_runs import replicate_reach
 from attractor.analysis.transition import (
     Table,
     Transition,

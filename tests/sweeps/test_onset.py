@@ -13,7 +13,7 @@ import pytest
 from trainings import STEPS, metrics, watched
 
 from attractor import AttractorError
-from attractor.analysis.statistics import replicate_reach, seed_reach
+from attractor.analysis.training_runs import replicate_reach, seed_reach
 from attractor.config.settings import DataConfig, MonitorConfig, RunConfig, TrainConfig
 from attractor.report.onset import onset_figures, onset_tables
 from attractor.report.page import write_report

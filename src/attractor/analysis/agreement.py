@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from attractor.analysis.multiple import holm, p_above
-from attractor.analysis.statistics import LEVEL, fewest_runs, runs_reach, student_tail, widened
+from attractor.analysis.statistics import LEVEL, student_tail
+from attractor.analysis.training_runs import fewest_runs, runs_reach, widened
 from attractor.analysis.transition import Transition, percentiles
 from attractor.results.estimate import Estimate
 

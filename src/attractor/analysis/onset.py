@@ -16,14 +16,8 @@ import scipy
 from numpy.typing import NDArray
 
 from attractor.analysis.advantage import share_kept
-from attractor.analysis.statistics import (
-    LEVEL,
-    bca,
-    resampled_means,
-    runs_reach,
-    seed_reach,
-    widened,
-)
+from attractor.analysis.statistics import LEVEL, bca, resampled_means
+from attractor.analysis.training_runs import runs_reach, seed_reach, widened
 
 Values = NDArray[np.float64]
 HALF = 0.5
@@ -93,7 +87,7 @@ class Onset(NamedTuple):
     """of each of several training runs that has one"""
     seeds_ci: tuple[float, float] | None
     """Student's interval over several training runs, where all of them have one; see
-    `statistics.replicate_reach`"""
+    `training_runs.replicate_reach`"""
     reason: str | None
     """why there is none"""
     samples: Values

@@ -22,14 +22,8 @@ from numpy.typing import NDArray
 
 from attractor.analysis.advantage import HALF, share_kept
 from attractor.analysis.crossing import crossings
-from attractor.analysis.statistics import (
-    FEW_SEEDS,
-    RESAMPLES,
-    fewest_runs,
-    resampled_means,
-    student_interval,
-    student_tail,
-)
+from attractor.analysis.statistics import RESAMPLES, resampled_means, student_tail
+from attractor.analysis.training_runs import FEW_SEEDS, fewest_runs, student_interval
 from attractor.results.estimate import FEW
 from attractor.types import AttractorError
 

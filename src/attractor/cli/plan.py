@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from attractor.analysis.statistics import relative_reach
+from attractor.analysis.training_runs import relative_reach
 from attractor.cli.terminal import out, say
 from attractor.config.settings import MonitorConfig, RunConfig, SweepConfig
 from attractor.data.dataset import Dataset

@@ -13,7 +13,7 @@ from math import exp
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from attractor.analysis import statistics
+from attractor.analysis import training_runs
 from attractor.measurements import quantity
 from attractor.report.fields import Fields
 from attractor.results.estimate import Design, Estimate
@@ -209,7 +209,7 @@ class Report:
     def fewest(self) -> int:
         """Seeds or orders of the data, whichever are fewer where there are several of both; 1 of a
         single run. So many know the spread between runs."""
-        return statistics.fewest_runs(list(product(self.data_seeds, self.seeds)))
+        return training_runs.fewest_runs(list(product(self.data_seeds, self.seeds)))
 
     @property
     def primary(self) -> Star | None:
@@ -245,7 +245,7 @@ def over_seeds(
         return Estimate(value)
     mean = estimates[0]
     if len(estimates) > 1:
-        mean = statistics.over_seeds(estimates, replicates)
+        mean = training_runs.over_seeds(estimates, replicates)
     low, high = mean.ends()
     # Student's interval over a few seeds is symmetric and often wider than what the unit allows:
     # a share above 1 would only be an artefact of it.

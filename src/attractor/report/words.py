@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import floor, log10
 
 from attractor.analysis.advantage import HALF, basin_advantage
-from attractor.analysis.statistics import FEW_SEEDS
+from attractor.analysis.training_runs import FEW_SEEDS
 from attractor.report.view import Curve, Report, Star, curves, find
 from attractor.results.estimate import Estimate
 from attractor.results.units import PROBABILITY, SHARE, Unit

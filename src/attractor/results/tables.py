@@ -73,7 +73,7 @@ class Replicate(NamedTuple):
     """What tells one training run from others of the same model and training-set size.
 
     Runs of one data seed have the same training rows, and runs of one seed the same weights at the
-    start: see `analysis.statistics.replicate_reach` for what this leaves of their number.
+    start: see `analysis.training_runs.replicate_reach` for what this leaves of their number.
     """
 
     data_seed: int

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import special
 from torch import Tensor
 
-from attractor.analysis.statistics import seed_reach
+from attractor.analysis.training_runs import seed_reach
 from attractor.results.estimate import Estimate
 from attractor.theory import spins
 from attractor.theory.capacities import basin_floor, check_spins
