@@ -28,20 +28,20 @@ def main(sweep: Path, card: str) -> None:
         shutil.rmtree(old)
     first = [run for run in planned_runs(sweep) if run.config.seed == 0]
     runs = sorted(first, key=lambda run: run.config.n_train)
-    digests = {
+    models = {
         str(run.config.n_train): ship(sweep / run.run_id, run.config.n_train) for run in runs
     }
     index = {
-        "command": "attractor sweep --preset reference",
+        "command": "attractor sweep --preset reference --train.compile",
         "device": card,
         "steps": runs[0].config.train.steps,
-        "models": {n: {"sha256": digest} for n, digest in digests.items()},
+        "models": models,
     }
     (HERE / INDEX).write_text(json.dumps(index, indent=1) + "\n")
 
 
-def ship(run: Path, n: int) -> str:
-    """One model, in the layout of a published one; the SHA-256 of its weights."""
+def ship(run: Path, n: int) -> dict[str, str]:
+    """One model, in the layout of a published one; the SHA-256 of its files."""
     place, denoiser = HERE / f"n{n}", cast(NetworkDenoiser, adapters.load(run, device="cpu"))
     place.mkdir()
     named = denoiser.network.named_parameters()
@@ -49,7 +49,7 @@ def ship(run: Path, n: int) -> str:
     save_file(half, place / WEIGHTS, metadata={"format": "pt"})
     (place / "config.json").write_text(json.dumps(published_config(denoiser), indent=1))
     Tokenizer.load(run).save(place)
-    return sha256(place / WEIGHTS)
+    return {file.name: sha256(file) for file in sorted(place.iterdir())}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from attractor import AttractorError, probes, reference
 
 
 def test_every_model_is_loaded_and_half_precision_changes_little() -> None:
-    assert len(reference.sizes()) >= 6
+    assert len(reference.sizes()) >= 8
     for n in reference.sizes():
         denoiser = attractor.load(f"reference:n={n}", device="cpu")
         assert denoiser.seq_len == 64
@@ -38,7 +38,7 @@ def test_more_rows_memorize_less() -> None:
     assert entropy[0] < entropy[1]
 
 
-@pytest.mark.parametrize("name", ["reference:", "reference:n=", "reference:n=0", "reference:m=8"])
+@pytest.mark.parametrize("name", ["reference:", "reference:n=", "reference:n=0", "reference:n=08", "reference:m=8"])
 def test_a_name_that_is_none(name: str) -> None:
     with pytest.raises(AttractorError, match="names no reference model: one is reference:n="):
         attractor.load(name)
@@ -49,17 +49,24 @@ def test_a_size_that_is_not_there_names_the_nearest() -> None:
         attractor.load("reference:n=2000")
 
 
-def test_altered_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("file", [reference.WEIGHTS, "config.json", "tokenizer.json"])
+def test_altered_files_are_refused(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     n = reference.sizes()[0]
-    (tmp_path / f"n{n}").mkdir()
     shutil.copy(reference.HERE / reference.INDEX, tmp_path)
-    whole = (reference.HERE / f"n{n}" / reference.WEIGHTS).read_bytes()
-    (tmp_path / f"n{n}" / reference.WEIGHTS).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    place = shutil.copytree(reference.HERE / f"n{n}", tmp_path / f"n{n}")
     monkeypatch.setattr(reference, "HERE", tmp_path)
-    with pytest.raises(AttractorError, match="was altered: its SHA-256 is not that in"):
+    assert attractor.load(f"reference:n={n}", device="cpu").seq_len == 64
+    whole = (place / file).read_bytes()
+    (place / file).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(AttractorError, match=f"{file}' was altered: its SHA-256 is not that in"):
         attractor.load(f"reference:n={n}")
-    (tmp_path / f"n{n}" / reference.WEIGHTS).unlink()
+    (place / file).unlink()
     with pytest.raises(AttractorError, match="cannot be read"):
+        attractor.load(f"reference:n={n}")
+    (tmp_path / reference.INDEX).unlink()
+    with pytest.raises(AttractorError, match="names no models: install attractor again"):
         attractor.load(f"reference:n={n}")
 
 
@@ -85,6 +92,7 @@ def test_the_committed_sweep_replays_at_one_end_and_restores_unseen_text_at_the_
         assert committed(n, "generated", "share_memorized")[1] > 0.9
         assert committed(n, "generated", "conditional_entropy")[2] < 0.05
         assert committed(n, "test", "basin_radius")[0] == 0
+    assert committed(sizes[-1], "test", "basin_radius")[1] > 0
     smallest, largest = sizes[0], sizes[-1]
     assert committed(largest, "generated", "share_memorized")[2] < 0.05
     assert committed(largest, "test", "recovery_rate", 0.15)[0] >= 0.76

@@ -101,10 +101,11 @@ class NetworkDenoiser(Denoiser):
         """What the output layer sees; on a CPU a few rows at a time."""
         width = 4 * self.network.vocab_embed.embedding.shape[1]  # of the widest layer
         parts = cached_parts(x_t.numel() * width, x_t.device)
-        rows, levels = x_t.chunk(parts), self._sigma(t).chunk(parts)
+        # One level for all rows is one for each: parts of rows and of levels must be of one length.
+        rows, levels = x_t.chunk(parts), self._sigma(t).expand(len(x_t)).chunk(parts)
         places = [None] * len(rows) if where is None else where.chunk(parts)
-        hidden = map(self.network.hidden, rows, levels, places)
-        return torch.cat(list(hidden))
+        given = zip(rows, levels, places, strict=True)
+        return torch.cat([self.network.hidden(*part) for part in given])
 
     def _sigma(self, t: Float[Tensor, "B"]) -> Float[Tensor, "B"]:
         return self.process.schedule.sigma(t) if self.time_conditioned else torch.zeros_like(t)
