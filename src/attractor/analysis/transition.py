@@ -311,7 +311,9 @@ def _located(
         n_star=n_star,
         ci=(float(np.exp(low)), float(np.exp(high))),
         width=None,
-        warning=_warning(sequences, inside, fewest_runs(curves.replicates, len(seeds))),
+        warning=_warning(
+            sequences, inside, fewest_runs(curves.replicates, len(seeds)), moves=low < high
+        ),
         sizes=(float(sizes[at - 1]), float(sizes[at])),
         seed_ci=seed_ci,
         seed_n_star=tuple(float(np.exp(x)) if np.isfinite(x) else None for x in seeds),
@@ -345,8 +347,10 @@ def percentiles(samples: Values, tail: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _warning(sequences: int, inside: NDArray[np.bool_], fewest: int) -> str | None:
+def _warning(sequences: int, inside: NDArray[np.bool_], fewest: int, moves: bool) -> str | None:
     said, runs = [], len(inside)
+    if not moves:  # all or none on either side, so that the line between two sizes says where
+        said.append("no resample moves it: that it lies between its two sizes is all that is known")
     if sequences < FEW:
         said.append(f"the interval rests on {sequences} sequences, fewer than {FEW}")
     if 1 < fewest < FEW_SEEDS:
