@@ -97,7 +97,8 @@ def found(out: Path) -> dict[str, Any]:
     runs = [read_results(out / run.run_id) for run in planned_runs(out)]
     first = sorted((r for r in runs if r.provenance.seed == 0), key=lambda r: r.provenance.n_train)
     located = json.loads((out / TRANSITION).read_text())
-    provenance = json.loads((out / MEASUREMENTS).read_text())["provenance"]
+    measured = json.loads((out / MEASUREMENTS).read_text())
+    provenance = measured["provenance"]
     parameters, length = provenance["parameters"], provenance["seq_len"]
     place = located.get("extraction_transition") or located["transition"][0]
     n_star = place["n_star"]
@@ -121,7 +122,12 @@ def found(out: Path) -> dict[str, Any]:
         "bits_of_text_per_parameter": None if tokens is None else tokens * nats / math.log(2),
         "bits_per_parameter": _plain(held),
         "advantage": _plain({run.provenance.n_train: told(run) for run in first}),
-        "seconds": located["elapsed_s"],
+        "kappa": {
+            row["n_train"]: [row["value"], *row["ci"]]
+            for row in measured["rows"]
+            if (row["measurement"], row["split"], row["seed"]) == ("kappa", "test", 0)
+        },
+        "kappa_half_way": located["calibration_transition"]["n_star"],
     }
 
 

@@ -28,9 +28,7 @@ def main(sweep: Path, card: str) -> None:
         shutil.rmtree(old)
     first = [run for run in planned_runs(sweep) if run.config.seed == 0]
     runs = sorted(first, key=lambda run: run.config.n_train)
-    models = {
-        str(run.config.n_train): ship(sweep / run.run_id, run.config.n_train) for run in runs
-    }
+    models = {str(run.config.n_train): ship(sweep / run.run_id, run.config.n_train) for run in runs}
     index = {
         "command": "attractor sweep --preset reference --train.compile",
         "device": card,

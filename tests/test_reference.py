@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmarks.words import share_known
 
 import attractor
 from attractor import AttractorError, probes, reference
@@ -38,7 +39,9 @@ def test_more_rows_memorize_less() -> None:
     assert entropy[0] < entropy[1]
 
 
-@pytest.mark.parametrize("name", ["reference:", "reference:n=", "reference:n=0", "reference:n=08", "reference:m=8"])
+@pytest.mark.parametrize(
+    "name", ["reference:", "reference:n=", "reference:n=0", "reference:n=08", "reference:m=8"]
+)
 def test_a_name_that_is_none(name: str) -> None:
     with pytest.raises(AttractorError, match="names no reference model: one is reference:n="):
         attractor.load(name)
@@ -92,7 +95,8 @@ def test_the_committed_sweep_replays_at_one_end_and_restores_unseen_text_at_the_
         assert committed(n, "generated", "share_memorized")[1] > 0.9
         assert committed(n, "generated", "conditional_entropy")[2] < 0.05
         assert committed(n, "test", "basin_radius")[0] == 0
-    assert committed(sizes[-1], "test", "basin_radius")[1] > 0
+    radii = {n: committed(n, "test", "basin_radius") for n in (512, sizes[-1])}
+    assert radii[sizes[-1]][1] > radii[512][2]
     smallest, largest = sizes[0], sizes[-1]
     assert committed(largest, "generated", "share_memorized")[2] < 0.05
     assert committed(largest, "test", "recovery_rate", 0.15)[0] >= 0.76
@@ -133,9 +137,17 @@ def test_on_other_ground_texts_agree_and_networks_without_noise_hold_more() -> N
             assert each[name][largest][1] < 0 < each[name][largest][2]
 
 
+def test_words_are_those_that_no_end_of_a_row_cuts() -> None:
+    found = share_known(["ut the dog sat on the ma", "n he", "his house is th"], {"the", "house"})
+    assert found.value == pytest.approx(3 / 7)  # of the, dog, sat, on, the; none; house, is
+
+
 def test_the_page_tells_the_committed_places() -> None:
     page = (HERE.parent / "what-the-sweep-shows.md").read_text()
-    for each in json.loads((HERE / "grounds.json").read_text()).values():
+    grounds = json.loads((HERE / "grounds.json").read_text())
+    for ground in ("characters", "plays"):
+        assert f"half-way at {grounds[ground]['kappa_half_way']:.0f} rows in both" in page
+    for each in grounds.values():
         low, high = each["ci"]
         place = (
             f"{each['n_star']:,.0f} [{low:,.0f}, {high:,.0f}] | {each['tokens_per_parameter']:.2g}"

@@ -260,6 +260,16 @@ def test_half_of_the_generations_are_copies_whatever_chance_adds(chance: float) 
     assert found.n_star == pytest.approx(500, rel=0.05)
 
 
+def test_all_copies_at_one_size_and_none_at_the_next_is_no_narrow_interval() -> None:
+    """Every resample is all or none again: the interval has no width, and that is said."""
+    own = np.tile([1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], (100, 1))
+    found = copying_transition(SIZES, own, np.zeros((100, 7)))
+    assert found.ci == (found.n_star, found.n_star)
+    assert "no resample moves it: that it lies between its two sizes is all" in found.warning
+    own[0, 1] = 0
+    assert "no resample" not in str(copying_transition(SIZES, own, np.zeros((100, 7))).warning)
+
+
 def test_generations_like_unseen_text_are_no_copies() -> None:
     """Every row of a log is near another: 88% of generations and of unseen rows."""
     rows = np.random.default_rng(0).random((200, 7)) < 0.88

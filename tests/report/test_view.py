@@ -3,6 +3,7 @@ wrong."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -272,6 +273,16 @@ def test_summary_says_which_model_memorizes_by_its_basin_advantage(tmp_path: Pat
     assert "of 1.00, so it memorizes. With 16,384" in said
     assert said.count("0: no more") == 1
     assert said.count("so it memorizes") == 1
+
+
+def test_summary_says_what_both_ends_write(tmp_path: Path) -> None:
+    report = read(tmp_path, made_up.full())
+    assert words.summary(report).endswith(
+        "Of what a model writes by itself 50.0% with 16 and 20.3% with 16,384 sequences are copies "
+        "of training text."
+    )
+    others = tuple(row for row in report.measured if row.measurement != "share_memorized")
+    assert "by itself" not in words.summary(dataclasses.replace(report, measured=others))
 
 
 @pytest.mark.parametrize(
