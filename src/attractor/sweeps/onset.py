@@ -151,11 +151,15 @@ def _courses(size: _Size, largest: _Size | None) -> dict[str, Course]:
 def _checks(size: _Size, found: dict[str, Course]) -> Iterator[dict[str, Any]]:
     ends = {name: course.ci() for name, course in found.items()}
     for i, step in enumerate(size.watched.steps.tolist()):
-        entropy = mean_interval(size.watched.entropy[..., i].mean(0))
         line: dict[str, Any] = {"n_train": size.n_train, "step": int(step)}
         for name in ("advantage", "copies"):
             line |= {name: float(found[name].mean[i]), f"{name}_ci": list(ends[name][i])}
-        yield line | {"entropy": entropy.value, "entropy_ci": list(entropy.ends())}
+        for name in ("entropy", "recovery_train", "recovery_test"):
+            # Over training runs first, which share their rows and what is corrupted of them.
+            rows = getattr(size.watched, name)[..., i].mean(0)
+            mean = mean_interval(rows, share=name != "entropy", missing=True)
+            line |= {name: mean.value, f"{name}_ci": list(mean.ends())}
+        yield line
 
 
 def _growth(onsets: dict[int, dict[str, Onset]], name: str) -> dict[str, Any]:
