@@ -62,4 +62,4 @@ def small_sweep(small_config: SweepConfig, shared: Path) -> Path:
 @pytest.fixture
 def copied_sweep(small_sweep: Path, tmp_path: Path) -> Path:
     """A finished sweep of one's own."""
-    return Path(shutil.copytree(small_sweep, tmp_path / "s"))
+    return Path(shutil.copytree(small_sweep, tmp_path / small_sweep.name))

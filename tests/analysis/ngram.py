@@ -54,7 +54,7 @@ class NGramDenoiser(Denoiser):
     def log_probs(
         self,
         x_t: Int[Tensor, "B L"],
-        t: Float[Tensor, "B"],
+        t: Float[Tensor, "B"],  # noqa: F821
         where: Bool[Tensor, "B L"] | None = None,
     ) -> Float[Tensor, "B L V"] | Float[Tensor, "M V"]:
         """Return log r."""

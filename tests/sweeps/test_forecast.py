@@ -26,6 +26,7 @@ from attractor.process.noise import CountedNoise, row_address
 from attractor.process.reverse import reverse, time_grid
 from attractor.process.uniform import UniformProcess
 from attractor.runs.folder import prepare
+from attractor.runs.run import run
 from attractor.sweeps import speed
 from attractor.sweeps.cost import check_calls, cost, reverse_calls
 from attractor.sweeps.forecast import Forecast, forecast

@@ -523,8 +523,8 @@ class SweepConfig:
         if elsewhere:
             raise AttractorError(
                 f"seeds_at = {elsewhere[0]:g} is none of the sizes, which are "
-                f"{', '.join(f'{size:g}' for size in self.sizes)}: give --seeds-at some of these, or "
-                "nothing"
+                f"{', '.join(f'{size:g}' for size in self.sizes)}: give --seeds-at some of these, "
+                "or nothing"
             )
         if not all(0 < size < math.inf for size in self.sizes):
             raise AttractorError(f"sizes = {self.sizes} must be positive")

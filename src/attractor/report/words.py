@@ -207,7 +207,8 @@ def _own_text(report: Report) -> list[str]:
     if len(ends) < 2 or None in ends.values():
         return []
     shares = [f"{percent(e.value)} with {count(n)}" for n, e in ends.items() if e]
-    return [f"Of what a model writes by itself {joined(shares)} sequences are copies of training text."]
+    said = f"Of what a model writes by itself {joined(shares)} sequences are copies of training"
+    return [f"{said} text."]
 
 
 def _prefix_summary(report: Report) -> str:
