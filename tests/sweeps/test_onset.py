@@ -13,6 +13,7 @@ import pytest
 from trainings import STEPS, metrics, watched
 
 from attractor import AttractorError
+from attractor.analysis.advantage import basin_advantage
 from attractor.analysis.training_runs import replicate_reach, seed_reach
 from attractor.config.settings import DataConfig, MonitorConfig, RunConfig, TrainConfig
 from attractor.report.onset import onset_figures, onset_tables
@@ -57,6 +58,10 @@ def test_onsets_growth_and_order_are_those_of_the_law(tmp_path: Path) -> None:
     assert found is not None
     assert (found["t"], found["reference"], found["reason"]) == (0.3, 1024, None)
     assert len(found["checks"]) == len(SIZES) * len(STEPS)
+    for line in found["checks"]:
+        apart = basin_advantage(line["recovery_train"], line["recovery_test"])
+        assert apart == pytest.approx(line["advantage"])
+        assert line["recovery_test_ci"][0] <= line["recovery_test"] <= line["recovery_test_ci"][1]
     for n in SIZES[:-1]:
         place = of(found["onsets"], n_train=n, quantity="advantage")
         assert place["ci"][0] < 10 * n**0.5 < place["ci"][1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attractor.analysis.advantage import Falls, recovery_of_falls
 from attractor.analysis.statistics import mean_interval
@@ -131,20 +130,19 @@ def _standing_out(
 
 def _rates(arrays: Arrays, seed: int) -> tuple[tuple[float, Estimate, Estimate, Estimate], ...]:
     """At each time: recovery of training and of unseen text, and the advantage of the former."""
-    found, same = [], evidence.same_rows(arrays)
+    found, copies = [], evidence.copied_rows(arrays)
     for t, _ in arrays.places("recovery"):
         train, test = evidence.training_rates(arrays, t), arrays.outcomes("test", t)
         unseen = test.rate_per_sequence()
-        more = evidence.advantage_over(train, unseen, same, seed)
-        found.append((t, _mean(train, same), _mean(unseen), more))
+        more = evidence.advantage_over(train, unseen, copies, seed)
+        found.append((t, _mean(train, copies), _mean(unseen), more))
     return tuple(found)
 
 
-def _mean(rates: evidence.Rates, same: NDArray[np.int64] | None = None) -> Estimate:
+def _mean(rates: evidence.Rates, copies: Groups | None = None) -> Estimate:
     if isinstance(rates, Falls):
         return recovery_of_falls(rates)
-    groups = None if same is None else Groups(same, together=True)
-    return mean_interval(rates, share=True, missing=True, groups=groups)
+    return mean_interval(rates, share=True, missing=True, groups=copies)
 
 
 def _text(row: np.ndarray, tokenizer: Tokenizer | None) -> str:

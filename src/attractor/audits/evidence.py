@@ -194,7 +194,7 @@ def token_entropy(tokens: NDArray[np.int64]) -> float:
 
 
 def largest_advantage(
-    sides: Sequence[tuple[Rates, Values]], *, seed: int = 0, same: NDArray[np.int64] | None = None
+    sides: Sequence[tuple[Rates, Values]], *, seed: int = 0, copies: Groups | None = None
 ) -> Estimate:
     """The largest of k basin advantages, one for each pair of training and unseen rates, with a 95%
     interval.
@@ -204,7 +204,7 @@ def largest_advantage(
     needs none of that: where the largest lies above all the upper ends, it lies above its own.
     """
     plain, strict = (
-        [advantage_over(train, test, same, seed, level) for train, test in sides]
+        [advantage_over(train, test, copies, seed, level) for train, test in sides]
         for level in (LEVEL, 1 - (1 - LEVEL) / len(sides))
     )
     best = max(plain, key=lambda e: e.value)
@@ -215,21 +215,23 @@ def largest_advantage(
 def advantage_over(
     train: Rates,
     test: Values,
-    same: NDArray[np.int64] | None = None,
+    copies: Groups | None = None,
     seed: int = 0,
     level: float = LEVEL,
 ) -> Estimate:
     """Basin advantage of training rows, some of which may be copies, or of all there are."""
     if isinstance(train, Falls):
         return advantage_of_falls(train, test, seed=seed, level=level)
+    same = None if copies is None else copies.of
     return advantage(train, test, seed=seed, level=level, same=same)
 
 
-def same_rows(arrays: Arrays) -> NDArray[np.int64] | None:
-    """Which probed training rows are copies of one text, (N,); None where all differ."""
+def copied_rows(arrays: Arrays) -> Groups | None:
+    """Which probed training rows are copies of one text, each of which is one case; None where all
+    differ."""
     tokens = arrays.array("original", "recovery", "train", arrays.places("recovery")[0][0])[0]
     different, of = np.unique(tokens, axis=0, return_inverse=True)
-    return None if len(different) == len(tokens) else of.reshape(-1)
+    return None if len(different) == len(tokens) else Groups(of.reshape(-1), together=True)
 
 
 def training_rates(arrays: Arrays, t: float) -> Rates:
@@ -257,7 +259,7 @@ def against_data(arrays: Arrays, seed: int = 0) -> dict[str, Estimate]:
         (training_rates(arrays, t), arrays.outcomes("test", t).rate_per_sequence())
         for t, _ in arrays.places("recovery")
     ]
-    found = {"advantage": largest_advantage(sides, seed=seed, same=same_rows(arrays))}
+    found = {"advantage": largest_advantage(sides, seed=seed, copies=copied_rows(arrays))}
     if arrays.has("novelty_nearest", "generated"):
         near = [_near(arrays, split) for split in ("generated", "test")]
         found["copies"] = clopper_pearson(*near[0])
@@ -292,14 +294,13 @@ class Membership(NamedTuple):
 def membership(arrays: Arrays) -> dict[str, Membership]:
     """Each membership score, training against unseen sequences; the intervals of all but the blind
     one hold together (Bonferroni), and copies of a training row count as one case."""
-    found, copies = scores(arrays), same_rows(arrays)
+    found, copies = scores(arrays), copied_rows(arrays)
     level = 1 - (1 - LEVEL) / max(1, len(found) - 1)
-    of = None if copies is None else Groups(copies, together=True)
     return {
         name: Membership(
-            auroc(*sides, (of, None)),
-            widened_to(auroc_gain(sides, found[BLIND], (of, None)), level),
-            _found_at(*sides, level, of),
+            auroc(*sides, (copies, None)),
+            widened_to(auroc_gain(sides, found[BLIND], (copies, None)), level),
+            _found_at(*sides, level, copies),
         )
         for name, sides in found.items()
     }
@@ -315,13 +316,13 @@ def widened_to(e: Estimate, level: float) -> Estimate:
 
 
 def _found_at(
-    train: Values, test: Values, level: float, of: Groups | None = None
+    train: Values, test: Values, level: float, copies: Groups | None = None
 ) -> Estimate | None:
     """Training rows found at a false-positive rate of 1%; None with too few unseen rows to know."""
     if FALSE * len(test) < 1:
         return None
-    rate = detection_at(train, test, FALSE, of).rate
-    if of is not None:
+    rate = detection_at(train, test, FALSE, copies).rate
+    if copies is not None:
         return widened_to(rate, level).scaled(lambda share: min(1.0, max(0.0, share)))
     return clopper_pearson(round(rate.value * len(train)), len(train), level)
 

@@ -196,19 +196,18 @@ def summary(report: Report) -> str:
             f"At t = {time(t)}{least}, {corrupted}, {first}",
             *(s.capitalize() for s in said[1:]),
         ]
-    return " ".join([*said, *_own_text(report)])
+    return " ".join(filter(None, [*said, _own_text(report)]))
 
 
-def _own_text(report: Report) -> list[str]:
+def _own_text(report: Report) -> str:
     """Say how much of what the two ends write is copied; nothing where that was not measured."""
     rows = [row for row in report.measured if row.measurement == "share_memorized"]
     curve = find(curves(rows), "generated")
     ends = {n: curve.at(n) for n in (report.sizes[0], report.sizes[-1])} if curve else {}
     if len(ends) < 2 or None in ends.values():
-        return []
-    shares = [f"{percent(e.value)} with {count(n)}" for n, e in ends.items() if e]
-    said = f"Of what a model writes by itself {joined(shares)} sequences are copies of training"
-    return [f"{said} text."]
+        return ""
+    shares = joined([f"{percent(e.value)} with {count(n)}" for n, e in ends.items() if e])
+    return f"Of what a model writes by itself {shares} sequences are copies of training text."
 
 
 def _prefix_summary(report: Report) -> str:
